@@ -1,0 +1,198 @@
+"""The pool: every usable example of a data set in one table, its partitions, and the way to its pixels."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fairprof.config import Settings
+from fairprof.data.attributes import AGE_BINS, GENDERS, categorical
+from fairprof.data.duplicates import near_duplicate_groups
+from fairprof.data.pixels import Pixels, cached_pixels, perceptual_bits
+from fairprof.data.professions import PROFESSIONS, LabelBias, draw_professions, profession_probabilities
+from fairprof.data.sources import open_source
+from fairprof.data.sources.listing import QUARANTINE_COLUMNS, Listing
+from fairprof.errors import UserError
+from fairprof.files import cache_folder
+from fairprof.seeds import uniforms
+
+TEST_SHARE = 0.20
+VALIDATION_SHARE = 0.15  # of all images where the pool is split here
+VALIDATION_SHARE_OF_TRAINING = 0.10  # where the data set has a test partition of its own
+PARTITION_SEED = 0  # partitions belong to the pool: no setting changes them
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Every usable example of a data set.
+
+    table: a row per image, sorted by `image`, with the columns image (str, its name), gender, race, age,
+    profession (ordered categoricals; age is missing where the data set has none), partition (train, val, test)
+    and pixel (int, its row in the pixel cache).
+    professions: the class names in order. label_probabilities: (N, K) P(class) of every row where labels are
+    pseudo-professions, None where they were read. quarantine: image, line, reason, gender, race of every
+    unusable row. pixels: the pixel cache, None where only labels were asked for. mangled_ages: how many ages
+    were repaired. fingerprint: hexadecimal digest of rows, labels and partitions.
+    """
+
+    name: str
+    table: pd.DataFrame
+    professions: tuple[str, ...]
+    label_probabilities: np.ndarray | None
+    quarantine: pd.DataFrame
+    pixels: Pixels | None
+    mangled_ages: int
+    fingerprint: str
+
+    def rows_of(self, partition: str) -> np.ndarray:
+        """Row numbers of a partition, ascending."""
+        return np.flatnonzero(self.table["partition"].eq(partition))
+
+
+def load_pool(settings: Settings, with_pixels: bool = True) -> Pool:
+    """The pool that `settings.data` names; without pixels, labels alone are read and images may be absent.
+
+    Raises `UserError` where the data set cannot be used, or more than `settings.max_quarantined_share` of its
+    rows cannot.
+    """
+    cache = cache_folder(settings.cache_dir)
+    listing = open_source(settings.data, cache, settings.lock_timeout)
+    rows = listing.rows.assign(pixel=np.arange(len(listing.rows)))
+    reasons = pd.Series("", index=rows.index, dtype=object)
+    reasons[rows["image"].duplicated()] = "duplicate: the image is listed on an earlier line"
+    pixels, groups = None, rows["person"].where(rows["person"].fillna("").ne(""), rows["image"])
+    if with_pixels and len(rows):
+        pixels = cached_pixels(listing.images, settings.image_size, cache, settings.lock_timeout)
+        reasons = reasons.where(reasons.ne(""), pixels.records["reason"].astype(object))
+        reasons = reasons.where(reasons.ne(""), _identical_files(rows, pixels.records["sha256"], reasons))
+        groups = _joined_groups(groups, pixels.records["perceptual_hash"], reasons)
+    reasons = reasons.where(reasons.ne(""), _leaks_into_test(rows, groups, reasons))
+    usable = reasons.eq("")
+    quarantine = pd.concat([listing.quarantine, rows.assign(reason=reasons)[~usable][list(QUARANTINE_COLUMNS)]],
+                           ignore_index=True).sort_values(["line", "image"], ignore_index=True)
+    _refuse_if_mostly_unusable(len(rows[usable]), quarantine, settings)
+    return _pool(listing, rows[usable], groups[usable], quarantine, pixels, settings)
+
+
+def _identical_files(rows: pd.DataFrame, digests: pd.Series, reasons: pd.Series) -> pd.Series:
+    """Reasons for files with equal bytes: the later ones go; where their labels differ, none can be trusted."""
+    usable = rows[reasons.eq("")].assign(digest=digests)
+    usable["labels"] = usable[["gender", "race", "age", "profession"]].fillna("").agg("|".join, axis=1)
+    files = usable.groupby("digest")
+    original = files["image"].transform("first")
+    conflicting = files["labels"].transform("nunique").gt(1)
+    repeated = usable["digest"].duplicated()
+    found = pd.Series("", index=rows.index, dtype=object)
+    found.loc[usable.index[repeated]] = "duplicate: same file as " + original[repeated]
+    found.loc[usable.index[conflicting]] = "duplicate: same file under different labels, see " + original[conflicting]
+    return found
+
+
+def _joined_groups(groups: pd.Series, hashes: pd.Series, reasons: pd.Series) -> pd.Series:
+    """Groups of rows that must share a partition: those of one person, joined with near-duplicate images."""
+    usable = reasons.eq("")
+    near = pd.Series(near_duplicate_groups(perceptual_bits(hashes[usable])), index=groups.index[usable])
+    joined = groups.copy()
+    joined[usable] = groups[usable].groupby(near).transform("min")
+    person = groups[usable]
+    # a person may own several near-duplicate clusters: give all of them that person's smallest name
+    joined[usable] = joined[usable].groupby(person).transform("min")
+    return joined
+
+
+def _leaks_into_test(rows: pd.DataFrame, groups: pd.Series, reasons: pd.Series) -> pd.Series:
+    """Reasons for training rows whose person or near-duplicate is in the data set's own test partition."""
+    usable = reasons.eq("")
+    in_test = rows["partition"].eq("test") & usable
+    leaking = groups.isin(set(groups[in_test])) & ~in_test & rows["partition"].notna() & usable
+    return leaking.map({True: "duplicate: same person or nearly the same image as a test image", False: ""})
+
+
+def _refuse_if_mostly_unusable(usable: int, quarantine: pd.DataFrame, settings: Settings) -> None:
+    total = usable + len(quarantine)
+    if usable and len(quarantine) <= settings.max_quarantined_share * total:
+        return
+    worst = quarantine.iloc[0]
+    raise UserError(f"{settings.data}: {len(quarantine):,} of {total:,} rows are unusable, more than "
+                    f"max_quarantined_share={settings.max_quarantined_share:g} allows; the first: "
+                    f"{worst['image']}{f', line {worst.line}' if worst.line else ''}: {worst['reason']}")
+
+
+def _pool(listing: Listing, rows: pd.DataFrame, groups: pd.Series, quarantine: pd.DataFrame,
+          pixels: Pixels | None, settings: Settings) -> Pool:
+    order = rows["image"].argsort(kind="stable")
+    rows, groups = rows.iloc[order].reset_index(drop=True), groups.iloc[order].reset_index(drop=True)
+    probabilities, professions = None, rows["profession"]
+    if professions.isna().all():
+        bias = LabelBias(settings.label_bias, settings.label_bias_strength)
+        probabilities = profession_probabilities(rows["age"], rows["gender"], rows["race"], bias)
+        professions = pd.Series(draw_professions(rows["image"], probabilities, settings.label_seed))
+    elif settings.label_bias != "none":
+        raise UserError(f"label_bias={settings.label_bias} needs pseudo-professions; {settings.data} has a column "
+                        "profession: set label_bias=none")
+    table = pd.DataFrame({
+        "image": rows["image"],
+        "gender": categorical(rows["gender"], GENDERS),
+        "race": categorical(rows["race"], listing.races),
+        "age": categorical(rows["age"], AGE_BINS),
+        "profession": pd.Categorical(professions, PROFESSIONS) if probabilities is not None
+        else categorical(professions),
+        "pixel": rows["pixel"],
+    })
+    table["partition"] = _partitions(table, rows["partition"], groups)
+    if table["profession"].cat.categories.size < 2:
+        raise UserError(f"{settings.data}: every row has the profession {table['profession'].iloc[0]}: "
+                        "a classifier needs at least two")
+    digests = pixels.records["sha256"].iloc[rows["pixel"]].to_numpy() if pixels else None
+    return Pool(listing.name, table, tuple(table["profession"].cat.categories), probabilities, quarantine, pixels,
+                listing.mangled_ages, fingerprint(table, digests))
+
+
+def _partitions(table: pd.DataFrame, given: pd.Series, groups: pd.Series) -> pd.Series:
+    """train, val or test for every row: the data set's own where it has them, the rest split off by `_split`."""
+    if given.isna().all():
+        return _split(table, groups, {"test": TEST_SHARE, "val": VALIDATION_SHARE})
+    if not given.eq("test").any():
+        raise UserError("the column partition names no test row: add some, or leave the column out")
+    if given.eq("val").any():
+        return given
+    training = given.eq("train")
+    split = _split(table[training], groups[training], {"val": VALIDATION_SHARE_OF_TRAINING})
+    return given.where(~training, split)
+
+
+def _split(table: pd.DataFrame, groups: pd.Series, shares: dict[str, float]) -> pd.Series:
+    """Splits shares off the rows, stratified by gender x race x profession, whole groups together.
+
+    Every stratum gives its share of groups, taken in the order of a hash of the group's name: the split depends
+    on nothing but the pool, and small strata are represented in every partition if they have enough groups.
+    """
+    first_of_group = ~groups.duplicated()
+    leaders = table[first_of_group].assign(group=groups[first_of_group])
+    leaders["order"] = uniforms(leaders["group"], PARTITION_SEED, "partition")
+    strata = leaders.groupby(["gender", "race", "profession"], observed=True)["order"]
+    quantile = (strata.rank(method="first") - 0.5) / strata.transform("size")
+    partition = pd.Series("train", index=leaders.index, dtype=object)
+    start = 0.0
+    for name, share in shares.items():
+        partition[(quantile >= start) & (quantile < start + share)] = name
+        start += share
+    return groups.map(dict(zip(leaders["group"], partition, strict=True)))
+
+
+def fingerprint(table: pd.DataFrame, digests: np.ndarray | None = None) -> str:
+    """Sixteen hexadecimal digits over image names, labels, partitions and, where known, the files' contents."""
+    columns = [name for name in ("image", "gender", "race", "age", "profession", "partition") if name in table]
+    hashes = pd.util.hash_pandas_object(table[columns].astype(str), index=False).to_numpy()
+    digest = hashlib.sha256(hashes.tobytes())
+    if digests is not None:
+        digest.update("".join(digests).encode())
+    return digest.hexdigest()[:16]
+
+
+def source_of(data: str) -> str:
+    """The data set's address for a log: absolute path, or `synthetic`."""
+    kind, separator, path = data.partition(":")
+    return f"{kind}:{Path(path).expanduser().absolute()}" if separator else kind

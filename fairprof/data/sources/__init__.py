@@ -1,0 +1,23 @@
+"""Each module turns one kind of data set into a `Listing`."""
+
+from pathlib import Path
+
+from fairprof.data.sources import fairface, manifest, synthetic, utkface
+from fairprof.data.sources.listing import Listing
+from fairprof.errors import UserError
+
+FROM_PATH = {"utkface": utkface.read, "fairface": fairface.read, "manifest": manifest.read}
+
+
+def open_source(data: str, cache: Path, lock_timeout: float) -> Listing:
+    """The listing of `data`: `synthetic`, or a kind and a path as in ``utkface:faces``.
+
+    Raises `UserError` for an unknown kind and for whatever makes the whole data set unusable.
+    """
+    if data == "synthetic":
+        return synthetic.read(cache, lock_timeout)
+    kind, _, path = data.partition(":")
+    if kind not in FROM_PATH or not path:
+        raise UserError(f"data={data} is not a data source: use synthetic, "
+                        f"{', '.join(f'{name}:PATH' for name in FROM_PATH)}")
+    return FROM_PATH[kind](Path(path).expanduser())

@@ -1,0 +1,91 @@
+"""FairFace: the two official label files beside their image folders, or Parquet files with embedded images.
+
+Karkkainen and Joo 2021, WACV. Its own partition is kept: the validation file is the test set.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+
+from fairprof.data.attributes import AGE_BINS, FAIRFACE_RACES, GENDERS, age_bins, count_mangled_ages, decoded
+from fairprof.data.encoded_images import ImageFiles, ParquetImages
+from fairprof.data.sources.listing import Listing, first_reason, split_by_reason, with_malformed
+from fairprof.data.sources.tables import read_table, require_columns
+from fairprof.errors import UserError
+
+LABEL_FILES = {"fairface_label_train.csv": "train", "fairface_label_val.csv": "test"}
+PARQUET_PARTITIONS = {"train": "train", "validation": "test", "val": "test", "test": "test"}
+
+
+def read(folder: Path) -> Listing:
+    """FairFace in `folder`.
+
+    Raises `UserError` where the folder is missing, holds neither form, or a file lacks a column. Rows with an
+    unknown label are quarantined; ages that a spreadsheet turned into dates (9-Mar for 3-9) are repaired and counted.
+    """
+    if not folder.is_dir():
+        raise UserError(f"fairface: no folder {folder.absolute()}: give the folder that holds "
+                        f"{' and '.join(LABEL_FILES)}, or the Parquet files")
+    parquet_files = sorted(folder.rglob("*.parquet"))
+    return _from_parquet(parquet_files) if parquet_files else _from_label_files(folder)
+
+
+def _from_label_files(folder: Path) -> Listing:
+    missing = [name for name in LABEL_FILES if not (folder / name).is_file()]
+    if missing:
+        raise UserError(f"fairface: no {missing[0]} and no Parquet file in {folder.absolute()}")
+    tables, malformed = [], []
+    for name, partition in LABEL_FILES.items():
+        table, malformed_lines = read_table(folder / name, ("file", "age", "gender", "race"))
+        tables.append(table.rename(columns={"file": "image"}).assign(partition=partition))
+        malformed.append(malformed_lines.assign(image=name))
+    records, reasons, mangled_ages = _records(pd.concat(tables, ignore_index=True))
+    rows, quarantine = split_by_reason(records, reasons)
+    quarantine = with_malformed(quarantine, pd.concat(malformed))
+    return Listing("fairface", rows, quarantine, ImageFiles([folder / name for name in rows["image"]]),
+                   races=FAIRFACE_RACES, mangled_ages=mangled_ages)
+
+
+def _from_parquet(paths: list[Path]) -> Listing:
+    tables = [_labels_of(path) for path in paths]
+    records, reasons, mangled_ages = _records(pd.concat(tables, ignore_index=True))
+    rows, quarantine = split_by_reason(records, reasons)
+    places = list(zip(rows.pop("file"), rows.pop("group"), rows.pop("place"), strict=True))
+    return Listing("fairface", rows, quarantine, ParquetImages(places), races=FAIRFACE_RACES,
+                   mangled_ages=mangled_ages)
+
+
+def _labels_of(path: Path) -> pd.DataFrame:
+    """Labels of a Parquet file, with the place of every image in it; the image bytes are not read."""
+    partition = PARQUET_PARTITIONS.get(path.stem.split("-")[0])
+    if partition is None:
+        raise UserError(f"fairface: {path.name} names no partition: its name should begin with "
+                        f"{', '.join(f'{name}-' for name in PARQUET_PARTITIONS)}")
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+        require_columns(file.schema_arrow.names, ("image", "age", "gender", "race"), path)
+        groups = [file.read_row_group(group, columns=["image.path", "age", "gender", "race"]).to_pandas()
+                  for group in range(file.num_row_groups)]
+    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, KeyError) as error:
+        raise UserError(f"fairface: {path} is not a FairFace Parquet file: {error}") from None
+    table = pd.concat([labels.assign(group=number, place=range(len(labels)))
+                       for number, labels in enumerate(groups)], ignore_index=True)
+    names = [cell.get("path") if isinstance(cell, dict) else None for cell in table["image"]]
+    table["image"] = [f"{partition}/{name}" if name else f"{path.stem}/{row}" for row, name in enumerate(names)]
+    return table.assign(line=table.index + 1, partition=partition, file=path)
+
+
+def _records(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series, int]:
+    texts = table[["age", "gender", "race"]].astype(str)
+    # The Parquet form codes ages by the bin's number, which in a label file would be an age in years.
+    ages = texts["age"] if "file" not in table else decoded(texts["age"], AGE_BINS).fillna(texts["age"])
+    records = table.assign(age=age_bins(ages), gender=decoded(texts["gender"], GENDERS),
+                           race=decoded(texts["race"], FAIRFACE_RACES))
+    reasons = first_reason(
+        records.index,
+        (records["age"].isna(), "unknown age: " + texts["age"]),
+        (records["gender"].isna(), "unknown gender: " + texts["gender"]),
+        (records["race"].isna(), "unknown race: " + texts["race"]))
+    return records, reasons, count_mangled_ages(ages)

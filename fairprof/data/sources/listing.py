@@ -1,0 +1,52 @@
+"""What every source turns its files into: labelled rows, rejected rows, and access to the encoded images."""
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from fairprof.data.encoded_images import EncodedImages
+
+ROW_COLUMNS = ("image", "line", "gender", "race", "age", "profession", "partition", "person")
+QUARANTINE_COLUMNS = ("image", "line", "reason", "gender", "race")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A data set before any pixel was read.
+
+    rows: a row per usable label record with the columns ROW_COLUMNS, all text; `age` (name of a bin) and
+    `profession` may be missing as a pair's half, `partition` and `person` where the source knows none. `line` is
+    the place in the label file (0: the file name itself holds the labels).
+    quarantine: the label records that cannot be used, with the columns QUARANTINE_COLUMNS.
+    images: the encoded images, in the order of `rows`.
+    races: the vocabulary's usual order. mangled_ages: how many ages were repaired.
+    """
+
+    name: str
+    rows: pd.DataFrame
+    quarantine: pd.DataFrame
+    images: EncodedImages
+    races: tuple[str, ...] = field(default=())
+    mangled_ages: int = 0
+
+
+def split_by_reason(records: pd.DataFrame, reasons: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Records without a reason, as rows of a listing, and those with one, as quarantine."""
+    rejected = reasons.ne("")
+    rows = records[~rejected].reindex(columns=[*ROW_COLUMNS, *records.columns.difference(ROW_COLUMNS)])
+    quarantine = records.assign(reason=reasons)[rejected].reindex(columns=QUARANTINE_COLUMNS)
+    return rows.reset_index(drop=True), quarantine.reset_index(drop=True)
+
+
+def first_reason(index: pd.Index, *checks: tuple[pd.Series, pd.Series | str]) -> pd.Series:
+    """For each row, the message of the first check that fails, "" if none; a check is (failed, message)."""
+    reasons = pd.Series("", index=index, dtype=object)
+    for failed, message in checks:
+        here = failed & reasons.eq("")
+        reasons[here] = message[here] if isinstance(message, pd.Series) else message
+    return reasons
+
+
+def with_malformed(quarantine: pd.DataFrame, malformed: pd.DataFrame) -> pd.DataFrame:
+    """Quarantine with the lines of a label file that were no records at all."""
+    return pd.concat([quarantine, malformed.reindex(columns=QUARANTINE_COLUMNS)], ignore_index=True)
