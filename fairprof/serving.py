@@ -27,7 +27,6 @@ MAX_PIXELS = 50_000_000
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
-IMAGENET_CLASSES = 1000
 HEAD_WIDTH = 512
 BATCH = 32
 
@@ -101,22 +100,17 @@ def build_network(architecture: str, class_count: int) -> nn.Module:
     Raises ValueError where torchvision has no such model or it does not end in a linear layer.
     """
     network = get_model(architecture, weights=None)
-    path = final_linear(network)
+    if getattr(network, "aux_logits", False):
+        raise ValueError("it has auxiliary classifiers")
+    *_, (path, last) = ((path, module) for path, module in network.named_modules()
+                        if any(True for _ in module.parameters(recurse=False)))
+    if not isinstance(last, nn.Linear):
+        raise ValueError(f"it ends in {type(last).__name__}, not in a linear layer")
     parent, _, name = path.rpartition(".")
-    features = network.get_submodule(path).in_features
-    head = nn.Sequential(nn.Dropout(0.5), nn.Linear(features, HEAD_WIDTH), nn.ReLU(),
+    head = nn.Sequential(nn.Dropout(0.5), nn.Linear(last.in_features, HEAD_WIDTH), nn.ReLU(),
                          nn.Dropout(0.3), nn.Linear(HEAD_WIDTH, class_count))
     setattr(network.get_submodule(parent), name, head)
     return network
-
-
-def final_linear(network: nn.Module) -> str:
-    """The path of a torchvision classifier's last linear layer; raises ValueError if it does not end in one."""
-    last_path, last = [(path, module) for path, module in network.named_modules()
-                       if any(True for _ in module.parameters(recurse=False))][-1]
-    if not isinstance(last, nn.Linear) or last.out_features != IMAGENET_CLASSES:
-        raise ValueError(f"it ends in {type(last).__name__}, not in a linear classifier")
-    return last_path
 
 
 class ProfessionClassifier(mlflow.pyfunc.PythonModel):

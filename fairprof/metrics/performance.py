@@ -12,6 +12,7 @@ from sklearn.metrics import brier_score_loss, classification_report, confusion_m
 PROBABILITY_PREFIX = "probability_"
 PROBABILITY_TOLERANCE = 1e-3
 CALIBRATION_BINS = 15
+CONFIDENCE_DECIMALS = 6  # float32 is no finer: confidences equal to this many are ties
 
 
 # The predictions table, checked and encoded.
@@ -215,8 +216,8 @@ def reliability_table(
 
     The confidence of a row is the probability of its predicted class (`y_pred`, the top label). Rows are
     sorted by confidence and cut into at most `bins` bins of equal mass (never more bins than rows). Rows
-    of equal confidence share the bin in which the middle of their mass lies, so the order of the rows
-    never matters, and many ties leave fewer bins.
+    of equal confidence (to six decimals) share the bin in which the middle of their mass lies, so the
+    order of the rows never matters, and many ties leave fewer bins.
 
     Columns: bin (from 0, by rising confidence), count (rows), share (of the mass; they sum to 1),
     mean_confidence and accuracy (both weighted). Rows of weight 0 are left out.
@@ -233,7 +234,7 @@ def reliability_table(
     order = order[weights[order] > 0]
     weights, correct, confidence = weights[order], correct[order], confidence[order]
 
-    _, tie = np.unique(confidence, return_inverse=True)
+    _, tie = np.unique(confidence.round(CONFIDENCE_DECIMALS), return_inverse=True)
     mass = np.bincount(tie, weights)
     middle = mass.cumsum() - mass / 2
     position = middle * min(bins, len(order)) / mass.sum()

@@ -33,6 +33,11 @@ def hand() -> pd.DataFrame:
     )
 
 
+def with_renamed_classes(table: pd.DataFrame, names: dict[str, str]) -> pd.DataFrame:
+    columns = {f"probability_{old}": f"probability_{new}" for old, new in names.items()}
+    return table.replace({"y_true": names, "y_pred": names}).rename(columns=columns)
+
+
 def random_predictions(classes: list[str], rows: int = 400, seed: int = 0) -> pd.DataFrame:
     generator = np.random.default_rng(seed)
     probabilities = generator.dirichlet(np.ones(len(classes)), rows)
@@ -77,7 +82,7 @@ def test_performance_with_weights_by_hand(hand):
     assert result["balanced_accuracy"] == pytest.approx((3 / 4 + 1 + 0) / 3)
     assert result["macro_f1"] == pytest.approx((6 / 9 + 8 / 9 + 0) / 3)
     # (.2231436 + 1.2039728 + 4 * .6931472 + 2 * 1.3862944 + 2 * .1053605) / 10
-    assert result["log_loss"] == pytest.approx(0.6983015, abs=1e-6)
+    assert result["log_loss"] == pytest.approx(0.7183015, abs=1e-6)
     # (.06 + .86 + 4 * .38 + 2 * .875 + 2 * .015) / 10
     assert result["brier_score"] == pytest.approx(0.422)
     # Confidences .5 (weight 6, accuracy 4/6), .6 (1, wrong), .8 (1, right), .9 (2, right); the middles of
@@ -109,8 +114,7 @@ def test_classification_table_by_hand(hand):
 
 def test_classification_table_of_a_class_named_like_an_average(hand):
     names = {"cat": "accuracy", "ant": "macro avg", "bee": "weighted avg"}
-    renamed = hand.replace({"y_true": names, "y_pred": names})
-    renamed = renamed.rename(columns={f"probability_{old}": f"probability_{new}" for old, new in names.items()})
+    renamed = with_renamed_classes(hand, names)
     np.testing.assert_array_equal(classification_table(renamed), classification_table(hand))
     assert classification_table(renamed).index[:3].tolist() == list(names.values())
 
@@ -266,9 +270,7 @@ def test_order_of_rows_changes_nothing():
 
 def test_names_and_order_of_classes_change_nothing():
     table = random_predictions(["x", "y", "z"])
-    names = {"x": "third class", "y": "Ärzte", "z": "1"}
-    renamed = table.replace({"y_true": names, "y_pred": names})
-    renamed = renamed.rename(columns={f"probability_{old}": f"probability_{new}" for old, new in names.items()})
+    renamed = with_renamed_classes(table, {"x": "third class", "y": "Ärzte", "z": "1"})
     assert performance(renamed) == performance(table)
     assert performance(table[table.columns[::-1]]) == pytest.approx(performance(table))
 
@@ -280,17 +282,25 @@ def test_weights_count_as_repeated_rows():
     assert performance(table, times) == pytest.approx(performance(repeated))
 
 
+def test_rows_without_weight_are_left_out(hand):
+    # As many bins as rows with weight, and no bin of rows without: 0/0.
+    more = pd.concat([hand, hand, random_predictions(["cat", "ant", "bee"], rows=20)], ignore_index=True)
+    weights = [0] * 5 + [1] * 5 + [0] * 20
+    assert performance(more, weights) == pytest.approx(performance(hand))
+    pd.testing.assert_frame_equal(reliability_table(more, weights=weights), reliability_table(hand))
+
+
 def test_categorical_labels_and_extra_columns_change_nothing(hand):
     categorical = hand.astype({"y_true": "category", "y_pred": "category"}).assign(extra=np.nan)
     assert performance(categorical) == performance(hand)
 
 
 def test_nearly_normalised_probabilities_are_accepted(hand):
-    scaled = hand.assign(**{name: hand[name] * 1.0005 for name in hand.filter(like="probability_")})
+    columns = ["probability_cat", "probability_ant", "probability_bee"]
+    scaled = hand.assign(**{name: hand[name] * 1.0005 for name in columns})
+    single = scaled.astype(dict.fromkeys(columns, "float32"))
     assert performance(scaled) == pytest.approx(performance(hand))
-    assert performance(scaled.astype({name: "float32" for name in hand.filter(like="probability_")})) == (
-        pytest.approx(performance(hand), rel=1e-5)
-    )
+    assert performance(single) == pytest.approx(performance(hand), rel=1e-5)
 
 
 def test_the_table_is_left_as_it_was(hand):
@@ -314,7 +324,7 @@ def test_the_table_is_left_as_it_was(hand):
         (lambda t: t.assign(y_true=["cat", "dog", "ant", "bee", "cat"]), "'y_true' is 'dog' in row 1"),
         (lambda t: t.assign(y_pred=["cat", "cat", "ant", "bee", "cow"]), "'y_pred' is 'cow' in row 4"),
         (lambda t: t.assign(y_true=["cat", None, "ant", "bee", "cat"]), "'y_true' has no value in row 1"),
-        (lambda t: t.assign(probability_ant=[0.1, 0.6, np.nan, 0.2, 0]), "'probability_ant' has no value in row 2"),
+        (lambda t: t.assign(probability_ant=[0, 0, np.nan, 0, 0]), "'probability_ant' has no value in row 2"),
         (lambda t: t.assign(probability_ant=[0.1, 0.6, -0.1, 0.2, 0]), "'probability_ant' is -0.1 in row 2"),
         (lambda t: t.assign(probability_cat=[1.5, 0, 0, 0, 0]), "'probability_cat' is 1.5 in row 0"),
         (lambda t: t.assign(probability_cat="much"), "'probability_cat' has type"),

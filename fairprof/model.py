@@ -1,0 +1,242 @@
+"""The network: a torchvision classifier with the study's head, its weights, what is frozen, the Grad-CAM layer."""
+
+import hashlib
+import socket
+import urllib.error
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+import torchvision
+from torch import nn
+from torchvision.models import get_model_weights, list_models
+
+from fairprof.errors import UserError
+from fairprof.files import sha256_of
+from fairprof.seeds import derive_seed
+from fairprof.serving import build_network
+
+STAGES = ("layer4", "layer3", "layer2")  # from the head backwards
+FINETUNED_STAGES = {"head": STAGES[:0], "layer4": STAGES[:1], "layer3": STAGES[:2], "layer2": STAGES}
+PROBE_SIZE = 224  # pixels of the image by which stages are found
+DOWNLOAD_TIMEOUT = 20.0  # seconds without an answer
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Which weights the backbone starts from: `name` is imagenet, random or a file; sha256 is "" for random."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A network with the study's head, partly frozen.
+
+    network: (N, 3, H, W) float32 -> (N, K) logits. head: path of the head in it. frozen: paths of the blocks
+    that keep their weights and their batch-norm statistics. gradcam_layer: path of the last convolutional block.
+    """
+
+    network: nn.Module
+    weights: Weights
+    head: str
+    frozen: tuple[str, ...]
+    gradcam_layer: str
+
+    def train_mode(self) -> None:
+        """Training mode, in which frozen batch norm stays frozen."""
+        self.network.train()
+        for path in self.frozen:
+            self.network.get_submodule(path).eval()
+
+
+def build_classifier(architecture: str, weights: str, finetune: str, class_count: int, seed: int) -> Classifier:
+    """A classifier whose head (and, with random weights, backbone) is initialised from `seed`.
+
+    finetune: `head` trains the head alone, `layer4` / `layer3` / `layer2` every stage from that on, `all`
+    everything. In networks other than ResNets a stage is what works at the same resolution (layer4: 1/32 of the
+    image, layer3: 1/16, layer2: 1/8). Raises `UserError` for an architecture or weights that cannot be had.
+    """
+    network = _network(architecture, class_count, seed)
+    head = _last_weighted(network).rpartition(".")[0]
+    used = _load_backbone(network, architecture, weights, head)
+    gradcam_layer = _last_convolutional_block(network, architecture)
+    frozen = _frozen_blocks(network, finetune, head)
+    for path in frozen:
+        network.get_submodule(path).requires_grad_(False)
+    return Classifier(network.to(memory_format=torch.channels_last), used, head, frozen, gradcam_layer)
+
+
+def _network(architecture: str, class_count: int, seed: int) -> nn.Module:
+    known = list_models(module=torchvision.models)
+    if architecture not in known:
+        raise UserError(f"architecture={architecture} is not a torchvision classifier: use one of {', '.join(known)}")
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(derive_seed(seed, "initialisation"))
+        try:
+            return build_network(architecture, class_count)
+        except ValueError as error:
+            raise UserError(f"architecture={architecture} cannot take the study's head: {error}") from None
+
+
+def _last_weighted(network: nn.Module) -> str:
+    return [path for path, module in network.named_modules() if any(True for _ in module.parameters(recurse=False))][-1]
+
+
+# --- weights ----------------------------------------------------------------------------------------------------
+
+
+def _load_backbone(network: nn.Module, architecture: str, weights: str, head: str) -> Weights:
+    if weights == "random":
+        return Weights("random", "")
+    if weights in ("imagenet", "auto"):
+        try:
+            path = _imagenet_file(architecture)
+        except UserError as error:
+            if weights == "imagenet":
+                raise
+            print(f"fairprof: warning: {error}; this run starts from random weights, which learn far less from few "
+                  "images", flush=True)
+            return Weights("random", "")
+        name = "imagenet"
+    else:
+        path, name = Path(weights).expanduser().absolute(), weights
+        if not path.is_file():
+            raise UserError(f"weights={weights}: no file {path}: give auto, imagenet, random or a file")
+    _load_state_dict(network, _read_state_dict(path), head, path)
+    return Weights(name, sha256_of(path))
+
+
+def _imagenet_file(architecture: str) -> Path:
+    """torchvision's ImageNet weights in the local cache of torch.hub, downloaded if they are not there yet."""
+    entries = get_model_weights(architecture)
+    entry = entries["IMAGENET1K_V1"] if "IMAGENET1K_V1" in entries.__members__ else next(iter(entries))
+    path = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rsplit("/", 1)[-1]
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with _socket_timeout(DOWNLOAD_TIMEOUT):
+                torch.hub.download_url_to_file(entry.url, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1])
+        except (urllib.error.URLError, OSError, RuntimeError) as error:
+            raise UserError(f"the ImageNet weights cannot be downloaded from {entry.url} "
+                            f"({' '.join(str(error).split())}): put the file at {path}") from None
+    return path
+
+
+@contextmanager
+def _socket_timeout(seconds: float) -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a checkpoint, found under whatever key holds them; never unpickles anything else."""
+    try:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises many kinds for files that are no checkpoint
+        raise UserError(f"weights: {path} is not a state dict of tensors "
+                        f"({type(error).__name__}: {' '.join(str(error).split())[:100]})") from None
+    for key in ("state_dict", "model", "teacher", "student"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict):
+        raise UserError(f"weights: {path} is not a state dict of tensors")
+    return {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
+
+
+def _load_state_dict(network: nn.Module, tensors: dict[str, torch.Tensor], head: str, path: Path) -> None:
+    """Loads the backbone; keys may share a prefix (`module.encoder_q.` and the like), the head is never loaded."""
+    own = {name: value for name, value in network.state_dict().items() if not name.startswith(f"{head}.")}
+    prefix = _common_prefix(tensors, own)
+    found = {name: tensors[prefix + name].float() if value.is_floating_point() else tensors[prefix + name]
+             for name, value in own.items()
+             if prefix + name in tensors and tensors[prefix + name].shape == value.shape}
+    absent = sorted(name for name in own if name not in found and not name.endswith("num_batches_tracked"))
+    if absent:
+        raise UserError(f"weights: {path} does not fit this architecture: {len(absent)} of {len(own)} tensors are "
+                        f"missing or have another shape, the first is {absent[0]}")
+    network.load_state_dict(found, strict=False)
+
+
+def _common_prefix(tensors: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> str:
+    anchor = next(iter(own))
+    prefixes = {name.removesuffix(anchor) for name in tensors if name.endswith(anchor)} | {""}
+    return max(sorted(prefixes), key=lambda prefix: sum(prefix + name in tensors for name in own))
+
+
+# --- stages -----------------------------------------------------------------------------------------------------
+
+
+def _blocks(network: nn.Module) -> list[str]:
+    """Paths of the blocks of a network, in order: the children, and the children of sequences of blocks."""
+    blocks = []
+    for name, child in network.named_children():
+        blocks += [f"{name}.{part}" for part, _ in child.named_children()] if isinstance(child, nn.Sequential) else [name]
+    return blocks
+
+
+def _frozen_blocks(network: nn.Module, finetune: str, head: str) -> tuple[str, ...]:
+    if finetune == "all":
+        return ()
+    trained = FINETUNED_STAGES[finetune]
+    return tuple(block for block, stage in _stages(network, head).items() if stage not in trained)
+
+
+def _stages(network: nn.Module, head: str) -> dict[str, str]:
+    """The stage of every block with parameters but the head's: layer4 ... layer1 by its output's resolution.
+
+    Linear layers before the head, which have no resolution, count as layer4.
+    """
+    sizes: dict[str, int] = {}
+
+    def note(path: str):
+        def hook(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+            if isinstance(output, torch.Tensor) and output.dim() == 4:
+                sizes[path] = output.shape[-1]
+        return hook
+
+    hooks = [network.get_submodule(path).register_forward_hook(note(path)) for path in _blocks(network)]
+    was_training = network.training
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, 3, PROBE_SIZE, PROBE_SIZE))
+    finally:
+        network.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    return {path: _stage(PROBE_SIZE / sizes.get(path, 1)) for path in _blocks(network)
+            if path != head and any(True for _ in network.get_submodule(path).parameters())}
+
+
+def _stage(stride: float) -> str:
+    return "layer4" if stride > 24 else "layer3" if stride > 12 else "layer2" if stride > 6 else "layer1"
+
+
+def _last_convolutional_block(network: nn.Module, architecture: str) -> str:
+    if any(isinstance(module, nn.MultiheadAttention) or "Attention" in type(module).__name__
+           for module in network.modules()):
+        raise UserError(f"architecture={architecture} is a transformer: it has no last convolutional layer for "
+                        "Grad-CAM; use a convolutional network such as resnet50")
+    last = [path for path, module in network.named_modules() if isinstance(module, nn.Conv2d)][-1].split(".")
+    if not isinstance(network.get_submodule(last[0]), nn.Sequential):
+        return last[0]
+    block = ".".join(last[:2])
+    return last[0] if isinstance(network.get_submodule(block), nn.Conv2d) else block
+
+
+def weights_digest(network: nn.Module) -> str:
+    """SHA-256 over all parameters and buffers, 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

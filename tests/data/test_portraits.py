@@ -1,0 +1,115 @@
+"""The generated portraits: the same for the same seed, at every size, and telling of age, gender and skin."""
+
+import cv2
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from fairprof.data.portraits import GENDERS, REGIONS, Person, draw_portrait
+
+SIZE = 64
+BACKGROUND, FACE, HAIR = range(len(REGIONS))
+
+
+def draw(age: int, gender: str, tone: int, seed: int, size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
+    return draw_portrait(Person(age, gender, tone), np.random.default_rng(seed), size)
+
+
+def crowd(ages: range, count: int, seed: int) -> list[tuple[int, str, int, int]]:
+    """`count` people as (age, gender, tone, seed), gender and tone drawn independently of age."""
+    generator = np.random.default_rng(seed)
+    return [(int(generator.choice(ages)), str(generator.choice(GENDERS)), int(generator.integers(1, 11)),
+             seed * 1000 + number) for number in range(count)]
+
+
+def region_mean(picture: np.ndarray, regions: np.ndarray, region: int) -> np.ndarray:
+    return picture[regions == region].mean(axis=0)
+
+
+@pytest.mark.parametrize("size", [32, 64, 256, 300])
+def test_image_and_regions_have_the_promised_form(size):
+    image, regions = draw(30, "Female", 5, seed=1, size=size)
+    assert image.shape == (size, size, 3) and image.dtype == np.uint8
+    assert regions.shape == (size, size) and regions.dtype == np.uint8
+    assert set(np.unique(regions)) == {BACKGROUND, FACE, HAIR}
+
+
+def test_same_seed_gives_the_same_bytes_and_another_seed_another_portrait():
+    first, second, other = (draw(44, "Male", 8, seed) for seed in (7, 7, 8))
+    assert first[0].tobytes() == second[0].tobytes() and first[1].tobytes() == second[1].tobytes()
+    assert np.abs(first[0].astype(int) - other[0]).mean() > 5
+
+
+@pytest.mark.parametrize("person", crowd(range(0, 101), 6, seed=2))
+def test_a_person_is_the_same_at_every_size(person):
+    large, small, huge = (draw(*person, size=size)[0] for size in (256, 128, 384))
+    halved = cv2.resize(large, (128, 128), interpolation=cv2.INTER_AREA)
+    assert np.abs(halved.astype(int) - small).mean() < 1
+    # Over 256 the lines are drawn anew, not enlarged.
+    assert np.abs(cv2.resize(huge, (256, 256), interpolation=cv2.INTER_AREA).astype(int) - large).mean() < 4
+
+
+def test_size_does_not_change_how_much_chance_is_used():
+    after = []
+    for size in (32, 256, 300):
+        generator = np.random.default_rng(3)
+        draw_portrait(Person(70, "Female", 2), generator, size)
+        after.append(generator.random())
+    assert len(set(after)) == 1
+
+
+@pytest.mark.parametrize("ages", [range(0, 3), range(3, 20), range(20, 60), range(60, 101)], ids=str)
+def test_regions_cover_a_plausible_share(ages):
+    for person in crowd(ages, 20, seed=4):
+        _, regions = draw(*person)
+        assert 0.10 <= (regions == FACE).mean() <= 0.50, person
+        assert regions[0, 0] == regions[0, -1] == BACKGROUND, person
+        assert regions[SIZE // 2 + 4, SIZE // 2] == FACE, person
+        if 18 <= person[0] <= 30:
+            assert (regions == HAIR).mean() > 0.02, person
+
+
+@pytest.mark.parametrize(("person", "size", "complaint"), [
+    (Person(-1, "Male", 5), 64, "age"), (Person(101, "Male", 5), 64, "age"),
+    (Person(30, "male", 5), 64, "gender"), (Person(30, "Male", 0), 64, "skin_tone"),
+    (Person(30, "Male", 11), 64, "skin_tone"), (Person(30, "Male", 5), 31, "size")])
+def test_impossible_requests_are_refused(person, size, complaint):
+    with pytest.raises(ValueError, match=complaint) as refusal:
+        draw_portrait(person, np.random.default_rng(0), size)
+    assert "\n" not in str(refusal.value)
+
+
+def test_faces_darken_along_the_monk_scale():
+    luminance = []
+    for tone in range(1, 11):
+        drawn = [draw(age, gender, tone, seed=age) for age in (8, 25, 40, 60) for gender in GENDERS]
+        luminance.append(np.mean([region_mean(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), regions, FACE)
+                                  for image, regions in drawn]))
+    # The published tone 3 is as light as tone 2, only yellower: the scale falls strictly from there.
+    assert luminance[0] > luminance[1] > luminance[3]
+    assert all(lighter > darker for lighter, darker in zip(luminance[2:], luminance[3:], strict=False))
+
+
+def test_hair_turns_grey_with_age():
+    def saturation(ages: range) -> float:
+        pictures = [draw(*person) for person in crowd(ages, 20, seed=5)]
+        return np.mean([region_mean(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), regions, HAIR)[1]
+                        for image, regions in pictures])
+
+    assert saturation(range(20, 30)) > 2 * saturation(range(70, 85))
+
+
+def thumbnails(people: list[tuple[int, str, int, int]]) -> np.ndarray:
+    """(count, 768) float in 0..1, 16 x 16 pixels each."""
+    small = [cv2.resize(draw(*person)[0], (16, 16), interpolation=cv2.INTER_AREA) for person in people]
+    return np.stack(small).reshape(len(people), -1) / 255
+
+
+def test_even_a_linear_model_on_thumbnails_tells_ages_apart():
+    stages = (range(0, 10), range(20, 45), range(60, 95))
+    people = [person for stage in stages for person in crowd(stage, 90, seed=6 + stage.start)]
+    truth = np.repeat(np.arange(len(stages)), 90)
+    pictures = thumbnails(people)
+    train = np.arange(len(people)) % 3 > 0
+    model = LogisticRegression(C=0.1, max_iter=500).fit(pictures[train], truth[train])
+    assert model.score(pictures[~train], truth[~train]) > 0.8
