@@ -9,7 +9,6 @@ GENDERS = ("Male", "Female")
 UTKFACE_RACES = ("White", "Black", "Asian", "Indian", "Others")
 FAIRFACE_RACES = ("East Asian", "Indian", "Black", "White", "Middle Eastern", "Latino_Hispanic", "Southeast Asian")
 SYNTHETIC_RACES = {"Monk 1-4": (1, 2, 3, 4), "Monk 5-7": (5, 6, 7), "Monk 8-10": (8, 9, 10)}
-INTERSECTION = "gender_x_race"
 
 # Whom the label bias of seed.md disadvantages, under the names of every supported vocabulary.
 BIASED_GENDERS = frozenset({"female", "woman", "women", "f"})

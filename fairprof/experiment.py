@@ -1,0 +1,217 @@
+"""The path of one run: from settings to a trained, measured, explained and registered model."""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fairprof import figures, tracking
+from fairprof.config import Settings
+from fairprof.data.designs import DESIGNS, Draw, composition, draw
+from fairprof.data.pool import Pool, load_pool
+from fairprof.data.professions import bayes_ceiling
+from fairprof.explain.gradcam import mean_maps, saliency_maps
+from fairprof.explain.panels import contact_sheet, mean_map_panel
+from fairprof.explain.sample import balanced_sample
+from fairprof.files import cache_folder, locked
+from fairprof.metrics import fairness, performance
+from fairprof.model import Classifier, build_classifier
+from fairprof.predictions import predict, predictions_table
+from fairprof.serving import evaluation_input
+from fairprof.training import SELECTION_RULES, Trained, fit
+
+CONTACT_SHEET_IMAGES = 16
+HEADLINE = ("test/accuracy", "test/balanced_accuracy", "test/macro_f1", "test/macro_f1_of_ceiling", *(
+    f"test/{gap}/{attribute}" for gap in ("demographic_parity_difference", "equal_opportunity_difference")
+    for attribute in fairness.ATTRIBUTES), "test/worst_group_accuracy/gender_x_race", "val/macro_f1")
+
+
+def run_experiment(settings: Settings) -> str:
+    """Trains, measures, explains and registers one experiment; returns the id of its MLflow run.
+
+    Raises `UserError` for anything in settings or data that the user can put right.
+    """
+    name = f"{settings.experiment}-seed{settings.seed}"
+    tags = {"fairprof.role": "run", "fairprof.design": settings.experiment, "fairprof.seed": str(settings.seed),
+            "fairprof.data": settings.data.partition(":")[0], "fairprof.hyperparameters": settings.hyperparameters_hash()}
+    with tracking.started_run(name, tags) as run_id:
+        pool = load_pool(settings)
+        drawn = draw(pool, DESIGNS[settings.experiment], settings)
+        classifier = build_classifier(settings.architecture, settings.weights, settings.finetune,
+                                      len(pool.professions), settings.seed)
+        log_inputs(settings, pool, drawn, classifier)
+        with training_folder(settings, drawn, classifier) as folder:
+            trained = train(settings, pool, drawn, classifier, folder)
+            values = evaluate(settings, pool, drawn, classifier)
+            explain(settings, pool, drawn, classifier)
+            register(settings, pool, classifier, trained, values)
+    return run_id
+
+
+def log_inputs(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier) -> None:
+    """What goes into the training, before it starts: settings, fingerprints, composition, quarantine, data sets."""
+    weights = classifier.weights
+    tracking.log_settings(settings.model_dump() | {
+        "weights": weights.name, "hyperparameters_hash": settings.hyperparameters_hash(),
+        "pool_fingerprint": pool.fingerprint, "draw_fingerprint": drawn.fingerprint,
+        "test_fingerprint": drawn.test_fingerprint})
+    tracking.set_tags({"fairprof.weights": weights.name, "fairprof.weights_sha256": weights.sha256 or "none"})
+    for partition in ("train", "val", "test"):
+        rows = pool.table.iloc[drawn.rows(partition)]
+        digest = drawn.test_fingerprint if partition == "test" else drawn.fingerprint
+        tracking.log_input(rows, settings.data, {"val": "validation"}.get(partition, partition), digest)
+    counts = composition(pool, drawn)
+    tracking.log_table(counts, "data/composition.csv")
+    tracking.log_figure(figures.composition_figure(counts, f"Design {settings.experiment}: balanced over "
+                                                   f"{' x '.join(drawn.design.balanced)}"), "data/composition.png")
+    tracking.log_table(pool.quarantine, "data/quarantine.csv")
+    quarantined = pool.quarantine.fillna("unknown").groupby(["reason", "gender", "race"]).size()
+    tracking.log_table(quarantined.reset_index(name="count"), "data/quarantine_by_group.csv")
+    tracking.log_metrics({"data/pool": len(pool.table), "data/quarantined": len(pool.quarantine),
+                          "data/repaired_ages": pool.mangled_ages, "data/train": len(drawn.train),
+                          "data/val": len(drawn.val), "data/test": len(drawn.test)})
+
+
+@contextmanager
+def training_folder(settings: Settings, drawn: Draw, classifier: Classifier) -> Iterator[Path]:
+    """The folder of this very training: kept when it is killed, found again by the same settings, removed at the end.
+
+    Raises `UserError` where another process runs the same training.
+    """
+    identity = (settings.hyperparameters_hash(), settings.seed, drawn.fingerprint, classifier.weights.sha256)
+    key = hashlib.sha256(repr(identity).encode()).hexdigest()[:24]
+    folder = cache_folder(settings.cache_dir) / "trainings" / key
+    with locked(folder.with_suffix(".lock"), "the checkpoint of this very training", timeout=0):
+        if (folder / "resume.ckpt").exists():
+            tracking.set_tags({"fairprof.resumed": "true"})
+        folder.mkdir(exist_ok=True)
+        yield folder
+        shutil.rmtree(folder)
+
+
+def train(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier, folder: Path) -> Trained:
+    """Fits the classifier; logs every epoch, the curves, and the weights of the last and the best epoch."""
+
+    def measure(rows: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+        predictions = predictions_table(pool, rows, probabilities)
+        return performance.performance(predictions) | fairness.summary(predictions, settings.min_support)
+
+    def report(epoch: int, values: dict[str, float]) -> None:
+        tracking.log_metrics({name: value for name, value in values.items() if np.isfinite(value)}, step=epoch)
+
+    trained = fit(classifier, pool, drawn, settings, measure, report, folder)
+    tracking.log_metrics({"best_epoch": trained.best_epoch})
+    tracking.log_table(pd.DataFrame(trained.history, index=pd.RangeIndex(1, len(trained.history) + 1, name="epoch")),
+                       "training/history.csv", index=True)
+    tracking.log_figure(figures.training_figure(trained.history, trained.best_epoch), "training/curves.png")
+    tracking.log_weights(trained.last_weights, "training/last.safetensors")
+    tracking.log_weights(classifier.network.state_dict(), "training/best.safetensors")
+    return trained
+
+
+def evaluate(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier) -> dict[str, float]:
+    """Predictions, performance and fairness on validation and, once, on test data; returns the metrics logged."""
+    values: dict[str, float] = {}
+    for partition in ("val", "test"):
+        rows = drawn.rows(partition)
+        predictions = predict(classifier.network, pool, rows, settings.image_size, f"predicting {partition}")
+        tracking.log_table(predictions, f"predictions/{partition}.parquet")
+        measured = performance.performance(predictions) | fairness.summary(predictions, settings.min_support)
+        values |= {f"{partition}/{name}": value for name, value in measured.items()}
+    values |= _ceilings(pool, drawn.test, values["test/macro_f1"])
+    tracking.log_metrics(values)
+    _log_test_tables(predictions, settings)
+    return values
+
+
+def _ceilings(pool: Pool, rows: np.ndarray, macro_f1: float) -> dict[str, float]:
+    """What the best possible classifier would reach on the test set, where labels are pseudo-professions."""
+    if pool.label_probabilities is None:
+        return {}
+    probabilities = pool.label_probabilities[rows]
+    totals = probabilities.sum(axis=0)
+    equalised = np.broadcast_to(np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0), probabilities.shape)
+    natural, balanced = bayes_ceiling(probabilities), bayes_ceiling(probabilities, equalised)
+    return ({f"ceiling/{name}": value for name, value in natural.items()}
+            | {f"ceiling/balanced_view/{name}": value for name, value in balanced.items()}
+            | {"test/macro_f1_of_ceiling": macro_f1 / natural["macro_f1"]})
+
+
+def _log_test_tables(predictions: pd.DataFrame, settings: Settings) -> None:
+    by_group = fairness.rates_by_group(predictions, settings.min_support)
+    balanced = fairness.rates_by_group(predictions, settings.min_support, fairness.balanced_weights(predictions))
+    views = pd.concat([by_group.assign(view="natural"), balanced.assign(view="balanced")])
+    gaps = pd.concat([fairness.gaps(by_group).assign(view="natural"), fairness.gaps(balanced).assign(view="balanced")])
+    confusion = performance.confusion_table(predictions)
+    reliability = performance.reliability_table(predictions)
+    tracking.log_table(views, "metrics/by_group.csv")
+    tracking.log_table(gaps, "metrics/gaps.csv")
+    tracking.log_table(fairness.performance_by_group(predictions, settings.min_support), "metrics/performance_by_group.csv")
+    tracking.log_table(performance.classification_table(predictions), "metrics/per_class.csv", index=True)
+    tracking.log_table(confusion, "metrics/confusion_matrix.csv", index=True)
+    tracking.log_table(reliability, "metrics/reliability.csv")
+    tracking.log_figure(figures.rates_figure(by_group), "metrics/rates_by_group.png")
+    tracking.log_figure(figures.confusion_figure(confusion, "test set"), "metrics/confusion_matrix.png")
+    tracking.log_figure(figures.reliability_figure(reliability, performance.calibration_error(predictions)),
+                        "metrics/reliability.png")
+
+
+def explain(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier) -> None:
+    """Grad-CAM of the predicted class for test images that are the same for every design: a contact sheet of the
+    first, the mean map per group of all, and the raw maps."""
+    test = pool.table.iloc[drawn.test]
+    rows = drawn.test[balanced_sample(test, max(settings.gradcam_images, CONTACT_SHEET_IMAGES))]
+    pixels = pool.pixels.array[pool.table["pixel"].to_numpy()[rows]]
+    predictions = predict(classifier.network, pool, rows, settings.image_size, "predicting explained images")
+    targets = predictions["y_pred"].map(pool.professions.index).to_numpy()
+    maps = saliency_maps(classifier.network, classifier.gradcam_layer, evaluation_input(pixels, settings.image_size), targets)
+    cropped = _centre(pixels, settings.image_size)
+    title = f"Design {settings.experiment}, seed {settings.seed}"
+    shown = slice(0, CONTACT_SHEET_IMAGES)
+    tracking.log_figure(contact_sheet(predictions[shown], cropped[shown], maps[shown], title), "gradcam/contact_sheet.png")
+    groups = {attribute: fairness.group_labels(predictions, attribute).astype(str).to_numpy()
+              for attribute in fairness.ATTRIBUTES}
+    tracking.log_figure(mean_map_panel(
+        {attribute: mean_maps(maps, names) for attribute, names in groups.items()},
+        {attribute: pd.Series(names).value_counts().to_dict() for attribute, names in groups.items()},
+        {attribute: {name: cropped[names == name].mean(axis=0).astype(np.uint8) for name in set(names)}
+         for attribute, names in groups.items()},
+        f"{title}: mean Grad-CAM of the predicted class, by group"), "gradcam/mean_by_group.png")
+    tracking.log_arrays({"maps": maps, "image": predictions["image"].to_numpy(dtype=str),
+                         "target": predictions["y_pred"].to_numpy(dtype=str)}, "gradcam/maps.npz")
+
+
+def _centre(pixels: np.ndarray, image_size: int) -> np.ndarray:
+    """What the network sees of stored pixels, (N, image_size, image_size, 3) uint8."""
+    margin = round((pixels.shape[1] - image_size) / 2)
+    return pixels[:, margin:margin + image_size, margin:margin + image_size]
+
+
+def register(settings: Settings, pool: Pool, classifier: Classifier, trained: Trained, values: dict[str, float]) -> None:
+    """Registers the model and describes the run by its headline metrics."""
+    headline = {name: values[name] for name in HEADLINE if name in values}
+    version = tracking.register_model(classifier.network.state_dict(), settings, pool.professions, pool.fingerprint, headline)
+    rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in headline.items())
+    rule = SELECTION_RULES[settings.selection]
+    tracking.set_description(
+        f"**Design {settings.experiment}** (balanced over {' x '.join(DESIGNS[settings.experiment].balanced)}), "
+        f"seed {settings.seed}, data `{settings.data.partition(':')[0]}`, weights `{classifier.weights.name}`. "
+        f"Best epoch {trained.best_epoch} of {len(trained.history)} by {rule.metric}.\n\n"
+        f"Registered as `models:/{version.name}/{version.version}`"
+        f"{', the champion' if version.champion else ''} ({version.reason}).\n\n"
+        f"| metric | value |\n|---|---|\n{rows}\n\n"
+        "Gaps of single runs are biased upward; see how to read them in the README before comparing designs.")
+    print(f"\n{version.name} version {version.version}: test macro-F1 {values['test/macro_f1']:.3f}"
+          + (f" ({values['test/macro_f1_of_ceiling']:.0%} of the ceiling)" if "test/macro_f1_of_ceiling" in values else "")
+          + f", {', '.join(_gap_texts(values))}\nload it with mlflow.pyfunc.load_model(\"models:/{version.name}/{version.version}\")",
+          flush=True)
+
+
+def _gap_texts(values: dict[str, float]) -> Iterator[str]:
+    for attribute in ("gender", "race"):
+        yield f"DP {values[f'test/demographic_parity_difference/{attribute}']:.3f} and " \
+              f"EO {values[f'test/equal_opportunity_difference/{attribute}']:.3f} by {attribute}"

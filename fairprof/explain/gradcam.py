@@ -1,0 +1,79 @@
+"""Grad-CAM saliency maps of whole batches, raw: nothing is scaled per image, so groups can be compared."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import nn
+
+from fairprof.progress import progress_bar
+
+BATCH = 16  # images differentiated at once: bounds the memory
+
+
+class RawGradCAM(GradCAM):
+    """pytorch-grad-cam's Grad-CAM without its resizing and its min-max scaling of every image."""
+
+    def compute_cam_per_layer(self, input_tensor, targets, eigen_smooth):
+        (activations,), (gradients,) = self.activations_and_grads.activations, self.activations_and_grads.gradients
+        maps = self.get_cam_image(input_tensor, self.target_layers[0], targets, activations.detach().cpu().numpy(),
+                                  gradients.detach().cpu().numpy(), eigen_smooth)
+        return np.maximum(maps, 0)
+
+    def aggregate_multi_layers(self, cam_per_target_layer):
+        return cam_per_target_layer
+
+
+def saliency_maps(network: nn.Module, layer: str, images: torch.Tensor, classes: np.ndarray) -> np.ndarray:
+    """Grad-CAM of every image for its class at a layer (Selvaraju et al. 2017).
+
+    ReLU of the sum over channels of the layer's activation times the mean gradient of the class's logit.
+    images: (N, 3, H, W) float32, normalised. classes: (N,) int, one explicit target an image. layer: the path of
+    a block of the network whose output is (N, C, h, w). Returns (N, h, w) float32, >= 0, in units of the logit;
+    a map of zeros says that nothing there speaks for the class. The network's mode, gradients and hooks are left
+    as they were. Raises ValueError for a class that the network does not have.
+    """
+    device = next(network.parameters()).device
+    maps = []
+    with _unchanged(network), progress_bar("Grad-CAM", len(images), "images") as bar:
+        for start in range(0, len(images), BATCH):
+            batch = images[start:start + BATCH].to(device).contiguous(memory_format=torch.channels_last)
+            targets = [ClassifierOutputTarget(int(number)) for number in classes[start:start + BATCH]]
+            maps.append(_maps_of_batch(network, layer, batch, targets))
+            bar.update(len(batch))
+    return np.concatenate(maps).astype(np.float32)
+
+
+def _maps_of_batch(network: nn.Module, layer: str, batch: torch.Tensor, targets: list) -> np.ndarray:
+    # without a gradient at the input, nothing reaches the layer of a network that is frozen below its head
+    batch.requires_grad_(True)
+    class_count = next(reversed([m for m in network.modules() if isinstance(m, nn.Linear)])).out_features
+    if any(not 0 <= target.category < class_count for target in targets):  # the library would swallow the IndexError
+        raise ValueError(f"Grad-CAM targets must be classes 0 to {class_count - 1}")
+    with RawGradCAM(network, [network.get_submodule(layer)]) as gradcam:
+        return gradcam(batch, targets)
+
+
+@contextmanager
+def _unchanged(network: nn.Module) -> Iterator[None]:
+    """Gives the network back in its mode, with the gradients it had, and computes with gradients whatever the caller's mode."""
+    modes = {module: module.training for module in network.modules()}
+    gradients = [(parameter, parameter.grad) for parameter in network.parameters()]
+    for parameter in network.parameters():
+        parameter.grad = None
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+    finally:
+        for parameter, gradient in gradients:
+            parameter.grad = gradient
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def mean_maps(maps: np.ndarray, groups: np.ndarray) -> dict[str, np.ndarray]:
+    """The mean raw map, (h, w) float32, of every group; groups: (N,) group names."""
+    return {str(group): maps[groups == group].mean(axis=0) for group in sorted(set(groups))}

@@ -1,0 +1,221 @@
+"""The only module that talks to MLflow: runs, settings, inputs, metrics, artifacts, and the model registry."""
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import psutil
+import safetensors.torch
+import torch
+from matplotlib.figure import Figure
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.entities import RunStatus
+from mlflow.models import ModelSignature
+from mlflow.types.schema import ColSpec, Schema
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+
+from fairprof import serving
+from fairprof.config import Settings
+from fairprof.data.pool import source_of
+
+EXPERIMENT = "fairprof"  # where runs go that were not started by `mlflow run`
+CHAMPION = "champion"
+CHAMPION_RULE = "val_macro_f1"
+CHAMPION_METRIC = "val/macro_f1"
+MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision")
+CLOSED = "fairprof.closed"
+
+
+@contextmanager
+def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
+    """Starts a run, or takes over the one that `mlflow run` has started, and yields its id.
+
+    Runs that a killed process of this machine left open are closed first. An error in the block becomes the
+    run's tag `fairprof.error` and its status FAILED.
+    """
+    place = {} if "MLFLOW_RUN_ID" in os.environ else {"experiment_id": _experiment()}
+    with mlflow.start_run(**place) as run:
+        mlflow.set_tag("mlflow.runName", name)
+        mlflow.set_tags(tags | _process_tags())
+        _close_abandoned_runs(run.info.experiment_id)
+        try:
+            yield run.info.run_id
+        except BaseException as error:
+            mlflow.set_tag("fairprof.error", f"{type(error).__name__}: {error}"[:500])
+            raise
+
+
+def _experiment() -> str:
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
+    return os.environ.get("MLFLOW_EXPERIMENT_ID") or mlflow.set_experiment(name).experiment_id
+
+
+def _process_tags() -> dict[str, str]:
+    process = psutil.Process()
+    return {"fairprof.host": platform.node(), "fairprof.process": f"{process.pid}:{process.create_time():.2f}"}
+
+
+def _close_abandoned_runs(experiment_id: str) -> None:
+    """Sets runs to KILLED whose process, on this machine, no longer exists."""
+    client = mlflow.MlflowClient()
+    runs = client.search_runs([experiment_id], max_results=1000,
+                              filter_string=f"attributes.status = 'RUNNING' and tags.`fairprof.host` = '{platform.node()}'")
+    for run in runs:
+        if not _is_alive(run.data.tags["fairprof.process"]):
+            client.set_tag(run.info.run_id, CLOSED, "its process ended without closing the run")
+            client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
+
+
+def _is_alive(process: str) -> bool:
+    number, _, created = process.partition(":")
+    try:
+        return f"{psutil.Process(int(number)).create_time():.2f}" == created
+    except psutil.NoSuchProcess:
+        return False
+
+
+def log_settings(values: dict) -> None:
+    """Logs parameters by name; where `mlflow run` has logged another text for one, under `resolved/` as well.
+
+    MLflow keeps a parameter's first text, which is the call as given (`auto`, `1e-3`).
+    """
+    texts = {name: str(value) for name, value in values.items()}
+    given = mlflow.MlflowClient().get_run(mlflow.active_run().info.run_id).data.params
+    mlflow.log_params({name if name not in given else f"resolved/{name}": text
+                       for name, text in texts.items() if given.get(name) != text})
+
+
+def set_tags(tags: dict[str, str]) -> None:
+    """Tags of the active run."""
+    mlflow.set_tags(tags)
+
+
+def set_description(markdown: str) -> None:
+    """The run's description, shown at the top of its page."""
+    mlflow.set_tag(MLFLOW_RUN_NOTE, markdown)
+
+
+def log_input(rows: pd.DataFrame, data: str, context: str, digest: str) -> None:
+    """The rows of a partition as an MLflow data set; rows: image, gender, race, age, profession."""
+    texts = rows[["image", "gender", "race", "age", "profession"]].astype(object).fillna("").astype(str)
+    dataset = mlflow.data.from_pandas(
+        texts, source=CodeDatasetSource({"data": source_of(data)}), name=f"{data.partition(':')[0]}[{context}]",
+        targets="profession", digest=digest)
+    mlflow.log_input(dataset, context=context)
+
+
+def log_metrics(metrics: dict[str, float], step: int | None = None) -> None:
+    """Logs named values in one call."""
+    mlflow.log_metrics({name: float(value) for name, value in metrics.items()}, step=step)
+
+
+def log_figure(figure: Figure, path: str) -> None:
+    """A picture among the run's artifacts, at the size at which it is read."""
+    mlflow.log_figure(figure, path, save_kwargs={"dpi": 110})
+
+
+def log_table(table: pd.DataFrame, path: str, index: bool = False) -> None:
+    """A table among the run's artifacts, CSV or Parquet by the name's ending."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / Path(path).name
+        if file.suffix == ".parquet":
+            table.to_parquet(file, index=index)
+        else:
+            table.to_csv(file, index=index)
+        mlflow.log_artifact(str(file), str(Path(path).parent))
+
+
+def log_arrays(arrays: dict[str, np.ndarray], path: str) -> None:
+    """Arrays by name in one compressed NumPy file, which loads without pickle."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / Path(path).name
+        np.savez_compressed(file, **arrays)
+        mlflow.log_artifact(str(file), str(Path(path).parent))
+
+
+def log_weights(tensors: dict[str, torch.Tensor], path: str) -> None:
+    """A state dict as a safetensors file."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / Path(path).name
+        safetensors.torch.save_file({name: value.contiguous() for name, value in tensors.items()}, file)
+        mlflow.log_artifact(str(file), str(Path(path).parent))
+
+
+@dataclass(frozen=True)
+class RegisteredVersion:
+    """A version in the registry, whether it is the champion now, and why."""
+
+    name: str
+    version: str
+    champion: bool
+    reason: str
+
+
+def register_model(tensors: dict[str, torch.Tensor], settings: Settings, classes: tuple[str, ...],
+                   pool_fingerprint: str, headline: dict[str, float]) -> RegisteredVersion:
+    """Logs the classifier as an MLflow model and registers it as the next version of `fairprof-<experiment>`.
+
+    The model needs no code of this project and unpickles nothing. headline: metrics for the version's description
+    and tags; `val/macro_f1` among them decides whether the alias `champion` moves here.
+    """
+    name = f"fairprof-{settings.experiment}"
+    preprocessing = {"architecture": settings.architecture, "classes": list(classes), "image_size": settings.image_size}
+    with tempfile.TemporaryDirectory() as folder:
+        weights, description = Path(folder) / "weights.safetensors", Path(folder) / "settings.json"
+        safetensors.torch.save_file({key: value.contiguous() for key, value in tensors.items()}, weights)
+        description.write_text(json.dumps(preprocessing | {"settings": settings.model_dump()}, indent=2), encoding="utf-8")
+        info = mlflow.pyfunc.log_model(
+            name="model", python_model=serving.__file__, signature=_signature(classes),
+            artifacts={"weights": str(weights), "settings": str(description)},
+            pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in MODEL_REQUIREMENTS],
+            registered_model_name=name)
+    return _describe_version(name, str(info.registered_model_version), settings, pool_fingerprint, headline)
+
+
+def _signature(classes: tuple[str, ...]) -> ModelSignature:
+    outputs = [ColSpec("string", "profession"), ColSpec("double", "probability")]
+    outputs += [ColSpec("double", f"probability_{name}") for name in classes]
+    return ModelSignature(inputs=Schema([ColSpec("string", "image")]), outputs=Schema(outputs))
+
+
+def _describe_version(name: str, number: str, settings: Settings, pool_fingerprint: str,
+                      headline: dict[str, float]) -> RegisteredVersion:
+    client = mlflow.MlflowClient()
+    rows = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in headline.items())
+    client.update_model_version(name, number, description=(
+        f"Design {settings.experiment}, seed {settings.seed}, data `{settings.data.partition(':')[0]}`, "
+        f"hyperparameters `{settings.hyperparameters_hash()}`.\n\n| metric | value |\n|---|---|\n{rows}\n\n"
+        "For research on data set composition; not for decisions about people."))
+    tags = {metric.replace("/", "."): f"{value:.4f}" for metric, value in headline.items()}
+    tags |= {"fairprof.pool": pool_fingerprint, "fairprof.hyperparameters": settings.hyperparameters_hash()}
+    champion, reason = _champion_decision(client, name, pool_fingerprint, headline[CHAMPION_METRIC])
+    for key, value in (tags | {"fairprof.champion": reason}).items():
+        client.set_model_version_tag(name, number, key, value)
+    if champion:
+        client.set_registered_model_alias(name, CHAMPION, number)
+    return RegisteredVersion(name, number, champion, reason)
+
+
+def _champion_decision(client: mlflow.MlflowClient, name: str, pool_fingerprint: str,
+                       score: float) -> tuple[bool, str]:
+    """Whether a new version becomes champion by the rule `val_macro_f1`, and the reason as a sentence."""
+    aliases = client.get_registered_model(name).aliases
+    if CHAMPION not in aliases:
+        return True, f"rule {CHAMPION_RULE}: {score:.4f}, the first version"
+    number = str(aliases[CHAMPION])
+    tags = client.get_model_version(name, number).tags
+    if tags.get("fairprof.pool") != pool_fingerprint:
+        return True, (f"rule {CHAMPION_RULE}: {score:.4f}; champion before was version {number}, trained on other data, "
+                      "so that the two scores cannot be compared and the newer data count")
+    other = float(tags[CHAMPION_METRIC.replace("/", ".")])
+    verdict = "more" if score > other else "not more"
+    return score > other, f"rule {CHAMPION_RULE}: {score:.4f} is {verdict} than {other:.4f} of champion version {number}"
