@@ -59,75 +59,128 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, cli_exit_on_error=False)
 
     # What is trained on what
-    experiment: Annotated[Literal["A", "B", "C", "D"], setting(
-        "data set design: A balanced over gender x race x profession, B race natural, C gender natural, "
-        "D profession natural")] = "A"
-    data: Annotated[str, setting(
-        "synthetic, utkface:FOLDER, fairface:FOLDER or manifest:FILE (relative to the project's folder)")] = "synthetic"
+    experiment: Annotated[
+        Literal["A", "B", "C", "D"],
+        setting(
+            "data set design: A balanced over gender x race x profession, B race natural, C gender natural, "
+            "D profession natural"
+        ),
+    ] = "A"
+    data: Annotated[
+        str, setting("synthetic, utkface:FOLDER, fairface:FOLDER or manifest:FILE (relative to the project's folder)")
+    ] = "synthetic"
     seed: Annotated[int, setting("names one draw, one initialisation and one data order", ge=0, lt=2**32)] = 0
-    train_size: Annotated[Literal["natural", "matched"] | Annotated[int, Field(ge=1)], setting(
-        "training images: natural (as many as the design's smallest cell allows), matched (as many as the "
-        "smallest design has) or a number")] = "natural"
+    train_size: Annotated[
+        Literal["natural", "matched"] | Annotated[int, Field(ge=1)],
+        setting(
+            "training images: natural (as many as the design's smallest cell allows), matched (as many as the "
+            "smallest design has) or a number"
+        ),
+    ] = "natural"
     fraction: Annotated[float, setting("share of the draw's training images that is kept", gt=0, le=1)] = 1.0
-    imbalance: Annotated[Literal["natural"] | Annotated[float, Field(ge=1, le=1000)], setting(
-        "largest to smallest group on the axis that the design leaves natural: natural, or a ratio")] = "natural"
-    label_bias: Annotated[Literal["none", "gender", "race", "intersectional"], setting(
-        "whose pseudo-professions are biased against white_collar")] = "none"
+    imbalance: Annotated[
+        Literal["natural"] | Annotated[float, Field(ge=1, le=1000)],
+        setting("largest to smallest group on the axis that the design leaves natural: natural, or a ratio"),
+    ] = "natural"
+    label_bias: Annotated[
+        Literal["none", "gender", "race", "intersectional"],
+        setting("whose pseudo-professions are biased against white_collar"),
+    ] = "none"
     label_bias_strength: Annotated[float, setting("strength of the label bias", ge=0, lt=1)] = 0.15
     label_seed: Annotated[int, setting("seed of the pseudo-professions", ge=0, lt=2**32)] = 0
 
     # The network
-    architecture: Annotated[str, setting(
-        "a torchvision classifier with convolutions", hyperparameter=Hyperparameter())] = "resnet50"
-    weights: Annotated[str, setting(
-        "auto (imagenet where it can be had, else random), imagenet, random, or a file with a state dict")] = "auto"
-    finetune: Annotated[Literal["head", "layer4", "layer3", "layer2", "all"], setting(
-        "what is trained: the head, and every stage from the named one on",
-        hyperparameter=Hyperparameter(Choice(("head", "layer4", "layer3", "layer2"))))] = "layer2"
-    image_size: Annotated[int, setting(
-        "edge of the square input, pixels", hyperparameter=Hyperparameter(), ge=32, le=1024)] = 64
+    architecture: Annotated[
+        str, setting("a torchvision classifier with convolutions", hyperparameter=Hyperparameter())
+    ] = "resnet50"
+    weights: Annotated[
+        str, setting("auto (imagenet where it can be had, else random), imagenet, random, or a file with a state dict")
+    ] = "auto"
+    finetune: Annotated[
+        Literal["head", "layer4", "layer3", "layer2", "all"],
+        setting(
+            "what is trained: the head, and every stage from the named one on",
+            hyperparameter=Hyperparameter(Choice(("head", "layer4", "layer3", "layer2"))),
+        ),
+    ] = "layer2"
+    image_size: Annotated[
+        int, setting("edge of the square input, pixels", hyperparameter=Hyperparameter(), ge=32, le=1024)
+    ] = 64
 
     # Training
-    epochs: Annotated[int, setting(
-        "passes over the training images", hyperparameter=Hyperparameter(), ge=1, le=1000)] = 8
-    batch_size: Annotated[int, setting(
-        "images per step", hyperparameter=Hyperparameter(Choice((16, 32, 64, 128))), ge=2, le=4096)] = 32
-    learning_rate: Annotated[float, setting(
-        "peak learning rate of the head", hyperparameter=Hyperparameter(LogUniform(1e-4, 1e-2)), gt=0, le=1)] = 1e-3
-    backbone_learning_rate_ratio: Annotated[float, setting(
-        "learning rate of the backbone, as a share of the head's",
-        hyperparameter=Hyperparameter(LogUniform(0.03, 1.0)), gt=0, le=1)] = 0.1
-    weight_decay: Annotated[float, setting(
-        "AdamW's weight decay", hyperparameter=Hyperparameter(LogUniform(1e-6, 1e-1)), ge=0, le=1)] = 1e-4
-    warmup_fraction: Annotated[float, setting(
-        "share of the steps in which the learning rate rises",
-        hyperparameter=Hyperparameter(Uniform(0.05, 0.5)), gt=0, lt=1)] = 0.3
-    label_smoothing: Annotated[float, setting(
-        "label smoothing of the loss", hyperparameter=Hyperparameter(Uniform(0.0, 0.3)), ge=0, lt=1)] = 0.1
-    mixup_alpha: Annotated[float, setting(
-        "MixUp's beta distribution; 0 switches it off",
-        hyperparameter=Hyperparameter(Uniform(0.0, 0.8)), ge=0, le=10)] = 0.2
-    mixup_probability: Annotated[float, setting(
-        "share of the batches that are mixed", hyperparameter=Hyperparameter(Uniform(0.0, 1.0)), ge=0, le=1)] = 0.5
-    patience: Annotated[int, setting(
-        "epochs without improvement before training stops", hyperparameter=Hyperparameter(), ge=1, le=1000)] = 7
-    selection: Annotated[Literal["val_loss", "val_macro_f1", "val_worst_group"], setting(
-        "validation rule for the best epoch and early stopping", hyperparameter=Hyperparameter())] = "val_loss"
+    epochs: Annotated[
+        int, setting("passes over the training images", hyperparameter=Hyperparameter(), ge=1, le=1000)
+    ] = 8
+    batch_size: Annotated[
+        int, setting("images per step", hyperparameter=Hyperparameter(Choice((16, 32, 64, 128))), ge=2, le=4096)
+    ] = 32
+    learning_rate: Annotated[
+        float,
+        setting("peak learning rate of the head", hyperparameter=Hyperparameter(LogUniform(1e-4, 1e-2)), gt=0, le=1),
+    ] = 1e-3
+    backbone_learning_rate_ratio: Annotated[
+        float,
+        setting(
+            "learning rate of the backbone, as a share of the head's",
+            hyperparameter=Hyperparameter(LogUniform(0.03, 1.0)),
+            gt=0,
+            le=1,
+        ),
+    ] = 0.1
+    weight_decay: Annotated[
+        float, setting("AdamW's weight decay", hyperparameter=Hyperparameter(LogUniform(1e-6, 1e-1)), ge=0, le=1)
+    ] = 1e-4
+    warmup_fraction: Annotated[
+        float,
+        setting(
+            "share of the steps in which the learning rate rises",
+            hyperparameter=Hyperparameter(Uniform(0.05, 0.5)),
+            gt=0,
+            lt=1,
+        ),
+    ] = 0.3
+    label_smoothing: Annotated[
+        float, setting("label smoothing of the loss", hyperparameter=Hyperparameter(Uniform(0.0, 0.3)), ge=0, lt=1)
+    ] = 0.1
+    mixup_alpha: Annotated[
+        float,
+        setting(
+            "MixUp's beta distribution; 0 switches it off",
+            hyperparameter=Hyperparameter(Uniform(0.0, 0.8)),
+            ge=0,
+            le=10,
+        ),
+    ] = 0.2
+    mixup_probability: Annotated[
+        float,
+        setting("share of the batches that are mixed", hyperparameter=Hyperparameter(Uniform(0.0, 1.0)), ge=0, le=1),
+    ] = 0.5
+    patience: Annotated[
+        int, setting("epochs without improvement before training stops", hyperparameter=Hyperparameter(), ge=1, le=1000)
+    ] = 7
+    selection: Annotated[
+        Literal["val_loss", "val_macro_f1", "val_worst_group"],
+        setting("validation rule for the best epoch and early stopping", hyperparameter=Hyperparameter()),
+    ] = "val_loss"
 
     # What is measured
-    min_support: Annotated[int, setting(
-        "a rate with a smaller denominator is marked as insufficient evidence", ge=1)] = 30
-    gradcam_images: Annotated[int, setting(
-        "test images whose Grad-CAM is computed for the mean map per group", ge=1)] = 240
+    min_support: Annotated[
+        int, setting("a rate with a smaller denominator is marked as insufficient evidence", ge=1)
+    ] = 30
+    gradcam_images: Annotated[
+        int, setting("test images whose Grad-CAM is computed for the mean map per group", ge=1)
+    ] = 240
 
     # Where and how it runs
-    max_quarantined_share: Annotated[float, setting(
-        "share of unusable rows above which a data set is refused", ge=0, le=1)] = 0.1
+    max_quarantined_share: Annotated[
+        float, setting("share of unusable rows above which a data set is refused", ge=0, le=1)
+    ] = 0.1
     accelerator: Annotated[Literal["auto", "cpu", "gpu"], setting("where training runs")] = "auto"
     workers: Annotated[int, setting("processes that prepare batches; 0 is the training process", ge=0, le=64)] = 0
     cache_dir: Annotated[str, setting("folder for pixels and unfinished trainings; auto: the user's cache")] = "auto"
-    lock_timeout: Annotated[float, setting(
-        "seconds to wait for a cache that another process is filling", ge=0)] = 1800.0
+    lock_timeout: Annotated[float, setting("seconds to wait for a cache that another process is filling", ge=0)] = (
+        1800.0
+    )
 
     @field_validator("experiment", mode="before")
     @classmethod
@@ -187,5 +240,6 @@ def _invalid(error: ValidationError) -> str:
         name = str(detail["loc"][0])
         expected = detail["msg"].removeprefix("Input should be ").split(", unable to")[0]
         reasons.setdefault(f"{name}={detail['input']}", []).append(expected)
-    return "; ".join(f"{value} is not valid, it should be {' or '.join(expected)}"
-                     for value, expected in reasons.items())
+    return "; ".join(
+        f"{value} is not valid, it should be {' or '.join(expected)}" for value, expected in reasons.items()
+    )

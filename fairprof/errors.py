@@ -46,13 +46,17 @@ def shown_in_one_line(log_folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             _exit_with_log(log_folder, error)
-        sys.exit(f"fairprof: error: no space left on the device while writing {error.filename or 'a file'}: "
-                 "free some space and start again, nothing half-written is kept")
+        sys.exit(
+            f"fairprof: error: no space left on the device while writing {error.filename or 'a file'}: "
+            "free some space and start again, nothing half-written is kept"
+        )
     except Exception as error:  # the last place that can say anything to the user
         _exit_with_log(log_folder, error)
 
 
 def _exit_with_log(log_folder: Path, error: BaseException) -> None:
     log_file = _write_traceback(log_folder, error)
-    sys.exit(f"fairprof: unexpected error: {type(error).__name__}: {_one_line(error)[:300]} "
-             f"(traceback in {log_file}; please report it)")
+    sys.exit(
+        f"fairprof: unexpected error: {type(error).__name__}: {_one_line(error)[:300]} "
+        f"(traceback in {log_file}; please report it)"
+    )

@@ -25,9 +25,19 @@ from fairprof.serving import evaluation_input
 from fairprof.training import SELECTION_RULES, Trained, fit
 
 CONTACT_SHEET_IMAGES = 16
-HEADLINE = ("test/accuracy", "test/balanced_accuracy", "test/macro_f1", "test/macro_f1_of_ceiling", *(
-    f"test/{gap}/{attribute}" for gap in ("demographic_parity_difference", "equal_opportunity_difference")
-    for attribute in fairness.ATTRIBUTES), "test/worst_group_accuracy/gender_x_race", "val/macro_f1")
+HEADLINE = (
+    "test/accuracy",
+    "test/balanced_accuracy",
+    "test/macro_f1",
+    "test/macro_f1_of_ceiling",
+    *(
+        f"test/{gap}/{attribute}"
+        for gap in ("demographic_parity_difference", "equal_opportunity_difference")
+        for attribute in fairness.ATTRIBUTES
+    ),
+    "test/worst_group_accuracy/gender_x_race",
+    "val/macro_f1",
+)
 
 
 def run_experiment(settings: Settings) -> str:
@@ -36,13 +46,19 @@ def run_experiment(settings: Settings) -> str:
     Raises `UserError` for anything in settings or data that the user can put right.
     """
     name = f"{settings.experiment}-seed{settings.seed}"
-    tags = {"fairprof.role": "run", "fairprof.design": settings.experiment, "fairprof.seed": str(settings.seed),
-            "fairprof.data": settings.data.partition(":")[0], "fairprof.hyperparameters": settings.hyperparameters_hash()}
+    tags = {
+        "fairprof.role": "run",
+        "fairprof.design": settings.experiment,
+        "fairprof.seed": str(settings.seed),
+        "fairprof.data": settings.data.partition(":")[0],
+        "fairprof.hyperparameters": settings.hyperparameters_hash(),
+    }
     with tracking.started_run(name, tags) as run_id:
         pool = load_pool(settings)
         drawn = draw(pool, DESIGNS[settings.experiment], settings)
-        classifier = build_classifier(settings.architecture, settings.weights, settings.finetune,
-                                      len(pool.professions), settings.seed)
+        classifier = build_classifier(
+            settings.architecture, settings.weights, settings.finetune, len(pool.professions), settings.seed
+        )
         log_inputs(settings, pool, drawn, classifier)
         with training_folder(settings, drawn, classifier) as folder:
             trained = train(settings, pool, drawn, classifier, folder)
@@ -55,10 +71,16 @@ def run_experiment(settings: Settings) -> str:
 def log_inputs(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier) -> None:
     """What goes into the training, before it starts: settings, fingerprints, composition, quarantine, data sets."""
     weights = classifier.weights
-    tracking.log_settings(settings.model_dump() | {
-        "weights": weights.name, "hyperparameters_hash": settings.hyperparameters_hash(),
-        "pool_fingerprint": pool.fingerprint, "draw_fingerprint": drawn.fingerprint,
-        "test_fingerprint": drawn.test_fingerprint})
+    tracking.log_settings(
+        settings.model_dump()
+        | {
+            "weights": weights.name,
+            "hyperparameters_hash": settings.hyperparameters_hash(),
+            "pool_fingerprint": pool.fingerprint,
+            "draw_fingerprint": drawn.fingerprint,
+            "test_fingerprint": drawn.test_fingerprint,
+        }
+    )
     tracking.set_tags({"fairprof.weights": weights.name, "fairprof.weights_sha256": weights.sha256 or "none"})
     for partition in ("train", "val", "test"):
         rows = pool.table.iloc[drawn.rows(partition)]
@@ -66,14 +88,25 @@ def log_inputs(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifi
         tracking.log_input(rows, settings.data, {"val": "validation"}.get(partition, partition), digest)
     counts = composition(pool, drawn)
     tracking.log_table(counts, "data/composition.csv")
-    tracking.log_figure(figures.composition_figure(counts, f"Design {settings.experiment}: balanced over "
-                                                   f"{' x '.join(drawn.design.balanced)}"), "data/composition.png")
+    tracking.log_figure(
+        figures.composition_figure(
+            counts, f"Design {settings.experiment}: balanced over {' x '.join(drawn.design.balanced)}"
+        ),
+        "data/composition.png",
+    )
     tracking.log_table(pool.quarantine, "data/quarantine.csv")
     quarantined = pool.quarantine.fillna("unknown").groupby(["reason", "gender", "race"]).size()
     tracking.log_table(quarantined.reset_index(name="count"), "data/quarantine_by_group.csv")
-    tracking.log_metrics({"data/pool": len(pool.table), "data/quarantined": len(pool.quarantine),
-                          "data/repaired_ages": pool.mangled_ages, "data/train": len(drawn.train),
-                          "data/val": len(drawn.val), "data/test": len(drawn.test)})
+    tracking.log_metrics(
+        {
+            "data/pool": len(pool.table),
+            "data/quarantined": len(pool.quarantine),
+            "data/repaired_ages": pool.mangled_ages,
+            "data/train": len(drawn.train),
+            "data/val": len(drawn.val),
+            "data/test": len(drawn.test),
+        }
+    )
 
 
 @contextmanager
@@ -105,8 +138,11 @@ def train(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier, f
 
     trained = fit(classifier, pool, drawn, settings, measure, report, folder)
     tracking.log_metrics({"best_epoch": trained.best_epoch})
-    tracking.log_table(pd.DataFrame(trained.history, index=pd.RangeIndex(1, len(trained.history) + 1, name="epoch")),
-                       "training/history.csv", index=True)
+    tracking.log_table(
+        pd.DataFrame(trained.history, index=pd.RangeIndex(1, len(trained.history) + 1, name="epoch")),
+        "training/history.csv",
+        index=True,
+    )
     tracking.log_figure(figures.training_figure(trained.history, trained.best_epoch), "training/curves.png")
     tracking.log_weights(trained.last_weights, "training/last.safetensors")
     tracking.log_weights(classifier.network.state_dict(), "training/best.safetensors")
@@ -134,11 +170,15 @@ def _ceilings(pool: Pool, rows: np.ndarray, macro_f1: float) -> dict[str, float]
         return {}
     probabilities = pool.label_probabilities[rows]
     totals = probabilities.sum(axis=0)
-    equalised = np.broadcast_to(np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0), probabilities.shape)
+    equalised = np.broadcast_to(
+        np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0), probabilities.shape
+    )
     natural, balanced = bayes_ceiling(probabilities), bayes_ceiling(probabilities, equalised)
-    return ({f"ceiling/{name}": value for name, value in natural.items()}
-            | {f"ceiling/balanced_view/{name}": value for name, value in balanced.items()}
-            | {"test/macro_f1_of_ceiling": macro_f1 / natural["macro_f1"]})
+    return (
+        {f"ceiling/{name}": value for name, value in natural.items()}
+        | {f"ceiling/balanced_view/{name}": value for name, value in balanced.items()}
+        | {"test/macro_f1_of_ceiling": macro_f1 / natural["macro_f1"]}
+    )
 
 
 def _log_test_tables(predictions: pd.DataFrame, settings: Settings) -> None:
@@ -150,14 +190,17 @@ def _log_test_tables(predictions: pd.DataFrame, settings: Settings) -> None:
     reliability = performance.reliability_table(predictions)
     tracking.log_table(views, "metrics/by_group.csv")
     tracking.log_table(gaps, "metrics/gaps.csv")
-    tracking.log_table(fairness.performance_by_group(predictions, settings.min_support), "metrics/performance_by_group.csv")
+    tracking.log_table(
+        fairness.performance_by_group(predictions, settings.min_support), "metrics/performance_by_group.csv"
+    )
     tracking.log_table(performance.classification_table(predictions), "metrics/per_class.csv", index=True)
     tracking.log_table(confusion, "metrics/confusion_matrix.csv", index=True)
     tracking.log_table(reliability, "metrics/reliability.csv")
     tracking.log_figure(figures.rates_figure(by_group), "metrics/rates_by_group.png")
     tracking.log_figure(figures.confusion_figure(confusion, "test set"), "metrics/confusion_matrix.png")
-    tracking.log_figure(figures.reliability_figure(reliability, performance.calibration_error(predictions)),
-                        "metrics/reliability.png")
+    tracking.log_figure(
+        figures.reliability_figure(reliability, performance.calibration_error(predictions)), "metrics/reliability.png"
+    )
 
 
 def explain(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier) -> None:
@@ -168,33 +211,55 @@ def explain(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier)
     pixels = pool.pixels.array[pool.table["pixel"].to_numpy()[rows]]
     predictions = predict(classifier.network, pool, rows, settings.image_size, "predicting explained images")
     targets = predictions["y_pred"].map(pool.professions.index).to_numpy()
-    maps = saliency_maps(classifier.network, classifier.gradcam_layer, evaluation_input(pixels, settings.image_size), targets)
+    maps = saliency_maps(
+        classifier.network, classifier.gradcam_layer, evaluation_input(pixels, settings.image_size), targets
+    )
     cropped = _centre(pixels, settings.image_size)
     title = f"Design {settings.experiment}, seed {settings.seed}"
     shown = slice(0, CONTACT_SHEET_IMAGES)
-    tracking.log_figure(contact_sheet(predictions[shown], cropped[shown], maps[shown], title), "gradcam/contact_sheet.png")
-    groups = {attribute: fairness.group_labels(predictions, attribute).astype(str).to_numpy()
-              for attribute in fairness.ATTRIBUTES}
-    tracking.log_figure(mean_map_panel(
-        {attribute: mean_maps(maps, names) for attribute, names in groups.items()},
-        {attribute: pd.Series(names).value_counts().to_dict() for attribute, names in groups.items()},
-        {attribute: {name: cropped[names == name].mean(axis=0).astype(np.uint8) for name in set(names)}
-         for attribute, names in groups.items()},
-        f"{title}: mean Grad-CAM of the predicted class, by group"), "gradcam/mean_by_group.png")
-    tracking.log_arrays({"maps": maps, "image": predictions["image"].to_numpy(dtype=str),
-                         "target": predictions["y_pred"].to_numpy(dtype=str)}, "gradcam/maps.npz")
+    tracking.log_figure(
+        contact_sheet(predictions[shown], cropped[shown], maps[shown], title), "gradcam/contact_sheet.png"
+    )
+    groups = {
+        attribute: fairness.group_labels(predictions, attribute).astype(str).to_numpy()
+        for attribute in fairness.ATTRIBUTES
+    }
+    tracking.log_figure(
+        mean_map_panel(
+            {attribute: mean_maps(maps, names) for attribute, names in groups.items()},
+            {attribute: pd.Series(names).value_counts().to_dict() for attribute, names in groups.items()},
+            {
+                attribute: {name: cropped[names == name].mean(axis=0).astype(np.uint8) for name in set(names)}
+                for attribute, names in groups.items()
+            },
+            f"{title}: mean Grad-CAM of the predicted class, by group",
+        ),
+        "gradcam/mean_by_group.png",
+    )
+    tracking.log_arrays(
+        {
+            "maps": maps,
+            "image": predictions["image"].to_numpy(dtype=str),
+            "target": predictions["y_pred"].to_numpy(dtype=str),
+        },
+        "gradcam/maps.npz",
+    )
 
 
 def _centre(pixels: np.ndarray, image_size: int) -> np.ndarray:
     """What the network sees of stored pixels, (N, image_size, image_size, 3) uint8."""
     margin = round((pixels.shape[1] - image_size) / 2)
-    return pixels[:, margin:margin + image_size, margin:margin + image_size]
+    return pixels[:, margin : margin + image_size, margin : margin + image_size]
 
 
-def register(settings: Settings, pool: Pool, classifier: Classifier, trained: Trained, values: dict[str, float]) -> None:
+def register(
+    settings: Settings, pool: Pool, classifier: Classifier, trained: Trained, values: dict[str, float]
+) -> None:
     """Registers the model and describes the run by its headline metrics."""
     headline = {name: values[name] for name in HEADLINE if name in values}
-    version = tracking.register_model(classifier.network.state_dict(), settings, pool.professions, pool.fingerprint, headline)
+    version = tracking.register_model(
+        classifier.network.state_dict(), settings, pool.professions, pool.fingerprint, headline
+    )
     rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in headline.items())
     rule = SELECTION_RULES[settings.selection]
     tracking.set_description(
@@ -204,14 +269,25 @@ def register(settings: Settings, pool: Pool, classifier: Classifier, trained: Tr
         f"Registered as `models:/{version.name}/{version.version}`"
         f"{', the champion' if version.champion else ''} ({version.reason}).\n\n"
         f"| metric | value |\n|---|---|\n{rows}\n\n"
-        "Gaps of single runs are biased upward; see how to read them in the README before comparing designs.")
-    print(f"\n{version.name} version {version.version}: test macro-F1 {values['test/macro_f1']:.3f}"
-          + (f" ({values['test/macro_f1_of_ceiling']:.0%} of the ceiling)" if "test/macro_f1_of_ceiling" in values else "")
-          + f", {', '.join(_gap_texts(values))}\nload it with mlflow.pyfunc.load_model(\"models:/{version.name}/{version.version}\")",
-          flush=True)
+        "Gaps of single runs are biased upward; see how to read them in the README before comparing designs."
+    )
+    print(_closing_lines(version, values), flush=True)
+
+
+def _closing_lines(version: tracking.RegisteredVersion, values: dict[str, float]) -> str:
+    share = values.get("test/macro_f1_of_ceiling")
+    of_ceiling = f" ({share:.0%} of the ceiling)" if share is not None else ""
+    uri = f"models:/{version.name}/{version.version}"
+    return (
+        f"\n{version.name} version {version.version}: test macro-F1 {values['test/macro_f1']:.3f}{of_ceiling}, "
+        f"{', '.join(_gap_texts(values))}\n"
+        f'load it with mlflow.pyfunc.load_model("{uri}"), browse it with mlflow ui'
+    )
 
 
 def _gap_texts(values: dict[str, float]) -> Iterator[str]:
     for attribute in ("gender", "race"):
-        yield f"DP {values[f'test/demographic_parity_difference/{attribute}']:.3f} and " \
-              f"EO {values[f'test/equal_opportunity_difference/{attribute}']:.3f} by {attribute}"
+        yield (
+            f"DP {values[f'test/demographic_parity_difference/{attribute}']:.3f} and "
+            f"EO {values[f'test/equal_opportunity_difference/{attribute}']:.3f} by {attribute}"
+        )

@@ -15,7 +15,8 @@ def composition_figure(composition: pd.DataFrame, title: str) -> Figure:
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     for axis, partition in zip(figure.subplots(1, len(partitions)), partitions, strict=True):
         counts = composition[composition["partition"].eq(partition)].pivot_table(
-            index=["race", "gender"], columns="profession", values="count", observed=False, aggfunc="sum")
+            index=["race", "gender"], columns="profession", values="count", observed=False, aggfunc="sum"
+        )
         names = [f"{race}\n{gender}" for race, gender in counts.index]
         left = np.zeros(len(counts))
         for colour, profession in zip(PALETTE, counts.columns, strict=False):
@@ -39,14 +40,23 @@ def training_figure(history: list[dict[str, float]], best_epoch: int) -> Figure:
         "loss": ["train/loss", "val/loss"],
         "validation performance": ["val/accuracy", "val/balanced_accuracy", "val/macro_f1"],
         "validation gaps (largest over classes)": [
-            f"val/{gap}/{attribute}" for gap in ("demographic_parity_difference", "equal_opportunity_difference")
-            for attribute in ("gender", "race")],
+            f"val/{gap}/{attribute}"
+            for gap in ("demographic_parity_difference", "equal_opportunity_difference")
+            for attribute in ("gender", "race")
+        ],
     }
     figure = Figure(figsize=(12, 3.6), layout="constrained")
     for axis, (title, names) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         for colour, name in zip(PALETTE, names, strict=False):
-            axis.plot(table.index, table[name], color=colour, marker="o", markersize=3, linewidth=1.4,
-                      label=name.removeprefix("val/").replace("_difference", "").replace("_", " "))
+            axis.plot(
+                table.index,
+                table[name],
+                color=colour,
+                marker="o",
+                markersize=3,
+                linewidth=1.4,
+                label=name.removeprefix("val/").replace("_difference", "").replace("_", " "),
+            )
         axis.axvline(best_epoch, color="#555555", linewidth=0.8, linestyle=":", label="best epoch")
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("epoch", fontsize=9)
@@ -63,8 +73,15 @@ def confusion_figure(confusion: pd.DataFrame, title: str) -> Figure:
     axis = figure.subplots()
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(counts.shape):
-        axis.text(column, row, f"{counts[row, column]:.0f}\n{shares[row, column]:.0%}", ha="center", va="center",
-                  fontsize=9, color="white" if shares[row, column] > 0.55 else "#222222")
+        axis.text(
+            column,
+            row,
+            f"{counts[row, column]:.0f}\n{shares[row, column]:.0%}",
+            ha="center",
+            va="center",
+            fontsize=9,
+            color="white" if shares[row, column] > 0.55 else "#222222",
+        )
     axis.set_xticks(range(len(counts)), confusion.columns, rotation=30, ha="right")
     axis.set_yticks(range(len(counts)), confusion.index)
     axis.set_xlabel("predicted")
@@ -91,8 +108,10 @@ def rates_figure(by_group: pd.DataFrame) -> Figure:
     shown = by_group[by_group["attribute"].isin(["gender", "race"])]
     groups = list(shown["group"].drop_duplicates())
     classes = list(shown["class"].drop_duplicates())
-    rates = {"selection_rate": "selection rate (demographic parity)",
-             "true_positive_rate": "true positive rate (equal opportunity)"}
+    rates = {
+        "selection_rate": "selection rate (demographic parity)",
+        "true_positive_rate": "true positive rate (equal opportunity)",
+    }
     figure = Figure(figsize=(2.6 * len(classes) + 1, 0.55 * len(groups) * len(rates) + 1.5), layout="constrained")
     axes = figure.subplots(len(rates), len(classes), sharey=True, squeeze=False)
     for line, (rate, name) in zip(axes, rates.items(), strict=True):
@@ -101,9 +120,12 @@ def rates_figure(by_group: pd.DataFrame) -> Figure:
             _rate_cell(axis, cells, groups)
             axis.set_title(profession, fontsize=9)
         line[0].set_ylabel(name, fontsize=8)
-    handles = [Line2D([], [], marker="o", linestyle="", color=PALETTE[0], label="enough images"),
-               Line2D([], [], marker="o", linestyle="", color=PALETTE[0], markerfacecolor="white",
-                      label="insufficient evidence")]
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color=PALETTE[0], label="enough images"),
+        Line2D(
+            [], [], marker="o", linestyle="", color=PALETTE[0], markerfacecolor="white", label="insufficient evidence"
+        ),
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8)
     figure.suptitle("rates by group on the test set; the gap is the distance between the outermost points", fontsize=10)
     return figure

@@ -44,15 +44,21 @@ def write_atomically(path: Path, content: bytes) -> None:
 def locked(path: Path, what: str, timeout: float) -> Iterator[None]:
     """Holds the lock file `path` for the block.
 
-    Raises `UserError` where another process still holds it after `timeout` seconds.
+    Raises `UserError` where another process still holds it after `timeout` seconds, or its folder cannot be had.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=timeout)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise UserError(
+            f"{what} cannot be kept in {path.parent} ({error.strerror}): set cache_dir to a folder that can be written"
+        ) from None
     except Timeout:
-        raise UserError(f"{what} is in use by another process, which holds {path} for more than "
-                        f"{timeout:g} s: wait for it to end, or give this run its own cache_dir") from None
+        raise UserError(
+            f"{what} is in use by another process, which holds {path} for more than "
+            f"{timeout:g} s: wait for it to end, or give this run its own cache_dir"
+        ) from None
     try:
         yield
     finally:
@@ -63,8 +69,10 @@ def require_room(folder: Path, size: int, what: str) -> None:
     """Raises `UserError` where `folder`'s file system has less than `size` bytes left."""
     free = shutil.disk_usage(folder).free
     if free < size:
-        raise UserError(f"no space left: {what} needs {size / 2**20:,.0f} MiB in {folder}, which has "
-                        f"{free / 2**20:,.0f} MiB free: free some space or set cache_dir to another disk")
+        raise UserError(
+            f"no space left: {what} needs {size / 2**20:,.0f} MiB in {folder}, which has "
+            f"{free / 2**20:,.0f} MiB free: free some space or set cache_dir to another disk"
+        )
 
 
 def sha256_of(path: Path) -> str:

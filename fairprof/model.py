@@ -99,8 +99,11 @@ def _load_backbone(network: nn.Module, architecture: str, weights: str, head: st
         except UserError as error:
             if weights == "imagenet":
                 raise
-            print(f"fairprof: warning: {error}; this run starts from random weights, which learn far less from few "
-                  "images", flush=True)
+            print(
+                f"fairprof: warning: {error}; this run starts from random weights, which learn far less from few "
+                "images",
+                flush=True,
+            )
             return Weights("random", "")
         name = "imagenet"
     else:
@@ -122,8 +125,10 @@ def _imagenet_file(architecture: str) -> Path:
             with _socket_timeout(DOWNLOAD_TIMEOUT):
                 torch.hub.download_url_to_file(entry.url, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1])
         except (urllib.error.URLError, OSError, RuntimeError) as error:
-            raise UserError(f"the ImageNet weights cannot be downloaded from {entry.url} "
-                            f"({' '.join(str(error).split())}): put the file at {path}") from None
+            raise UserError(
+                f"the ImageNet weights cannot be downloaded from {entry.url} "
+                f"({' '.join(str(error).split())}): put the file at {path}"
+            ) from None
     return path
 
 
@@ -144,8 +149,10 @@ def _read_state_dict(path: Path) -> dict[str, torch.Tensor]:
             return safetensors.torch.load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds for files that are no checkpoint
-        raise UserError(f"weights: {path} is not a state dict of tensors "
-                        f"({type(error).__name__}: {' '.join(str(error).split())[:100]})") from None
+        raise UserError(
+            f"weights: {path} is not a state dict of tensors "
+            f"({type(error).__name__}: {' '.join(str(error).split())[:100]})"
+        ) from None
     for key in ("state_dict", "model", "teacher", "student"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -158,13 +165,17 @@ def _load_state_dict(network: nn.Module, tensors: dict[str, torch.Tensor], head:
     """Loads the backbone; keys may share a prefix (`module.encoder_q.` and the like), the head is never loaded."""
     own = {name: value for name, value in network.state_dict().items() if not name.startswith(f"{head}.")}
     prefix = _common_prefix(tensors, own)
-    found = {name: tensors[prefix + name].float() if value.is_floating_point() else tensors[prefix + name]
-             for name, value in own.items()
-             if prefix + name in tensors and tensors[prefix + name].shape == value.shape}
+    found = {
+        name: tensors[prefix + name].float() if value.is_floating_point() else tensors[prefix + name]
+        for name, value in own.items()
+        if prefix + name in tensors and tensors[prefix + name].shape == value.shape
+    }
     absent = sorted(name for name in own if name not in found and not name.endswith("num_batches_tracked"))
     if absent:
-        raise UserError(f"weights: {path} does not fit this architecture: {len(absent)} of {len(own)} tensors are "
-                        f"missing or have another shape, the first is {absent[0]}")
+        raise UserError(
+            f"weights: {path} does not fit this architecture: {len(absent)} of {len(own)} tensors are "
+            f"missing or have another shape, the first is {absent[0]}"
+        )
     network.load_state_dict(found, strict=False)
 
 
@@ -181,7 +192,9 @@ def _blocks(network: nn.Module) -> list[str]:
     """Paths of the blocks of a network, in order: the children, and the children of sequences of blocks."""
     blocks = []
     for name, child in network.named_children():
-        blocks += [f"{name}.{part}" for part, _ in child.named_children()] if isinstance(child, nn.Sequential) else [name]
+        blocks += (
+            [f"{name}.{part}" for part, _ in child.named_children()] if isinstance(child, nn.Sequential) else [name]
+        )
     return blocks
 
 
@@ -203,6 +216,7 @@ def _stages(network: nn.Module, head: str) -> dict[str, str]:
         def hook(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
             if isinstance(output, torch.Tensor) and output.dim() == 4:
                 sizes[path] = output.shape[-1]
+
         return hook
 
     hooks = [network.get_submodule(path).register_forward_hook(note(path)) for path in _blocks(network)]
@@ -214,8 +228,11 @@ def _stages(network: nn.Module, head: str) -> dict[str, str]:
         network.train(was_training)
         for hook in hooks:
             hook.remove()
-    return {path: _stage(PROBE_SIZE / sizes.get(path, 1)) for path in _blocks(network)
-            if path != head and any(True for _ in network.get_submodule(path).parameters())}
+    return {
+        path: _stage(PROBE_SIZE / sizes.get(path, 1))
+        for path in _blocks(network)
+        if path != head and any(True for _ in network.get_submodule(path).parameters())
+    }
 
 
 def _stage(stride: float) -> str:
@@ -223,10 +240,14 @@ def _stage(stride: float) -> str:
 
 
 def _last_convolutional_block(network: nn.Module, architecture: str) -> str:
-    if any(isinstance(module, nn.MultiheadAttention) or "Attention" in type(module).__name__
-           for module in network.modules()):
-        raise UserError(f"architecture={architecture} is a transformer: it has no last convolutional layer for "
-                        "Grad-CAM; use a convolutional network such as resnet50")
+    if any(
+        isinstance(module, nn.MultiheadAttention) or "Attention" in type(module).__name__
+        for module in network.modules()
+    ):
+        raise UserError(
+            f"architecture={architecture} is a transformer: it has no last convolutional layer for "
+            "Grad-CAM; use a convolutional network such as resnet50"
+        )
     last = [path for path, module in network.named_modules() if isinstance(module, nn.Conv2d)][-1].split(".")
     if not isinstance(network.get_submodule(last[0]), nn.Sequential):
         return last[0]

@@ -31,13 +31,15 @@ def predictions_table(pool: Pool, rows: np.ndarray, probabilities: np.ndarray) -
     table = pool.table.iloc[rows].reset_index(drop=True)
     professions = np.array(pool.professions)
     columns = {f"{PROBABILITY_PREFIX}{name}": probabilities[:, number] for number, name in enumerate(professions)}
-    return pd.DataFrame({
-        "image": table["image"],
-        "partition": table["partition"],
-        "y_true": table["profession"].astype(str),
-        "y_pred": professions[probabilities.argmax(axis=1)],
-        **columns,
-        "gender": table["gender"],
-        "race": table["race"],
-        "age": table["age"],
-    })
+    return pd.DataFrame(
+        {
+            "image": table["image"],
+            "partition": table["partition"],
+            "y_true": table["profession"].astype(str),
+            "y_pred": professions[probabilities.argmax(axis=1)],
+            **columns,
+            "gender": table["gender"],
+            "race": table["race"],
+            "age": table["age"],
+        }
+    )

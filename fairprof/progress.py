@@ -10,5 +10,13 @@ LOG_INTERVAL = 10.0  # seconds between lines where standard error is not a termi
 def progress_bar(description: str, total: int, unit: str) -> tqdm:
     """A bar on standard error; call `update(n)` as work gets done and use it as a context manager."""
     live = sys.stderr.isatty()
-    return tqdm(desc=description, total=total, unit=f" {unit}", file=sys.stderr, dynamic_ncols=live,
-                ncols=None if live else 100, mininterval=0.2 if live else LOG_INTERVAL, leave=True)
+    return tqdm(
+        desc=description,
+        total=total,
+        unit=f" {unit}",
+        file=sys.stderr,
+        dynamic_ncols=live,
+        ncols=None if live else 100,
+        mininterval=0.2 if live else LOG_INTERVAL,
+        leave=True,
+    )

@@ -8,6 +8,7 @@ import base64
 import binascii
 import io
 import json
+import struct
 from pathlib import Path
 
 import mlflow.pyfunc
@@ -24,7 +25,7 @@ from torchvision.transforms.v2 import functional
 
 MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 50_000_000
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
 HEAD_WIDTH = 512
@@ -56,7 +57,8 @@ def decode_image(content: bytes) -> Image.Image:
         raise
     except Image.UnidentifiedImageError:
         raise UndecodableImage("not an image in a known format") from None
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError,
+            struct.error) as error:
         # Pillow's decoders raise any of these for damaged files.
         raise UndecodableImage(f"truncated or damaged image ({' '.join(str(error).split())[:80]})") from None
 
@@ -83,13 +85,14 @@ def square_pixels(image: Image.Image, size: int) -> np.ndarray:
 
 def normalise(pixels: torch.Tensor) -> torch.Tensor:
     """(..., 3, H, W) uint8 -> float32, ImageNet-normalised."""
-    return functional.normalize(functional.to_dtype(pixels, torch.float32, scale=True),
-                                list(IMAGENET_MEAN), list(IMAGENET_STANDARD_DEVIATION))
+    return functional.normalize(
+        functional.to_dtype(pixels, torch.float32, scale=True), list(IMAGENET_MEAN), list(IMAGENET_STANDARD_DEVIATION)
+    )
 
 
 def evaluation_input(pixels: np.ndarray, image_size: int) -> torch.Tensor:
     """Stored pixels, (..., S, S, 3) uint8, as the network's input: centre crop, (..., 3, H, W) float32, normalised."""
-    channels_first = torch.from_numpy(np.ascontiguousarray(pixels)).movedim(-1, -3)
+    channels_first = torch.from_numpy(np.array(pixels)).movedim(-1, -3)  # a copy: memory maps are read-only
     return normalise(functional.center_crop(channels_first, [image_size, image_size]))
 
 
@@ -102,13 +105,21 @@ def build_network(architecture: str, class_count: int) -> nn.Module:
     network = get_model(architecture, weights=None)
     if getattr(network, "aux_logits", False):
         raise ValueError("it has auxiliary classifiers")
-    *_, (path, last) = ((path, module) for path, module in network.named_modules()
-                        if any(True for _ in module.parameters(recurse=False)))
+    *_, (path, last) = (
+        (path, module)
+        for path, module in network.named_modules()
+        if any(True for _ in module.parameters(recurse=False))
+    )
     if not isinstance(last, nn.Linear):
         raise ValueError(f"it ends in {type(last).__name__}, not in a linear layer")
     parent, _, name = path.rpartition(".")
-    head = nn.Sequential(nn.Dropout(0.5), nn.Linear(last.in_features, HEAD_WIDTH), nn.ReLU(),
-                         nn.Dropout(0.3), nn.Linear(HEAD_WIDTH, class_count))
+    head = nn.Sequential(
+        nn.Dropout(0.5),
+        nn.Linear(last.in_features, HEAD_WIDTH),
+        nn.ReLU(),
+        nn.Dropout(0.3),
+        nn.Linear(HEAD_WIDTH, class_count),
+    )
     setattr(network.get_submodule(parent), name, head)
     return network
 
@@ -131,8 +142,9 @@ class ProfessionClassifier(mlflow.pyfunc.PythonModel):
         if len(images) == 0:
             raise MlflowException("no images were given", error_code=INVALID_PARAMETER_VALUE)
         rows = list(enumerate(images))
-        probabilities = np.concatenate([self._probabilities(rows[start:start + BATCH])
-                                        for start in range(0, len(rows), BATCH)])
+        probabilities = np.concatenate(
+            [self._probabilities(rows[start : start + BATCH]) for start in range(0, len(rows), BATCH)]
+        )
         classes = self.settings["classes"]
         table = pd.DataFrame(probabilities, columns=[f"probability_{name}" for name in classes])
         table.insert(0, "profession", [classes[best] for best in probabilities.argmax(axis=1)])

@@ -1,5 +1,7 @@
 """The only module that talks to MLflow: runs, settings, inputs, metrics, artifacts, and the model registry."""
 
+import base64
+import io
 import json
 import os
 import platform
@@ -22,6 +24,7 @@ from mlflow.entities import RunStatus
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+from PIL import Image
 
 from fairprof import serving
 from fairprof.config import Settings
@@ -42,6 +45,7 @@ def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
     Runs that a killed process of this machine left open are closed first. An error in the block becomes the
     run's tag `fairprof.error` and its status FAILED.
     """
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     place = {} if "MLFLOW_RUN_ID" in os.environ else {"experiment_id": _experiment()}
     with mlflow.start_run(**place) as run:
         mlflow.set_tag("mlflow.runName", name)
@@ -67,8 +71,11 @@ def _process_tags() -> dict[str, str]:
 def _close_abandoned_runs(experiment_id: str) -> None:
     """Sets runs to KILLED whose process, on this machine, no longer exists."""
     client = mlflow.MlflowClient()
-    runs = client.search_runs([experiment_id], max_results=1000,
-                              filter_string=f"attributes.status = 'RUNNING' and tags.`fairprof.host` = '{platform.node()}'")
+    runs = client.search_runs(
+        [experiment_id],
+        max_results=1000,
+        filter_string=f"attributes.status = 'RUNNING' and tags.`fairprof.host` = '{platform.node()}'",
+    )
     for run in runs:
         if not _is_alive(run.data.tags["fairprof.process"]):
             client.set_tag(run.info.run_id, CLOSED, "its process ended without closing the run")
@@ -90,8 +97,13 @@ def log_settings(values: dict) -> None:
     """
     texts = {name: str(value) for name, value in values.items()}
     given = mlflow.MlflowClient().get_run(mlflow.active_run().info.run_id).data.params
-    mlflow.log_params({name if name not in given else f"resolved/{name}": text
-                       for name, text in texts.items() if given.get(name) != text})
+    mlflow.log_params(
+        {
+            name if name not in given else f"resolved/{name}": text
+            for name, text in texts.items()
+            if given.get(name) != text
+        }
+    )
 
 
 def set_tags(tags: dict[str, str]) -> None:
@@ -108,8 +120,12 @@ def log_input(rows: pd.DataFrame, data: str, context: str, digest: str) -> None:
     """The rows of a partition as an MLflow data set; rows: image, gender, race, age, profession."""
     texts = rows[["image", "gender", "race", "age", "profession"]].astype(object).fillna("").astype(str)
     dataset = mlflow.data.from_pandas(
-        texts, source=CodeDatasetSource({"data": source_of(data)}), name=f"{data.partition(':')[0]}[{context}]",
-        targets="profession", digest=digest)
+        texts,
+        source=CodeDatasetSource({"data": source_of(data)}),
+        name=f"{data.partition(':')[0]}[{context}]",
+        targets="profession",
+        digest=digest,
+    )
     mlflow.log_input(dataset, context=context)
 
 
@@ -160,8 +176,13 @@ class RegisteredVersion:
     reason: str
 
 
-def register_model(tensors: dict[str, torch.Tensor], settings: Settings, classes: tuple[str, ...],
-                   pool_fingerprint: str, headline: dict[str, float]) -> RegisteredVersion:
+def register_model(
+    tensors: dict[str, torch.Tensor],
+    settings: Settings,
+    classes: tuple[str, ...],
+    pool_fingerprint: str,
+    headline: dict[str, float],
+) -> RegisteredVersion:
     """Logs the classifier as an MLflow model and registers it as the next version of `fairprof-<experiment>`.
 
     The model needs no code of this project and unpickles nothing. headline: metrics for the version's description
@@ -172,12 +193,18 @@ def register_model(tensors: dict[str, torch.Tensor], settings: Settings, classes
     with tempfile.TemporaryDirectory() as folder:
         weights, description = Path(folder) / "weights.safetensors", Path(folder) / "settings.json"
         safetensors.torch.save_file({key: value.contiguous() for key, value in tensors.items()}, weights)
-        description.write_text(json.dumps(preprocessing | {"settings": settings.model_dump()}, indent=2), encoding="utf-8")
+        description.write_text(
+            json.dumps(preprocessing | {"settings": settings.model_dump()}, indent=2), encoding="utf-8"
+        )
         info = mlflow.pyfunc.log_model(
-            name="model", python_model=serving.__file__, signature=_signature(classes),
+            name="model",
+            python_model=serving.__file__,
+            signature=_signature(classes),
+            input_example=_example_input(),
             artifacts={"weights": str(weights), "settings": str(description)},
             pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in MODEL_REQUIREMENTS],
-            registered_model_name=name)
+            registered_model_name=name,
+        )
     return _describe_version(name, str(info.registered_model_version), settings, pool_fingerprint, headline)
 
 
@@ -187,14 +214,27 @@ def _signature(classes: tuple[str, ...]) -> ModelSignature:
     return ModelSignature(inputs=Schema([ColSpec("string", "image")]), outputs=Schema(outputs))
 
 
-def _describe_version(name: str, number: str, settings: Settings, pool_fingerprint: str,
-                      headline: dict[str, float]) -> RegisteredVersion:
+def _example_input() -> pd.DataFrame:
+    """One grey picture as base64 text, as a client would send it."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (32, 32), "grey").save(buffer, "PNG")
+    return pd.DataFrame({"image": [base64.b64encode(buffer.getvalue()).decode()]})
+
+
+def _describe_version(
+    name: str, number: str, settings: Settings, pool_fingerprint: str, headline: dict[str, float]
+) -> RegisteredVersion:
     client = mlflow.MlflowClient()
     rows = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in headline.items())
-    client.update_model_version(name, number, description=(
-        f"Design {settings.experiment}, seed {settings.seed}, data `{settings.data.partition(':')[0]}`, "
-        f"hyperparameters `{settings.hyperparameters_hash()}`.\n\n| metric | value |\n|---|---|\n{rows}\n\n"
-        "For research on data set composition; not for decisions about people."))
+    client.update_model_version(
+        name,
+        number,
+        description=(
+            f"Design {settings.experiment}, seed {settings.seed}, data `{settings.data.partition(':')[0]}`, "
+            f"hyperparameters `{settings.hyperparameters_hash()}`.\n\n| metric | value |\n|---|---|\n{rows}\n\n"
+            "For research on data set composition; not for decisions about people."
+        ),
+    )
     tags = {metric.replace("/", "."): f"{value:.4f}" for metric, value in headline.items()}
     tags |= {"fairprof.pool": pool_fingerprint, "fairprof.hyperparameters": settings.hyperparameters_hash()}
     champion, reason = _champion_decision(client, name, pool_fingerprint, headline[CHAMPION_METRIC])
@@ -205,8 +245,7 @@ def _describe_version(name: str, number: str, settings: Settings, pool_fingerpri
     return RegisteredVersion(name, number, champion, reason)
 
 
-def _champion_decision(client: mlflow.MlflowClient, name: str, pool_fingerprint: str,
-                       score: float) -> tuple[bool, str]:
+def _champion_decision(client: mlflow.MlflowClient, name: str, pool_fingerprint: str, score: float) -> tuple[bool, str]:
     """Whether a new version becomes champion by the rule `val_macro_f1`, and the reason as a sentence."""
     aliases = client.get_registered_model(name).aliases
     if CHAMPION not in aliases:
@@ -214,8 +253,13 @@ def _champion_decision(client: mlflow.MlflowClient, name: str, pool_fingerprint:
     number = str(aliases[CHAMPION])
     tags = client.get_model_version(name, number).tags
     if tags.get("fairprof.pool") != pool_fingerprint:
-        return True, (f"rule {CHAMPION_RULE}: {score:.4f}; champion before was version {number}, trained on other data, "
-                      "so that the two scores cannot be compared and the newer data count")
+        return True, (
+            f"rule {CHAMPION_RULE}: {score:.4f}; champion before was version {number}, trained on other data, "
+            "so that the two scores cannot be compared and the newer data count"
+        )
     other = float(tags[CHAMPION_METRIC.replace("/", ".")])
     verdict = "more" if score > other else "not more"
-    return score > other, f"rule {CHAMPION_RULE}: {score:.4f} is {verdict} than {other:.4f} of champion version {number}"
+    return (
+        score > other,
+        f"rule {CHAMPION_RULE}: {score:.4f} is {verdict} than {other:.4f} of champion version {number}",
+    )

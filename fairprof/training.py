@@ -1,6 +1,7 @@
 """Training with Lightning: the study's optimiser and loss, exact resume, selection on validation data."""
 
 import json
+import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,8 +74,15 @@ class TrainingStep(lightning.LightningModule):
 
     def train_dataloader(self):
         """A new loader every epoch: its workers would otherwise prefetch a resumed epoch in the wrong order."""
-        return training_batches(self.pool, self.draw.train, self.settings.image_size, self.settings.batch_size,
-                                self.settings.seed, self.trainer.current_epoch, self.settings.workers)
+        return training_batches(
+            self.pool,
+            self.draw.train,
+            self.settings.image_size,
+            self.settings.batch_size,
+            self.settings.seed,
+            self.trainer.current_epoch,
+            self.settings.workers,
+        )
 
     def val_dataloader(self):
         return evaluation_batches(self.pool, self.draw.val, self.settings.image_size)
@@ -104,10 +112,15 @@ class TrainingStep(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         logits, classes, rows = (torch.cat(parts) for parts in zip(*self.val_outputs, strict=True))
         self.val_outputs.clear()
-        values = {"train/loss": torch.stack(self.train_losses).mean().item(), "val/loss": self.loss(logits, classes).item()}
+        values = {
+            "train/loss": torch.stack(self.train_losses).mean().item(),
+            "val/loss": self.loss(logits, classes).item(),
+        }
         self.train_losses.clear()
         probabilities = logits.softmax(dim=1).double().cpu().numpy()
-        values |= {f"val/{name}": float(value) for name, value in self.measure(rows.cpu().numpy(), probabilities).items()}
+        values |= {
+            f"val/{name}": float(value) for name, value in self.measure(rows.cpu().numpy(), probabilities).items()
+        }
         values["learning_rate"] = self.optimizers().param_groups[-1]["lr"]
         self.history.append(values)
         rule = SELECTION_RULES[self.settings.selection]
@@ -125,18 +138,24 @@ class TrainingStep(lightning.LightningModule):
         head = f"{self.classifier.head}."
         trained = [(name, value) for name, value in self.network.named_parameters() if value.requires_grad]
         rates = {False: settings.learning_rate * settings.backbone_learning_rate_ratio, True: settings.learning_rate}
-        groups = [{"params": [value for name, value in trained if name.startswith(head) == is_head], "lr": rate}
-                  for is_head, rate in rates.items()]
+        groups = [
+            {"params": [value for name, value in trained if name.startswith(head) == is_head], "lr": rate}
+            for is_head, rate in rates.items()
+        ]
         groups = [group for group in groups if group["params"]]
         optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=[group["lr"] for group in groups], total_steps=self.trainer.estimated_stepping_batches,
-            pct_start=settings.warmup_fraction, anneal_strategy="cos")
+            optimizer,
+            max_lr=[group["lr"] for group in groups],
+            total_steps=self.trainer.estimated_stepping_batches,
+            pct_start=settings.warmup_fraction,
+            anneal_strategy="cos",
+        )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def class_weights(pool: Pool, rows: np.ndarray) -> torch.Tensor:
-    """Inverse frequency of every class among the rows, (K,) float32, mean weight of an image 1; 0 for an absent class."""
+    """Inverse frequency of every class among the rows, (K,) float32, 1 on average; 0 for an absent class."""
     counts = np.bincount(pool.table["profession"].cat.codes.to_numpy()[rows], minlength=len(pool.professions))
     weights = np.divide(len(rows), len(pool.professions) * counts, out=np.zeros(len(counts)), where=counts > 0)
     return torch.tensor(weights, dtype=torch.float32)
@@ -166,15 +185,17 @@ class EpochReports(Callback):
         self.bar.close()
 
     def _tell(self, module: TrainingStep) -> None:
-        for epoch, values in enumerate(module.history[self.told:], start=self.told + 1):
+        for epoch, values in enumerate(module.history[self.told :], start=self.told + 1):
             self.report(epoch, values)
-            self.bar.set_postfix_str(f"epoch {epoch}/{self.epochs}, val loss {values['val/loss']:.3f}, "
-                                     f"macro-F1 {values['val/macro_f1']:.3f}")
+            self.bar.set_postfix_str(
+                f"epoch {epoch}/{self.epochs}, val loss {values['val/loss']:.3f}, macro-F1 {values['val/macro_f1']:.3f}"
+            )
         self.told = len(module.history)
 
 
-def fit(classifier: Classifier, pool: Pool, draw: Draw, settings: Settings, measure: Measure, report: Report,
-        folder: Path) -> Trained:
+def fit(
+    classifier: Classifier, pool: Pool, draw: Draw, settings: Settings, measure: Measure, report: Report, folder: Path
+) -> Trained:
     """Trains the classifier on the draw and leaves the best epoch's weights in its network.
 
     `folder` keeps a checkpoint of every epoch: killed and called again with the same arguments, training goes on
@@ -191,32 +212,52 @@ def fit(classifier: Classifier, pool: Pool, draw: Draw, settings: Settings, meas
         for epoch, values in enumerate(step.history, start=1):
             report(epoch, values)
     last, best = (_network_weights(folder / name) for name in ("resume.ckpt", "best.ckpt"))
-    classifier.network.cpu().load_state_dict(best)
-    classifier.network.eval()
+    classifier.network.load_state_dict(best)
+    classifier.network.to(_device(settings.accelerator)).eval()
     return Trained(step.history, _best_epoch(step.history, SELECTION_RULES[settings.selection]), last)
 
 
 def _run(step: TrainingStep, settings: Settings, report: Report, folder: Path) -> None:
     rule = SELECTION_RULES[settings.selection]
-    best = ModelCheckpoint(folder, "best", monitor=rule.metric, mode=rule.mode, save_weights_only=True,
-                           enable_version_counter=False)
+    best = ModelCheckpoint(
+        folder, "best", monitor=rule.metric, mode=rule.mode, save_weights_only=True, enable_version_counter=False
+    )
     resume = ModelCheckpoint(folder, "resume", monitor=None, every_n_epochs=1, enable_version_counter=False)
     trainer = lightning.Trainer(
-        accelerator=settings.accelerator, devices=1, precision=_precision(settings.accelerator),
-        max_epochs=settings.epochs, deterministic=True, num_sanity_val_steps=0, reload_dataloaders_every_n_epochs=1,
-        callbacks=[EpochReports(report, settings.epochs), EarlyStopping(rule.metric, patience=settings.patience, mode=rule.mode),
-                   best, resume],
-        logger=False, enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder)
+        accelerator=settings.accelerator,
+        devices=1,
+        precision=_precision(settings.accelerator),
+        max_epochs=settings.epochs,
+        deterministic=True,
+        num_sanity_val_steps=0,
+        reload_dataloaders_every_n_epochs=1,
+        callbacks=[
+            EpochReports(report, settings.epochs),
+            EarlyStopping(rule.metric, patience=settings.patience, mode=rule.mode),
+            best,
+            resume,
+        ],
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+    )
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     checkpoint = folder / "resume.ckpt"
     with warnings.catch_warnings():
-        # a memory map needs no worker processes on a CPU, whatever the number of cores
+        # a memory map needs no worker processes, and the other two are Lightning's own affairs
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
+        warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
         trainer.fit(step, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=True)
 
 
+def _device(accelerator: str) -> torch.device:
+    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
+
+
 def _precision(accelerator: str) -> str:
-    if accelerator == "cpu" or not torch.cuda.is_available():
+    if _device(accelerator).type == "cpu":
         return "32-true"
     return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
 

@@ -1,5 +1,6 @@
 """Data set designs A-D and the draw of training and validation rows from the pool."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,12 +84,12 @@ def _balanced_rows(pool: Pool, partition: str, design: Design, settings: Setting
     elif size != "natural":
         if size > quotas.sum():
             raise UserError(f"train_size={size}: design {design.name} can take at most {quotas.sum()} training images "
-                            f"({_smallest_cell(labels, design)})")
+                            f"({_smallest_cell(labels, quotas.index.names)})")
         quotas = _scaled(quotas, size)
     quotas = _scaled(quotas, fraction * quotas.sum())
     if quotas.min() < 1:
         raise UserError(f"design {design.name}: no image would be left in some cells of the {partition} partition "
-                        f"({_smallest_cell(labels, design)}): raise train_size or fraction, lower imbalance, "
+                        f"({_smallest_cell(labels, quotas.index.names)}): raise train_size or fraction, lower imbalance, "
                         "or add images")
     # the random order is the same for all designs and sizes of a seed, so that draws are nested and paired
     order = numpy_generator(settings.seed, "draw", partition).permutation(len(labels))
@@ -106,21 +107,25 @@ def _quotas(labels: pd.DataFrame, design: Design, imbalance: str | float, partit
     counts = labels.groupby(list(design.balanced), observed=False).size()
     if counts.min() == 0:
         raise UserError(f"design {design.name}: empty cell in the {partition} partition: "
-                        f"{_smallest_cell(labels, design)}: add such images, or choose a design that does not "
+                        f"{_smallest_cell(labels, design.balanced)}: add such images, or choose a design that does not "
                         f"balance {' x '.join(design.balanced)}")
     if imbalance == "natural":
         return pd.Series(counts.min(), index=counts.index)
     if design.natural is None:
         raise UserError(f"imbalance={imbalance:g}: design {design.name} leaves no axis natural: use B, C or D")
-    return _geometric_quotas(labels, design, float(imbalance))
+    return _geometric_quotas(labels, design, float(imbalance), partition)
 
 
-def _geometric_quotas(labels: pd.DataFrame, design: Design, ratio: float) -> pd.Series:
+def _geometric_quotas(labels: pd.DataFrame, design: Design, ratio: float, partition: str) -> pd.Series:
     """Quotas with geometric shares on the natural axis, its most frequent group first, the rarest with 1/ratio of it."""
     groups = labels[design.natural].value_counts().index  # most frequent first
     steps = np.arange(len(groups)) / max(len(groups) - 1, 1)
     shares = pd.Series(ratio ** -steps, index=groups.astype(str))
-    counts = labels.groupby([*design.balanced, design.natural], observed=False).size()
+    axes = [*design.balanced, design.natural]
+    counts = labels.groupby(axes, observed=False).size()
+    if counts.min() == 0:
+        raise UserError(f"imbalance={ratio:g}: design {design.name}: empty cell in the {partition} partition: "
+                        f"{_smallest_cell(labels, axes)}: add such images, or use imbalance=natural")
     share = shares[counts.index.get_level_values(design.natural).astype(str)].to_numpy()
     largest = (counts / share).min()
     return pd.Series(np.floor(share * largest + 1e-9).astype(int), index=counts.index)
@@ -132,8 +137,8 @@ def _scaled(quotas: pd.Series, size: float) -> pd.Series:
     return np.floor(quotas * scale + 1e-9).astype(int)
 
 
-def _smallest_cell(labels: pd.DataFrame, design: Design) -> str:
-    counts = labels.groupby(list(design.balanced), observed=False).size()
+def _smallest_cell(labels: pd.DataFrame, axes: Sequence[str]) -> str:
+    counts = labels.groupby(list(axes), observed=False).size()
     return f"the smallest cell, {' x '.join(map(str, counts.idxmin()))}, has {counts.min()}"
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from fairprof.config import Settings
 from fairprof.data.attributes import AGE_BINS, GENDERS, categorical
@@ -68,7 +70,7 @@ def load_pool(settings: Settings, with_pixels: bool = True) -> Pool:
         reasons = reasons.where(reasons.ne(""), pixels.records["reason"].astype(object))
         reasons = reasons.where(reasons.ne(""), _identical_files(rows, pixels.records["sha256"], reasons))
         groups = _joined_groups(groups, pixels.records["perceptual_hash"], reasons)
-    reasons = reasons.where(reasons.ne(""), _leaks_into_test(rows, groups, reasons))
+    reasons = reasons.where(reasons.ne(""), _leaks(rows, groups, reasons))
     usable = reasons.eq("")
     quarantine = pd.concat([listing.quarantine, rows.assign(reason=reasons)[~usable][list(QUARANTINE_COLUMNS)]],
                            ignore_index=True).sort_values(["line", "image"], ignore_index=True)
@@ -93,21 +95,27 @@ def _identical_files(rows: pd.DataFrame, digests: pd.Series, reasons: pd.Series)
 def _joined_groups(groups: pd.Series, hashes: pd.Series, reasons: pd.Series) -> pd.Series:
     """Groups of rows that must share a partition: those of one person, joined with near-duplicate images."""
     usable = reasons.eq("")
-    near = pd.Series(near_duplicate_groups(perceptual_bits(hashes[usable])), index=groups.index[usable])
+    names, persons = np.unique(groups[usable].to_numpy(dtype=object), return_inverse=True)
+    near = near_duplicate_groups(perceptual_bits(hashes[usable]))
+    # a row links its person to its cluster of pictures: whatever is connected belongs together
+    links = coo_array((np.ones(len(near)), (persons, len(names) + near)), shape=(len(names) + len(near),) * 2)
+    component = connected_components(links, directed=False)[1][:len(names)]
+    smallest_name = pd.Series(names).groupby(component).transform("min").to_numpy()
     joined = groups.copy()
-    joined[usable] = groups[usable].groupby(near).transform("min")
-    person = groups[usable]
-    # a person may own several near-duplicate clusters: give all of them that person's smallest name
-    joined[usable] = joined[usable].groupby(person).transform("min")
+    joined[usable] = smallest_name[persons]
     return joined
 
 
-def _leaks_into_test(rows: pd.DataFrame, groups: pd.Series, reasons: pd.Series) -> pd.Series:
-    """Reasons for training rows whose person or near-duplicate is in the data set's own test partition."""
-    usable = reasons.eq("")
-    in_test = rows["partition"].eq("test") & usable
-    leaking = groups.isin(set(groups[in_test])) & ~in_test & rows["partition"].notna() & usable
-    return leaking.map({True: "duplicate: same person or nearly the same image as a test image", False: ""})
+def _leaks(rows: pd.DataFrame, groups: pd.Series, reasons: pd.Series) -> pd.Series:
+    """Reasons for rows whose person or near-duplicate is in a partition of the data set's own that must stay unseen:
+    test goes before val, and val before train."""
+    leaks = pd.Series("", index=rows.index, dtype=object)
+    for held_out, others in (("test", ("val", "train")), ("val", ("train",))):
+        usable = reasons.eq("") & leaks.eq("")
+        unseen = set(groups[usable & rows["partition"].eq(held_out)])
+        leaking = usable & rows["partition"].isin(others) & groups.isin(unseen)
+        leaks[leaking] = f"duplicate: same person or nearly the same image as a {held_out} image"
+    return leaks
 
 
 def _refuse_if_mostly_unusable(usable: int, quarantine: pd.DataFrame, settings: Settings) -> None:

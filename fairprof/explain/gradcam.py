@@ -19,8 +19,14 @@ class RawGradCAM(GradCAM):
 
     def compute_cam_per_layer(self, input_tensor, targets, eigen_smooth):
         (activations,), (gradients,) = self.activations_and_grads.activations, self.activations_and_grads.gradients
-        maps = self.get_cam_image(input_tensor, self.target_layers[0], targets, activations.detach().cpu().numpy(),
-                                  gradients.detach().cpu().numpy(), eigen_smooth)
+        maps = self.get_cam_image(
+            input_tensor,
+            self.target_layers[0],
+            targets,
+            activations.detach().cpu().numpy(),
+            gradients.detach().cpu().numpy(),
+            eigen_smooth,
+        )
         return np.maximum(maps, 0)
 
     def aggregate_multi_layers(self, cam_per_target_layer):
@@ -40,8 +46,8 @@ def saliency_maps(network: nn.Module, layer: str, images: torch.Tensor, classes:
     maps = []
     with _unchanged(network), progress_bar("Grad-CAM", len(images), "images") as bar:
         for start in range(0, len(images), BATCH):
-            batch = images[start:start + BATCH].to(device).contiguous(memory_format=torch.channels_last)
-            targets = [ClassifierOutputTarget(int(number)) for number in classes[start:start + BATCH]]
+            batch = images[start : start + BATCH].to(device).contiguous(memory_format=torch.channels_last)
+            targets = [ClassifierOutputTarget(int(number)) for number in classes[start : start + BATCH]]
             maps.append(_maps_of_batch(network, layer, batch, targets))
             bar.update(len(batch))
     return np.concatenate(maps).astype(np.float32)
@@ -59,7 +65,7 @@ def _maps_of_batch(network: nn.Module, layer: str, batch: torch.Tensor, targets:
 
 @contextmanager
 def _unchanged(network: nn.Module) -> Iterator[None]:
-    """Gives the network back in its mode, with the gradients it had, and computes with gradients whatever the caller's mode."""
+    """Computes with gradients, whatever the caller's mode, and gives mode and gradients back as they were."""
     modes = {module: module.training for module in network.modules()}
     gradients = [(parameter, parameter.grad) for parameter in network.parameters()]
     for parameter in network.parameters():

@@ -39,14 +39,18 @@ def contact_sheet(rows: pd.DataFrame, pixels: np.ndarray, maps: np.ndarray, titl
         line, column = divmod(place, columns)
         above, below = axes[2 * line, column], axes[2 * line + 1, column]
         above.imshow(pixels[place], interpolation="lanczos")
-        above.set_title(f"{row.gender}, {row.race}\n{row.age}" if isinstance(row.age, str) else f"{row.gender}\n{row.race}",
-                        fontsize=7.5)
+        above.set_title(
+            f"{row.gender}, {row.race}\n{row.age}" if isinstance(row.age, str) else f"{row.gender}\n{row.race}",
+            fontsize=7.5,
+        )
         below.imshow(overlay(_enlarged(pixels[place]), maps[place], largest))
         right = row.y_true == row.y_pred
-        below.set_title(f"{row.y_true}\n{'=' if right else '→'} {row.y_pred}", fontsize=7.5,
-                        color="#1a7f37" if right else "#b42318")
-    figure.suptitle(f"{title}\nbelow each image: Grad-CAM for the predicted class; true class, then predicted class",
-                    fontsize=10)
+        below.set_title(
+            f"{row.y_true}\n{'=' if right else '→'} {row.y_pred}", fontsize=7.5, color="#1a7f37" if right else "#b42318"
+        )
+    figure.suptitle(
+        f"{title}\nbelow each image: Grad-CAM for the predicted class; true class, then predicted class", fontsize=10
+    )
     return figure
 
 
@@ -55,8 +59,12 @@ def _enlarged(pixels: np.ndarray) -> np.ndarray:
     return cv2.resize(pixels, (224, 224), interpolation=cv2.INTER_CUBIC) if pixels.shape[0] < 224 else pixels
 
 
-def mean_map_panel(means: dict[str, dict[str, np.ndarray]], counts: dict[str, dict[str, int]],
-                   faces: dict[str, dict[str, np.ndarray]], title: str) -> Figure:
+def mean_map_panel(
+    means: dict[str, dict[str, np.ndarray]],
+    counts: dict[str, dict[str, int]],
+    faces: dict[str, dict[str, np.ndarray]],
+    title: str,
+) -> Figure:
     """A row per attribute, a column per group: the group's mean raw map over its mean image, on one colour scale.
 
     means: attribute -> group -> (h, w). counts: images behind each. faces: mean images, (S, S, 3) uint8.

@@ -66,10 +66,16 @@ def _labels_of(path: Path) -> pd.DataFrame:
     try:
         file = pyarrow.parquet.ParquetFile(path)
         require_columns(file.schema_arrow.names, ("image", "age", "gender", "race"), path)
-        groups = [file.read_row_group(group, columns=["image.path", "age", "gender", "race"]).to_pandas()
+        image = file.schema_arrow.field("image").type
+        if not pyarrow.types.is_struct(image) or {"bytes", "path"} - set(image.names):
+            raise UserError(f"{path}: the column image is {image}, it should be a struct of bytes and path")
+        groups = [file.read_row_group(group, columns=["image.path", "age", "gender", "race"])
+                  .to_pandas(integer_object_nulls=True)  # one missing label would turn all codes into floats
                   for group in range(file.num_row_groups)]
-    except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError, KeyError) as error:
-        raise UserError(f"fairface: {path} is not a FairFace Parquet file: {error}") from None
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UserError(f"{path}: not a readable Parquet file: {' '.join(str(error).split())}") from None
+    if not any(len(labels) for labels in groups):
+        raise UserError(f"{path}: no rows")
     table = pd.concat([labels.assign(group=number, place=range(len(labels)))
                        for number, labels in enumerate(groups)], ignore_index=True)
     names = [cell.get("path") if isinstance(cell, dict) else None for cell in table["image"]]
@@ -78,7 +84,7 @@ def _labels_of(path: Path) -> pd.DataFrame:
 
 
 def _records(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series, int]:
-    texts = table[["age", "gender", "race"]].astype(str)
+    texts = table[["age", "gender", "race"]].astype(str).fillna("")
     # The Parquet form codes ages by the bin's number, which in a label file would be an age in years.
     ages = texts["age"] if "file" not in table else decoded(texts["age"], AGE_BINS).fillna(texts["age"])
     records = table.assign(age=age_bins(ages), gender=decoded(texts["gender"], GENDERS),

@@ -49,4 +49,5 @@ def first_reason(index: pd.Index, *checks: tuple[pd.Series, pd.Series | str]) ->
 
 def with_malformed(quarantine: pd.DataFrame, malformed: pd.DataFrame) -> pd.DataFrame:
     """Quarantine with the lines of a label file that were no records at all."""
-    return pd.concat([quarantine, malformed.reindex(columns=QUARANTINE_COLUMNS)], ignore_index=True)
+    both = pd.concat([quarantine, malformed.reindex(columns=QUARANTINE_COLUMNS)], ignore_index=True)
+    return both.astype({"line": int})

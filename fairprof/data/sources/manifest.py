@@ -39,5 +39,6 @@ def read(path: Path) -> Listing:
         records["partition"] = texts["partition"].str.lower().map(PARTITIONS)
         reasons.append((records["partition"].isna(), "unknown partition: " + texts["partition"]))
     rows, quarantine = split_by_reason(records, first_reason(records.index, *reasons))
-    return Listing("manifest", rows, with_malformed(quarantine, malformed), ImageFiles([path.parent / name for name in rows["image"]]),
+    quarantine = with_malformed(quarantine, malformed.assign(image=path.name))
+    return Listing("manifest", rows, quarantine, ImageFiles([path.parent / name for name in rows["image"]]),
                    mangled_ages=mangled_ages)

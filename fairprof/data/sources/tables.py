@@ -1,13 +1,17 @@
 """Label files as tables of text, every record with its line, nothing dropped."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow
 import pyarrow.csv
+import pyarrow.parquet
 
 from fairprof.errors import UserError
+
+LINE_BREAK = re.compile(r"[\r\n]")
 
 
 def read_table(path: Path, required: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -18,32 +22,39 @@ def read_table(path: Path, required: tuple[str, ...]) -> tuple[pd.DataFrame, pd.
     `UserError` where the file cannot be read as a table, lacks a required column or holds no record.
     """
     try:
-        table, malformed = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
-    except (pyarrow.ArrowInvalid, UnicodeError) as error:
-        raise UserError(f"{path}: not a readable table of UTF-8 text: {error}") from None
-    require_columns(list(table.columns), required, path)
+        table, malformed = (_parquet if path.suffix.lower() == ".parquet" else _csv)(path, required)
+    except (pyarrow.ArrowException, OSError, UnicodeError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: not a readable table of UTF-8 text: {reason}") from None
     if table.empty and malformed.empty:
         raise UserError(f"{path}: no rows under the header")
     return table, malformed
 
 
 def require_columns(columns: list[str], required: tuple[str, ...], path: Path) -> None:
-    """Raises `UserError` that names the first missing column."""
+    """Raises `UserError` that names the first missing or repeated column."""
+    repeated = [name for name in columns if columns.count(name) > 1]
+    if repeated:
+        raise UserError(f"{path}: the column {repeated[0]} occurs twice")
     for name in required:
         if name not in columns:
             raise UserError(f"{path}: missing column {name} (it has {', '.join(columns)})")
 
 
-def _parquet(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    table = pd.read_parquet(path)
+def _parquet(path: Path, required: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    # integers stay integers beside an empty cell
+    table = pyarrow.parquet.read_table(path).to_pandas(integer_object_nulls=True)
+    require_columns(list(table.columns), required, path)
     table = table.astype(object).where(table.notna(), "").astype(str)
     return table.assign(line=range(1, len(table) + 1)), pd.DataFrame({"line": [], "reason": []})
 
 
-def _csv(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _csv(path: Path, required: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
     malformed: dict[int, str] = {}
+    over_lines: list[int] = []
 
     def note(row: pyarrow.csv.InvalidRow) -> str:
+        over_lines.extend([row.number] if LINE_BREAK.search(row.text) else [])
         malformed[row.number] = f"malformed line: {row.actual_columns} cells instead of {row.expected_columns}"
         return "skip"
 
@@ -53,7 +64,12 @@ def _csv(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=note, ignore_empty_lines=False),
         convert_options=pyarrow.csv.ConvertOptions(default_column_type=pyarrow.string()),
     ).to_pandas()
+    require_columns(list(table.columns), required, path)
     lines = np.setdiff1d(np.arange(2, len(table) + len(malformed) + 2), list(malformed))
+    # such a cell may have swallowed many records, and the numbers of the lines below it would be wrong
+    over_lines += list(lines[table.apply(lambda column: column.str.contains(LINE_BREAK)).any(axis=1)])
+    if over_lines:
+        raise UserError(f"{path}, line {min(over_lines)}: a cell runs over several lines: is a quotation mark not closed?")
     blank = table.eq("").all(axis=1)
     return (table.assign(line=lines)[~blank].reset_index(drop=True),
             pd.DataFrame({"line": list(malformed), "reason": list(malformed.values())}))

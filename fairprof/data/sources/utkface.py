@@ -23,11 +23,16 @@ def read(folder: Path) -> Listing:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise UserError(f"utkface: no {'/'.join(sorted(SUFFIXES))} file in {folder.absolute()}")
-    records = _records([path.relative_to(folder).as_posix() for path in paths])
+    by_name = {_text(path.relative_to(folder).as_posix()): path for path in paths}
+    records = _records(list(by_name))
     rows, quarantine = split_by_reason(records, records.pop("reason"))
-    by_name = {path.relative_to(folder).as_posix(): path for path in paths}
     return Listing("utkface", rows, quarantine, ImageFiles([by_name[name] for name in rows["image"]]),
                    races=UTKFACE_RACES)
+
+
+def _text(name: str) -> str:
+    """A file name as text that any table can hold: bytes that are no UTF-8 appear as in ``\\xff``."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _records(names: list[str]) -> pd.DataFrame:
