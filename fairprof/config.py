@@ -110,14 +110,14 @@ class Settings(BaseSettings):
     # Training
     epochs: Annotated[
         int, setting("passes over the training images", hyperparameter=Hyperparameter(), ge=1, le=1000)
-    ] = 8
+    ] = 6
     batch_size: Annotated[
         int, setting("images per step", hyperparameter=Hyperparameter(Choice((16, 32, 64, 128))), ge=2, le=4096)
     ] = 32
     learning_rate: Annotated[
         float,
         setting("peak learning rate of the head", hyperparameter=Hyperparameter(LogUniform(1e-4, 1e-2)), gt=0, le=1),
-    ] = 1e-3
+    ] = 3e-3
     backbone_learning_rate_ratio: Annotated[
         float,
         setting(
@@ -126,7 +126,7 @@ class Settings(BaseSettings):
             gt=0,
             le=1,
         ),
-    ] = 0.1
+    ] = 0.3
     weight_decay: Annotated[
         float, setting("AdamW's weight decay", hyperparameter=Hyperparameter(LogUniform(1e-6, 1e-1)), ge=0, le=1)
     ] = 1e-4

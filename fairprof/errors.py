@@ -37,12 +37,15 @@ def shown_in_one_line(log_folder: Path) -> Iterator[None]:
     """Turns every exception of the block into one line on standard error and exit status 1.
 
     What a user can put right (`UserError`, a full disk) is said as it is. Anything else is a fault of the
-    program: its traceback goes to a file under `log_folder`, which the line names.
+    program: its traceback goes to a file under `log_folder`, which the line names. An interrupt exits with 130.
     """
     try:
         yield
     except UserError as error:
         sys.exit(f"fairprof: error: {_one_line(error)}")
+    except KeyboardInterrupt:
+        print("fairprof: interrupted: start again with the same settings to go on", file=sys.stderr)
+        sys.exit(130)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             _exit_with_log(log_folder, error)

@@ -17,7 +17,7 @@ from fairprof.data.professions import bayes_ceiling
 from fairprof.explain.gradcam import mean_maps, saliency_maps
 from fairprof.explain.panels import contact_sheet, mean_map_panel
 from fairprof.explain.sample import balanced_sample
-from fairprof.files import cache_folder, locked
+from fairprof.files import cache_folder, locked, require_room
 from fairprof.metrics import fairness, performance
 from fairprof.model import Classifier, build_classifier
 from fairprof.predictions import predict, predictions_table
@@ -25,6 +25,7 @@ from fairprof.serving import evaluation_input
 from fairprof.training import SELECTION_RULES, Trained, fit
 
 CONTACT_SHEET_IMAGES = 16
+CHECKPOINT_COPIES = 8  # weights and AdamW's two moments, old and new file, and the best weights, old and new
 HEADLINE = (
     "test/accuracy",
     "test/balanced_accuracy",
@@ -122,6 +123,8 @@ def training_folder(settings: Settings, drawn: Draw, classifier: Classifier) -> 
         if (folder / "resume.ckpt").exists():
             tracking.set_tags({"fairprof.resumed": "true"})
         folder.mkdir(exist_ok=True)
+        size = sum(tensor.nbytes for tensor in classifier.network.state_dict().values())
+        require_room(folder, CHECKPOINT_COPIES * size, "the training's checkpoints")
         yield folder
         shutil.rmtree(folder)
 

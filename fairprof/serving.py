@@ -134,11 +134,11 @@ class ProfessionClassifier(mlflow.pyfunc.PythonModel):
         self.network.eval()
 
     def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:
-        """model_input: a data frame with the column `image` (bytes or base64 text) or a list of such images.
+        """model_input: a data frame with the column `image`, bytes or base64 text of encoded images.
 
-        Never opens a path or URL. Raises `MlflowException` (HTTP 400) that names the first row which is no image.
+        Returns a row per image. Never opens a path or URL. Raises `MlflowException` (HTTP 400) that names the first row which is no image.
         """
-        images = model_input["image"] if isinstance(model_input, pd.DataFrame) else model_input
+        images = model_input["image"]
         if len(images) == 0:
             raise MlflowException("no images were given", error_code=INVALID_PARAMETER_VALUE)
         rows = list(enumerate(images))

@@ -1,12 +1,16 @@
 """What all tests share: the folder of real data, settings with a cache of their own, small data sets."""
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from fairprof.config import Settings
+from fairprof.data.sources import synthetic
+from fairprof.errors import UserError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -17,6 +21,14 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no folder ../shared with real data beside the project")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def synthetic_cache(tmp_path_factory) -> Path:
+    """A cache folder in which the embedded data set is drawn; once for all tests."""
+    cache = tmp_path_factory.mktemp("synthetic") / "cache"
+    synthetic.read(cache, lock_timeout=5.0)
+    return cache
 
 
 @pytest.fixture
@@ -36,3 +48,29 @@ def write_image():
         return path
 
     return write
+
+
+@pytest.fixture
+def write_manifest(tmp_path):
+    """Writes rows (dictionaries with equal keys) as a CSV file and returns the value of `data` that names it."""
+
+    def write(rows: list[dict], name: str = "faces.csv") -> str:
+        pd.DataFrame(rows).to_csv(tmp_path / name, index=False)
+        return f"manifest:{tmp_path / name}"
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def refused():
+    """A context whose block must raise a `UserError` of one line that contains every given text."""
+
+    @contextmanager
+    def expect(*texts: str):
+        with pytest.raises(UserError) as refusal:
+            yield
+        message = str(refusal.value)
+        assert "\n" not in message
+        assert [text for text in texts if str(text) not in message] == [], message
+
+    return expect

@@ -1,5 +1,7 @@
 """Encoded images in the row order of a listing, wherever their bytes lie."""
 
+import errno
+import functools
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -7,6 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 import pyarrow.parquet
+
+KEPT_GROUPS = 8  # row groups in memory: threads that decode neighbouring rows may be in several at a time
 
 
 class EncodedImages(Protocol):
@@ -48,8 +52,7 @@ class ParquetImages:
     def __init__(self, places: Sequence[tuple[Path, int, int]]):
         """places: file, row group and row in the group, of every image."""
         self.places = places
-        self._group: tuple[Path, int] | None = None
-        self._contents: list[bytes | None] = []
+        self._contents = functools.lru_cache(maxsize=KEPT_GROUPS)(self._read_group)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -58,12 +61,14 @@ class ParquetImages:
     def read(self, row: int) -> bytes:
         path, group, place = self.places[row]
         with self._lock:
-            if self._group != (path, group):
-                column = pyarrow.parquet.ParquetFile(path).read_row_group(group, columns=["image"])["image"]
-                self._contents = [cell and cell["bytes"] for cell in column.to_pylist()]
-                self._group = path, group
-            content = self._contents[place]
-        return content or b""
+            return self._contents(path, group)[place] or b""
+
+    def _read_group(self, path: Path, group: int) -> list[bytes | None]:
+        try:
+            column = pyarrow.parquet.ParquetFile(path).read_row_group(group, columns=["image"])["image"]
+        except (pyarrow.ArrowException, OSError) as error:
+            raise OSError(errno.EIO, f"damaged row group {group}", str(path)) from error
+        return [cell and cell["bytes"] for cell in column.to_pylist()]
 
     def identities(self) -> Iterator[str]:
         status = {path: os.stat(path) for path in {place[0] for place in self.places}}

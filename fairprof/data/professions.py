@@ -5,6 +5,7 @@ the study that fairprof repeats.
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -114,7 +115,12 @@ def _best_macro_f1(joint: np.ndarray) -> float:
     et al. 2015, ICML), so weighted starts lie near the optimum; a test compares with exhaustive search.
     """
     totals = joint.sum(axis=0)
-    starts = {tuple((joint / totals**power).argmax(axis=1)) for power in (0.0, 0.25, 0.5, 0.75, 1.0)}
+    weightings = [
+        np.array(factors) / totals**power
+        for factors in product((1.0, 2.0), repeat=joint.shape[1])
+        for power in (0.0, 0.5, 1.0)
+    ]
+    starts = {tuple((joint * weighting).argmax(axis=1)) for weighting in weightings}
     return max(_climb(joint, np.array(start)) for start in starts)
 
 

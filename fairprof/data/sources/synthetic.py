@@ -93,7 +93,8 @@ def _draw_all(people: pd.DataFrame, folder: Path) -> None:
 def _draw_one(person, folder: Path) -> None:
     generator = numpy_generator(SEED, "portrait", person.image)
     image, regions = draw_portrait(Person(person.years, person.gender, person.skin_tone), generator, SIZE)
-    _write_picture(folder / person.image, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    _write_picture(folder / person.image, cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
+                   [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     _write_picture(folder / person.regions, regions, [])
 
 

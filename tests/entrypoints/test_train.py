@@ -1,0 +1,249 @@
+"""Real runs, started as a user starts them, in folders of their own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = {"architecture": "resnet18", "image_size": 32, "epochs": 3, "weights": "random", "gradcam_images": 16}
+TRAINED_METRICS = ("test/macro_f1", "test/accuracy", "test/log_loss", "val/loss", "train/loss",
+                   "test/demographic_parity_difference/race", "test/equal_opportunity_difference/gender")
+
+
+def environment(**extra: str) -> dict[str, str]:
+    names = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return names | {"MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path} | extra
+
+
+def mlflow_run(folder: Path, project: str, settings: dict, **options) -> subprocess.CompletedProcess:
+    parameters = [word for name, value in settings.items() for word in ("-P", f"{name}={value}")]
+    return subprocess.run(
+        [sys.executable, "-m", "mlflow", "run", project, *parameters, "--env-manager", "local"],
+        cwd=folder, env=environment(), capture_output=True, text=True, timeout=900, **options)
+
+
+def train(folder: Path, settings: dict) -> subprocess.CompletedProcess:
+    arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    return subprocess.run([sys.executable, "-m", "entrypoints.train", *arguments], cwd=folder, capture_output=True,
+                          text=True, env=environment(PYTHONPATH=str(ROOT)), timeout=900)
+
+
+def client(folder: Path) -> mlflow.MlflowClient:
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def runs_in(folder: Path) -> list:
+    store = client(folder)
+    experiments = [experiment.experiment_id for experiment in store.search_experiments()]
+    return store.search_runs(experiments, order_by=["attributes.start_time ASC"])
+
+
+def artifact(folder: Path, run, path: str) -> Path:
+    return Path(client(folder).download_artifacts(run.info.run_id, path, str(folder)))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, synthetic_cache):
+    """A folder in which `mlflow run` has trained design B on the embedded data."""
+    folder = tmp_path_factory.mktemp("user")
+    done = mlflow_run(folder, str(ROOT), {"experiment": "B", "cache_dir": synthetic_cache, "weight_decay": "0.01", **SMALL})
+    assert done.returncode == 0, done.stderr[-3000:]
+    (run,) = runs_in(folder)
+    return folder, run
+
+
+def test_a_run_is_finished_named_and_tagged(finished):
+    _, run = finished
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "B-seed0"
+    tags = run.data.tags
+    assert {name: tags[f"fairprof.{name}"] for name in ("role", "design", "seed", "weights", "weights_sha256")} == {
+        "role": "run", "design": "B", "seed": "0", "weights": "random", "weights_sha256": "none"}
+    assert tags["mlflow.note.content"].startswith("**Design B** (balanced over gender x profession), seed 0")
+
+
+def test_every_setting_is_a_parameter_and_undeclared_ones_arrive(finished):
+    from fairprof.config import Settings
+
+    parameters = finished[1].data.params
+    assert set(Settings.model_fields) <= set(parameters)
+    assert parameters["weight_decay"] == "0.01"  # not declared in MLproject
+    assert {"hyperparameters_hash", "pool_fingerprint", "draw_fingerprint", "test_fingerprint"} <= set(parameters)
+
+
+def test_the_three_partitions_are_logged_as_data_sets(finished):
+    contexts = {tag.value for used in finished[1].inputs.dataset_inputs for tag in used.tags}
+    assert contexts == {"train", "validation", "test"}
+    assert {used.dataset.name for used in finished[1].inputs.dataset_inputs} == {
+        "synthetic[train]", "synthetic[validation]", "synthetic[test]"}
+
+
+def test_headline_metrics_agree_with_the_logged_predictions(finished):
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+
+    folder, run = finished
+    table = pd.read_parquet(artifact(folder, run, "predictions/test.parquet"))
+    measured = run.data.metrics
+    assert measured["test/accuracy"] == pytest.approx(accuracy_score(table["y_true"], table["y_pred"]))
+    assert measured["test/balanced_accuracy"] == pytest.approx(balanced_accuracy_score(table["y_true"], table["y_pred"]))
+    assert measured["test/macro_f1"] == pytest.approx(f1_score(table["y_true"], table["y_pred"], average="macro"))
+    assert measured["test/macro_f1_of_ceiling"] == pytest.approx(measured["test/macro_f1"] / measured["ceiling/macro_f1"])
+    selected = table.assign(selected=table["y_pred"].eq("retired")).groupby("race", observed=True)["selected"].mean()
+    gaps = pd.read_csv(artifact(folder, run, "metrics/gaps.csv")).set_index(["view", "attribute", "metric", "class"])
+    logged = gaps.loc[("natural", "race", "demographic_parity_difference", "retired"), "value"]
+    assert logged == pytest.approx(selected.max() - selected.min())
+
+
+def test_every_epoch_is_a_step_of_the_curves(finished):
+    folder, run = finished
+    for name in ("train/loss", "val/loss", "val/macro_f1", "val/demographic_parity_difference/gender"):
+        steps = [point.step for point in client(folder).get_metric_history(run.info.run_id, name)]
+        assert [step for step in steps if step > 0] == [1, 2, 3]
+
+
+def test_the_artifacts_of_the_design_are_there_and_readable(finished):
+    folder, run = finished
+    for path in ("data/composition.csv", "data/composition.png", "data/quarantine.csv", "predictions/val.parquet",
+                 "metrics/by_group.csv", "gradcam/contact_sheet.png", "gradcam/mean_by_group.png",
+                 "training/curves.png", "training/history.csv", "training/last.safetensors", "training/best.safetensors"):
+        assert artifact(folder, run, path).stat().st_size > 0
+    with np.load(artifact(folder, run, "gradcam/maps.npz")) as maps:
+        assert maps["maps"].shape == (16, 1, 1)  # layer4 of a 32-pixel image
+        assert maps["maps"].min() >= 0
+    counts = pd.read_csv(artifact(folder, run, "data/composition.csv"))
+    balanced = counts[counts["partition"].eq("train")].groupby(["gender", "profession"])["count"].sum()
+    assert balanced.nunique() == 1
+
+
+def test_the_contact_sheet_shows_the_same_test_images_for_every_design(finished, tmp_path, synthetic_cache):
+    done = train(tmp_path, {"experiment": "A", "cache_dir": synthetic_cache, **SMALL, "epochs": 1})
+    assert done.returncode == 0, done.stderr[-3000:]
+    (other,) = runs_in(tmp_path)
+    shown = [np.load(artifact(folder, run, "gradcam/maps.npz"))["image"].tolist()
+             for folder, run in (finished, (tmp_path, other))]
+    assert shown[0] == shown[1]
+    assert finished[1].data.params["test_fingerprint"] == other.data.params["test_fingerprint"]
+    assert finished[1].data.params["draw_fingerprint"] != other.data.params["draw_fingerprint"]
+
+
+PREDICT_ELSEWHERE = """
+import importlib.util, json, sys
+import mlflow, pandas as pd
+assert importlib.util.find_spec("fairprof") is None
+labels = json.load(open("expected.json"))
+model = mlflow.pyfunc.load_model("models:/fairprof-B/latest")
+images = [open(label["file"], "rb").read() for label in labels]
+table = model.predict(pd.DataFrame({"image": images}))
+assert table["profession"].tolist() == [label["profession"] for label in labels], table
+largest = max(abs(a - b["probability"]) for a, b in zip(table["probability"], labels))
+assert largest < 1e-5, largest
+assert mlflow.pyfunc.load_model("models:/fairprof-B@champion").metadata.run_id == model.metadata.run_id
+print("agrees", len(table))
+"""
+
+
+def test_another_process_without_the_project_predicts_what_was_logged(finished, tmp_path, synthetic_cache):
+    folder, run = finished
+    table = pd.read_parquet(artifact(folder, run, "predictions/test.parquet")).head(80)
+    (portraits,) = synthetic_cache.glob("synthetic-*/labels.csv")
+    probabilities = table.filter(like="probability_").max(axis=1)
+    (tmp_path / "expected.json").write_text(json.dumps([
+        {"file": str(portraits.parent / image), "profession": profession, "probability": probability}
+        for image, profession, probability in zip(table["image"], table["y_pred"], probabilities, strict=True)]))
+    (tmp_path / "elsewhere.py").write_text(PREDICT_ELSEWHERE)
+    done = subprocess.run(
+        [sys.executable, "elsewhere.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300,
+        env=environment(MLFLOW_TRACKING_URI=f"sqlite:///{folder / 'mlflow.db'}",
+                        MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false"))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "agrees 80" in done.stdout
+
+
+def test_killed_in_an_epoch_and_started_again_it_ends_like_an_undisturbed_run(tmp_path, synthetic_cache):
+    settings = {"experiment": "C", "cache_dir": synthetic_cache, **SMALL, "epochs": 4}
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    undisturbed.mkdir()
+    killed.mkdir()
+    assert train(undisturbed, settings).returncode == 0
+    arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    trainings = synthetic_cache / "trainings"
+    with open(killed / "log", "w") as log:
+        process = subprocess.Popen([sys.executable, "-m", "entrypoints.train", *arguments], cwd=killed, stdout=log,
+                                   stderr=log, env=environment(PYTHONPATH=str(ROOT)), start_new_session=True)
+        deadline = time.monotonic() + 300
+        while not list(trainings.glob("*/resume.ckpt")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    (started,) = runs_in(killed)
+    assert started.info.status == "RUNNING"  # a killed process can close nothing
+    assert train(killed, settings).returncode == 0
+    closed, resumed = runs_in(killed)
+    assert (closed.info.status, resumed.info.status) == ("KILLED", "FINISHED")
+    assert resumed.data.tags["fairprof.resumed"] == "true"
+    (expected,) = runs_in(undisturbed)
+    assert {name: resumed.data.metrics[name] for name in TRAINED_METRICS} == {
+        name: expected.data.metrics[name] for name in TRAINED_METRICS}
+    history = [pd.read_csv(artifact(folder, run, "training/history.csv"))
+               for folder, run in ((undisturbed, expected), (killed, resumed))]
+    pd.testing.assert_frame_equal(*history, check_exact=True)
+    assert not list(trainings.glob("*/resume.ckpt"))
+
+
+def manifest(folder: Path, text: str) -> str:
+    (folder / "faces.csv").write_text(text)
+    return f"manifest:{folder / 'faces.csv'}"
+
+
+BAD_INPUT = {
+    "an unknown experiment": (lambda folder: {"experiment": "E"}, "experiment=E is not valid"),
+    "negative epochs": (lambda folder: {"epochs": -1}, "epochs=-1 is not valid"),
+    "an unknown setting": (lambda folder: {"epoch": 3}, "unknown setting epoch: did you mean epochs?"),
+    "a missing folder": (lambda folder: {"data": f"utkface:{folder / 'nowhere'}"}, "nowhere"),
+    "an empty folder": (lambda folder: {"data": f"utkface:{folder}"}, "no .jpeg/.jpg/.png file"),
+    "a missing column": (lambda folder: {"data": manifest(folder, "image,race,age\na.jpg,White,3\n")},
+                         "faces.csv: missing column gender"),
+    "weights that are no file": (lambda folder: {"weights": "nowhere.pth"}, "weights=nowhere.pth: no file"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUT)
+def test_bad_input_is_one_line(case, tmp_path, synthetic_cache):
+    settings, message = BAD_INPUT[case]
+    done = train(tmp_path, {"cache_dir": synthetic_cache, **settings(tmp_path)})
+    assert done.returncode == 1
+    errors = [line for line in done.stderr.splitlines() if line.startswith("fairprof: ")]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert "Traceback" not in done.stderr
+
+
+def test_the_same_training_twice_at_once_is_refused(tmp_path, synthetic_cache):
+    from filelock import FileLock
+
+    settings = {"experiment": "D", "cache_dir": synthetic_cache, **SMALL, "epochs": 1}
+    assert train(tmp_path, settings).returncode == 0
+    locks = sorted((synthetic_cache / "trainings").glob("*.lock"), key=lambda path: path.stat().st_mtime)
+    with FileLock(locks[-1]):
+        done = train(tmp_path, settings)
+    assert done.returncode == 1
+    assert "this very training is in use by another process" in done.stderr
+
+
+@pytest.mark.slow
+def test_the_main_job_with_its_defaults_reaches_three_fifths_of_the_ceiling(tmp_path, synthetic_cache):
+    done = mlflow_run(tmp_path, str(ROOT), {"experiment": "B", "weights": "random", "cache_dir": synthetic_cache})
+    assert done.returncode == 0, done.stderr[-3000:]
+    (run,) = runs_in(tmp_path)
+    assert run.data.metrics["test/macro_f1_of_ceiling"] >= 0.6

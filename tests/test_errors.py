@@ -1,0 +1,55 @@
+"""How an entry point shows an error: one line, and a log only where the program is at fault."""
+
+import errno
+import tempfile
+
+import pytest
+
+from fairprof.errors import UserError, shown_in_one_line
+
+
+def message_of(error: BaseException, log_folder) -> str:
+    with pytest.raises(SystemExit) as end, shown_in_one_line(log_folder):
+        raise error
+    assert isinstance(end.value.code, str) and "\n" not in end.value.code  # a text: exit status 1
+    return end.value.code
+
+
+def test_a_user_error_is_shown_as_it_is_and_leaves_no_log(tmp_path):
+    assert message_of(UserError("faces.csv:\n  no   rows"), tmp_path) == "fairprof: error: faces.csv: no rows"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_the_user_s_to_put_right(tmp_path, code):
+    message = message_of(OSError(code, "No space left on device", "pixels.npy"), tmp_path)
+    assert message.startswith("fairprof: error: no space left") and "pixels.npy" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("one\ntwo"), PermissionError(errno.EACCES, "denied", "x")])
+def test_a_fault_of_the_program_is_one_line_and_a_traceback_in_a_new_file(tmp_path, error):
+    folder = tmp_path / "not" / "there"
+    message = message_of(error, folder)
+    (log,) = folder.iterdir()
+    assert type(error).__name__ in message and str(log) in message
+    text = log.read_text()
+    assert "Traceback" in text and "message_of" in text and f"{type(error).__name__}" in text
+    message_of(error, folder)
+    assert len(list(folder.iterdir())) == 2
+
+
+def test_the_log_goes_to_the_temporary_folder_where_its_own_cannot_be_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "a file").write_text("")
+    message = message_of(KeyError("x"), tmp_path / "a file" / "logs")
+    (log,) = tmp_path.glob("error-*.log")
+    assert str(log) in message
+
+
+def test_success_and_the_user_s_interrupt_pass_through(tmp_path):
+    with shown_in_one_line(tmp_path):
+        pass
+    with pytest.raises(KeyboardInterrupt), shown_in_one_line(tmp_path):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,134 @@
+"""What must not drift apart: pins, MLproject and settings, README and settings, the direction of imports."""
+
+import ast
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fairprof.config import Choice, Settings, shared_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+REQUIREMENTS = (ROOT / "requirements.txt").read_text().split("\n")[:-1]
+MLPROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
+ENTRY_POINTS = {name: entry for name, entry in MLPROJECT["entry_points"].items()}
+
+
+def test_every_requirement_is_pinned_to_one_version_and_names_no_address():
+    for line in REQUIREMENTS:
+        assert re.fullmatch(r"[a-z0-9.-]+==[\w.]+( ; .+)?", line), line
+
+
+def test_direct_dependencies_have_the_versions_of_the_requirements():
+    pinned = {line.split(" ;")[0] for line in REQUIREMENTS}
+    assert set(PYPROJECT["project"]["dependencies"]) <= pinned
+
+
+def test_uv_is_held_to_the_same_pins_as_pip():
+    assert PYPROJECT["tool"]["uv"]["constraint-dependencies"] == REQUIREMENTS
+
+
+def test_the_conda_environment_installs_the_requirements_on_a_supported_python():
+    python, _, packages = yaml.safe_load((ROOT / "conda.yaml").read_text())["dependencies"]
+    assert packages == {"pip": ["-r requirements.txt"]}
+    assert PYPROJECT["project"]["requires-python"] == f">={python.removeprefix('python=')}"
+    assert MLPROJECT["conda_env"] == "conda.yaml"
+
+
+def test_the_fixed_packages_are_dependencies():
+    names = {dependency.split("==")[0] for dependency in PYPROJECT["project"]["dependencies"]}
+    assert names >= {"mlflow", "torch", "torchvision", "scikit-learn", "fairlearn", "grad-cam", "pandas", "matplotlib",
+                     "optuna"}
+
+
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_every_declared_parameter_is_used_by_its_command_once_under_its_own_name(name):
+    entry = ENTRY_POINTS[name]
+    command = entry["command"].split()
+    module = command[command.index("-m") + 1]
+    assert (ROOT / module.replace(".", "/")).with_suffix(".py").is_file()
+    options = command[command.index(module) + 1:]
+    assert options == [word for parameter in entry["parameters"] for word in (f"--{parameter}", f"{{{parameter}}}")]
+
+
+def test_declared_parameters_have_the_defaults_of_the_settings():
+    declared = ENTRY_POINTS["main"]["parameters"]
+    arguments = [word for name, entry in declared.items() for word in (f"--{name}", str(entry["default"]))]
+    assert Settings.from_arguments(arguments) == Settings()
+    assert set(declared) <= set(Settings.model_fields)
+
+
+def test_the_readme_lists_every_setting_with_its_default():
+    readme = (ROOT / "README.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", readme, flags=re.MULTILINE))
+    assert rows == {name: str(value) for name, value in Settings().model_dump().items()}
+
+
+def test_every_setting_has_a_help_text_and_search_laws_stay_within_bounds():
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+    for name, mark in shared_settings().items():
+        if mark.search is None:
+            continue
+        ends = mark.search.options if isinstance(mark.search, Choice) else (mark.search.low, mark.search.high)
+        for value in ends:
+            assert getattr(Settings(**{name: value}), name) == value
+
+
+def imported_modules(file: Path) -> set[str]:
+    """Modules that a file imports anywhere, relative imports excluded (there are none)."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def imports_any(file: Path, *packages: str) -> set[str]:
+    return {module for module in imported_modules(file) for package in packages
+            if module == package or module.startswith(f"{package}.")}
+
+
+def modules(pattern: str) -> list[Path]:
+    return sorted((ROOT / "fairprof").glob(pattern))
+
+
+@pytest.mark.parametrize("file", modules("**/*.py"), ids=str)
+def test_only_tracking_and_the_served_model_talk_to_mlflow(file):
+    if file.name not in ("tracking.py", "serving.py"):
+        assert not imports_any(file, "mlflow")
+
+
+@pytest.mark.parametrize("file", modules("metrics/*.py"), ids=str)
+def test_metrics_are_functions_of_tables(file):
+    assert not imports_any(file, "torch", "mlflow", "fairprof.data", "fairprof.model", "fairprof.config")
+
+
+LAYERS = ["config", "data", "model", "training", "tracking", "experiment"]  # each may import those before it
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_imports_run_one_way(layer):
+    files = modules(f"{layer}/**/*.py") or modules(f"{layer}.py")
+    later = [f"fairprof.{name}" for name in LAYERS[LAYERS.index(layer) + 1:]]
+    assert files
+    assert not {(file.name, found) for file in files for found in imports_any(file, *later)}
+
+
+def test_the_served_model_needs_nothing_of_the_project():
+    assert not imports_any(ROOT / "fairprof" / "serving.py", "fairprof")
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "fairprof").rglob("*.py")) + sorted((ROOT / "entrypoints").glob("*.py")),
+                         ids=str)
+def test_no_bare_except_and_nothing_unpickled(file):
+    tree = ast.parse(file.read_text())
+    assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.type is None]
+    assert not imports_any(file, "pickle", "cloudpickle", "joblib", "dill")
+    loads = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"]
+    assert all("weights_only=True" in ast.unparse(call) for call in loads)
