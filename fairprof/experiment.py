@@ -266,31 +266,28 @@ def register(
     rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in headline.items())
     rule = SELECTION_RULES[settings.selection]
     tracking.set_description(
-        f"**Design {settings.experiment}** (balanced over {' x '.join(DESIGNS[settings.experiment].balanced)}), "
-        f"seed {settings.seed}, data `{settings.data.partition(':')[0]}`, weights `{classifier.weights.name}`. "
-        f"Best epoch {trained.best_epoch} of {len(trained.history)} by {rule.metric}.\n\n"
+        f"**Design {settings.experiment}** (balanced over {' x '.join(DESIGNS[settings.experiment].balanced)}): "
+        f"{_headline_sentence(values)}.\n\n"
+        f"Seed {settings.seed}, data `{settings.data.partition(':')[0]}`, weights `{classifier.weights.name}`, best epoch "
+        f"{trained.best_epoch} of {len(trained.history)} by {rule.metric}. "
         f"Registered as `models:/{version.name}/{version.version}`"
         f"{', the champion' if version.champion else ''} ({version.reason}).\n\n"
         f"| metric | value |\n|---|---|\n{rows}\n\n"
         "Gaps of single runs are biased upward; see how to read them in the README before comparing designs."
     )
-    print(_closing_lines(version, values), flush=True)
-
-
-def _closing_lines(version: tracking.RegisteredVersion, values: dict[str, float]) -> str:
-    share = values.get("test/macro_f1_of_ceiling")
-    of_ceiling = f" ({share:.0%} of the ceiling)" if share is not None else ""
-    uri = f"models:/{version.name}/{version.version}"
-    return (
-        f"\n{version.name} version {version.version}: test macro-F1 {values['test/macro_f1']:.3f}{of_ceiling}, "
-        f"{', '.join(_gap_texts(values))}\n"
-        f'load it with mlflow.pyfunc.load_model("{uri}"), browse it with mlflow ui'
+    print(
+        f"\n{version.name} version {version.version}: {_headline_sentence(values)}\n"
+        f'load it with mlflow.pyfunc.load_model("models:/{version.name}/{version.version}"), browse it with mlflow ui',
+        flush=True,
     )
 
 
-def _gap_texts(values: dict[str, float]) -> Iterator[str]:
-    for attribute in ("gender", "race"):
-        yield (
-            f"DP {values[f'test/demographic_parity_difference/{attribute}']:.3f} and "
-            f"EO {values[f'test/equal_opportunity_difference/{attribute}']:.3f} by {attribute}"
-        )
+def _headline_sentence(values: dict[str, float]) -> str:
+    share = values.get("test/macro_f1_of_ceiling")
+    of_ceiling = f" ({share:.0%} of the ceiling)" if share is not None else ""
+    gaps = (
+        f"DP {values[f'test/demographic_parity_difference/{attribute}']:.3f} and "
+        f"EO {values[f'test/equal_opportunity_difference/{attribute}']:.3f} by {attribute}"
+        for attribute in ("gender", "race")
+    )
+    return f"test macro-F1 {values['test/macro_f1']:.3f}{of_ceiling}, {', '.join(gaps)}"

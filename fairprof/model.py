@@ -1,6 +1,7 @@
 """The network: a torchvision classifier with the study's head, its weights, what is frozen, the Grad-CAM layer."""
 
 import hashlib
+import http.client
 import socket
 import urllib.error
 from collections.abc import Iterator
@@ -124,7 +125,7 @@ def _imagenet_file(architecture: str) -> Path:
         try:
             with _socket_timeout(DOWNLOAD_TIMEOUT):
                 torch.hub.download_url_to_file(entry.url, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1])
-        except (urllib.error.URLError, OSError, RuntimeError) as error:
+        except (urllib.error.URLError, http.client.HTTPException, OSError, RuntimeError) as error:
             raise UserError(
                 f"the ImageNet weights cannot be downloaded from {entry.url} "
                 f"({' '.join(str(error).split())}): put the file at {path}"
@@ -231,7 +232,7 @@ def _stages(network: nn.Module, head: str) -> dict[str, str]:
     return {
         path: _stage(PROBE_SIZE / sizes.get(path, 1))
         for path in _blocks(network)
-        if path != head and any(True for _ in network.get_submodule(path).parameters())
+        if not f"{path}.".startswith(f"{head}.") and any(True for _ in network.get_submodule(path).parameters())
     }
 
 

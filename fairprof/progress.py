@@ -4,19 +4,23 @@ import sys
 
 from tqdm import tqdm
 
-LOG_INTERVAL = 10.0  # seconds between lines where standard error is not a terminal
+LOG_INTERVAL = 15.0  # seconds between lines where standard error is not a terminal
+
+
+class _LogLines:
+    """Standard error for a bar that cannot redraw itself: every state is a line of its own."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text.replace("\r", "\n") if text.strip() else "")
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def progress_bar(description: str, total: int, unit: str) -> tqdm:
     """A bar on standard error; call `update(n)` as work gets done and use it as a context manager."""
-    live = sys.stderr.isatty()
+    if sys.stderr.isatty():
+        return tqdm(desc=description, total=total, unit=f" {unit}", dynamic_ncols=True, mininterval=0.2)
     return tqdm(
-        desc=description,
-        total=total,
-        unit=f" {unit}",
-        file=sys.stderr,
-        dynamic_ncols=live,
-        ncols=None if live else 100,
-        mininterval=0.2 if live else LOG_INTERVAL,
-        leave=True,
+        desc=description, total=total, unit=f" {unit}", file=_LogLines(), ncols=110, mininterval=LOG_INTERVAL, delay=1.0
     )

@@ -36,6 +36,10 @@ CHAMPION_RULE = "val_macro_f1"
 CHAMPION_METRIC = "val/macro_f1"
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision")
 CLOSED = "fairprof.closed"
+MLFLOW_EXPERIMENT_KIND = "mlflow.experimentKind"  # known to the UI; mlflow exports no name for them
+MODEL_DEVELOPMENT = "custom_model_development"
+# MLflow's own progress bars, and its copy of this project's uv.lock, which is not what a model needs
+QUIET = ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "MLFLOW_UV_AUTO_DETECT", "MLFLOW_LOG_UV_FILES")
 
 
 @contextmanager
@@ -45,11 +49,13 @@ def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
     Runs that a killed process of this machine left open are closed first. An error in the block becomes the
     run's tag `fairprof.error` and its status FAILED.
     """
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for name in QUIET:
+        os.environ.setdefault(name, "false")
     place = {} if "MLFLOW_RUN_ID" in os.environ else {"experiment_id": _experiment()}
     with mlflow.start_run(**place) as run:
         mlflow.set_tag("mlflow.runName", name)
         mlflow.set_tags(tags | _process_tags())
+        _show_as_model_training(run.info.experiment_id)
         _close_abandoned_runs(run.info.experiment_id)
         try:
             yield run.info.run_id
@@ -61,6 +67,13 @@ def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
 def _experiment() -> str:
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT)
     return os.environ.get("MLFLOW_EXPERIMENT_ID") or mlflow.set_experiment(name).experiment_id
+
+
+def _show_as_model_training(experiment_id: str) -> None:
+    """Opens the experiment's pages on its runs and curves; without a kind, they open on traces of chats."""
+    client = mlflow.MlflowClient()
+    if MLFLOW_EXPERIMENT_KIND not in client.get_experiment(experiment_id).tags:
+        client.set_experiment_tag(experiment_id, MLFLOW_EXPERIMENT_KIND, MODEL_DEVELOPMENT)
 
 
 def _process_tags() -> dict[str, str]:

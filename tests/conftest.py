@@ -15,6 +15,11 @@ from fairprof.errors import UserError
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_configure(config):
+    # MLflow's remark about its own classes, when it is imported
+    config.addinivalue_line("filterwarnings", "ignore:.*Any type hint is inferred as AnyType:UserWarning")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data for development, which lies beside the project and is no part of it."""

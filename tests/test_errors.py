@@ -47,9 +47,17 @@ def test_the_log_goes_to_the_temporary_folder_where_its_own_cannot_be_made(tmp_p
     assert str(log) in message
 
 
-def test_success_and_the_user_s_interrupt_pass_through(tmp_path):
+def test_an_interrupt_ends_without_a_traceback_and_says_how_to_go_on(tmp_path, capsys):
+    with pytest.raises(SystemExit) as end, shown_in_one_line(tmp_path):
+        raise KeyboardInterrupt
+    assert end.value.code == 130  # 128 + SIGINT, as shells have it
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "interrupted" in line and list(tmp_path.iterdir()) == []
+
+
+def test_success_and_a_wanted_exit_pass_through(tmp_path):
     with shown_in_one_line(tmp_path):
         pass
-    with pytest.raises(KeyboardInterrupt), shown_in_one_line(tmp_path):
-        raise KeyboardInterrupt
-    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(SystemExit) as end, shown_in_one_line(tmp_path):
+        raise SystemExit(3)
+    assert end.value.code == 3 and list(tmp_path.iterdir()) == []

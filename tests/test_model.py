@@ -118,7 +118,8 @@ def test_training_mode_drops_out_in_the_head_even_where_all_else_is_frozen():
     classifier.network.eval()
     classifier.train_mode()
     assert classifier.network.fc[0].training and classifier.network.fc[3].training
-    assert not any(module.training for module in classifier.network.layer4.modules())
+    batch_norms = [module for module in classifier.network.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert len(batch_norms) == 20 and not any(module.training for module in batch_norms)
 
 
 # --- the Grad-CAM layer -----------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def test_a_run_is_finished_named_and_tagged(finished):
     tags = run.data.tags
     assert {name: tags[f"fairprof.{name}"] for name in ("role", "design", "seed", "weights", "weights_sha256")} == {
         "role": "run", "design": "B", "seed": "0", "weights": "random", "weights_sha256": "none"}
-    assert tags["mlflow.note.content"].startswith("**Design B** (balanced over gender x profession), seed 0")
+    assert tags["mlflow.note.content"].startswith("**Design B** (balanced over gender x profession): test macro-F1 0.")
 
 
 def test_every_setting_is_a_parameter_and_undeclared_ones_arrive(finished):

@@ -85,8 +85,10 @@ def _labels_of(path: Path) -> pd.DataFrame:
 
 def _records(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series, int]:
     texts = table[["age", "gender", "race"]].astype(str).fillna("")
-    # The Parquet form codes ages by the bin's number, which in a label file would be an age in years.
-    ages = texts["age"] if "file" not in table else decoded(texts["age"], AGE_BINS).fillna(texts["age"])
+    # The Parquet form codes ages by the bin's number, and a number that is no code is no age in years either.
+    ages = texts["age"]
+    if "file" in table:
+        ages = decoded(ages, AGE_BINS).fillna(ages.mask(ages.str.isdigit(), ""))
     records = table.assign(age=age_bins(ages), gender=decoded(texts["gender"], GENDERS),
                            race=decoded(texts["race"], FAIRFACE_RACES))
     reasons = first_reason(

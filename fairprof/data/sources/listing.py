@@ -33,7 +33,9 @@ class Listing:
 def split_by_reason(records: pd.DataFrame, reasons: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Records without a reason, as rows of a listing, and those with one, as quarantine."""
     rejected = reasons.ne("")
-    rows = records[~rejected].reindex(columns=[*ROW_COLUMNS, *records.columns.difference(ROW_COLUMNS)])
+    unknown = {name: None for name in ROW_COLUMNS if name not in records}
+    rows = records[~rejected].assign(**unknown).astype(dict.fromkeys(unknown, object))
+    rows = rows[[*ROW_COLUMNS, *records.columns.difference(ROW_COLUMNS)]]
     quarantine = records.assign(reason=reasons)[rejected].reindex(columns=QUARANTINE_COLUMNS)
     return rows.reset_index(drop=True), quarantine.reset_index(drop=True)
 

@@ -1,0 +1,90 @@
+"""The embedded data set: complete, as its composition says, drawn once and the same each time."""
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from fairprof.config import Settings
+from fairprof.data.attributes import AGE_BINS
+from fairprof.data.designs import DESIGNS, draw
+from fairprof.data.pool import load_pool
+from fairprof.data.portraits import Person, draw_portrait
+from fairprof.data.sources import synthetic
+from fairprof.seeds import numpy_generator
+
+
+@pytest.fixture(scope="module")
+def listing(synthetic_cache):
+    return synthetic.read(synthetic_cache, lock_timeout=5.0)
+
+
+@pytest.fixture(scope="module")
+def labels(listing, synthetic_cache):
+    """The label file, which tells more than a listing: regions, years, skin_tone."""
+    table = pd.read_csv(synthetic_cache / synthetic.VERSION / "labels.csv", dtype=str)
+    assert table["image"].tolist() == listing.rows["image"].tolist()
+    return table
+
+
+def test_every_portrait_is_there_with_its_regions(listing, labels, synthetic_cache):
+    assert len(listing.rows) == synthetic.IMAGES == len(listing.images) and listing.quarantine.empty
+    folder = synthetic_cache / synthetic.VERSION
+    assert len(list(folder.glob("images/*.jpg"))) == len(list(folder.glob("regions/*.png"))) == synthetic.IMAGES
+    for row in (0, 1234, synthetic.IMAGES - 1):
+        image = cv2.imdecode(np.frombuffer(listing.images.read(row), np.uint8), cv2.IMREAD_COLOR)
+        regions = cv2.imread(str(folder / labels["regions"][row]), cv2.IMREAD_UNCHANGED)
+        assert image.shape == (synthetic.SIZE, synthetic.SIZE, 3) and regions.shape == image.shape[:2]
+        assert set(np.unique(regions)) == {0, 1, 2}
+
+
+def test_a_portrait_shows_whom_its_labels_describe(listing, labels):
+    for row in (5, 777):
+        subject = labels.loc[row]
+        person = Person(int(subject["years"]), subject["gender"], int(subject["skin_tone"]))
+        drawn, _ = draw_portrait(person, numpy_generator(synthetic.SEED, "portrait", subject["image"]), synthetic.SIZE)
+        stored = cv2.cvtColor(cv2.imdecode(np.frombuffer(listing.images.read(row), np.uint8), cv2.IMREAD_COLOR),
+                              cv2.COLOR_BGR2RGB)
+        assert np.abs(stored.astype(int) - drawn).mean() < 5  # what JPEG changes
+
+
+def test_the_composition_is_the_documented_one_and_its_attributes_are_independent(listing):
+    for column, shares in (("gender", synthetic.GENDER_SHARES), ("race", synthetic.RACE_SHARES),
+                           ("age", synthetic.AGE_SHARES)):
+        assert sum(shares.values()) == pytest.approx(1)
+        counts = listing.rows[column].value_counts()[list(shares)]
+        assert stats.chisquare(counts, np.array(list(shares.values())) * synthetic.IMAGES).pvalue > 0.01
+    for first, second in (("gender", "race"), ("gender", "age"), ("race", "age")):
+        crossed = pd.crosstab(listing.rows[first], listing.rows[second])
+        assert stats.chi2_contingency(crossed).pvalue > 0.01
+
+
+def test_years_and_skin_tones_agree_with_their_groups(labels):
+    lowest = [int(name.rstrip("+").split("-")[0]) for name in AGE_BINS]
+    bins = np.array(AGE_BINS)[np.searchsorted(lowest, labels["years"].astype(int), side="right") - 1]
+    assert bins.tolist() == labels["age"].tolist()
+    limits = labels["race"].str.extract(r"Monk (\d+)-(\d+)").astype(int)
+    assert labels["skin_tone"].astype(int).between(limits[0], limits[1]).all()
+    assert labels["skin_tone"].nunique() == 10
+
+
+def test_who_is_drawn_does_not_depend_on_when(labels):
+    pd.testing.assert_frame_equal(synthetic._people().astype(str), labels.astype(str))
+
+
+def test_a_second_reading_draws_nothing(listing, synthetic_cache):
+    labels = synthetic_cache / synthetic.VERSION / "labels.csv"
+    before = labels.stat()
+    again = synthetic.read(synthetic_cache, lock_timeout=5.0)
+    assert (labels.stat().st_mtime_ns, labels.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+    pd.testing.assert_frame_equal(again.rows, listing.rows)
+
+
+def test_it_makes_a_pool_from_which_every_design_can_be_drawn(synthetic_cache):
+    settings = Settings(cache_dir=str(synthetic_cache), lock_timeout=60.0, image_size=32)
+    pool = load_pool(settings)
+    assert len(pool.table) >= 0.99 * synthetic.IMAGES  # no two portraits are near-duplicates or fail to decode
+    assert pool.quarantine.empty
+    sizes = {name: len(draw(pool, design, settings).train) for name, design in DESIGNS.items()}
+    assert sizes["A"] < min(sizes["B"], sizes["C"], sizes["D"])

@@ -1,0 +1,96 @@
+"""Label files as text tables: every line is a record, a quarantined line or the reason to refuse the file."""
+
+import numpy as np
+import pandas as pd
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from fairprof.data.sources.tables import read_table
+
+HEADER = "image,gender\n"
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(content: str | bytes, name: str = "t.csv", required=("image", "gender")):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return read_table(path, required)
+
+    return read
+
+
+@pytest.mark.parametrize(("text", "records", "malformed_lines"), [
+    (HEADER + "a,m\nb,f\n", [("a", "m", 2), ("b", "f", 3)], {}),
+    (HEADER + "a,m\nb,f", [("a", "m", 2), ("b", "f", 3)], {}),
+    (HEADER + "\na,m\n\n\nb,f\n\n", [("a", "m", 3), ("b", "f", 6)], {}),
+    (HEADER + "a,m\n,\nb,f\n", [("a", "m", 2), ("b", "f", 4)], {}),
+    (HEADER + "a\nb,f\nc,f,x,y\nd,\n", [("b", "f", 3), ("d", "", 5)], {2: "1 cells", 4: "4 cells"}),
+    ("\ufeff" + HEADER + "a,m\n", [("a", "m", 2)], {}),
+    ((HEADER + "a,m\nb\nc,f\n").replace("\n", "\r\n"), [("a", "m", 2), ("c", "f", 4)], {3: "1 cells"}),
+    (HEADER + '"a, ""b"".jpg",m\n', [('a, "b".jpg', "m", 2)], {}),
+    (HEADER + "007,1e3\nNA,null\nTrue,9-Mar\n", [("007", "1e3", 2), ("NA", "null", 3), ("True", "9-Mar", 4)], {}),
+    (HEADER + "ünï.jpg,女\n", [("ünï.jpg", "女", 2)], {}),
+], ids=["plain", "no last newline", "blank lines", "empty record", "ragged", "BOM", "CRLF", "quotes", "text", "UTF-8"])
+def test_every_line_is_a_record_or_malformed(read, text, records, malformed_lines):
+    table, malformed = read(text)
+    assert list(table[["image", "gender", "line"]].itertuples(index=False, name=None)) == records
+    assert malformed["line"].tolist() == list(malformed_lines)
+    assert all(text in reason for text, reason in zip(malformed_lines.values(), malformed["reason"], strict=True))
+
+
+def test_lines_are_numbered_across_a_large_file(read):
+    lines = ["image,gender", *(f"image-{number:060d}.jpg,m" for number in range(60_000))]  # four megabytes
+    broken = [10, 20_000, 20_001, 59_999]
+    for line in broken:
+        lines[line - 1] = "x,y,z"
+    table, malformed = read("\n".join(lines))
+    assert malformed["line"].tolist() == broken
+    expected = [f"image-{line - 2:060d}.jpg" for line in table["line"]]
+    assert table["image"].tolist() == expected
+    assert sorted([*table["line"], *broken]) == list(range(2, 60_002))
+
+
+@pytest.mark.parametrize(("content", "texts"), [
+    ("", ["t.csv", "Empty CSV file"]),
+    (HEADER, ["t.csv", "no rows"]),
+    (HEADER + "\n\n", ["t.csv", "no rows"]),
+    ("image;gender\na;m\n", ["t.csv", "missing column image", "it has image;gender)"]),
+    ("image,Gender\na,m\n", ["t.csv", "missing column gender", "it has image, Gender)"]),
+    ("image,gender,image\na,m,b\n", ["t.csv", "column image occurs twice"]),
+    ((HEADER + "a,m\né,m\n").encode("latin-1"), ["t.csv", "UTF-8", "#3"]),
+    ("imagé,gender\na,m\n".encode("latin-1"), ["t.csv", "UTF-8"]),
+    ((HEADER + "a,m\n").encode("utf-16"), ["t.csv", "UTF-8"]),
+    (HEADER + 'a,m\n"b,m\nc,f\nd,m\n', ["t.csv, line 3", "quotation mark"]),
+    (HEADER + 'a,m\nb,"m\nc,f\nd,m\n', ["t.csv, line 3", "quotation mark"]),
+    (HEADER + 'a\n"b\nc",f\n', ["t.csv, line 3", "quotation mark"]),
+])
+def test_files_that_are_no_table_are_refused_with_their_name(read, refused, content, texts):
+    with refused(*texts):
+        read(content)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + bytes(100) + b"PAR1"])
+def test_damaged_parquet_is_refused_with_its_name(read, refused, content):
+    with refused("t.parquet", "not a readable table"):
+        read(content, "t.parquet")
+
+
+def test_parquet_becomes_text_with_rows_counted_from_one(tmp_path):
+    table = pyarrow.table({"image": ["a", None, "c"], "gender": pyarrow.array([1, 0, None]), "age": [3.0, np.nan, 70]})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    records, malformed = read_table(tmp_path / "t.parquet", ("image",))
+    assert records["line"].tolist() == [1, 2, 3] and malformed.empty
+    assert records["image"].tolist() == ["a", "", "c"]
+    assert records["gender"].tolist() == ["1", "0", ""]  # not 1.0 because a cell is empty
+    assert records["age"].tolist() == ["3.0", "", "70.0"]
+
+
+def test_parquet_without_a_column_or_a_row_is_refused(tmp_path, refused):
+    pd.DataFrame({"image": ["a"]}).to_parquet(tmp_path / "t.parquet")
+    with refused("t.parquet", "missing column gender", "it has image)"):
+        read_table(tmp_path / "t.parquet", ("image", "gender"))
+    pd.DataFrame({"image": pd.Series([], dtype=str)}).to_parquet(tmp_path / "t.parquet")
+    with refused("t.parquet", "no rows"):
+        read_table(tmp_path / "t.parquet", ("image",))

@@ -1,0 +1,73 @@
+"""UTKFace: labels in file names."""
+
+import os
+
+import pytest
+
+from fairprof.data.sources import open_source, utkface
+
+
+@pytest.fixture
+def listing_of(tmp_path):
+    def read(*names: str | bytes):
+        for name in names:
+            path = os.path.join(os.fsencode(tmp_path / "faces"), os.fsencode(name))
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(os.path.basename(path))
+        return utkface.read(tmp_path / "faces")
+
+    return read
+
+
+def test_the_real_folder_has_two_malformed_names_and_no_other_bad_row(shared):
+    listing = utkface.read(shared / "data" / "utkface")
+    assert len(listing.rows) == 6438 == len(listing.images)
+    assert listing.quarantine["reason"].tolist() == ["malformed name: not age_gender_race_time"] * 2
+    missing_a_field = [name for name in os.listdir(shared / "data" / "utkface") if name.count("_") != 3]
+    assert sorted(listing.quarantine["image"]) == sorted(missing_a_field)
+    assert listing.rows["image"].is_unique and listing.rows[["gender", "race", "age"]].notna().all(axis=None)
+    first = listing.rows.set_index("image").loc["100_1_0_20170110183726390.jpg.chip.jpg"]
+    assert first[["age", "gender", "race"]].tolist() == ["70+", "Female", "White"]
+    assert listing.images.read(0)[:2] == b"\xff\xd8"
+
+
+def test_names_are_labels_and_images_come_in_the_order_of_the_rows(listing_of):
+    listing = listing_of("9_0_0_x.jpg", "sub/30_1_4_x.PNG", "70_1_2_x.jpg.chip.jpg", "1_0_3_x.jpeg", "notes.txt")
+    labels = listing.rows.set_index("image")[["age", "gender", "race"]]
+    assert labels.T.to_dict("list") == {
+        "9_0_0_x.jpg": ["3-9", "Male", "White"], "sub/30_1_4_x.PNG": ["30-39", "Female", "Others"],
+        "70_1_2_x.jpg.chip.jpg": ["70+", "Female", "Asian"], "1_0_3_x.jpeg": ["0-2", "Male", "Indian"]}
+    contents = [listing.images.read(row).decode() for row in range(len(listing.images))]
+    assert contents == [name.rsplit("/")[-1] for name in listing.rows["image"]]
+
+
+@pytest.mark.parametrize(("name", "reason"), [
+    ("25_0_x.jpg", "malformed name"), ("25_0_0_1_x.jpg", "malformed name"), ("face.jpg", "malformed name"),
+    ("25_2_0_x.jpg", "unknown gender: 2"), ("25_0_5_x.jpg", "unknown race: 5"), ("131_0_0_x.jpg", "unknown age: 131"),
+    ("-1_0_0_x.jpg", "unknown age: -1"), ("_0_0_x.jpg", "unknown age: "), ("25__0_x.jpg", "unknown gender: ")])
+def test_a_name_that_is_no_label_is_quarantined_with_its_reason(listing_of, name, reason):
+    listing = listing_of(name, "25_0_0_x.jpg")
+    assert listing.rows["image"].tolist() == ["25_0_0_x.jpg"] and listing.images.read(0) == b"25_0_0_x.jpg"
+    (row,) = listing.quarantine.to_dict("records")
+    assert row["image"] == name and row["reason"].startswith(reason)
+
+
+def test_a_name_that_is_no_utf8_can_still_be_listed_and_read(listing_of):
+    listing = listing_of(b"25_0_0_\xff.jpg")
+    assert listing.rows["image"].tolist() == ["25_0_0_\\xff.jpg"]
+    assert listing.images.read(0) == b"25_0_0_\xff.jpg"
+
+
+def test_missing_and_empty_folders_are_refused(tmp_path, refused):
+    with refused("utkface", str(tmp_path / "nowhere")):
+        open_source(f"utkface:{tmp_path / 'nowhere'}", tmp_path, 1.0)
+    (tmp_path / "notes.txt").write_text("")
+    with refused("utkface", str(tmp_path), ".jpg"):
+        open_source(f"utkface:{tmp_path}", tmp_path, 1.0)
+
+
+@pytest.mark.parametrize("data", ["", "utkface", "utkface:", "celeba:x", "synthetic:x", "faces.csv"])
+def test_what_is_no_source_is_refused_with_the_ones_there_are(tmp_path, refused, data):
+    with refused(f"data={data} ", "synthetic", "utkface:PATH", "fairface:PATH", "manifest:PATH"):
+        open_source(data, tmp_path, 1.0)

@@ -1,0 +1,506 @@
+"""Training: the loss and schedule of the study, selection on validation data, and exact resume after a kill."""
+
+import copy
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from fairprof.config import Settings
+from fairprof.data.designs import DESIGNS, Draw, draw
+from fairprof.data.images import evaluation_batches, mixup
+from fairprof.data.pool import Pool, load_pool
+from fairprof.model import build_classifier, weights_digest
+from fairprof.training import SELECTION_RULES, SelectionRule, TrainingStep, class_weights, fit
+
+ROWS_PER_CELL = {"train": 4, "val": 2, "test": 1}  # of 8 cells: 32 training images are 4 batches of 8
+
+
+@pytest.fixture(scope="module")
+def small_settings(tmp_path_factory):
+    """Settings for a manifest of noise images, 2 genders x 2 races x 2 professions."""
+    folder = tmp_path_factory.mktemp("faces")
+    rows = []
+    for partition, count in ROWS_PER_CELL.items():
+        for gender in ("man", "woman"):
+            for race in ("north", "south"):
+                for profession in ("baker", "driver"):
+                    for _ in range(count):
+                        coarse = np.random.default_rng(len(rows)).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+                        name = f"{len(rows):03}.png"
+                        Image.fromarray(coarse).resize((48, 48), Image.Resampling.BICUBIC).save(folder / name)
+                        rows.append((name, gender, race, profession, partition))
+    pd.DataFrame(rows, columns=["image", "gender", "race", "profession", "partition"]).to_csv(
+        folder / "faces.csv", index=False
+    )
+    fixed = {
+        "data": f"manifest:{folder / 'faces.csv'}",
+        "cache_dir": str(folder / "cache"),
+        "architecture": "mobilenet_v2",
+        "weights": "random",
+        "image_size": 32,
+        "batch_size": 8,
+        "epochs": 3,
+        "accelerator": "cpu",
+    }
+    return lambda **values: Settings(**{**fixed, **values})
+
+
+@pytest.fixture(scope="module")
+def pool(small_settings) -> Pool:
+    return load_pool(small_settings())
+
+
+@pytest.fixture(scope="module")
+def drawn(pool, small_settings) -> Draw:
+    return draw(pool, DESIGNS["A"], small_settings())
+
+
+def new_classifier(settings: Settings):
+    return build_classifier(settings.architecture, settings.weights, settings.finetune, 2, settings.seed)
+
+
+class Watched:
+    """One training, and what was seen from outside while it ran."""
+
+    def __init__(self, settings: Settings, pool: Pool, drawn: Draw, folder: Path, scripted: dict | None = None):
+        self.classifier = new_classifier(settings)
+        self.scripted = scripted or {}
+        self.digests: list[str] = []
+        self.reports: list[tuple[int, dict[str, float]]] = []
+        self.trained = fit(self.classifier, pool, drawn, settings, self.measure, self.report, folder)
+        self.digest = weights_digest(self.classifier.network)
+
+    def measure(self, rows: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+        self.digests.append(weights_digest(self.classifier.network))
+        values = {"macro_f1": 0.5, "confidence": float(probabilities.max(axis=1).mean())}
+        return values | {name: series[len(self.digests) - 1] for name, series in self.scripted.items()}
+
+    def report(self, epoch: int, values: dict[str, float]) -> None:
+        self.reports.append((epoch, dict(values)))
+
+
+@pytest.fixture(scope="module")
+def plain(small_settings, pool, drawn, tmp_path_factory) -> Watched:
+    """A training of three epochs that nothing disturbed."""
+    return Watched(small_settings(), pool, drawn, tmp_path_factory.mktemp("plain") / "training")
+
+
+def numpy_loss(logits: np.ndarray, classes: np.ndarray, weights: np.ndarray, smoothing: float) -> float:
+    """Weighted cross-entropy with label smoothing, as PyTorch defines it: the hard part is averaged by the weights
+    of the true classes, the smoothed part is a sum over all classes by their weights."""
+    logarithms = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    total = weights[classes].sum()
+    hard = -(weights[classes] * logarithms[np.arange(len(classes)), classes]).sum() / total
+    smooth = -(weights * logarithms).sum() / total
+    return float((1 - smoothing) * hard + smoothing / logits.shape[1] * smooth)
+
+
+def validation_loss(watched: Watched, pool: Pool, drawn: Draw, weights: np.ndarray, smoothing: float) -> float:
+    """The loss on validation data of the network that a training left."""
+    logits, classes = [], []
+    with torch.inference_mode():
+        for images, labels, _ in evaluation_batches(pool, drawn.val, 32):
+            logits.append(watched.classifier.network(images).double().numpy())
+            classes.append(labels.numpy())
+    return numpy_loss(np.concatenate(logits), np.concatenate(classes), weights, smoothing)
+
+
+# --- schedule ---------------------------------------------------------------------------------------------------
+
+
+def one_cycle(step: int, steps: int, peak: float, warmup: float) -> float:
+    """Smith 2018 as in the study: a cosine from peak/25 up to the peak, and a cosine down to peak/250000."""
+    start, end, top = peak / 25, peak / 25 / 1e4, warmup * steps - 1
+    if step <= top:
+        return peak + (start - peak) * (1 + math.cos(math.pi * step / top)) / 2
+    return end + (peak - end) * (1 + math.cos(math.pi * (step - top) / (steps - 1 - top))) / 2
+
+
+@pytest.fixture
+def rates_by_step(monkeypatch) -> list[list[float]]:
+    """The learning rates of the optimiser's groups at every training step, noted while it runs."""
+    rates: list[list[float]] = []
+    training_step = TrainingStep.training_step
+
+    def noting(self, batch, batch_index):
+        rates.append([group["lr"] for group in self.optimizers().param_groups])
+        return training_step(self, batch, batch_index)
+
+    monkeypatch.setattr(TrainingStep, "training_step", noting)
+    return rates
+
+
+def test_learning_rate_of_every_step_is_one_cycle(small_settings, pool, drawn, rates_by_step, tmp_path):
+    settings = small_settings(learning_rate=2e-3, backbone_learning_rate_ratio=0.25)
+    trained = Watched(settings, pool, drawn, tmp_path).trained
+    expected = [[one_cycle(step, 12, peak, 0.3) for peak in (5e-4, 2e-3)] for step in range(12)]
+    np.testing.assert_allclose(rates_by_step, expected, rtol=1e-9)
+    assert max(head for _, head in rates_by_step) == pytest.approx(2e-3, rel=0.01)  # the peak is reached
+    # the value logged for an epoch is the head's, after its last step
+    logged = [values["learning_rate"] for values in trained.history]
+    np.testing.assert_allclose(logged[:2], [one_cycle(step, 12, 2e-3, 0.3) for step in (4, 8)], rtol=1e-9)
+
+
+def test_head_alone_has_one_group_at_the_full_learning_rate(small_settings, pool, drawn, rates_by_step, tmp_path):
+    Watched(small_settings(finetune="head", epochs=1, warmup_fraction=0.5), pool, drawn, tmp_path)
+    expected = [[one_cycle(step, 4, 1e-3, 0.5)] for step in range(4)]
+    np.testing.assert_allclose(rates_by_step, expected, rtol=1e-9)
+
+
+# --- loss -------------------------------------------------------------------------------------------------------
+
+
+def test_class_weights_are_inverse_frequencies_with_mean_one_over_the_images(pool):
+    professions = pool.table["profession"].to_numpy()
+    bakers, drivers = (np.flatnonzero(professions == name) for name in ("baker", "driver"))
+    weights = class_weights(pool, np.concatenate([bakers[:6], drivers[:2]]))
+    assert weights.tolist() == pytest.approx([8 / (2 * 6), 8 / (2 * 2)])
+    assert weights.dtype == torch.float32
+    assert class_weights(pool, np.concatenate([bakers[:3], drivers[:3]])).tolist() == [1.0, 1.0]
+
+
+def test_class_without_an_image_weighs_nothing(pool):
+    drivers = np.flatnonzero(pool.table["profession"] == "driver")
+    assert class_weights(pool, drivers[:5]).tolist() == pytest.approx([0.0, 0.5])
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.3])
+def test_loss_is_weighted_cross_entropy_with_label_smoothing(smoothing, small_settings, pool, drawn):
+    bakers = drawn.train[(pool.table["profession"].iloc[drawn.train] == "baker").to_numpy()]
+    uneven = copy.copy(drawn)
+    object.__setattr__(uneven, "train", np.concatenate([drawn.train, bakers[:8]]))  # 24 bakers, 16 drivers
+    settings = small_settings(label_smoothing=smoothing)
+    step = TrainingStep(new_classifier(settings), pool, uneven, settings, lambda rows, probabilities: {})
+    logits, classes = np.array([[2.0, -1.0], [0.5, 0.25], [-3.0, 1.0]]), np.array([0, 1, 0])
+    expected = numpy_loss(logits, classes, np.array([40 / 48, 40 / 32]), smoothing)
+    assert step.loss(torch.tensor(logits, dtype=torch.float32), torch.tensor(classes)).item() == pytest.approx(expected)
+
+
+def test_loss_without_smoothing_by_hand(small_settings, pool, drawn):
+    settings = small_settings(label_smoothing=0.0)
+    step = TrainingStep(new_classifier(settings), pool, drawn, settings, lambda rows, probabilities: {})
+    # classes are balanced; softmax gives the true classes 3/4 and 1/4
+    logits = torch.tensor([[math.log(3), 0.0], [math.log(3), 0.0]])
+    expected = (math.log(4 / 3) + math.log(4)) / 2
+    assert step.loss(logits, torch.tensor([0, 1])).item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("probability", [1.0, 0.0])
+def test_mixed_batch_has_the_convex_combination_of_both_losses(probability, small_settings, pool, drawn):
+    """The loss of mixed images is share x loss(own classes) + (1 - share) x loss(partners' classes)."""
+    settings = small_settings(mixup_alpha=0.4, mixup_probability=probability, label_smoothing=0.0)
+    classifier = new_classifier(settings)
+    step = TrainingStep(classifier, pool, drawn, settings, lambda rows, probabilities: {})
+    classifier.network.eval()
+    seen = []
+    classifier.network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].clone()))
+    images, classes, rows = next(iter(evaluation_batches(pool, drawn.train, 32)))
+    loss = step.training_step((images, classes, rows), 0).item()
+    (mixed,) = seen
+    if probability == 0:
+        assert torch.equal(mixed, images)
+        partners, share = torch.arange(len(images)), 1.0
+    else:
+        # found from outside: the share and the partners with which the images that the network saw are explained
+        pairs = [(own, other) for own in range(4) for other in range(len(images)) if other != own]
+        fits = [np.linalg.lstsq((images[own] - images[other]).reshape(-1, 1).numpy(),
+                                (mixed[own] - images[other]).reshape(-1).numpy()) for own, other in pairs]
+        shares = [fit[0][0] for (own, other), fit in zip(pairs, fits, strict=True) if fit[1][0] < 1e-3]
+        assert len(shares) >= 2 and max(shares) - min(shares) < 1e-4 and 0 < shares[0] < 1
+        share = float(shares[0])
+        rest = (mixed - share * images) / (1 - share)
+        partners = torch.cdist(rest.flatten(1), images.flatten(1)).argmin(dim=1)
+        assert sorted(partners.tolist()) == list(range(len(images)))
+    with torch.inference_mode():
+        logits = classifier.network(mixed).double().numpy()
+    ones = np.ones(2)
+    own = numpy_loss(logits, classes.numpy(), ones, 0.0)
+    other = numpy_loss(logits, classes[partners].numpy(), ones, 0.0)
+    assert loss == pytest.approx(share * own + (1 - share) * other, rel=1e-4)
+
+
+def test_mixup_of_equal_images_changes_nothing():
+    images = torch.ones(4, 3, 8, 8) * 0.25
+    mixed, _, share = mixup(images, 0.4, 1.0, np.random.default_rng(0))
+    assert 0 < share < 1
+    torch.testing.assert_close(mixed, images)
+
+
+# --- selection --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "better", "worse"), [("val_loss", 0.3, 0.4), ("val_macro_f1", 0.4, 0.3), ("val_worst_group", 0.4, 0.3)]
+)
+def test_selection_rule_knows_its_direction(name, better, worse):
+    rule = SELECTION_RULES[name]
+    assert isinstance(rule, SelectionRule)
+    assert rule.better(better, worse) and not rule.better(worse, better) and not rule.better(worse, worse)
+
+
+def test_best_epoch_has_the_smallest_validation_loss_and_its_weights_are_left(plain, pool, drawn):
+    losses = [values["val/loss"] for values in plain.trained.history]
+    assert plain.trained.best_epoch == 1 + losses.index(min(losses))
+    assert len(set(plain.digests)) == 3
+    assert plain.digest == plain.digests[plain.trained.best_epoch - 1]
+    assert validation_loss(plain, pool, drawn, np.ones(2), 0.1) == pytest.approx(min(losses), rel=1e-4)
+    assert not plain.classifier.network.training
+
+
+def test_last_weights_are_those_of_the_last_epoch(small_settings, plain):
+    classifier = new_classifier(small_settings())
+    classifier.network.load_state_dict(plain.trained.last_weights)
+    assert weights_digest(classifier.network) == plain.digests[-1]
+
+
+def test_history_holds_what_was_measured_under_its_prefix(plain):
+    for values in plain.trained.history:
+        assert set(values) == {"train/loss", "val/loss", "val/macro_f1", "val/confidence", "learning_rate"}
+        assert all(math.isfinite(value) for value in values.values())
+        assert 0.5 <= values["val/confidence"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("selection", "metric"), [("val_macro_f1", "macro_f1"), ("val_worst_group", "worst_group_accuracy/gender_x_race")]
+)
+def test_training_stops_without_improvement_and_keeps_the_best(selection, metric, small_settings, pool, drawn, tmp_path):
+    series = [0.3, 0.5, 0.4, 0.5, 0.45, 0.9]  # epochs 3 and 4 do not beat epoch 2; 5 and 6 must not happen
+    settings = small_settings(selection=selection, patience=2, epochs=6, finetune="layer4")
+    watched = Watched(settings, pool, drawn, tmp_path, {metric: series})
+    assert [values[f"val/{metric}"] for values in watched.trained.history] == series[:4]
+    assert watched.trained.best_epoch == 2
+    assert watched.digest == watched.digests[1]
+
+
+def test_training_stops_when_the_validation_loss_no_longer_falls(small_settings, pool, drawn, tmp_path):
+    settings = small_settings(patience=1, epochs=12, learning_rate=0.02, backbone_learning_rate_ratio=1.0)
+    trained = Watched(settings, pool, drawn, tmp_path).trained
+    losses = [values["val/loss"] for values in trained.history]
+    assert 2 <= len(losses) < 12
+    assert losses[-1] >= min(losses[:-1])  # the last one did not improve
+    assert all(later < min(losses[: place + 1]) for place, later in enumerate(losses[1:-1]))  # all before it did
+    assert trained.best_epoch == len(losses) - 1
+
+
+def test_best_epoch_is_the_one_whose_weights_are_left_even_where_values_differ_by_rounding(small_settings, pool, drawn,
+                                                                                          tmp_path):
+    """The same score, summed in another order, may differ in its last bit; that is no improvement, or it is one."""
+    series = [1 / 3, np.nextafter(1 / 3, 1.0), 0.2]
+    settings = small_settings(selection="val_macro_f1", finetune="head")
+    watched = Watched(settings, pool, drawn, tmp_path, {"macro_f1": series})
+    assert watched.digest == watched.digests[watched.trained.best_epoch - 1]
+
+
+# --- reproducibility --------------------------------------------------------------------------------------------
+
+
+def test_equal_settings_give_identical_weights_and_values(small_settings, pool, drawn, plain, tmp_path):
+    torch.manual_seed(12345)  # what the process did before must not matter
+    np.random.seed(54321)
+    again = Watched(small_settings(), pool, drawn, tmp_path)
+    assert again.digests == plain.digests
+    assert again.trained.history == plain.trained.history
+
+
+def test_worker_processes_change_nothing(small_settings, pool, drawn, plain, tmp_path):
+    parallel = Watched(small_settings(workers=2), pool, drawn, tmp_path)
+    assert parallel.digests == plain.digests
+    assert parallel.trained.history == plain.trained.history
+
+
+def test_another_seed_gives_other_weights(small_settings, pool, drawn, plain, tmp_path):
+    other = Watched(small_settings(seed=1, epochs=1), pool, drawn, tmp_path)
+    assert other.digests[0] != plain.digests[0]
+
+
+def test_another_order_alone_gives_other_weights(small_settings, pool, drawn, tmp_path):
+    """Seeds enter the training beside the initialisation: from equal weights, two seeds part."""
+    start = new_classifier(small_settings()).network.state_dict()
+    ends = []
+    for seed in (0, 1):
+        classifier = new_classifier(small_settings())
+        classifier.network.load_state_dict(start)
+        fit(classifier, pool, drawn, small_settings(seed=seed, epochs=1), lambda rows, probabilities: {"macro_f1": 0.5},
+            lambda epoch, values: None, tmp_path / str(seed))
+        ends.append(weights_digest(classifier.network))
+    assert ends[0] != ends[1]
+
+
+def test_training_the_head_alone_leaves_the_backbone_bit_identical(small_settings, pool, drawn, tmp_path):
+    settings = small_settings(finetune="head", epochs=1)
+    before = new_classifier(settings).network.state_dict()
+    watched = Watched(settings, pool, drawn, tmp_path)
+    changed = {name for name, value in watched.classifier.network.state_dict().items()
+               if not torch.equal(value, before[name])}
+    assert changed == {f"classifier.1.{layer}.{kind}" for layer in (1, 4) for kind in ("weight", "bias")}
+
+
+def test_frozen_stages_stay_bit_identical_and_the_others_do_not(small_settings, pool, drawn, plain):
+    before = new_classifier(small_settings()).network.state_dict()
+    frozen = {name for name in before if name.startswith(tuple(f"features.{number}." for number in range(4)))}
+    unchanged = {name for name, value in plain.classifier.network.state_dict().items()
+                 if torch.equal(value, before[name])}
+    assert frozen and unchanged == frozen
+
+
+# --- reports ----------------------------------------------------------------------------------------------------
+
+
+def test_every_epoch_is_reported_once_and_in_order(plain):
+    assert plain.reports == list(enumerate(plain.trained.history, start=1))
+    assert len(plain.reports) == 3
+
+
+# --- resume -----------------------------------------------------------------------------------------------------
+
+# Runs a training that kills itself; one process per kill, forked so that libraries are imported only once.
+KILLED_TRAININGS = """
+import json, os, signal, sys
+from pathlib import Path
+import lightning
+from fairprof import training
+from fairprof.config import Settings
+from fairprof.data.designs import DESIGNS, draw
+from fairprof.data.pool import load_pool
+from fairprof.model import build_classifier
+
+def kill_at_call(owner, name, number, before):
+    original, calls = getattr(owner, name), []
+    def wrapper(*arguments, **named):
+        calls.append(name)
+        if len(calls) == number and before:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = original(*arguments, **named)
+        if len(calls) == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+    setattr(owner, name, wrapper)
+
+OWNERS = {"step": training.TrainingStep, "trainer": lightning.Trainer, "training": training}
+
+def train(case):
+    settings = Settings(**case["settings"])
+    pool = load_pool(settings)
+    drawn = draw(pool, DESIGNS["A"], settings)
+    classifier = build_classifier(settings.architecture, settings.weights, settings.finetune, 2, settings.seed)
+    kill_at_call(OWNERS[case["owner"]], case["call"], case["number"], case["before"])
+    series = iter(case["macro_f1"])
+    def measure(rows, probabilities):
+        return {"macro_f1": next(series), "confidence": float(probabilities.max(axis=1).mean())}
+    training.fit(classifier, pool, drawn, settings, measure, lambda epoch, values: None, Path(case["folder"]))
+
+for case in json.loads(Path(sys.argv[1]).read_text()):
+    child = os.fork()
+    if child == 0:
+        train(case)
+        os._exit(0)
+    print(case["name"], os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+SERIES = [0.3, 0.6, 0.5, 0.4, 0.7, 0.8]  # with patience 2, training stops after the fourth epoch; the second is best
+KILLS = {
+    # when the process dies: the call, the how-manieth, before or after it is done; epochs in the checkpoint then
+    "in the first epoch": ("step", "training_step", 3, "after", 0),
+    "in the middle of the second epoch": ("step", "training_step", 6, "after", 1),
+    "during validation": ("step", "validation_step", 2, "after", 1),
+    "between the two checkpoints of an epoch": ("trainer", "save_checkpoint", 3, "after", 1),
+    "in the last epoch": ("step", "training_step", 15, "after", 3),
+    "before the last checkpoint": ("step", "on_save_checkpoint", 6, "before", 3),
+    "at the end of training": ("trainer", "fit", 1, "after", 4),
+    "before the weights are read": ("training", "_network_weights", 1, "before", 4),
+}
+
+
+@pytest.fixture(scope="module")
+def stopping(small_settings) -> Settings:
+    return small_settings(selection="val_macro_f1", patience=2, epochs=6)
+
+
+@pytest.fixture(scope="module")
+def stopped(stopping, pool, drawn, tmp_path_factory) -> Watched:
+    """A training that stopped early and that nothing disturbed."""
+    return Watched(stopping, pool, drawn, tmp_path_factory.mktemp("stopped"), {"macro_f1": SERIES})
+
+
+@pytest.fixture(scope="module")
+def killed(small_settings, stopping, pool, tmp_path_factory) -> Path:
+    """A folder with that of a killed training for every entry of KILLS, of one with worker processes, and of one that
+    does not stop early."""
+    folder = tmp_path_factory.mktemp("killed")
+    kills = {name: (*kill, stopping, SERIES) for name, kill in KILLS.items()}
+    parallel = Settings(**stopping.model_dump() | {"workers": 2})
+    kills["with workers"] = (*KILLS["in the middle of the second epoch"], parallel, SERIES)
+    kills["after all epochs"] = (*KILLS["at the end of training"], small_settings(), [0.5] * 3)
+    cases = [
+        {"name": name.replace(" ", "-"), "folder": str(folder / name), "settings": settings.model_dump(),
+         "owner": owner, "call": call, "number": number, "before": moment == "before", "macro_f1": series}
+        for name, (owner, call, number, moment, _, settings, series) in kills.items()
+    ]
+    (folder / "cases.json").write_text(json.dumps(cases))
+    (folder / "trainings.py").write_text(KILLED_TRAININGS)
+    process = subprocess.run(
+        [sys.executable, str(folder / "trainings.py"), str(folder / "cases.json")],
+        cwd=folder, env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])},
+        capture_output=True, text=True, timeout=300,
+    )
+    statuses = dict(line.split() for line in process.stdout.splitlines())
+    assert statuses == {case["name"]: str(-signal.SIGKILL) for case in cases}, process.stderr[-3000:]
+    return folder
+
+
+def epochs_in(folder: Path) -> int:
+    """How many epochs the checkpoint of a killed training holds."""
+    checkpoint = folder / "resume.ckpt"
+    return torch.load(checkpoint, weights_only=True)["epoch"] + 1 if checkpoint.exists() else 0
+
+
+def assert_equal_trainings(resumed: Watched, reference: Watched, epochs: int) -> None:
+    """Bit for bit, and the epochs that were over were not trained again."""
+    assert resumed.trained.history == reference.trained.history
+    assert resumed.digests == reference.digests[epochs:]
+    assert resumed.trained.best_epoch == reference.trained.best_epoch
+    assert resumed.digest == reference.digest
+    last = reference.trained.last_weights
+    assert resumed.trained.last_weights.keys() == last.keys()
+    assert all(torch.equal(value, last[name]) for name, value in resumed.trained.last_weights.items())
+    assert resumed.reports == list(enumerate(reference.trained.history, start=1))
+
+
+@pytest.mark.parametrize("kill", KILLS)
+def test_killed_training_goes_on_as_if_nothing_had_happened(kill, killed, stopped, stopping, pool, drawn):
+    epochs = KILLS[kill][-1]
+    assert epochs_in(killed / kill) == epochs
+    assert len(stopped.trained.history) == 4 and stopped.trained.best_epoch == 2
+    resumed = Watched(stopping, pool, drawn, killed / kill, {"macro_f1": SERIES[epochs:]})
+    assert_equal_trainings(resumed, stopped, epochs)
+
+
+def test_training_killed_after_all_its_epochs_is_not_repeated(killed, plain, small_settings, pool, drawn):
+    assert epochs_in(killed / "after all epochs") == 3
+    resumed = Watched(small_settings(), pool, drawn, killed / "after all epochs")
+    assert_equal_trainings(resumed, plain, 3)
+
+
+def test_training_that_has_ended_is_read_again_and_not_repeated(small_settings, pool, drawn, tmp_path):
+    settings = small_settings(finetune="head", epochs=2)
+    first = Watched(settings, pool, drawn, tmp_path)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    again = Watched(settings, pool, drawn, tmp_path)
+    assert_equal_trainings(again, first, 2)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files
+
+
+def test_killed_training_with_worker_processes_goes_on_as_well(killed, stopped, stopping, pool, drawn):
+    assert epochs_in(killed / "with workers") == 1
+    parallel = Settings(**stopping.model_dump() | {"workers": 2})
+    resumed = Watched(parallel, pool, drawn, killed / "with workers", {"macro_f1": SERIES[1:]})
+    assert_equal_trainings(resumed, stopped, 1)
