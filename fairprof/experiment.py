@@ -268,8 +268,8 @@ def register(
     tracking.set_description(
         f"**Design {settings.experiment}** (balanced over {' x '.join(DESIGNS[settings.experiment].balanced)}): "
         f"{_headline_sentence(values)}.\n\n"
-        f"Seed {settings.seed}, data `{settings.data.partition(':')[0]}`, weights `{classifier.weights.name}`, best epoch "
-        f"{trained.best_epoch} of {len(trained.history)} by {rule.metric}. "
+        f"Seed {settings.seed}, data `{settings.data.partition(':')[0]}`, weights `{classifier.weights.name}`, "
+        f"best epoch {trained.best_epoch} of {len(trained.history)} by {rule.metric}. "
         f"Registered as `models:/{version.name}/{version.version}`"
         f"{', the champion' if version.champion else ''} ({version.reason}).\n\n"
         f"| metric | value |\n|---|---|\n{rows}\n\n"

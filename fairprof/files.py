@@ -21,8 +21,13 @@ def cache_folder(setting: str) -> Path:
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Yields an empty folder beside `folder`, which takes its name in one step if the block succeeds."""
+    """Yields an empty folder beside `folder`, which takes its name in one step if the block succeeds.
+
+    The caller holds the lock of `folder`: what an earlier process left unfinished is removed.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    for abandoned in folder.parent.glob(f".{folder.name}-*"):  # by a process that was killed
+        shutil.rmtree(abandoned)
     with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent, ignore_cleanup_errors=True) as parts:
         unfinished = Path(parts) / folder.name
         unfinished.mkdir()

@@ -57,8 +57,7 @@ def decode_image(content: bytes) -> Image.Image:
         raise
     except Image.UnidentifiedImageError:
         raise UndecodableImage("not an image in a known format") from None
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError,
-            struct.error) as error:
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError, struct.error) as error:
         # Pillow's decoders raise any of these for damaged files.
         raise UndecodableImage(f"truncated or damaged image ({' '.join(str(error).split())[:80]})") from None
 
@@ -136,7 +135,8 @@ class ProfessionClassifier(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:
         """model_input: a data frame with the column `image`, bytes or base64 text of encoded images.
 
-        Returns a row per image. Never opens a path or URL. Raises `MlflowException` (HTTP 400) that names the first row which is no image.
+        Returns a row per image. Never opens a path or URL. Raises `MlflowException` (HTTP 400) that names the first
+        row which is no image.
         """
         images = model_input["image"]
         if len(images) == 0:

@@ -1,6 +1,5 @@
 """Training with Lightning: the study's optimiser and loss, exact resume, selection on validation data."""
 
-import json
 import logging
 import warnings
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from fairprof.config import Settings
 from fairprof.data.designs import Draw
 from fairprof.data.images import evaluation_batches, mixup, training_batches
 from fairprof.data.pool import Pool
-from fairprof.files import write_atomically
 from fairprof.model import Classifier
 from fairprof.progress import progress_bar
 from fairprof.seeds import derive_seed, numpy_generator
@@ -128,6 +126,7 @@ class TrainingStep(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["history"] = self.history
+        checkpoint["ended"] = self.trainer.should_stop or self.current_epoch + 1 >= self.settings.epochs
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         self.history = checkpoint["history"]
@@ -203,18 +202,18 @@ def fit(
     already ended is not repeated.
     """
     step = TrainingStep(classifier, pool, draw, settings, measure)
-    ended = folder / "ended.json"
-    if not ended.exists():
-        _run(step, settings, report, folder)
-        write_atomically(ended, json.dumps(step.history).encode())
-    else:
-        step.history = json.loads(ended.read_text())
+    resume = folder / "resume.ckpt"
+    # the checkpoint itself says whether it is the last one: Lightning would train on after an early stop
+    if resume.exists() and _checkpoint(resume)["ended"]:
+        step.history = _checkpoint(resume)["history"]
         for epoch, values in enumerate(step.history, start=1):
             report(epoch, values)
-    last, best = (_network_weights(folder / name) for name in ("resume.ckpt", "best.ckpt"))
-    classifier.network.load_state_dict(best)
+    else:
+        _run(step, settings, report, folder)
+    last, best = _checkpoint(resume), _checkpoint(folder / "best.ckpt")
+    classifier.network.load_state_dict(_network_weights(best))
     classifier.network.to(_device(settings.accelerator)).eval()
-    return Trained(step.history, _best_epoch(step.history, SELECTION_RULES[settings.selection]), last)
+    return Trained(step.history, best["epoch"] + 1, _network_weights(last))
 
 
 def _run(step: TrainingStep, settings: Settings, report: Report, folder: Path) -> None:
@@ -262,11 +261,10 @@ def _precision(accelerator: str) -> str:
     return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
 
 
-def _network_weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    tensors = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
+def _checkpoint(path: Path) -> dict:
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _network_weights(checkpoint: dict) -> dict[str, torch.Tensor]:
+    tensors = checkpoint["state_dict"]
     return {name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")}
-
-
-def _best_epoch(history: list[dict[str, float]], rule: SelectionRule) -> int:
-    values = [epoch[rule.metric] for epoch in history]
-    return 1 + int(np.argmin(values) if rule.mode == "min" else np.argmax(values))

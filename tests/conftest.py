@@ -44,12 +44,17 @@ def make_settings(tmp_path):
 
 @pytest.fixture
 def write_image():
-    """Writes a picture of noise, different for every seed."""
+    """Writes a picture of noise, coarse more than fine as in photographs, different for every seed."""
 
     def write(path: Path, seed: int = 0, size: tuple[int, int] = (48, 48)) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        coarse = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(path)
+        generator = np.random.default_rng(seed)
+        layers = [
+            Image.fromarray(generator.integers(0, 256, (edge, edge, 3), dtype=np.uint8)).resize(size, Image.BICUBIC)
+            for edge in (4, 8, 16, 32)
+        ]
+        mean = np.average([np.asarray(layer) for layer in layers], axis=0, weights=(8, 4, 3, 2))
+        Image.fromarray(mean.astype(np.uint8)).save(path)
         return path
 
     return write

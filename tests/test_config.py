@@ -24,45 +24,51 @@ def test_a_search_law_proposes_only_valid_values_and_includes_the_default(name):
     assert isinstance(law, Choice | LogUniform | Uniform)
 
 
-@pytest.mark.parametrize(("arguments", "texts"), [
-    (["--batchsize", "64"], ["batchsize", "did you mean batch_size?"]),
-    (["--batchsize=64"], ["batchsize", "did you mean batch_size?"]),
-    (["--exp", "B"], ["exp", "known are experiment, data"]),
-    (["stray"], ["stray"]),
-    (["--seed"], ["seed", "expected one argument"]),
-    (["--experiment", "E"], ["experiment=E", "'A', 'B', 'C' or 'D'"]),
-    (["--epochs", "-1"], ["epochs=-1", "greater than or equal to 1"]),
-    (["--epochs", "0"], ["epochs=0", "greater than or equal to 1"]),
-    (["--epochs", "2.5"], ["epochs=2.5", "integer"]),
-    (["--seed", "two"], ["seed=two", "integer"]),
-    (["--seed", "-1"], ["seed=-1", "greater than or equal to 0"]),
-    (["--seed", str(2**32)], [f"seed={2**32}", "less than"]),
-    (["--learning_rate", "nan"], ["learning_rate=nan", "finite"]),
-    (["--learning_rate", "inf"], ["learning_rate=inf", "finite"]),
-    (["--learning_rate", "0"], ["learning_rate=0", "greater than 0"]),
-    (["--fraction", "1.5"], ["fraction=1.5", "less than or equal to 1"]),
-    (["--train_size", "0"], ["train_size=0", "'natural' or 'matched' or greater than or equal to 1"]),
-    (["--train_size", "many"], ["train_size=many", "'natural' or 'matched' or a valid integer"]),
-    (["--imbalance", "0.5"], ["imbalance=0.5", "'natural' or greater than or equal to 1"]),
-    (["--imbalance", "nan"], ["imbalance=nan", "finite"]),
-    (["--label_bias_strength", "1"], ["label_bias_strength=1", "less than 1"]),
-    (["--image_size", ""], ["image_size="]),
-    (["--epochs", "-1", "--fraction", "0"], ["epochs=-1", "; ", "fraction=0"]),
-])
+@pytest.mark.parametrize(
+    ("arguments", "texts"),
+    [
+        (["--batchsize", "64"], ["batchsize", "did you mean batch_size?"]),
+        (["--batchsize=64"], ["batchsize", "did you mean batch_size?"]),
+        (["--exp", "B"], ["exp", "known are experiment, data"]),
+        (["stray"], ["stray"]),
+        (["--seed"], ["seed", "expected one argument"]),
+        (["--experiment", "E"], ["experiment=E", "'A', 'B', 'C' or 'D'"]),
+        (["--epochs", "-1"], ["epochs=-1", "greater than or equal to 1"]),
+        (["--epochs", "0"], ["epochs=0", "greater than or equal to 1"]),
+        (["--epochs", "2.5"], ["epochs=2.5", "integer"]),
+        (["--seed", "two"], ["seed=two", "integer"]),
+        (["--seed", "-1"], ["seed=-1", "greater than or equal to 0"]),
+        (["--seed", str(2**32)], [f"seed={2**32}", "less than"]),
+        (["--learning_rate", "nan"], ["learning_rate=nan", "finite"]),
+        (["--learning_rate", "inf"], ["learning_rate=inf", "finite"]),
+        (["--learning_rate", "0"], ["learning_rate=0", "greater than 0"]),
+        (["--fraction", "1.5"], ["fraction=1.5", "less than or equal to 1"]),
+        (["--train_size", "0"], ["train_size=0", "'natural' or 'matched' or greater than or equal to 1"]),
+        (["--train_size", "many"], ["train_size=many", "'natural' or 'matched' or a valid integer"]),
+        (["--imbalance", "0.5"], ["imbalance=0.5", "'natural' or greater than or equal to 1"]),
+        (["--imbalance", "nan"], ["imbalance=nan", "finite"]),
+        (["--label_bias_strength", "1"], ["label_bias_strength=1", "less than 1"]),
+        (["--image_size", ""], ["image_size="]),
+        (["--epochs", "-1", "--fraction", "0"], ["epochs=-1", "; ", "fraction=0"]),
+    ],
+)
 def test_what_cannot_be_used_is_refused_in_one_line(refused, arguments, texts):
     with refused(*texts):
         Settings.from_arguments(arguments)
 
 
-@pytest.mark.parametrize(("arguments", "name", "value"), [
-    (["--experiment", "b"], "experiment", "B"),
-    (["--seed", "0"], "seed", 0),
-    (["--seed=4294967295"], "seed", 2**32 - 1),
-    (["--train_size", "500"], "train_size", 500),
-    (["--train_size", "matched"], "train_size", "matched"),
-    (["--imbalance", "8"], "imbalance", 8.0),
-    (["--data", "utkface:a folder, [with] {odd} name"], "data", "utkface:a folder, [with] {odd} name"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "name", "value"),
+    [
+        (["--experiment", "b"], "experiment", "B"),
+        (["--seed", "0"], "seed", 0),
+        (["--seed=4294967295"], "seed", 2**32 - 1),
+        (["--train_size", "500"], "train_size", 500),
+        (["--train_size", "matched"], "train_size", "matched"),
+        (["--imbalance", "8"], "imbalance", 8.0),
+        (["--data", "utkface:a folder, [with] {odd} name"], "data", "utkface:a folder, [with] {odd} name"),
+    ],
+)
 def test_a_value_arrives_as_it_was_meant(arguments, name, value):
     got = getattr(Settings.from_arguments(arguments), name)
     assert got == value and type(got) is type(value)
@@ -70,13 +76,38 @@ def test_a_value_arrives_as_it_was_meant(arguments, name, value):
 
 def test_the_hash_depends_on_every_shared_setting_and_on_no_other():
     other = {
-        "experiment": "D", "data": "utkface:faces", "seed": 5, "train_size": "matched", "fraction": 0.5,
-        "imbalance": 4.0, "label_bias": "race", "label_bias_strength": 0.3, "label_seed": 1, "architecture": "resnet18",
-        "weights": "random", "finetune": "head", "image_size": 100, "epochs": 19, "batch_size": 17,
-        "learning_rate": 2.5e-3, "backbone_learning_rate_ratio": 0.17, "weight_decay": 0.0, "warmup_fraction": 0.2,
-        "label_smoothing": 0.0, "mixup_alpha": 0.0, "mixup_probability": 1.0, "patience": 3,
-        "selection": "val_macro_f1", "min_support": 11, "gradcam_images": 11, "max_quarantined_share": 0.2,
-        "accelerator": "cpu", "workers": 2, "cache_dir": "elsewhere", "lock_timeout": 1.0}
+        "experiment": "D",
+        "data": "utkface:faces",
+        "seed": 5,
+        "train_size": "matched",
+        "fraction": 0.5,
+        "imbalance": 4.0,
+        "label_bias": "race",
+        "label_bias_strength": 0.3,
+        "label_seed": 1,
+        "architecture": "resnet18",
+        "weights": "random",
+        "finetune": "head",
+        "image_size": 100,
+        "epochs": 19,
+        "batch_size": 17,
+        "learning_rate": 2.5e-3,
+        "backbone_learning_rate_ratio": 0.17,
+        "weight_decay": 0.0,
+        "warmup_fraction": 0.2,
+        "label_smoothing": 0.0,
+        "mixup_alpha": 0.0,
+        "mixup_probability": 1.0,
+        "patience": 3,
+        "selection": "val_macro_f1",
+        "min_support": 11,
+        "gradcam_images": 11,
+        "max_quarantined_share": 0.2,
+        "accelerator": "cpu",
+        "workers": 2,
+        "cache_dir": "elsewhere",
+        "lock_timeout": 1.0,
+    }
     assert set(other) == set(Settings.model_fields)
     plain = Settings().hyperparameters_hash()
     changing = {name for name, value in other.items() if Settings(**{name: value}).hyperparameters_hash() != plain}

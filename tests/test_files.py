@@ -8,7 +8,13 @@ import pytest
 
 from fairprof.files import atomic_folder, cache_folder, locked, require_room, sha256_of, write_atomically
 
-HOLD = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print('held', flush=True); sys.stdin.read()"
+HOLD = """
+import sys, filelock
+lock = filelock.FileLock(sys.argv[1])
+lock.acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 def test_a_folder_takes_its_name_when_the_block_ends(tmp_path):
@@ -39,8 +45,9 @@ def test_a_file_is_replaced_at_once_or_stays_as_it_was(tmp_path):
 def test_a_lock_that_another_process_holds_is_an_error_after_the_timeout_and_free_afterwards(tmp_path, refused):
     path = tmp_path / "deep" / "thing.lock"
     path.parent.mkdir()
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout.readline() == "held\n"
         with refused("the thing", str(path), "0.2 s", "cache_dir"), locked(path, "the thing", 0.2):
             pass

@@ -10,14 +10,17 @@ KEYS = [f"image{number}.jpg" for number in range(4000)]
 
 def test_seeds_are_those_of_an_independent_blake2():
     # printf '0\x1fdraw\x1ftrain' | b2sum -l 64
-    assert derive_seed(0, "draw", "train") == 0xbf6641b1cfa85575 >> 1
+    assert derive_seed(0, "draw", "train") == 0xBF6641B1CFA85575 >> 1
     # printf '7\x1fprofession\x1fa.jpg' | b2sum -l 64
-    assert uniforms(["a.jpg"], 7, "profession")[0] == (0xa102cfb38bdc79c5 >> 11) / 2**53
+    assert uniforms(["a.jpg"], 7, "profession")[0] == (0xA102CFB38BDC79C5 >> 11) / 2**53
 
 
 def test_every_seed_and_purpose_has_a_seed_of_its_own():
-    seeds = [derive_seed(seed, *purpose) for seed in range(50)
-             for purpose in (("draw",), ("mixup", 1, 11), ("mixup", 11, 1), ("mixup", 111), ("mixup",))]
+    seeds = [
+        derive_seed(seed, *purpose)
+        for seed in range(50)
+        for purpose in (("draw",), ("mixup", 1, 11), ("mixup", 11, 1), ("mixup", 111), ("mixup",))
+    ]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**63 for seed in seeds)
 

@@ -152,7 +152,7 @@ def test_learning_rate_of_every_step_is_one_cycle(small_settings, pool, drawn, r
 
 
 def test_head_alone_has_one_group_at_the_full_learning_rate(small_settings, pool, drawn, rates_by_step, tmp_path):
-    Watched(small_settings(finetune="head", epochs=1, warmup_fraction=0.5), pool, drawn, tmp_path)
+    Watched(small_settings(finetune="head", epochs=1, warmup_fraction=0.5, learning_rate=1e-3), pool, drawn, tmp_path)
     expected = [[one_cycle(step, 4, 1e-3, 0.5)] for step in range(4)]
     np.testing.assert_allclose(rates_by_step, expected, rtol=1e-9)
 
@@ -213,10 +213,11 @@ def test_mixed_batch_has_the_convex_combination_of_both_losses(probability, smal
     else:
         # found from outside: the share and the partners with which the images that the network saw are explained
         pairs = [(own, other) for own in range(4) for other in range(len(images)) if other != own]
-        fits = [np.linalg.lstsq((images[own] - images[other]).reshape(-1, 1).numpy(),
-                                (mixed[own] - images[other]).reshape(-1).numpy()) for own, other in pairs]
-        shares = [fit[0][0] for (own, other), fit in zip(pairs, fits, strict=True) if fit[1][0] < 1e-3]
-        assert len(shares) >= 2 and max(shares) - min(shares) < 1e-4 and 0 < shares[0] < 1
+        solutions = [np.linalg.lstsq((images[own] - images[other]).reshape(-1, 1).numpy(),
+                                     (mixed[own] - images[other]).reshape(-1).numpy())[:2] for own, other in pairs]
+        # an image that is its own partner is explained by the share 1 with any other
+        shares = [found[0] for found, residual in solutions if residual[0] < 1e-3 and found[0] < 0.999]
+        assert len(shares) >= 2 and max(shares) - min(shares) < 1e-4 and 0 < shares[0]
         share = float(shares[0])
         rest = (mixed - share * images) / (1 - share)
         partners = torch.cdist(rest.flatten(1), images.flatten(1)).argmin(dim=1)
@@ -475,6 +476,7 @@ def assert_equal_trainings(resumed: Watched, reference: Watched, epochs: int) ->
     assert resumed.reports == list(enumerate(reference.trained.history, start=1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill", KILLS)
 def test_killed_training_goes_on_as_if_nothing_had_happened(kill, killed, stopped, stopping, pool, drawn):
     epochs = KILLS[kill][-1]
@@ -484,6 +486,7 @@ def test_killed_training_goes_on_as_if_nothing_had_happened(kill, killed, stoppe
     assert_equal_trainings(resumed, stopped, epochs)
 
 
+@pytest.mark.slow
 def test_training_killed_after_all_its_epochs_is_not_repeated(killed, plain, small_settings, pool, drawn):
     assert epochs_in(killed / "after all epochs") == 3
     resumed = Watched(small_settings(), pool, drawn, killed / "after all epochs")
@@ -499,6 +502,7 @@ def test_training_that_has_ended_is_read_again_and_not_repeated(small_settings, 
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == files
 
 
+@pytest.mark.slow
 def test_killed_training_with_worker_processes_goes_on_as_well(killed, stopped, stopping, pool, drawn):
     assert epochs_in(killed / "with workers") == 1
     parallel = Settings(**stopping.model_dump() | {"workers": 2})

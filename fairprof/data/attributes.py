@@ -53,7 +53,7 @@ def decoded(codes: pd.Series, names: tuple[str, ...]) -> pd.Series:
 
 
 def categorical(values: pd.Series, order: tuple[str, ...] = ()) -> pd.Categorical:
-    """Values as a categorical in the given order, followed by unlisted values in sorted order; only those that occur."""
+    """Values as a categorical of those that occur: in the given order, then unlisted ones sorted."""
     occurring = set(values.dropna().unique())
     listed = [name for name in order if name in occurring]
     return pd.Categorical(values, categories=listed + sorted(occurring - set(listed)))

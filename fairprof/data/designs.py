@@ -27,12 +27,15 @@ class Design:
         return next((axis for axis in AXES if axis not in self.balanced), None)
 
 
-DESIGNS = {design.name: design for design in (
-    Design("A", ("gender", "race", "profession")),
-    Design("B", ("gender", "profession")),
-    Design("C", ("race", "profession")),
-    Design("D", ("gender", "race")),
-)}
+DESIGNS = {
+    design.name: design
+    for design in (
+        Design("A", ("gender", "race", "profession")),
+        Design("B", ("gender", "profession")),
+        Design("C", ("race", "profession")),
+        Design("D", ("gender", "race")),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -67,30 +70,36 @@ def draw(pool: Pool, design: Design, settings: Settings) -> Draw:
     test = pool.rows_of("test")
     if not len(test):
         raise UserError(f"{settings.data}: the test partition is empty: the data set is too small")
-    drawn = pool.table.iloc[np.concatenate((train, val))].assign(
-        partition=["train"] * len(train) + ["val"] * len(val))
+    drawn = pool.table.iloc[np.concatenate((train, val))].assign(partition=["train"] * len(train) + ["val"] * len(val))
     return Draw(design, train, val, test, fingerprint(drawn), fingerprint(pool.table.iloc[test]))
 
 
-def _balanced_rows(pool: Pool, partition: str, design: Design, settings: Settings, size: str | int,
-                   fraction: float) -> np.ndarray:
+def _balanced_rows(
+    pool: Pool, partition: str, design: Design, settings: Settings, size: str | int, fraction: float
+) -> np.ndarray:
     rows = pool.rows_of(partition)
     labels = pool.table.iloc[rows]
     quotas = _quotas(labels, design, settings.imbalance, partition)
     if size == "matched":
-        smallest = min(_quotas(labels, other, settings.imbalance if other.natural else "natural", partition).sum()
-                       for other in DESIGNS.values())
+        smallest = min(
+            _quotas(labels, other, settings.imbalance if other.natural else "natural", partition).sum()
+            for other in DESIGNS.values()
+        )
         quotas = _scaled(quotas, smallest)
     elif size != "natural":
         if size > quotas.sum():
-            raise UserError(f"train_size={size}: design {design.name} can take at most {quotas.sum()} training images "
-                            f"({_smallest_cell(labels, quotas.index.names)})")
+            raise UserError(
+                f"train_size={size}: design {design.name} can take at most {quotas.sum()} training images "
+                f"({_smallest_cell(labels, quotas.index.names)})"
+            )
         quotas = _scaled(quotas, size)
     quotas = _scaled(quotas, fraction * quotas.sum())
     if quotas.min() < 1:
-        raise UserError(f"design {design.name}: no image would be left in some cells of the {partition} partition "
-                        f"({_smallest_cell(labels, quotas.index.names)}): raise train_size or fraction, lower imbalance, "
-                        "or add images")
+        raise UserError(
+            f"design {design.name}: no image would be left in some cells of the {partition} partition "
+            f"({_smallest_cell(labels, quotas.index.names)}): raise train_size or fraction, lower imbalance, "
+            "or add images"
+        )
     # the random order is the same for all designs and sizes of a seed, so that draws are nested and paired
     order = numpy_generator(settings.seed, "draw", partition).permutation(len(labels))
     cells = labels[list(quotas.index.names)].iloc[order]
@@ -106,9 +115,11 @@ def _quotas(labels: pd.DataFrame, design: Design, imbalance: str | float, partit
     """
     counts = labels.groupby(list(design.balanced), observed=False).size()
     if counts.min() == 0:
-        raise UserError(f"design {design.name}: empty cell in the {partition} partition: "
-                        f"{_smallest_cell(labels, design.balanced)}: add such images, or choose a design that does not "
-                        f"balance {' x '.join(design.balanced)}")
+        raise UserError(
+            f"design {design.name}: empty cell in the {partition} partition: "
+            f"{_smallest_cell(labels, design.balanced)}: add such images, or choose a design that does not "
+            f"balance {' x '.join(design.balanced)}"
+        )
     if imbalance == "natural":
         return pd.Series(counts.min(), index=counts.index)
     if design.natural is None:
@@ -117,15 +128,17 @@ def _quotas(labels: pd.DataFrame, design: Design, imbalance: str | float, partit
 
 
 def _geometric_quotas(labels: pd.DataFrame, design: Design, ratio: float, partition: str) -> pd.Series:
-    """Quotas with geometric shares on the natural axis, its most frequent group first, the rarest with 1/ratio of it."""
+    """Quotas with geometric shares on the natural axis, from its most frequent group down to 1/ratio of it."""
     groups = labels[design.natural].value_counts().index  # most frequent first
     steps = np.arange(len(groups)) / max(len(groups) - 1, 1)
-    shares = pd.Series(ratio ** -steps, index=groups.astype(str))
+    shares = pd.Series(ratio**-steps, index=groups.astype(str))
     axes = [*design.balanced, design.natural]
     counts = labels.groupby(axes, observed=False).size()
     if counts.min() == 0:
-        raise UserError(f"imbalance={ratio:g}: design {design.name}: empty cell in the {partition} partition: "
-                        f"{_smallest_cell(labels, axes)}: add such images, or use imbalance=natural")
+        raise UserError(
+            f"imbalance={ratio:g}: design {design.name}: empty cell in the {partition} partition: "
+            f"{_smallest_cell(labels, axes)}: add such images, or use imbalance=natural"
+        )
     share = shares[counts.index.get_level_values(design.natural).astype(str)].to_numpy()
     largest = (counts / share).min()
     return pd.Series(np.floor(share * largest + 1e-9).astype(int), index=counts.index)
@@ -133,7 +146,7 @@ def _geometric_quotas(labels: pd.DataFrame, design: Design, ratio: float, partit
 
 def _scaled(quotas: pd.Series, size: float) -> pd.Series:
     """Quotas scaled down to at most `size` rows in all, equal ones staying equal."""
-    scale = min(1.0, size / quotas.sum())
+    scale = min(1.0, size / max(quotas.sum(), 1))
     return np.floor(quotas * scale + 1e-9).astype(int)
 
 

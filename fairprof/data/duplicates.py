@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-NEAR_DISTANCE = 16  # of 256 bits: re-encoded or slightly cropped copies stay below, other faces above
+NEAR_DISTANCE = 16  # of 256 bits: re-encoded and rescaled copies stay below, other faces far above
 
 
 def near_duplicate_groups(hashes: np.ndarray, distance: int = NEAR_DISTANCE) -> np.ndarray:
@@ -21,8 +21,9 @@ def near_duplicate_groups(hashes: np.ndarray, distance: int = NEAR_DISTANCE) -> 
 
 def _joined(hashes: np.ndarray, distance: int) -> np.ndarray:
     bits = np.unpackbits(hashes, axis=1)
-    pairs = {pair for band in np.array_split(bits, distance + 1, axis=1)
-             for pair in _sharing(np.packbits(band, axis=1))}
+    pairs = {
+        pair for band in np.array_split(bits, distance + 1, axis=1) for pair in _sharing(np.packbits(band, axis=1))
+    }
     if not pairs:
         return np.arange(len(hashes))
     first, second = np.array(sorted(pairs)).T

@@ -11,6 +11,7 @@ from typing import Protocol
 import pyarrow.parquet
 
 KEPT_GROUPS = 8  # row groups in memory: threads that decode neighbouring rows may be in several at a time
+MISSING = ":missing"  # how the identity of an image ends that is not there
 
 
 class EncodedImages(Protocol):
@@ -22,7 +23,7 @@ class EncodedImages(Protocol):
         """The file's bytes; raises OSError where they cannot be read."""
 
     def identities(self) -> Iterator[str]:
-        """A text per row that changes when the bytes do, without reading them."""
+        """A text per row that changes when the bytes do, without reading them; MISSING ends that of an absent file."""
 
 
 class ImageFiles:
@@ -43,7 +44,7 @@ class ImageFiles:
                 status = os.stat(path)
                 yield f"{path}:{status.st_size}:{status.st_mtime_ns}"
             except OSError:
-                yield f"{path}:missing"
+                yield f"{path}{MISSING}"
 
 
 class ParquetImages:

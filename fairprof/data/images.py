@@ -23,14 +23,16 @@ def augmentation(image_size: int) -> v2.Transform:
 
     Random resized crop (90-100 % of the area), horizontal flip, colour jitter (p .3), blur (p .1), erasing (p .1).
     """
-    return v2.Compose([
-        v2.RandomResizedCrop(image_size, scale=(0.9, 1.0), antialias=True),
-        v2.RandomHorizontalFlip(),
-        v2.RandomApply([v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2, hue=0.02)], p=0.3),
-        v2.RandomApply([v2.GaussianBlur(kernel_size=3)], p=0.1),
-        v2.Lambda(normalise),
-        v2.RandomErasing(p=0.1),
-    ])
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(image_size, scale=(0.9, 1.0), antialias=True),
+            v2.RandomHorizontalFlip(),
+            v2.RandomApply([v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2, hue=0.02)], p=0.3),
+            v2.RandomApply([v2.GaussianBlur(kernel_size=3)], p=0.1),
+            v2.Lambda(normalise),
+            v2.RandomErasing(p=0.1),
+        ]
+    )
 
 
 class AugmentedImages(Dataset):
@@ -93,25 +95,36 @@ class EpochOrder(Sampler):
         return ((self.epoch, int(place)) for place in order)
 
 
-def training_batches(pool: Pool, rows: np.ndarray, image_size: int, batch_size: int, seed: int, epoch: int,
-                     workers: int) -> DataLoader:
+def training_batches(
+    pool: Pool, rows: np.ndarray, image_size: int, batch_size: int, seed: int, epoch: int, workers: int
+) -> DataLoader:
     """Augmented batches of one epoch. A last batch of one image, which batch norm cannot take, is left out."""
     order = EpochOrder(len(rows), seed)
     order.set_epoch(epoch)
-    return DataLoader(AugmentedImages(pool, rows, image_size, seed), batch_size=batch_size, sampler=order,
-                      drop_last=len(rows) > batch_size and len(rows) % batch_size == 1, num_workers=workers,
-                      pin_memory=torch.cuda.is_available(),
-                      generator=torch.Generator().manual_seed(derive_seed(seed, "workers", epoch)))
+    return DataLoader(
+        AugmentedImages(pool, rows, image_size, seed),
+        batch_size=batch_size,
+        sampler=order,
+        drop_last=len(rows) > batch_size and len(rows) % batch_size == 1,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        generator=torch.Generator().manual_seed(derive_seed(seed, "workers", epoch)),
+    )
 
 
 def evaluation_batches(pool: Pool, rows: np.ndarray, image_size: int, workers: int = 0) -> DataLoader:
     """Batches without augmentation, in the order of `rows`."""
-    return DataLoader(EvaluationImages(pool, rows, image_size), batch_size=EVALUATION_BATCH, num_workers=workers,
-                      pin_memory=torch.cuda.is_available())
+    return DataLoader(
+        EvaluationImages(pool, rows, image_size),
+        batch_size=EVALUATION_BATCH,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+    )
 
 
-def mixup(images: torch.Tensor, alpha: float, probability: float,
-          generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, float]:
+def mixup(
+    images: torch.Tensor, alpha: float, probability: float, generator: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor, float]:
     """MixUp of a batch (Zhang et al. 2018): images, partner of each, and the share of the image itself.
 
     With `probability`, every image becomes share * image + (1 - share) * partner, share ~ Beta(alpha, alpha);

@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from fairprof.data.encoded_images import EncodedImages
+from fairprof.data.encoded_images import MISSING, EncodedImages
+from fairprof.errors import UserError
 from fairprof.files import atomic_folder, locked, require_room
 from fairprof.progress import progress_bar
 from fairprof.serving import UndecodableImage, decode_image, square_pixels, stored_size
@@ -39,34 +39,36 @@ class Pixels:
 def cached_pixels(images: EncodedImages, image_size: int, cache: Path, lock_timeout: float) -> Pixels:
     """Opens the pixels of `images` for networks of `image_size`, and decodes them first if nobody has yet.
 
-    Raises `UserError` where the disk has no room, or another process fills this cache for longer than
-    `lock_timeout` seconds.
+    Raises `UserError` where not a single image exists, the disk has no room, or another process fills this cache
+    for longer than `lock_timeout` seconds.
     """
     size = stored_size(image_size)
     folder = cache / "pixels" / _key(images, size)
     with locked(folder.with_suffix(".lock"), "the pixel cache", lock_timeout):
         if not folder.exists():
-            require_room(_existing(cache), len(images) * size * size * 3, "the pixel cache")
+            require_room(folder.parent, len(images) * size * size * 3, "the pixel cache")
             with atomic_folder(folder) as unfinished:
                 _decode_all(images, size, unfinished)
     return Pixels(np.load(folder / "pixels.npy", mmap_mode="r"), pd.read_parquet(folder / "records.parquet"))
 
 
-def _existing(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
 def _key(images: EncodedImages, size: int) -> str:
+    identities = list(images.identities())
+    if identities and all(identity.endswith(MISSING) for identity in identities):
+        raise UserError(
+            f"none of the {len(identities):,} images exists: the first should be at "
+            f"{identities[0].removesuffix(MISSING)}"
+        )
     digest = hashlib.sha256(f"{LAYOUT}:{size}".encode())
-    for identity in images.identities():
+    for identity in identities:
         digest.update(identity.encode(errors="surrogateescape") + b"\n")
     return digest.hexdigest()[:24]
 
 
 def _decode_all(images: EncodedImages, size: int, folder: Path) -> None:
-    array = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.uint8,
-                                      shape=(len(images), size, size, 3))
+    array = np.lib.format.open_memmap(
+        folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=(len(images), size, size, 3)
+    )
     _reserve(folder / "pixels.npy")
     chunks = [range(start, min(start + CHUNK, len(images))) for start in range(0, len(images), CHUNK)]
 
@@ -86,7 +88,10 @@ def _reserve(path: Path) -> None:
     """Takes the file's blocks now: a full disk is an error here and a crash (SIGBUS) in a sparse memory map."""
     if hasattr(os, "posix_fallocate"):
         with open(path, "r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            try:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def _decode_one(images: EncodedImages, row: int, target: np.ndarray) -> tuple[str, str, str]:
@@ -106,9 +111,3 @@ def _decode_one(images: EncodedImages, row: int, target: np.ndarray) -> tuple[st
 def perceptual_bits(hashes: pd.Series) -> np.ndarray:
     """Hexadecimal perceptual hashes as bytes, (N, 32) uint8."""
     return np.frombuffer(bytes.fromhex("".join(hashes)), dtype=np.uint8).reshape(len(hashes), -1)
-
-
-def in_chunks(array: np.ndarray, rows: np.ndarray, chunk: int) -> Iterator[np.ndarray]:
-    """The given rows of a memory map, `chunk` at a time."""
-    for start in range(0, len(rows), chunk):
-        yield array[rows[start:start + chunk]]

@@ -72,8 +72,9 @@ def load_pool(settings: Settings, with_pixels: bool = True) -> Pool:
         groups = _joined_groups(groups, pixels.records["perceptual_hash"], reasons)
     reasons = reasons.where(reasons.ne(""), _leaks(rows, groups, reasons))
     usable = reasons.eq("")
-    quarantine = pd.concat([listing.quarantine, rows.assign(reason=reasons)[~usable][list(QUARANTINE_COLUMNS)]],
-                           ignore_index=True).sort_values(["line", "image"], ignore_index=True)
+    quarantine = pd.concat(
+        [listing.quarantine, rows.assign(reason=reasons)[~usable][list(QUARANTINE_COLUMNS)]], ignore_index=True
+    ).sort_values(["line", "image"], ignore_index=True)
     _refuse_if_mostly_unusable(len(rows[usable]), quarantine, settings)
     return _pool(listing, rows[usable], groups[usable], quarantine, pixels, settings)
 
@@ -99,7 +100,7 @@ def _joined_groups(groups: pd.Series, hashes: pd.Series, reasons: pd.Series) -> 
     near = near_duplicate_groups(perceptual_bits(hashes[usable]))
     # a row links its person to its cluster of pictures: whatever is connected belongs together
     links = coo_array((np.ones(len(near)), (persons, len(names) + near)), shape=(len(names) + len(near),) * 2)
-    component = connected_components(links, directed=False)[1][:len(names)]
+    component = connected_components(links, directed=False)[1][: len(names)]
     smallest_name = pd.Series(names).groupby(component).transform("min").to_numpy()
     joined = groups.copy()
     joined[usable] = smallest_name[persons]
@@ -123,13 +124,21 @@ def _refuse_if_mostly_unusable(usable: int, quarantine: pd.DataFrame, settings: 
     if usable and len(quarantine) <= settings.max_quarantined_share * total:
         return
     worst = quarantine.iloc[0]
-    raise UserError(f"{settings.data}: {len(quarantine):,} of {total:,} rows are unusable, more than "
-                    f"max_quarantined_share={settings.max_quarantined_share:g} allows; the first: "
-                    f"{worst['image']}{f', line {worst.line}' if worst.line else ''}: {worst['reason']}")
+    raise UserError(
+        f"{settings.data}: {len(quarantine):,} of {total:,} rows are unusable, more than "
+        f"max_quarantined_share={settings.max_quarantined_share:g} allows; the first: "
+        f"{worst['image']}{f', line {worst.line}' if worst.line else ''}: {worst['reason']}"
+    )
 
 
-def _pool(listing: Listing, rows: pd.DataFrame, groups: pd.Series, quarantine: pd.DataFrame,
-          pixels: Pixels | None, settings: Settings) -> Pool:
+def _pool(
+    listing: Listing,
+    rows: pd.DataFrame,
+    groups: pd.Series,
+    quarantine: pd.DataFrame,
+    pixels: Pixels | None,
+    settings: Settings,
+) -> Pool:
     order = rows["image"].argsort(kind="stable")
     rows, groups = rows.iloc[order].reset_index(drop=True), groups.iloc[order].reset_index(drop=True)
     probabilities, professions = None, rows["profession"]
@@ -138,24 +147,39 @@ def _pool(listing: Listing, rows: pd.DataFrame, groups: pd.Series, quarantine: p
         probabilities = profession_probabilities(rows["age"], rows["gender"], rows["race"], bias)
         professions = pd.Series(draw_professions(rows["image"], probabilities, settings.label_seed))
     elif settings.label_bias != "none":
-        raise UserError(f"label_bias={settings.label_bias} needs pseudo-professions; {settings.data} has a column "
-                        "profession: set label_bias=none")
-    table = pd.DataFrame({
-        "image": rows["image"],
-        "gender": categorical(rows["gender"], GENDERS),
-        "race": categorical(rows["race"], listing.races),
-        "age": categorical(rows["age"], AGE_BINS),
-        "profession": pd.Categorical(professions, PROFESSIONS) if probabilities is not None
-        else categorical(professions),
-        "pixel": rows["pixel"],
-    })
+        raise UserError(
+            f"label_bias={settings.label_bias} needs pseudo-professions; {settings.data} has a column "
+            "profession: set label_bias=none"
+        )
+    table = pd.DataFrame(
+        {
+            "image": rows["image"],
+            "gender": categorical(rows["gender"], GENDERS),
+            "race": categorical(rows["race"], listing.races),
+            "age": categorical(rows["age"], AGE_BINS),
+            "profession": pd.Categorical(professions, PROFESSIONS)
+            if probabilities is not None
+            else categorical(professions),
+            "pixel": rows["pixel"],
+        }
+    )
     table["partition"] = _partitions(table, rows["partition"], groups)
     if table["profession"].cat.categories.size < 2:
-        raise UserError(f"{settings.data}: every row has the profession {table['profession'].iloc[0]}: "
-                        "a classifier needs at least two")
+        raise UserError(
+            f"{settings.data}: every row has the profession {table['profession'].iloc[0]}: "
+            "a classifier needs at least two"
+        )
     digests = pixels.records["sha256"].iloc[rows["pixel"]].to_numpy() if pixels else None
-    return Pool(listing.name, table, tuple(table["profession"].cat.categories), probabilities, quarantine, pixels,
-                listing.mangled_ages, fingerprint(table, digests))
+    return Pool(
+        listing.name,
+        table,
+        tuple(table["profession"].cat.categories),
+        probabilities,
+        quarantine,
+        pixels,
+        listing.mangled_ages,
+        fingerprint(table, digests),
+    )
 
 
 def _partitions(table: pd.DataFrame, given: pd.Series, groups: pd.Series) -> pd.Series:

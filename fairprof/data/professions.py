@@ -17,22 +17,24 @@ from fairprof.seeds import uniforms
 PROFESSIONS = ("student", "blue_collar", "white_collar", "retired")
 
 # P(profession given age bin): a row per bin of AGE_BINS, a column per profession.
-PROFESSION_GIVEN_AGE = np.array([
-    [0.90, 0.05, 0.03, 0.02],
-    [0.95, 0.02, 0.02, 0.01],
-    [0.85, 0.05, 0.08, 0.02],
-    [0.15, 0.35, 0.45, 0.05],
-    [0.05, 0.30, 0.60, 0.05],
-    [0.02, 0.30, 0.63, 0.05],
-    [0.01, 0.35, 0.55, 0.09],
-    [0.01, 0.25, 0.40, 0.34],
-    [0.00, 0.10, 0.15, 0.75],
-])
+PROFESSION_GIVEN_AGE = np.array(
+    [
+        [0.90, 0.05, 0.03, 0.02],
+        [0.95, 0.02, 0.02, 0.01],
+        [0.85, 0.05, 0.08, 0.02],
+        [0.15, 0.35, 0.45, 0.05],
+        [0.05, 0.30, 0.60, 0.05],
+        [0.02, 0.30, 0.63, 0.05],
+        [0.01, 0.35, 0.55, 0.09],
+        [0.01, 0.25, 0.40, 0.34],
+        [0.00, 0.10, 0.15, 0.75],
+    ]
+)
 
 
 @dataclass(frozen=True)
 class LabelBias:
-    """Who is disadvantaged (`none`, `gender`, `race` or `intersectional`: women of the affected races), and how much."""
+    """Who is disadvantaged (`none`, `gender`, `race` or `intersectional`: women of those races), and how much."""
 
     mode: str = "none"
     strength: float = 0.15
@@ -44,18 +46,24 @@ class LabelBias:
         """
         women = genders.astype(str).str.casefold().isin(BIASED_GENDERS).to_numpy()
         biased_races = races.astype(str).isin(BIASED_RACES).to_numpy()
-        affected = {"none": np.zeros(len(genders), bool), "gender": women, "race": biased_races,
-                    "intersectional": women & biased_races}[self.mode]
+        affected = {
+            "none": np.zeros(len(genders), bool),
+            "gender": women,
+            "race": biased_races,
+            "intersectional": women & biased_races,
+        }[self.mode]
         if self.mode != "none" and not affected.any():
             raise UserError(
                 f"label_bias={self.mode} affects nobody: it needs one of the genders {sorted(BIASED_GENDERS)} "
                 f"or races {sorted(BIASED_RACES)}; the data set has {sorted(set(genders.astype(str)))} and "
-                f"{sorted(set(races.astype(str)))}")
+                f"{sorted(set(races.astype(str)))}"
+            )
         return affected
 
 
-def profession_probabilities(ages: pd.Series, genders: pd.Series, races: pd.Series,
-                             bias: LabelBias = LabelBias()) -> np.ndarray:
+def profession_probabilities(
+    ages: pd.Series, genders: pd.Series, races: pd.Series, bias: LabelBias = LabelBias()
+) -> np.ndarray:
     """P(profession) of every row, (N, 4) float64, rows sum to 1.
 
     `ages` are names of AGE_BINS. A bias of strength s multiplies P(white_collar) by 1 - s and P(blue_collar)
@@ -127,8 +135,12 @@ def _best_macro_f1(joint: np.ndarray) -> float:
 def _climb(joint: np.ndarray, rule: np.ndarray) -> float:
     best = _macro_f1(joint, rule)
     while True:
-        changed = [np.concatenate((rule[:kind], [label], rule[kind + 1:]))
-                   for kind in range(len(rule)) for label in range(joint.shape[1]) if label != rule[kind]]
+        changed = [
+            np.concatenate((rule[:kind], [label], rule[kind + 1 :]))
+            for kind in range(len(rule))
+            for label in range(joint.shape[1])
+            if label != rule[kind]
+        ]
         scores = [_macro_f1(joint, candidate) for candidate in changed]
         if max(scores, default=0.0) <= best + 1e-12:
             return best

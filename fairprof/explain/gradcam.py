@@ -46,7 +46,8 @@ def saliency_maps(network: nn.Module, layer: str, images: torch.Tensor, classes:
     maps = []
     with _unchanged(network), progress_bar("Grad-CAM", len(images), "images") as bar:
         for start in range(0, len(images), BATCH):
-            batch = images[start : start + BATCH].to(device).contiguous(memory_format=torch.channels_last)
+            # a copy: the caller's images may come from inference mode, where nothing can be differentiated
+            batch = images[start : start + BATCH].to(device).clone(memory_format=torch.channels_last)
             targets = [ClassifierOutputTarget(int(number)) for number in classes[start : start + BATCH]]
             maps.append(_maps_of_batch(network, layer, batch, targets))
             bar.update(len(batch))

@@ -346,9 +346,7 @@ def _cells(table: pd.DataFrame) -> _Cells:
     values[rate_of_row, group_of_row, class_of_row] = table["value"]
     insufficient = np.zeros(values.shape, dtype=bool)
     insufficient[rate_of_row, group_of_row, class_of_row] = table["evidence"] == INSUFFICIENT
-    return _Cells(
-        groups, classes, dict(zip(names, values, strict=True)), dict(zip(names, insufficient, strict=True))
-    )
+    return _Cells(groups, classes, dict(zip(names, values, strict=True)), dict(zip(names, insufficient, strict=True)))
 
 
 def _gaps_of_classes(metric: GapMetric, cells: _Cells) -> list[dict]:

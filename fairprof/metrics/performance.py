@@ -27,8 +27,7 @@ def class_names(predictions: pd.DataFrame) -> list[str]:
     ]
     if len(names) < 2:
         raise ValueError(
-            f"predictions has {len(names)} {PROBABILITY_PREFIX}<class> columns; add one for each class"
-            " (at least two)"
+            f"predictions has {len(names)} {PROBABILITY_PREFIX}<class> columns; add one for each class (at least two)"
         )
     repeated = [name for name in names if names.count(name) > 1]
     if repeated:

@@ -13,16 +13,23 @@ from pathlib import Path
 import imagehash
 import numpy as np
 import pandas as pd
+import pyarrow
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from fairprof.data.encoded_images import ImageFiles
-from fairprof.data.pixels import cached_pixels, in_chunks, perceptual_bits
-from fairprof.files import sha256_of
+from fairprof.data.encoded_images import ImageFiles, ParquetImages
+from fairprof.data.pixels import _decode_all, cached_pixels, perceptual_bits
+from fairprof.files import atomic_folder, sha256_of
 
 SIZE = 56  # an input of 56 is stored at 64 pixels
-HOLD = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print('held', flush=True); " \
-       "sys.stdin.read()"
+HOLD = """
+import sys, filelock
+lock = filelock.FileLock(sys.argv[1])
+lock.acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
 NEW_MOUNTS = 0x00020000  # CLONE_NEWNS of unshare(2)
 
 
@@ -86,24 +93,37 @@ def test_images_that_fail_have_their_reason_and_the_others_their_pixels(tmp_path
     pixels = cached_pixels(ImageFiles([tmp_path / f"{name}.png" for name in names]), SIZE, tmp_path / "cache", 5.0)
     reasons = dict(zip(names, pixels.records["reason"], strict=True))
     assert reasons.pop("cut").startswith("truncated or damaged image")
-    assert reasons == {"missing": "missing image", "zero": "empty file", "text": "not an image in a known format",
-                       "folder": "unreadable file (Is a directory)", "huge": "more than 50,000,000 pixels", "good": ""}
+    assert reasons == {
+        "missing": "missing image",
+        "zero": "empty file",
+        "text": "not an image in a known format",
+        "folder": "unreadable file (Is a directory)",
+        "huge": "more than 50,000,000 pixels",
+        "good": "",
+    }
     assert not pixels.array[:-1].any() and pixels.array[-1].any()
 
 
 def test_an_image_that_was_missing_is_decoded_once_it_is_there(tmp_path, write_image):
-    images = ImageFiles([tmp_path / "late.png"])
-    assert cached_pixels(images, SIZE, tmp_path / "cache", 5.0).records["reason"].tolist() == ["missing image"]
-    write_image(tmp_path / "late.png")
-    assert cached_pixels(images, SIZE, tmp_path / "cache", 5.0).records["reason"].tolist() == [""]
+    images = ImageFiles([write_image(tmp_path / "early.png"), tmp_path / "late.png"])
+    assert cached_pixels(images, SIZE, tmp_path / "cache", 5.0).records["reason"].tolist() == ["", "missing image"]
+    write_image(tmp_path / "late.png", seed=1)
+    assert cached_pixels(images, SIZE, tmp_path / "cache", 5.0).records["reason"].tolist() == ["", ""]
+
+
+def test_images_none_of_which_exists_are_refused_with_the_first_place(tmp_path, refused):
+    images = ImageFiles([tmp_path / "one.png", tmp_path / "two.png"])
+    with refused("none of the 2 images", str(tmp_path / "one.png")):
+        cached_pixels(images, SIZE, tmp_path / "cache", 5.0)
 
 
 def test_a_lock_that_another_process_holds_is_an_error_after_the_timeout(tmp_path, images, refused):
     cache = tmp_path / "cache"
     cached_pixels(images, SIZE, cache, 5.0)
     lock = folders(cache)[0].with_suffix(".lock")
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          text=True) as holder:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
         assert holder.stdout.readline() == "held\n"
         with refused("the pixel cache is in use", str(lock), "0.2 s", "cache_dir"):
             cached_pixels(images, SIZE, cache, 0.2)
@@ -119,11 +139,22 @@ def test_threads_that_need_the_same_cache_decode_it_once(tmp_path, images):
             return super().read(row)
 
     with ThreadPoolExecutor(3) as executor:
-        jobs = [executor.submit(cached_pixels, CountedImages(images.paths), SIZE, tmp_path / "cache", 30.0)
-                for _ in range(3)]
+        jobs = [
+            executor.submit(cached_pixels, CountedImages(images.paths), SIZE, tmp_path / "cache", 30.0)
+            for _ in range(3)
+        ]
         arrays = [job.result().array for job in jobs]
     assert sorted(CountedImages.read_rows) == list(range(40))
     assert all(np.array_equal(array, arrays[0]) for array in arrays)
+
+
+def test_parquet_images_have_the_pixels_of_the_files_and_every_row_group_is_read_once(tmp_path, images):
+    column = [{"bytes": path.read_bytes(), "path": path.name} for path in images.paths]
+    pyarrow.parquet.write_table(pyarrow.table({"image": column}), tmp_path / "a.parquet", row_group_size=2)
+    embedded = ParquetImages([(tmp_path / "a.parquet", row // 2, row % 2) for row in range(40)])
+    pixels = cached_pixels(embedded, SIZE, tmp_path / "cache", 5.0)
+    np.testing.assert_array_equal(pixels.array, cached_pixels(images, SIZE, tmp_path / "cache", 5.0).array)
+    assert embedded._contents.cache_info().misses == 20  # however the threads take turns
 
 
 def test_a_failure_leaves_nothing_half_written_and_the_next_call_succeeds(tmp_path, images):
@@ -153,8 +184,10 @@ def on_small_disk(tmp_path):
             try:
                 if ctypes.CDLL(None, use_errno=True).unshare(NEW_MOUNTS) != 0:
                     raise PermissionError(ctypes.get_errno(), "unshare")
-                for command in (["mount", "--make-rprivate", "/"],
-                                ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]):
+                for command in (
+                    ["mount", "--make-rprivate", "/"],
+                    ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)],
+                ):
                     subprocess.run(command, check=True, capture_output=True)
             except (OSError, AttributeError, subprocess.CalledProcessError) as error:
                 outcome.append(pytest.skip.Exception(f"no file system can be mounted here: {error}"))
@@ -184,16 +217,13 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_decoded(on_small
     assert on_small_disk(40 * 64 * 64 * 3 - 4096, work) == []
 
 
-def test_a_disk_that_fills_up_is_an_error_that_leaves_nothing_half_written(on_small_disk, images):
-    pixels_size = 40 * 64 * 64 * 3  # whole blocks, so that the header of the file is too much
+def test_pixels_that_do_not_fit_are_an_error_and_no_crash_of_a_sparse_memory_map(on_small_disk, images):
+    def decode(disk):
+        with pytest.raises(OSError) as failure, atomic_folder(disk / "made") as unfinished:
+            _decode_all(images, 64, unfinished)
+        return failure.value.errno, list(disk.iterdir())
 
-    def no_room_for_the_header(disk):
-        with pytest.raises(OSError) as failure:
-            cached_pixels(images, SIZE, disk, 5.0)
-        assert failure.value.errno == errno.ENOSPC
-        return folders(disk), shutil.disk_usage(disk).used
-
-    assert on_small_disk(pixels_size, no_room_for_the_header) == ([], 0)
+    assert on_small_disk(20 * 64 * 64 * 3, decode) == (errno.ENOSPC, [])
 
 
 def test_a_disk_that_somebody_else_fills_meanwhile_is_an_error_that_leaves_nothing_half_written(on_small_disk, images):
@@ -213,9 +243,3 @@ def test_a_disk_that_somebody_else_fills_meanwhile_is_an_error_that_leaves_nothi
         return left, cached_pixels(images, SIZE, disk, 5.0).records["reason"].tolist()
 
     assert on_small_disk(2**20, somebody_else_writes) == ([], [""] * 40)
-
-
-def test_chunks_are_the_rows_in_order():
-    array = np.arange(20) * 10
-    chunks = list(in_chunks(array, np.array([3, 1, 9, 9, 0]), 2))
-    assert [chunk.tolist() for chunk in chunks] == [[30, 10], [90, 90], [0]]

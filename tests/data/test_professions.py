@@ -24,14 +24,19 @@ def series(*values: str) -> pd.Series:
     return pd.Series(values, dtype=object)
 
 
-def probabilities_of(age: str, gender: str = "Male", race: str = "White", bias: LabelBias = LabelBias()) -> np.ndarray:
+def probabilities_of(age: str, gender: str = "Male", race: str = "White", bias: LabelBias | None = None) -> np.ndarray:
     # the second row is of everybody's concern: every mode affects it
-    return profession_probabilities(series(age, age), series(gender, "Female"), series(race, "Black"), bias)[0]
+    return profession_probabilities(
+        series(age, age), series(gender, "Female"), series(race, "Black"), bias or LabelBias()
+    )[0]
 
 
 def test_the_table_is_the_study_s(shared):
-    rows = [line.split("|")[1:-1] for line in (shared / "seed.md").read_text().splitlines()
-            if line.startswith("| ") and line.split("|")[1].strip() in AGE_BINS]
+    rows = [
+        line.split("|")[1:-1]
+        for line in (shared / "seed.md").read_text().splitlines()
+        if line.startswith("| ") and line.split("|")[1].strip() in AGE_BINS
+    ]
     assert [row[0].strip() for row in rows] == list(AGE_BINS)
     np.testing.assert_array_equal(np.array([row[1:] for row in rows], dtype=float), PROFESSION_GIVEN_AGE)
 
@@ -51,13 +56,21 @@ BIASED = np.array([0.05, 0.345, 0.51, 0.05]) / 0.955
 FAIR = [0.05, 0.30, 0.60, 0.05]
 
 
-@pytest.mark.parametrize(("mode", "gender", "race", "expected"), [
-    ("none", "Female", "Black", FAIR),
-    ("gender", "Female", "White", BIASED), ("gender", "Male", "Black", FAIR),
-    ("race", "Male", "Black", BIASED), ("race", "Male", "Latino_Hispanic", BIASED), ("race", "Female", "Indian", FAIR),
-    ("race", "Male", "Monk 8-10", BIASED),
-    ("intersectional", "Female", "Black", BIASED), ("intersectional", "Male", "Black", FAIR),
-    ("intersectional", "Female", "White", FAIR)])
+@pytest.mark.parametrize(
+    ("mode", "gender", "race", "expected"),
+    [
+        ("none", "Female", "Black", FAIR),
+        ("gender", "Female", "White", BIASED),
+        ("gender", "Male", "Black", FAIR),
+        ("race", "Male", "Black", BIASED),
+        ("race", "Male", "Latino_Hispanic", BIASED),
+        ("race", "Female", "Indian", FAIR),
+        ("race", "Male", "Monk 8-10", BIASED),
+        ("intersectional", "Female", "Black", BIASED),
+        ("intersectional", "Male", "Black", FAIR),
+        ("intersectional", "Female", "White", FAIR),
+    ],
+)
 def test_label_bias_changes_the_probabilities_of_those_whom_it_names(mode, gender, race, expected):
     np.testing.assert_allclose(probabilities_of("30-39", gender, race, LabelBias(mode)), expected, rtol=1e-12)
 
@@ -66,8 +79,9 @@ def test_the_strength_is_that_of_the_setting_and_zero_is_no_bias():
     # 20-29: .15 .35 .45 .05; at .4: blue_collar .49, white_collar .27; sum .96
     expected = np.array([0.15, 0.49, 0.27, 0.05]) / 0.96
     np.testing.assert_allclose(probabilities_of("20-29", "Female", bias=LabelBias("gender", 0.4)), expected)
-    np.testing.assert_allclose(probabilities_of("20-29", "Female", bias=LabelBias("gender", 0.0)),
-                               [0.15, 0.35, 0.45, 0.05])
+    np.testing.assert_allclose(
+        probabilities_of("20-29", "Female", bias=LabelBias("gender", 0.0)), [0.15, 0.35, 0.45, 0.05]
+    )
 
 
 def test_a_bias_that_affects_nobody_is_refused(refused):
@@ -129,9 +143,13 @@ def best_by_trying_everything(joint: np.ndarray) -> tuple[float, float, float]:
     scores = []
     for rule in product(range(classes), repeat=kinds):
         predicted = np.array(rule)[kind]
-        scores.append((weights[predicted == truth].sum() / weights.sum(),
-                       balanced_accuracy_score(truth, predicted, sample_weight=weights),
-                       f1_score(truth, predicted, average="macro", sample_weight=weights, zero_division=0)))
+        scores.append(
+            (
+                weights[predicted == truth].sum() / weights.sum(),
+                balanced_accuracy_score(truth, predicted, sample_weight=weights),
+                f1_score(truth, predicted, average="macro", sample_weight=weights, zero_division=0),
+            )
+        )
     return tuple(np.max(scores, axis=0))
 
 

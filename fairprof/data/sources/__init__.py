@@ -18,6 +18,7 @@ def open_source(data: str, cache: Path, lock_timeout: float) -> Listing:
         return synthetic.read(cache, lock_timeout)
     kind, _, path = data.partition(":")
     if kind not in FROM_PATH or not path:
-        raise UserError(f"data={data} is not a data source: use synthetic, "
-                        f"{', '.join(f'{name}:PATH' for name in FROM_PATH)}")
+        raise UserError(
+            f"data={data} is not a data source: use synthetic, {', '.join(f'{name}:PATH' for name in FROM_PATH)}"
+        )
     return FROM_PATH[kind](Path(path).expanduser())

@@ -26,8 +26,10 @@ def read(folder: Path) -> Listing:
     unknown label are quarantined; ages that a spreadsheet turned into dates (9-Mar for 3-9) are repaired and counted.
     """
     if not folder.is_dir():
-        raise UserError(f"fairface: no folder {folder.absolute()}: give the folder that holds "
-                        f"{' and '.join(LABEL_FILES)}, or the Parquet files")
+        raise UserError(
+            f"fairface: no folder {folder.absolute()}: give the folder that holds "
+            f"{' and '.join(LABEL_FILES)}, or the Parquet files"
+        )
     parquet_files = sorted(folder.rglob("*.parquet"))
     return _from_parquet(parquet_files) if parquet_files else _from_label_files(folder)
 
@@ -44,8 +46,14 @@ def _from_label_files(folder: Path) -> Listing:
     records, reasons, mangled_ages = _records(pd.concat(tables, ignore_index=True))
     rows, quarantine = split_by_reason(records, reasons)
     quarantine = with_malformed(quarantine, pd.concat(malformed))
-    return Listing("fairface", rows, quarantine, ImageFiles([folder / name for name in rows["image"]]),
-                   races=FAIRFACE_RACES, mangled_ages=mangled_ages)
+    return Listing(
+        "fairface",
+        rows,
+        quarantine,
+        ImageFiles([folder / name for name in rows["image"]]),
+        races=FAIRFACE_RACES,
+        mangled_ages=mangled_ages,
+    )
 
 
 def _from_parquet(paths: list[Path]) -> Listing:
@@ -53,31 +61,37 @@ def _from_parquet(paths: list[Path]) -> Listing:
     records, reasons, mangled_ages = _records(pd.concat(tables, ignore_index=True))
     rows, quarantine = split_by_reason(records, reasons)
     places = list(zip(rows.pop("file"), rows.pop("group"), rows.pop("place"), strict=True))
-    return Listing("fairface", rows, quarantine, ParquetImages(places), races=FAIRFACE_RACES,
-                   mangled_ages=mangled_ages)
+    return Listing("fairface", rows, quarantine, ParquetImages(places), races=FAIRFACE_RACES, mangled_ages=mangled_ages)
 
 
 def _labels_of(path: Path) -> pd.DataFrame:
     """Labels of a Parquet file, with the place of every image in it; the image bytes are not read."""
     partition = PARQUET_PARTITIONS.get(path.stem.split("-")[0])
     if partition is None:
-        raise UserError(f"fairface: {path.name} names no partition: its name should begin with "
-                        f"{', '.join(f'{name}-' for name in PARQUET_PARTITIONS)}")
+        raise UserError(
+            f"fairface: {path.name} names no partition: its name should begin with "
+            f"{', '.join(f'{name}-' for name in PARQUET_PARTITIONS)}"
+        )
     try:
         file = pyarrow.parquet.ParquetFile(path)
         require_columns(file.schema_arrow.names, ("image", "age", "gender", "race"), path)
         image = file.schema_arrow.field("image").type
         if not pyarrow.types.is_struct(image) or {"bytes", "path"} - set(image.names):
             raise UserError(f"{path}: the column image is {image}, it should be a struct of bytes and path")
-        groups = [file.read_row_group(group, columns=["image.path", "age", "gender", "race"])
-                  .to_pandas(integer_object_nulls=True)  # one missing label would turn all codes into floats
-                  for group in range(file.num_row_groups)]
+        groups = [
+            file.read_row_group(group, columns=["image.path", "age", "gender", "race"]).to_pandas(
+                integer_object_nulls=True
+            )  # one missing label would turn all codes into floats
+            for group in range(file.num_row_groups)
+        ]
     except (pyarrow.ArrowException, OSError) as error:
         raise UserError(f"{path}: not a readable Parquet file: {' '.join(str(error).split())}") from None
     if not any(len(labels) for labels in groups):
         raise UserError(f"{path}: no rows")
-    table = pd.concat([labels.assign(group=number, place=range(len(labels)))
-                       for number, labels in enumerate(groups)], ignore_index=True)
+    table = pd.concat(
+        [labels.assign(group=number, place=range(len(labels))) for number, labels in enumerate(groups)],
+        ignore_index=True,
+    )
     names = [cell.get("path") if isinstance(cell, dict) else None for cell in table["image"]]
     table["image"] = [f"{partition}/{name}" if name else f"{path.stem}/{row}" for row, name in enumerate(names)]
     return table.assign(line=table.index + 1, partition=partition, file=path)
@@ -89,11 +103,13 @@ def _records(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series, int]:
     ages = texts["age"]
     if "file" in table:
         ages = decoded(ages, AGE_BINS).fillna(ages.mask(ages.str.isdigit(), ""))
-    records = table.assign(age=age_bins(ages), gender=decoded(texts["gender"], GENDERS),
-                           race=decoded(texts["race"], FAIRFACE_RACES))
+    records = table.assign(
+        age=age_bins(ages), gender=decoded(texts["gender"], GENDERS), race=decoded(texts["race"], FAIRFACE_RACES)
+    )
     reasons = first_reason(
         records.index,
         (records["age"].isna(), "unknown age: " + texts["age"]),
         (records["gender"].isna(), "unknown gender: " + texts["gender"]),
-        (records["race"].isna(), "unknown race: " + texts["race"]))
+        (records["race"].isna(), "unknown race: " + texts["race"]),
+    )
     return records, reasons, count_mangled_ages(ages)

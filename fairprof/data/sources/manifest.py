@@ -40,5 +40,10 @@ def read(path: Path) -> Listing:
         reasons.append((records["partition"].isna(), "unknown partition: " + texts["partition"]))
     rows, quarantine = split_by_reason(records, first_reason(records.index, *reasons))
     quarantine = with_malformed(quarantine, malformed.assign(image=path.name))
-    return Listing("manifest", rows, quarantine, ImageFiles([path.parent / name for name in rows["image"]]),
-                   mangled_ages=mangled_ages)
+    return Listing(
+        "manifest",
+        rows,
+        quarantine,
+        ImageFiles([path.parent / name for name in rows["image"]]),
+        mangled_ages=mangled_ages,
+    )

@@ -46,10 +46,16 @@ def read(cache: Path, lock_timeout: float) -> Listing:
                 _draw_all(_people(), unfinished)
     records = pd.read_csv(folder / "labels.csv", dtype=str, keep_default_na=False)
     records["line"] = range(2, len(records) + 2)
-    rows, quarantine = split_by_reason(records[[name for name in ROW_COLUMNS if name in records]],
-                                       pd.Series("", index=records.index))
-    return Listing("synthetic", rows, quarantine, ImageFiles([folder / name for name in rows["image"]]),
-                   races=tuple(SYNTHETIC_RACES))
+    rows, quarantine = split_by_reason(
+        records[[name for name in ROW_COLUMNS if name in records]], pd.Series("", index=records.index)
+    )
+    return Listing(
+        "synthetic",
+        rows,
+        quarantine,
+        ImageFiles([folder / name for name in rows["image"]]),
+        races=tuple(SYNTHETIC_RACES),
+    )
 
 
 def _people() -> pd.DataFrame:
@@ -62,22 +68,24 @@ def _people() -> pd.DataFrame:
     ages, genders, races = pick(AGE_SHARES), pick(GENDER_SHARES), pick(RACE_SHARES)
     first_years = dict(zip(AGE_BINS, (0, *(last + 1 for last in LAST_YEARS)), strict=True))
     last_years = dict(zip(AGE_BINS, (*LAST_YEARS, LAST_AGE), strict=True))
-    return pd.DataFrame({
-        "image": [f"images/{number:04d}.jpg" for number in range(IMAGES)],
-        "regions": [f"regions/{number:04d}.png" for number in range(IMAGES)],
-        "years": [int(generator.integers(first_years[age], last_years[age], endpoint=True)) for age in ages],
-        "age": ages,
-        "gender": genders,
-        "race": races,
-        "skin_tone": [int(generator.choice(SYNTHETIC_RACES[race])) for race in races],
-    })
+    return pd.DataFrame(
+        {
+            "image": [f"images/{number:04d}.jpg" for number in range(IMAGES)],
+            "regions": [f"regions/{number:04d}.png" for number in range(IMAGES)],
+            "years": [int(generator.integers(first_years[age], last_years[age], endpoint=True)) for age in ages],
+            "age": ages,
+            "gender": genders,
+            "race": races,
+            "skin_tone": [int(generator.choice(SYNTHETIC_RACES[race])) for race in races],
+        }
+    )
 
 
 def _draw_all(people: pd.DataFrame, folder: Path) -> None:
     (folder / "images").mkdir()
     (folder / "regions").mkdir()
     rows = list(people.itertuples(index=False))
-    chunks = [rows[start:start + CHUNK] for start in range(0, len(rows), CHUNK)]
+    chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
 
     def draw(chunk: list) -> int:
         for person in chunk:
@@ -93,8 +101,9 @@ def _draw_all(people: pd.DataFrame, folder: Path) -> None:
 def _draw_one(person, folder: Path) -> None:
     generator = numpy_generator(SEED, "portrait", person.image)
     image, regions = draw_portrait(Person(person.years, person.gender, person.skin_tone), generator, SIZE)
-    _write_picture(folder / person.image, cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
-                   [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    _write_picture(
+        folder / person.image, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    )
     _write_picture(folder / person.regions, regions, [])
 
 

@@ -69,8 +69,11 @@ def _csv(path: Path, required: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFr
     # such a cell may have swallowed many records, and the numbers of the lines below it would be wrong
     over_lines += list(lines[table.apply(lambda column: column.str.contains(LINE_BREAK)).any(axis=1)])
     if over_lines:
-        raise UserError(f"{path}, line {min(over_lines)}: a cell runs over several lines: "
-                        "is a quotation mark not closed?")
+        raise UserError(
+            f"{path}, line {min(over_lines)}: a cell runs over several lines: is a quotation mark not closed?"
+        )
     blank = table.eq("").all(axis=1)
-    return (table.assign(line=lines)[~blank].reset_index(drop=True),
-            pd.DataFrame({"line": list(malformed), "reason": list(malformed.values())}))
+    return (
+        table.assign(line=lines)[~blank].reset_index(drop=True),
+        pd.DataFrame({"line": list(malformed), "reason": list(malformed.values())}),
+    )

@@ -26,8 +26,9 @@ def read(folder: Path) -> Listing:
     by_name = {_text(path.relative_to(folder).as_posix()): path for path in paths}
     records = _records(list(by_name))
     rows, quarantine = split_by_reason(records, records.pop("reason"))
-    return Listing("utkface", rows, quarantine, ImageFiles([by_name[name] for name in rows["image"]]),
-                   races=UTKFACE_RACES)
+    return Listing(
+        "utkface", rows, quarantine, ImageFiles([by_name[name] for name in rows["image"]]), races=UTKFACE_RACES
+    )
 
 
 def _text(name: str) -> str:
@@ -38,19 +39,25 @@ def _text(name: str) -> str:
 def _records(names: list[str]) -> pd.DataFrame:
     fields = [name.rsplit("/", 1)[-1].split("_") for name in names]
     well_formed = pd.Series([len(parts) == 4 for parts in fields])
-    codes = pd.DataFrame([parts[:3] if len(parts) == 4 else ["", "", ""] for parts in fields],
-                         columns=["age", "gender", "race"], dtype=str)
-    records = pd.DataFrame({
-        "image": pd.Series(names, dtype=str),
-        "line": 0,
-        "gender": decoded(codes["gender"], GENDERS),
-        "race": decoded(codes["race"], UTKFACE_RACES),
-        "age": age_bins(codes["age"]),
-    })
+    codes = pd.DataFrame(
+        [parts[:3] if len(parts) == 4 else ["", "", ""] for parts in fields],
+        columns=["age", "gender", "race"],
+        dtype=str,
+    )
+    records = pd.DataFrame(
+        {
+            "image": pd.Series(names, dtype=str),
+            "line": 0,
+            "gender": decoded(codes["gender"], GENDERS),
+            "race": decoded(codes["race"], UTKFACE_RACES),
+            "age": age_bins(codes["age"]),
+        }
+    )
     records["reason"] = first_reason(
         records.index,
         (~well_formed, "malformed name: not age_gender_race_time"),
         (records["age"].isna(), "unknown age: " + codes["age"]),
         (records["gender"].isna(), "unknown gender: " + codes["gender"]),
-        (records["race"].isna(), "unknown race: " + codes["race"]))
+        (records["race"].isna(), "unknown race: " + codes["race"]),
+    )
     return records

@@ -24,7 +24,9 @@ def test_the_label_files_hold_all_rows_and_their_partition(official):
     assert official.rows["partition"].value_counts().to_dict() == {"train": 86_744, "test": 10_954}
     assert official.rows["image"].is_unique
     assert official.rows.groupby("partition")["line"].agg(["min", "max"]).T.to_dict("list") == {
-        "train": [2, 86_745], "test": [2, 10_955]}
+        "train": [2, 86_745],
+        "test": [2, 10_955],
+    }
     assert set(official.rows["race"]) == set(FAIRFACE_RACES) and official.races == FAIRFACE_RACES
 
 
@@ -41,19 +43,24 @@ def test_ages_that_a_spreadsheet_mangled_are_repaired_and_counted(official, shar
 
 
 def write_labels(folder, **files: str):
-    for name, default in zip(LABEL_FILES, ("train/1.jpg,3-9,Male,White,T", "val/1.jpg,9-Mar,Female,Black,T"),
-                             strict=True):
+    for name, default in zip(
+        LABEL_FILES, ("train/1.jpg,3-9,Male,White,T", "val/1.jpg,9-Mar,Female,Black,T"), strict=True
+    ):
         lines = files.get(name.split("_")[-1].split(".")[0], default)
         (folder / name).write_text(f"file,age,gender,race,service_test\n{lines}\n")
     return folder
 
 
-@pytest.mark.parametrize(("line", "reason"), [
-    ("train/2.jpg,elderly,Male,White,T", "unknown age: elderly"),
-    ("train/2.jpg,3-9,male?,White,T", "unknown gender: male?"),
-    ("train/2.jpg,3-9,Male,Martian,T", "unknown race: Martian"),
-    ("train/2.jpg,3-9,,White,T", "unknown gender: "),
-    ("train/2.jpg,3-9,Male", "malformed line: 3 cells instead of 5")])
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("train/2.jpg,elderly,Male,White,T", "unknown age: elderly"),
+        ("train/2.jpg,3-9,male?,White,T", "unknown gender: male?"),
+        ("train/2.jpg,3-9,Male,Martian,T", "unknown race: Martian"),
+        ("train/2.jpg,3-9,,White,T", "unknown gender: "),
+        ("train/2.jpg,3-9,Male", "malformed line: 3 cells instead of 5"),
+    ],
+)
 def test_a_bad_label_is_quarantined_with_its_line(tmp_path, line, reason):
     listing = fairface.read(write_labels(tmp_path, train=f"train/1.jpg,3-9,Male,White,T\n{line}"))
     assert listing.rows["image"].tolist() == ["train/1.jpg", "val/1.jpg"]
@@ -95,14 +102,20 @@ def struct_of(names) -> pyarrow.Array:
 def write_parquet(path, ages, genders, races, images=None, group=3, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     images = struct_of(f"{number}.jpg" for number in range(len(ages))) if images is None else images
-    table = pyarrow.table({"image": images, "age": ages, "gender": genders, "race": races,
-                           "service_test": [False] * len(ages)})
+    table = pyarrow.table(
+        {"image": images, "age": ages, "gender": genders, "race": races, "service_test": [False] * len(ages)}
+    )
     pyarrow.parquet.write_table(table, path, row_group_size=group, **options)
 
 
 def test_parquet_codes_are_decoded_and_images_found_in_their_row_groups(tmp_path):
-    write_parquet(tmp_path / "data" / "train-00000-of-00002.parquet", range(9), [0, 1] * 4 + [0],
-                  [0, 1, 2, 3, 4, 5, 6, 0, 0], group=2)
+    write_parquet(
+        tmp_path / "data" / "train-00000-of-00002.parquet",
+        range(9),
+        [0, 1] * 4 + [0],
+        [0, 1, 2, 3, 4, 5, 6, 0, 0],
+        group=2,
+    )
     write_parquet(tmp_path / "data" / "train-00001-of-00002.parquet", [4], [1], [5], struct_of(["9.jpg"]))
     write_parquet(tmp_path / "data" / "validation-00000-of-00001.parquet", [8, 0], [0, 0], [6, 6])
     listing = fairface.read(tmp_path)
@@ -127,14 +140,18 @@ def test_a_bad_label_in_parquet_is_quarantined_and_the_other_images_stay_in_thei
     write_parquet(tmp_path / "train-0.parquet", [0, 9, 2, 3, 4], [0, 1, None, 1, 5], [0, 0, 0, 0, 0], group=2)
     listing = fairface.read(tmp_path)
     assert listing.quarantine[["image", "line", "reason"]].values.tolist() == [
-        ["train/1.jpg", 2, "unknown age: 9"], ["train/2.jpg", 3, "unknown gender: "],
-        ["train/4.jpg", 5, "unknown gender: 5"]]
+        ["train/1.jpg", 2, "unknown age: 9"],
+        ["train/2.jpg", 3, "unknown gender: "],
+        ["train/4.jpg", 5, "unknown gender: 5"],
+    ]
     assert [listing.images.read(row) for row in range(2)] == [b"bytes of 0.jpg", b"bytes of 3.jpg"]
 
 
 def test_images_without_bytes_or_a_path_are_empty_or_named_by_their_row(tmp_path):
-    images = pyarrow.array([None, {"bytes": None, "path": "a"}, {"bytes": b"b", "path": None}],
-                           pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()}))
+    images = pyarrow.array(
+        [None, {"bytes": None, "path": "a"}, {"bytes": b"b", "path": None}],
+        pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()}),
+    )
     write_parquet(tmp_path / "train-0.parquet", [0] * 3, [0] * 3, [0] * 3, images)
     listing = fairface.read(tmp_path)
     assert listing.rows["image"].tolist() == ["train-0/0", "train/a", "train-0/2"]
@@ -147,7 +164,7 @@ def test_a_damaged_row_group_is_an_unreadable_file_and_the_others_are_read(tmp_p
     start = pyarrow.parquet.ParquetFile(path).metadata.row_group(0).column(0)
     content = bytearray(path.read_bytes())
     first = start.dictionary_page_offset or start.data_page_offset
-    content[first:first + start.total_compressed_size] = b"\xff" * start.total_compressed_size
+    content[first : first + start.total_compressed_size] = b"\xff" * start.total_compressed_size
     path.write_bytes(content)
     listing = fairface.read(tmp_path)
     with pytest.raises(OSError, match="damaged row group 0"):
@@ -155,9 +172,14 @@ def test_a_damaged_row_group_is_an_unreadable_file_and_the_others_are_read(tmp_p
     assert listing.images.read(3) == b"bytes of 3.jpg"
 
 
-@pytest.mark.parametrize(("images", "what"), [
-    (pyarrow.array([b"x"]), "binary"), (pyarrow.array([{"path": "x"}]), "struct<path: string>"),
-    (pyarrow.array([{"bytes": b"x"}]), "struct<bytes: binary>")])
+@pytest.mark.parametrize(
+    ("images", "what"),
+    [
+        (pyarrow.array([b"x"]), "binary"),
+        (pyarrow.array([{"path": "x"}]), "struct<path: string>"),
+        (pyarrow.array([{"bytes": b"x"}]), "struct<bytes: binary>"),
+    ],
+)
 def test_a_parquet_column_image_of_another_form_is_refused(tmp_path, refused, images, what):
     write_parquet(tmp_path / "train-0.parquet", [0], [0], [0], images)
     with refused("train-0.parquet", f"image is {what}"):
@@ -168,8 +190,13 @@ def test_parquet_files_that_cannot_be_fairface_are_refused_with_their_name(tmp_p
     write_parquet(tmp_path / "a" / "extra-0.parquet", [0], [0], [0])
     with refused("extra-0.parquet", "train-", "validation-"):
         fairface.read(tmp_path / "a")
-    write_parquet(tmp_path / "b" / "train-0.parquet", [], [], [], pyarrow.array(
-        [], pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})))
+    write_parquet(
+        tmp_path / "b" / "train-0.parquet",
+        [],
+        [],
+        [],
+        pyarrow.array([], pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})),
+    )
     with refused("train-0.parquet", "no rows"):
         fairface.read(tmp_path / "b")
     (tmp_path / "c").mkdir()

@@ -19,10 +19,13 @@ def test_any_vocabulary_is_taken_as_it_is_and_paths_are_relative_to_the_file(tmp
     (tmp_path / "absolute.jpg").write_bytes(b"absolute")
     listing = listing_of(
         {"image": "in/ä 1.jpg", "gender": " 女 ", "race": "Sámi, other", "profession": "0", "person": "p1"},
-        {"image": str(tmp_path / "absolute.jpg"), "gender": "x", "race": "y", "profession": "nan", "person": ""})
+        {"image": str(tmp_path / "absolute.jpg"), "gender": "x", "race": "y", "profession": "nan", "person": ""},
+    )
     assert listing.quarantine.empty
     assert listing.rows[["gender", "race", "profession", "person"]].values.tolist() == [
-        ["女", "Sámi, other", "0", "p1"], ["x", "y", "nan", ""]]
+        ["女", "Sámi, other", "0", "p1"],
+        ["x", "y", "nan", ""],
+    ]
     assert [listing.images.read(row) for row in range(2)] == [b"relative", b"absolute"]
 
 
@@ -44,10 +47,17 @@ def test_partitions_have_their_usual_spellings(listing_of):
     assert listing.rows["partition"].tolist() == ["train", "val", "val", "test"]
 
 
-@pytest.mark.parametrize(("bad", "reason"), [
-    ({"gender": ""}, "empty cell: gender"), ({"race": "  "}, "empty cell: race"),
-    ({"profession": ""}, "empty cell: profession"), ({"image": "", "gender": "x"}, "empty cell: image"),
-    ({"partition": ""}, "empty cell: partition"), ({"partition": "holdout"}, "unknown partition: holdout")])
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ({"gender": ""}, "empty cell: gender"),
+        ({"race": "  "}, "empty cell: race"),
+        ({"profession": ""}, "empty cell: profession"),
+        ({"image": "", "gender": "x"}, "empty cell: image"),
+        ({"partition": ""}, "empty cell: partition"),
+        ({"partition": "holdout"}, "unknown partition: holdout"),
+    ],
+)
 def test_a_bad_cell_is_quarantined_with_its_line(listing_of, bad, reason):
     good = {**GOOD, "partition": "train"}
     listing = listing_of(good, {**good, "image": "b.jpg", **bad}, {**good, "image": "c.jpg"})
@@ -60,7 +70,9 @@ def test_an_impossible_age_is_quarantined_where_the_profession_is_drawn_from_it(
     row = {"image": "a.jpg", "gender": "m", "race": "w", "age": "34"}
     listing = listing_of(row, {**row, "image": "b.jpg", "age": "340"}, {**row, "image": "c.jpg", "age": ""})
     assert listing.quarantine[["image", "line", "reason"]].values.tolist() == [
-        ["b.jpg", 3, "unknown age: 340"], ["c.jpg", 4, "empty cell: age"]]
+        ["b.jpg", 3, "unknown age: 340"],
+        ["c.jpg", 4, "empty cell: age"],
+    ]
 
 
 def test_a_ragged_line_is_quarantined_under_the_name_of_the_file(tmp_path):
@@ -68,7 +80,9 @@ def test_a_ragged_line_is_quarantined_under_the_name_of_the_file(tmp_path):
     listing = manifest.read(tmp_path / "m.csv")
     assert listing.rows[["image", "line"]].values.tolist() == [["a", 3], ["d", 7]]
     assert listing.quarantine[["image", "line", "reason"]].values.tolist() == [
-        ["m.csv", 4, "malformed line: 3 cells instead of 4"], ["m.csv", 6, "malformed line: 5 cells instead of 4"]]
+        ["m.csv", 4, "malformed line: 3 cells instead of 4"],
+        ["m.csv", 6, "malformed line: 5 cells instead of 4"],
+    ]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
@@ -86,9 +100,15 @@ def test_parquet_says_the_same_as_csv(tmp_path, listing_of):
     assert from_parquet.quarantine["line"].tolist() == [3] and from_csv.quarantine["line"].tolist() == [4]
 
 
-@pytest.mark.parametrize(("header", "texts"), [
-    ("gender,race,profession", ["missing column image"]), ("image,race,profession", ["missing column gender"]),
-    ("image,gender,profession", ["missing column race"]), ("image,gender,race", ["profession", "age"])])
+@pytest.mark.parametrize(
+    ("header", "texts"),
+    [
+        ("gender,race,profession", ["missing column image"]),
+        ("image,race,profession", ["missing column gender"]),
+        ("image,gender,profession", ["missing column race"]),
+        ("image,gender,race", ["profession", "age"]),
+    ],
+)
 def test_a_missing_column_is_named_with_its_file(tmp_path, refused, header, texts):
     (tmp_path / "m.csv").write_text(f"{header}\n{','.join('x' for _ in header.split(','))}\n")
     with refused(str(tmp_path / "m.csv"), *texts):

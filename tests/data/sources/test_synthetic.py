@@ -44,14 +44,18 @@ def test_a_portrait_shows_whom_its_labels_describe(listing, labels):
         subject = labels.loc[row]
         person = Person(int(subject["years"]), subject["gender"], int(subject["skin_tone"]))
         drawn, _ = draw_portrait(person, numpy_generator(synthetic.SEED, "portrait", subject["image"]), synthetic.SIZE)
-        stored = cv2.cvtColor(cv2.imdecode(np.frombuffer(listing.images.read(row), np.uint8), cv2.IMREAD_COLOR),
-                              cv2.COLOR_BGR2RGB)
+        stored = cv2.cvtColor(
+            cv2.imdecode(np.frombuffer(listing.images.read(row), np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB
+        )
         assert np.abs(stored.astype(int) - drawn).mean() < 5  # what JPEG changes
 
 
 def test_the_composition_is_the_documented_one_and_its_attributes_are_independent(listing):
-    for column, shares in (("gender", synthetic.GENDER_SHARES), ("race", synthetic.RACE_SHARES),
-                           ("age", synthetic.AGE_SHARES)):
+    for column, shares in (
+        ("gender", synthetic.GENDER_SHARES),
+        ("race", synthetic.RACE_SHARES),
+        ("age", synthetic.AGE_SHARES),
+    ):
         assert sum(shares.values()) == pytest.approx(1)
         counts = listing.rows[column].value_counts()[list(shares)]
         assert stats.chisquare(counts, np.array(list(shares.values())) * synthetic.IMAGES).pvalue > 0.01

@@ -21,18 +21,22 @@ def read(tmp_path):
     return read
 
 
-@pytest.mark.parametrize(("text", "records", "malformed_lines"), [
-    (HEADER + "a,m\nb,f\n", [("a", "m", 2), ("b", "f", 3)], {}),
-    (HEADER + "a,m\nb,f", [("a", "m", 2), ("b", "f", 3)], {}),
-    (HEADER + "\na,m\n\n\nb,f\n\n", [("a", "m", 3), ("b", "f", 6)], {}),
-    (HEADER + "a,m\n,\nb,f\n", [("a", "m", 2), ("b", "f", 4)], {}),
-    (HEADER + "a\nb,f\nc,f,x,y\nd,\n", [("b", "f", 3), ("d", "", 5)], {2: "1 cells", 4: "4 cells"}),
-    ("\ufeff" + HEADER + "a,m\n", [("a", "m", 2)], {}),
-    ((HEADER + "a,m\nb\nc,f\n").replace("\n", "\r\n"), [("a", "m", 2), ("c", "f", 4)], {3: "1 cells"}),
-    (HEADER + '"a, ""b"".jpg",m\n', [('a, "b".jpg', "m", 2)], {}),
-    (HEADER + "007,1e3\nNA,null\nTrue,9-Mar\n", [("007", "1e3", 2), ("NA", "null", 3), ("True", "9-Mar", 4)], {}),
-    (HEADER + "ünï.jpg,女\n", [("ünï.jpg", "女", 2)], {}),
-], ids=["plain", "no last newline", "blank lines", "empty record", "ragged", "BOM", "CRLF", "quotes", "text", "UTF-8"])
+@pytest.mark.parametrize(
+    ("text", "records", "malformed_lines"),
+    [
+        (HEADER + "a,m\nb,f\n", [("a", "m", 2), ("b", "f", 3)], {}),
+        (HEADER + "a,m\nb,f", [("a", "m", 2), ("b", "f", 3)], {}),
+        (HEADER + "\na,m\n\n\nb,f\n\n", [("a", "m", 3), ("b", "f", 6)], {}),
+        (HEADER + "a,m\n,\nb,f\n", [("a", "m", 2), ("b", "f", 4)], {}),
+        (HEADER + "a\nb,f\nc,f,x,y\nd,\n", [("b", "f", 3), ("d", "", 5)], {2: "1 cells", 4: "4 cells"}),
+        ("\ufeff" + HEADER + "a,m\n", [("a", "m", 2)], {}),
+        ((HEADER + "a,m\nb\nc,f\n").replace("\n", "\r\n"), [("a", "m", 2), ("c", "f", 4)], {3: "1 cells"}),
+        (HEADER + '"a, ""b"".jpg",m\n', [('a, "b".jpg', "m", 2)], {}),
+        (HEADER + "007,1e3\nNA,null\nTrue,9-Mar\n", [("007", "1e3", 2), ("NA", "null", 3), ("True", "9-Mar", 4)], {}),
+        (HEADER + "ünï.jpg,女\n", [("ünï.jpg", "女", 2)], {}),
+    ],
+    ids=["plain", "no last newline", "blank lines", "empty record", "ragged", "BOM", "CRLF", "quotes", "text", "UTF-8"],
+)
 def test_every_line_is_a_record_or_malformed(read, text, records, malformed_lines):
     table, malformed = read(text)
     assert list(table[["image", "gender", "line"]].itertuples(index=False, name=None)) == records
@@ -52,20 +56,23 @@ def test_lines_are_numbered_across_a_large_file(read):
     assert sorted([*table["line"], *broken]) == list(range(2, 60_002))
 
 
-@pytest.mark.parametrize(("content", "texts"), [
-    ("", ["t.csv", "Empty CSV file"]),
-    (HEADER, ["t.csv", "no rows"]),
-    (HEADER + "\n\n", ["t.csv", "no rows"]),
-    ("image;gender\na;m\n", ["t.csv", "missing column image", "it has image;gender)"]),
-    ("image,Gender\na,m\n", ["t.csv", "missing column gender", "it has image, Gender)"]),
-    ("image,gender,image\na,m,b\n", ["t.csv", "column image occurs twice"]),
-    ((HEADER + "a,m\né,m\n").encode("latin-1"), ["t.csv", "UTF-8", "#3"]),
-    ("imagé,gender\na,m\n".encode("latin-1"), ["t.csv", "UTF-8"]),
-    ((HEADER + "a,m\n").encode("utf-16"), ["t.csv", "UTF-8"]),
-    (HEADER + 'a,m\n"b,m\nc,f\nd,m\n', ["t.csv, line 3", "quotation mark"]),
-    (HEADER + 'a,m\nb,"m\nc,f\nd,m\n', ["t.csv, line 3", "quotation mark"]),
-    (HEADER + 'a\n"b\nc",f\n', ["t.csv, line 3", "quotation mark"]),
-])
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        ("", ["t.csv", "Empty CSV file"]),
+        (HEADER, ["t.csv", "no rows"]),
+        (HEADER + "\n\n", ["t.csv", "no rows"]),
+        ("image;gender\na;m\n", ["t.csv", "missing column image", "it has image;gender)"]),
+        ("image,Gender\na,m\n", ["t.csv", "missing column gender", "it has image, Gender)"]),
+        ("image,gender,image\na,m,b\n", ["t.csv", "column image occurs twice"]),
+        ((HEADER + "a,m\né,m\n").encode("latin-1"), ["t.csv", "UTF-8", "#3"]),
+        ("imagé,gender\na,m\n".encode("latin-1"), ["t.csv", "UTF-8"]),
+        ((HEADER + "a,m\n").encode("utf-16"), ["t.csv", "UTF-8"]),
+        (HEADER + 'a,m\n"b,m\nc,f\nd,m\n', ["t.csv, line 3", "quotation mark"]),
+        (HEADER + 'a,m\nb,"m\nc,f\nd,m\n', ["t.csv, line 3", "quotation mark"]),
+        (HEADER + 'a\n"b\nc",f\n', ["t.csv, line 3", "quotation mark"]),
+    ],
+)
 def test_files_that_are_no_table_are_refused_with_their_name(read, refused, content, texts):
     with refused(*texts):
         read(content)

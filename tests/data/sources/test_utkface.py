@@ -36,16 +36,29 @@ def test_names_are_labels_and_images_come_in_the_order_of_the_rows(listing_of):
     listing = listing_of("9_0_0_x.jpg", "sub/30_1_4_x.PNG", "70_1_2_x.jpg.chip.jpg", "1_0_3_x.jpeg", "notes.txt")
     labels = listing.rows.set_index("image")[["age", "gender", "race"]]
     assert labels.T.to_dict("list") == {
-        "9_0_0_x.jpg": ["3-9", "Male", "White"], "sub/30_1_4_x.PNG": ["30-39", "Female", "Others"],
-        "70_1_2_x.jpg.chip.jpg": ["70+", "Female", "Asian"], "1_0_3_x.jpeg": ["0-2", "Male", "Indian"]}
+        "9_0_0_x.jpg": ["3-9", "Male", "White"],
+        "sub/30_1_4_x.PNG": ["30-39", "Female", "Others"],
+        "70_1_2_x.jpg.chip.jpg": ["70+", "Female", "Asian"],
+        "1_0_3_x.jpeg": ["0-2", "Male", "Indian"],
+    }
     contents = [listing.images.read(row).decode() for row in range(len(listing.images))]
     assert contents == [name.rsplit("/")[-1] for name in listing.rows["image"]]
 
 
-@pytest.mark.parametrize(("name", "reason"), [
-    ("25_0_x.jpg", "malformed name"), ("25_0_0_1_x.jpg", "malformed name"), ("face.jpg", "malformed name"),
-    ("25_2_0_x.jpg", "unknown gender: 2"), ("25_0_5_x.jpg", "unknown race: 5"), ("131_0_0_x.jpg", "unknown age: 131"),
-    ("-1_0_0_x.jpg", "unknown age: -1"), ("_0_0_x.jpg", "unknown age: "), ("25__0_x.jpg", "unknown gender: ")])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("25_0_x.jpg", "malformed name"),
+        ("25_0_0_1_x.jpg", "malformed name"),
+        ("face.jpg", "malformed name"),
+        ("25_2_0_x.jpg", "unknown gender: 2"),
+        ("25_0_5_x.jpg", "unknown race: 5"),
+        ("131_0_0_x.jpg", "unknown age: 131"),
+        ("-1_0_0_x.jpg", "unknown age: -1"),
+        ("_0_0_x.jpg", "unknown age: "),
+        ("25__0_x.jpg", "unknown gender: "),
+    ],
+)
 def test_a_name_that_is_no_label_is_quarantined_with_its_reason(listing_of, name, reason):
     listing = listing_of(name, "25_0_0_x.jpg")
     assert listing.rows["image"].tolist() == ["25_0_0_x.jpg"] and listing.images.read(0) == b"25_0_0_x.jpg"

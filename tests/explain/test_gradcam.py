@@ -1,0 +1,207 @@
+"""Grad-CAM against pytorch-grad-cam itself and against a short function of our own, and what it leaves untouched."""
+
+import numpy as np
+import pytest
+import torch
+from pytorch_grad_cam import GradCAM
+from pytorch_grad_cam.utils.image import scale_cam_image
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import nn
+
+from fairprof.explain import gradcam as module
+from fairprof.explain.gradcam import mean_maps, saliency_maps
+from fairprof.model import build_classifier
+
+SIZE = 64
+CLASSES = np.array([0, 1, 2, 3, 3, 2, 0])
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    return torch.randn(len(CLASSES), 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+
+
+def network_and_layer(architecture: str = "resnet18", finetune: str = "layer2") -> tuple[nn.Module, str]:
+    classifier = build_classifier(architecture, "random", finetune, 4, seed=0)
+    batch_norms = [part for part in classifier.network.modules() if isinstance(part, nn.BatchNorm2d)]
+    for part in batch_norms:
+        part.momentum = 1.0  # the statistics of one batch, so that activations of random weights do not vanish
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        classifier.network.train()(torch.randn(16, 3, SIZE, SIZE))
+    return classifier.network.eval(), classifier.gradcam_layer
+
+
+def reference_maps(network: nn.Module, layer: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+    """Selvaraju et al. 2017, eq. 1 and 2, written down independently: (N, h, w)."""
+    activations = []
+    hook = layer.register_forward_hook(lambda module, inputs, output: activations.append(output))
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            logits = network(images.detach().clone().requires_grad_(True))
+            (gradients,) = torch.autograd.grad(logits.gather(1, classes[:, None]).sum(), activations[0])
+    finally:
+        hook.remove()
+    return (activations[0].detach() * gradients.mean((2, 3), keepdim=True)).sum(1).relu()
+
+
+@pytest.mark.parametrize(
+    "architecture", ["resnet18", "resnet50", "mobilenet_v2", "densenet121", "convnext_tiny", "efficientnet_b0"]
+)
+def test_maps_equal_the_reference_function(architecture, images):
+    network, layer = network_and_layer(architecture)
+    maps = saliency_maps(network, layer, images, CLASSES)
+    expected = reference_maps(network, network.get_submodule(layer), images, torch.tensor(CLASSES)).numpy()
+    assert maps.dtype == np.float32 and maps.shape == (len(CLASSES), SIZE // 32, SIZE // 32)
+    assert expected.max() > 1e-3  # convnext has no batch norm: its maps are the smallest
+    np.testing.assert_allclose(maps / expected.max(), expected / expected.max(), atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "mobilenet_v2"])
+def test_scaled_maps_equal_those_of_pytorch_grad_cam(architecture, images):
+    network, layer = network_and_layer(architecture)
+    maps = saliency_maps(network, layer, images, CLASSES)
+    with GradCAM(network, [network.get_submodule(layer)]) as library:
+        expected = library(images, [ClassifierOutputTarget(number) for number in CLASSES])
+    assert expected.max() > 0.99
+    scaled = scale_cam_image(scale_cam_image(maps, (SIZE, SIZE)))  # per layer, and again over the layers
+    np.testing.assert_allclose(scaled, expected, atol=1e-5)
+
+
+def test_target_class_is_the_one_that_was_asked_for(images):
+    network, layer = network_and_layer()
+    one = images[:1].expand(4, -1, -1, -1)
+    maps = saliency_maps(network, layer, one, np.arange(4))
+    assert len({single.tobytes() for single in maps}) >= 3  # at most one map may be all zero twice
+
+
+def test_batch_equals_single_images(images):
+    network, layer = network_and_layer()
+    batch = saliency_maps(network, layer, images, CLASSES)
+    singles = [saliency_maps(network, layer, images[[row]], CLASSES[[row]])[0] for row in range(len(CLASSES))]
+    np.testing.assert_allclose(batch, singles, atol=1e-5)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 7, 100])
+def test_chunks_change_nothing(chunk, images, monkeypatch):
+    network, layer = network_and_layer()
+    expected = saliency_maps(network, layer, images, CLASSES)
+    monkeypatch.setattr(module, "BATCH", chunk)
+    np.testing.assert_allclose(saliency_maps(network, layer, images, CLASSES), expected, atol=1e-5)
+
+
+def test_more_images_than_a_chunk_holds_come_in_their_order(images):
+    network, layer = network_and_layer()
+    order = np.arange(40) % len(CLASSES)
+    maps = saliency_maps(network, layer, images[order], CLASSES[order])
+    expected = saliency_maps(network, layer, images, CLASSES)[order]
+    np.testing.assert_allclose(maps, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("finetune", ["head", "layer4", "all"])
+def test_what_is_frozen_changes_nothing(finetune, images):
+    expected = saliency_maps(*network_and_layer(), images, CLASSES)
+    np.testing.assert_allclose(saliency_maps(*network_and_layer(finetune=finetune), images, CLASSES), expected, atol=1e-6)
+
+
+def test_network_that_is_frozen_altogether_has_maps_as_well(images):
+    expected = saliency_maps(*network_and_layer(), images, CLASSES)
+    network, layer = network_and_layer()
+    network.requires_grad_(False)
+    np.testing.assert_allclose(saliency_maps(network, layer, images, CLASSES), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("context", [torch.inference_mode, torch.no_grad])
+def test_maps_inside_a_block_without_gradients_are_the_same(context, images):
+    network, layer = network_and_layer()
+    expected = saliency_maps(network, layer, images, CLASSES)
+    with context():
+        maps = saliency_maps(network, layer, images, CLASSES)
+    np.testing.assert_allclose(maps, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_images_that_were_made_in_inference_mode_are_taken(memory_format, images):
+    network, layer = network_and_layer()
+    expected = saliency_maps(network, layer, images, CLASSES)
+    with torch.inference_mode():
+        copies = images.clone().contiguous(memory_format=memory_format)
+        inside = saliency_maps(network, layer, copies, CLASSES)
+    assert copies.is_inference()
+    np.testing.assert_allclose(inside, expected, atol=1e-5)
+    np.testing.assert_allclose(saliency_maps(network, layer, copies, CLASSES), expected, atol=1e-5)
+
+
+def hook_counts(network: nn.Module) -> list[int]:
+    return [len(part._forward_hooks) + len(part._backward_hooks) + len(part._forward_pre_hooks)
+            for part in network.modules()]
+
+
+@pytest.mark.parametrize("classes", [CLASSES, CLASSES + 4], ids=["valid", "invalid"])
+def test_mode_gradients_hooks_and_images_are_left_as_they_were(classes, images):
+    network, layer = network_and_layer(finetune="layer3")
+    network.train()
+    network.layer1.eval()
+    network.layer4[0].register_forward_hook(lambda *arguments: None)
+    network.fc[4].weight.grad = torch.full_like(network.fc[4].weight, 3.0)
+    gradient = network.fc[4].weight.grad
+    modes = [part.training for part in network.modules()]
+    trainable = [parameter.requires_grad for parameter in network.parameters()]
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    hooks, pixels = hook_counts(network), images.clone()
+    if classes is CLASSES:
+        saliency_maps(network, layer, images, classes)
+    else:
+        with pytest.raises(ValueError, match="classes 0 to 3"):
+            saliency_maps(network, layer, images, classes)
+    assert [part.training for part in network.modules()] == modes
+    assert [parameter.requires_grad for parameter in network.parameters()] == trainable
+    assert hook_counts(network) == hooks
+    assert network.fc[4].weight.grad is gradient and bool((gradient == 3.0).all())
+    assert [name for name, parameter in network.named_parameters() if parameter.grad is not None] == ["fc.4.weight"]
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+    assert torch.equal(images, pixels) and not images.requires_grad and images.grad is None
+
+
+def test_maps_are_computed_in_evaluation_mode(images):
+    network, layer = network_and_layer()
+    expected = saliency_maps(network, layer, images, CLASSES)
+    network.train()
+    np.testing.assert_allclose(saliency_maps(network, layer, images, CLASSES), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("number", [4, -1, 1000])
+def test_class_that_the_network_does_not_have_is_an_error(number, images):
+    network, layer = network_and_layer()
+    with pytest.raises(ValueError, match="classes 0 to 3"):
+        saliency_maps(network, layer, images[:2], np.array([0, number]))
+
+
+def test_maps_are_raw_so_doubled_logits_double_them(images):
+    network, layer = network_and_layer()
+    maps = saliency_maps(network, layer, images, CLASSES)
+    with torch.no_grad():
+        network.fc[4].weight *= 2
+        network.fc[4].bias += 5  # a constant says nothing about where
+    np.testing.assert_allclose(saliency_maps(network, layer, images, CLASSES), 2 * maps, rtol=1e-4, atol=1e-6)
+
+
+def test_maps_are_never_negative_and_opposite_classes_have_no_place_in_common(images):
+    """With two classes whose last weights are opposite, what speaks for one speaks against the other."""
+    network, layer = network_and_layer()
+    with torch.no_grad():
+        network.fc[4].weight[1] = -network.fc[4].weight[0]
+    first = saliency_maps(network, layer, images, np.zeros(len(images), int))
+    second = saliency_maps(network, layer, images, np.ones(len(images), int))
+    assert first.min() >= 0 and second.min() >= 0
+    assert first.max() > 0 and second.max() > 0
+    np.testing.assert_array_equal(np.minimum(first, second), 0)
+
+
+def test_mean_maps_by_hand():
+    maps = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+    means = mean_maps(maps, np.array(["b", "a", "b"]))
+    assert list(means) == ["a", "b"]
+    np.testing.assert_array_equal(means["a"], [[4, 5], [6, 7]])
+    np.testing.assert_array_equal(means["b"], [[4, 5], [6, 7]])
+    np.testing.assert_array_equal(mean_maps(maps, np.array(["a", "a", "b"]))["a"], [[2, 3], [4, 5]])

@@ -1,0 +1,127 @@
+"""The predictions table: its columns, order and types, and that batches do not change what a network says."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from fairprof.config import Settings
+from fairprof.data import images
+from fairprof.data.pool import Pool, load_pool
+from fairprof.model import Classifier, build_classifier
+from fairprof.predictions import predict, predictions_table
+from fairprof.serving import evaluation_input
+
+PROFESSIONS = ("astronaut", "baker", "cook")
+ROWS = 26
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory) -> Pool:
+    """26 images of noise of two genders, two races, three ages and three professions."""
+    folder = tmp_path_factory.mktemp("faces")
+    rows = []
+    for number in range(ROWS):
+        coarse = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((48, 48), Image.Resampling.BICUBIC).save(folder / f"{number:02}.png")
+        rows.append({"image": f"{number:02}.png", "gender": ("man", "woman")[number % 2], "race": "ab"[number // 2 % 2],
+                     "age": ("5", "25", "80")[number % 3], "profession": PROFESSIONS[number % 3],
+                     "partition": ("train", "val", "test")[number // 10]})
+    pd.DataFrame(rows).to_csv(folder / "faces.csv", index=False)
+    return load_pool(Settings(data=f"manifest:{folder / 'faces.csv'}", cache_dir=str(folder / "cache"), image_size=32))
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    classifier = build_classifier("resnet18", "random", "layer2", 3, seed=0)
+    classifier.network.eval()
+    return classifier
+
+
+@pytest.fixture(scope="module")
+def table(pool, classifier) -> pd.DataFrame:
+    return predict(classifier.network, pool, np.arange(ROWS), 32, "predicting")
+
+
+def probabilities_of(table: pd.DataFrame) -> np.ndarray:
+    return table[[f"probability_{name}" for name in PROFESSIONS]].to_numpy()
+
+
+def test_table_has_the_columns_of_its_contract(table):
+    assert list(table.columns) == [
+        "image", "partition", "y_true", "y_pred", "probability_astronaut", "probability_baker", "probability_cook",
+        "gender", "race", "age",
+    ]
+    assert len(table) == ROWS and list(table.index) == list(range(ROWS))
+    assert all(table[f"probability_{name}"].dtype == np.float64 for name in PROFESSIONS)
+
+
+def test_attributes_are_categoricals_in_the_order_of_the_pool(table, pool):
+    for name in ("gender", "race", "age"):
+        assert isinstance(table[name].dtype, pd.CategoricalDtype)
+        assert list(table[name].cat.categories) == list(pool.table[name].cat.categories)
+    assert list(table["age"].cat.categories) == ["3-9", "20-29", "70+"]
+
+
+def test_rows_say_what_the_manifest_says(table):
+    assert table["image"].tolist() == [f"{number:02}.png" for number in range(ROWS)]
+    assert table["y_true"].tolist() == [PROFESSIONS[number % 3] for number in range(ROWS)]
+    assert table["gender"].tolist() == [("man", "woman")[number % 2] for number in range(ROWS)]
+    assert table["partition"].tolist() == ["train"] * 10 + ["val"] * 10 + ["test"] * 6
+
+
+def test_probabilities_are_those_of_the_network_and_sum_to_one(table, pool, classifier):
+    probabilities = probabilities_of(table)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    assert probabilities.min() > 0 and np.ptp(probabilities[:, 0]) > 1e-4  # they differ between images
+    for row in (0, 7, ROWS - 1):
+        pixels = pool.pixels.array[pool.table["pixel"].iloc[row]]
+        with torch.inference_mode():
+            logits = classifier.network(evaluation_input(pixels, 32)[None])[0].double().numpy()
+        expected = np.exp(logits) / np.exp(logits).sum()
+        np.testing.assert_allclose(probabilities[row], expected, atol=1e-5)
+
+
+def test_predicted_class_is_the_most_probable(table):
+    best = probabilities_of(table).argmax(axis=1)
+    assert table["y_pred"].tolist() == [PROFESSIONS[number] for number in best]
+
+
+@pytest.mark.parametrize("batch", [1, 5, 26])
+def test_batch_size_changes_nothing(batch, table, pool, classifier, monkeypatch):
+    monkeypatch.setattr(images, "EVALUATION_BATCH", batch)
+    other = predict(classifier.network, pool, np.arange(ROWS), 32, "predicting")
+    np.testing.assert_allclose(probabilities_of(other), probabilities_of(table), atol=1e-5)
+    pd.testing.assert_series_equal(other["image"], table["image"])
+
+
+def test_order_of_rows_is_the_order_of_the_table(table, pool, classifier):
+    rows = np.array([13, 2, 25, 0])
+    some = predict(classifier.network, pool, rows, 32, "predicting")
+    expected = table.iloc[rows].reset_index(drop=True)
+    np.testing.assert_allclose(probabilities_of(some), probabilities_of(expected), atol=1e-5)
+    others = ["image", "partition", "y_true", "gender", "race", "age"]
+    pd.testing.assert_frame_equal(some[others], expected[others])
+
+
+def test_network_in_training_mode_is_evaluated_without_dropout(table, pool, classifier):
+    classifier.network.train()
+    again = predict(classifier.network, pool, np.arange(ROWS), 32, "predicting")
+    assert not classifier.network.training
+    np.testing.assert_array_equal(probabilities_of(again), probabilities_of(table))
+
+
+def test_table_of_given_probabilities_by_hand(pool):
+    probabilities = np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]])
+    table = predictions_table(pool, np.array([4, 9]), probabilities)
+    assert table["image"].tolist() == ["04.png", "09.png"]
+    assert table["y_true"].tolist() == ["baker", "astronaut"]
+    assert table["y_pred"].tolist() == ["baker", "astronaut"]
+    assert table["probability_cook"].tolist() == [0.3, 0.1]
+
+
+def test_missing_ages_stay_missing(pool):
+    unknown = pool.table.assign(age=pd.Categorical([None] * ROWS, categories=["0-2"]))
+    table = predictions_table(Pool(**vars(pool) | {"table": unknown}), np.array([1]), np.array([[0.2, 0.5, 0.3]]))
+    assert table["age"].isna().all()
