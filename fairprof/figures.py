@@ -1,5 +1,7 @@
 """Pictures of one run: composition, training curves, confusion matrix, calibration, rates by group."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -19,7 +21,7 @@ def composition_figure(composition: pd.DataFrame, title: str) -> Figure:
         )
         names = [f"{race}\n{gender}" for race, gender in counts.index]
         left = np.zeros(len(counts))
-        for colour, profession in zip(PALETTE, counts.columns, strict=False):
+        for colour, profession in zip(itertools.cycle(PALETTE), counts.columns, strict=False):
             axis.barh(names, counts[profession], left=left, color=colour, label=profession, height=0.75)
             left += counts[profession].to_numpy()
         axis.invert_yaxis()
@@ -69,7 +71,10 @@ def confusion_figure(confusion: pd.DataFrame, title: str) -> Figure:
     """Counts by true (rows) and predicted class, shaded by the share of the true class."""
     counts = confusion.to_numpy()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(1.1 * len(counts) + 1.6, 1.0 * len(counts) + 1.2), layout="constrained")
+    names = 0.075 * max(len(name) for name in confusion.index)  # inches that the longest name needs
+    figure = Figure(
+        figsize=(1.1 * len(counts) + 0.7 + names, 1.0 * len(counts) + 0.75 + names / 2), layout="constrained"
+    )
     axis = figure.subplots()
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(counts.shape):

@@ -49,8 +49,8 @@ def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
     Runs that a killed process of this machine left open are closed first. An error in the block becomes the
     run's tag `fairprof.error` and its status FAILED.
     """
-    for name in QUIET:
-        os.environ.setdefault(name, "false")
+    for switch in QUIET:
+        os.environ.setdefault(switch, "false")
     place = {} if "MLFLOW_RUN_ID" in os.environ else {"experiment_id": _experiment()}
     with mlflow.start_run(**place) as run:
         mlflow.set_tag("mlflow.runName", name)

@@ -65,7 +65,7 @@ def test_strong_place_of_the_map_is_the_strong_place_of_the_picture():
     pixels = np.full((64, 64, 3), 128, np.uint8)
     saliency = np.array([[0.0, 0.0], [0.0, 1.0]], np.float32)
     change = np.abs(overlay(pixels, saliency, 1.0).astype(int) - 128).sum(axis=2)
-    assert change[48:, 48:].mean() > 100 and change[:16, :16].mean() == 0
+    assert change[48:, 48:].mean() > 100 and change[:16, :16].mean() < 20
 
 
 # --- contact sheet ----------------------------------------------------------------------------------------------
