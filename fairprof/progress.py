@@ -10,8 +10,10 @@ LOG_INTERVAL = 15.0  # seconds between lines where standard error is not a termi
 class _LogLines:
     """Standard error for a bar that cannot redraw itself: every state is a line of its own."""
 
-    def write(self, text: str) -> int:
-        return sys.stderr.write(text.replace("\r", "\n") if text.strip() else "")
+    def write(self, text: str) -> None:
+        state = text.strip("\r\n ")
+        if state:
+            sys.stderr.write(f"{state}\n")
 
     def flush(self) -> None:
         sys.stderr.flush()
@@ -22,5 +24,13 @@ def progress_bar(description: str, total: int, unit: str) -> tqdm:
     if sys.stderr.isatty():
         return tqdm(desc=description, total=total, unit=f" {unit}", dynamic_ncols=True, mininterval=0.2)
     return tqdm(
-        desc=description, total=total, unit=f" {unit}", file=_LogLines(), ncols=110, mininterval=LOG_INTERVAL, delay=1.0
+        desc=description,
+        total=total,
+        unit=f" {unit}",
+        file=_LogLines(),
+        ncols=110,
+        ascii=" =",
+        mininterval=LOG_INTERVAL,
+        maxinterval=LOG_INTERVAL,
+        delay=1.0,
     )

@@ -270,9 +270,10 @@ def _champion_decision(client: mlflow.MlflowClient, name: str, pool_fingerprint:
             f"rule {CHAMPION_RULE}: {score:.4f}; champion before was version {number}, trained on other data, "
             "so that the two scores cannot be compared and the newer data count"
         )
-    other = float(tags[CHAMPION_METRIC.replace("/", ".")])
-    verdict = "more" if score > other else "not more"
+    other = float(tags[CHAMPION_METRIC.replace("/", ".")])  # four digits, so the new score counts with four as well
+    better = float(f"{score:.4f}") > other
+    verdict = "more" if better else "not more"
     return (
-        score > other,
+        better,
         f"rule {CHAMPION_RULE}: {score:.4f} is {verdict} than {other:.4f} of champion version {number}",
     )

@@ -16,6 +16,7 @@ from fairprof.config import Settings
 from fairprof.data.designs import Draw
 from fairprof.data.images import evaluation_batches, mixup, training_batches
 from fairprof.data.pool import Pool
+from fairprof.errors import UserError
 from fairprof.model import Classifier
 from fairprof.progress import progress_bar
 from fairprof.seeds import derive_seed, numpy_generator
@@ -187,7 +188,9 @@ class EpochReports(Callback):
         for epoch, values in enumerate(module.history[self.told :], start=self.told + 1):
             self.report(epoch, values)
             self.bar.set_postfix_str(
-                f"epoch {epoch}/{self.epochs}, val loss {values['val/loss']:.3f}, macro-F1 {values['val/macro_f1']:.3f}"
+                f"epoch {epoch}/{self.epochs}, val loss {values['val/loss']:.3f}, "
+                f"macro-F1 {values['val/macro_f1']:.3f}",
+                refresh=False,
             )
         self.told = len(module.history)
 
@@ -222,8 +225,9 @@ def _run(step: TrainingStep, settings: Settings, report: Report, folder: Path) -
         folder, "best", monitor=rule.metric, mode=rule.mode, save_weights_only=True, enable_version_counter=False
     )
     resume = ModelCheckpoint(folder, "resume", monitor=None, every_n_epochs=1, enable_version_counter=False)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     trainer = lightning.Trainer(
-        accelerator=settings.accelerator,
+        accelerator="gpu" if _device(settings.accelerator).type == "cuda" else "cpu",
         devices=1,
         precision=_precision(settings.accelerator),
         max_epochs=settings.epochs,
@@ -241,7 +245,6 @@ def _run(step: TrainingStep, settings: Settings, report: Report, folder: Path) -
         enable_model_summary=False,
         default_root_dir=folder,
     )
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     checkpoint = folder / "resume.ckpt"
     with warnings.catch_warnings():
         # a memory map needs no worker processes, and the other two are Lightning's own affairs
@@ -252,6 +255,8 @@ def _run(step: TrainingStep, settings: Settings, report: Report, folder: Path) -
 
 
 def _device(accelerator: str) -> torch.device:
+    if accelerator == "gpu" and not torch.cuda.is_available():
+        raise UserError("accelerator=gpu: PyTorch finds no GPU on this machine: set accelerator=auto or cpu")
     return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
 
 

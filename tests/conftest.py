@@ -1,5 +1,7 @@
 """What all tests share: the folder of real data, settings with a cache of their own, small data sets."""
 
+import entrypoints  # noqa: F401, I001  (how OpenMP waits is said before torch is imported)
+
 from contextlib import contextmanager
 from pathlib import Path
 

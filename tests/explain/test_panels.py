@@ -73,7 +73,8 @@ def test_strong_place_of_the_map_is_the_strong_place_of_the_picture():
 
 @pytest.mark.parametrize(("count", "axes"), [(1, 2), (5, 10), (8, 16), (11, 32), (16, 32)])
 def test_sheet_has_two_pictures_for_every_image(count, axes):
-    figure = contact_sheet(rows(count), noise(count, 32, 32), np.random.default_rng(0).random((count, 2, 2)), "Design A")
+    maps = np.random.default_rng(0).random((count, 2, 2))
+    figure = contact_sheet(rows(count), noise(count, 32, 32), maps, "Design A")
     rendered(figure)
     assert len(figure.axes) == axes
     assert sum(len(axis.images) for axis in figure.axes) == 2 * count
