@@ -35,16 +35,6 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         os.replace(unfinished, folder)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file that is either whole or absent."""
-    unfinished = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
 @contextmanager
 def locked(path: Path, what: str, timeout: float) -> Iterator[None]:
     """Holds the lock file `path` for the block.

@@ -183,7 +183,8 @@ def _load_state_dict(network: nn.Module, tensors: dict[str, torch.Tensor], head:
 def _common_prefix(tensors: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> str:
     anchor = next(iter(own))
     prefixes = {name.removesuffix(anchor) for name in tensors if name.endswith(anchor)} | {""}
-    return max(sorted(prefixes), key=lambda prefix: sum(prefix + name in tensors for name in own))
+    # momentum encoders are trained copies too, but it is the query encoder that a checkpoint is meant to give
+    return max(sorted(prefixes), key=lambda prefix: (sum(prefix + name in tensors for name in own), "_k" not in prefix))
 
 
 # --- stages -----------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ CHAMPION_RULE = "val_macro_f1"
 CHAMPION_METRIC = "val/macro_f1"
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision")
 CLOSED = "fairprof.closed"
+CLOCK_TOLERANCE = 5.0  # seconds by which a process's start may seem to move when the clock is set
 MLFLOW_EXPERIMENT_KIND = "mlflow.experimentKind"  # known to the UI; mlflow exports no name for them
 MODEL_DEVELOPMENT = "custom_model_development"
 # MLflow's own progress bars, and its copy of this project's uv.lock, which is not what a model needs
@@ -98,7 +99,7 @@ def _close_abandoned_runs(experiment_id: str) -> None:
 def _is_alive(process: str) -> bool:
     number, _, created = process.partition(":")
     try:
-        return f"{psutil.Process(int(number)).create_time():.2f}" == created
+        return abs(psutil.Process(int(number)).create_time() - float(created)) < CLOCK_TOLERANCE
     except psutil.NoSuchProcess:
         return False
 

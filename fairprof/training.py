@@ -111,6 +111,11 @@ class TrainingStep(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         logits, classes, rows = (torch.cat(parts) for parts in zip(*self.val_outputs, strict=True))
         self.val_outputs.clear()
+        if not torch.isfinite(logits).all():
+            raise UserError(
+                f"training diverged in epoch {self.current_epoch + 1}: the network's outputs are no longer finite: "
+                f"lower learning_rate={self.settings.learning_rate:g}"
+            )
         values = {
             "train/loss": torch.stack(self.train_losses).mean().item(),
             "val/loss": self.loss(logits, classes).item(),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fairprof.files import atomic_folder, cache_folder, locked, require_room, sha256_of, write_atomically
+from fairprof.files import atomic_folder, cache_folder, locked, require_room, sha256_of
 
 HOLD = """
 import sys, filelock
@@ -30,16 +30,6 @@ def test_a_failed_block_leaves_neither_the_folder_nor_its_parts(tmp_path):
         (unfinished / "file").write_text("x")
         raise ZeroDivisionError
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_is_replaced_at_once_or_stays_as_it_was(tmp_path):
-    write_atomically(tmp_path / "file", b"old")
-    with pytest.raises(TypeError):
-        write_atomically(tmp_path / "file", "no bytes")
-    assert (tmp_path / "file").read_bytes() == b"old"
-    write_atomically(tmp_path / "file", b"new")
-    assert (tmp_path / "file").read_bytes() == b"new"
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_lock_that_another_process_holds_is_an_error_after_the_timeout_and_free_afterwards(tmp_path, refused):
