@@ -126,7 +126,7 @@ class Settings(BaseSettings):
             gt=0,
             le=1,
         ),
-    ] = 0.3
+    ] = 0.5
     weight_decay: Annotated[
         float, setting("AdamW's weight decay", hyperparameter=Hyperparameter(LogUniform(1e-6, 1e-1)), ge=0, le=1)
     ] = 1e-4

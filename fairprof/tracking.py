@@ -33,7 +33,7 @@ from fairprof.data.pool import source_of
 EXPERIMENT = "fairprof"  # where runs go that were not started by `mlflow run`
 CHAMPION = "champion"
 CHAMPION_RULE = "val_macro_f1"
-CHAMPION_METRIC = "val/macro_f1"
+CHAMPION_METRIC = "best_val/macro_f1"
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision")
 CLOSED = "fairprof.closed"
 CLOCK_TOLERANCE = 5.0  # seconds by which a process's start may seem to move when the clock is set
@@ -200,7 +200,7 @@ def register_model(
     """Logs the classifier as an MLflow model and registers it as the next version of `fairprof-<experiment>`.
 
     The model needs no code of this project and unpickles nothing. headline: metrics for the version's description
-    and tags; `val/macro_f1` among them decides whether the alias `champion` moves here.
+    and tags; `best_val/macro_f1` among them decides whether the alias `champion` moves here.
     """
     name = f"fairprof-{settings.experiment}"
     preprocessing = {"architecture": settings.architecture, "classes": list(classes), "image_size": settings.image_size}

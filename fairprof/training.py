@@ -148,7 +148,7 @@ class TrainingStep(lightning.LightningModule):
             for is_head, rate in rates.items()
         ]
         groups = [group for group in groups if group["params"]]
-        optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
+        optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in groups],

@@ -40,8 +40,17 @@ def test_the_conda_environment_installs_the_requirements_on_a_supported_python()
 
 def test_the_fixed_packages_are_dependencies():
     names = {dependency.split("==")[0] for dependency in PYPROJECT["project"]["dependencies"]}
-    assert names >= {"mlflow", "torch", "torchvision", "scikit-learn", "fairlearn", "grad-cam", "pandas", "matplotlib",
-                     "optuna"}
+    assert names >= {
+        "mlflow",
+        "torch",
+        "torchvision",
+        "scikit-learn",
+        "fairlearn",
+        "grad-cam",
+        "pandas",
+        "matplotlib",
+        "optuna",
+    }
 
 
 @pytest.mark.parametrize("name", ENTRY_POINTS)
@@ -50,7 +59,7 @@ def test_every_declared_parameter_is_used_by_its_command_once_under_its_own_name
     command = entry["command"].split()
     module = command[command.index("-m") + 1]
     assert (ROOT / module.replace(".", "/")).with_suffix(".py").is_file()
-    options = command[command.index(module) + 1:]
+    options = command[command.index(module) + 1 :]
     assert options == [word for parameter in entry["parameters"] for word in (f"--{parameter}", f"{{{parameter}}}")]
 
 
@@ -90,8 +99,12 @@ def imported_modules(file: Path) -> set[str]:
 
 
 def imports_any(file: Path, *packages: str) -> set[str]:
-    return {module for module in imported_modules(file) for package in packages
-            if module == package or module.startswith(f"{package}.")}
+    return {
+        module
+        for module in imported_modules(file)
+        for package in packages
+        if module == package or module.startswith(f"{package}.")
+    }
 
 
 def modules(pattern: str) -> list[Path]:
@@ -115,7 +128,7 @@ LAYERS = ["config", "data", "model", "training", "tracking", "experiment"]  # ea
 @pytest.mark.parametrize("layer", LAYERS)
 def test_imports_run_one_way(layer):
     files = modules(f"{layer}/**/*.py") or modules(f"{layer}.py")
-    later = [f"fairprof.{name}" for name in LAYERS[LAYERS.index(layer) + 1:]]
+    later = [f"fairprof.{name}" for name in LAYERS[LAYERS.index(layer) + 1 :]]
     assert files
     assert not {(file.name, found) for file in files for found in imports_any(file, *later)}
 
@@ -124,8 +137,9 @@ def test_the_served_model_needs_nothing_of_the_project():
     assert not imports_any(ROOT / "fairprof" / "serving.py", "fairprof")
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "fairprof").rglob("*.py")) + sorted((ROOT / "entrypoints").glob("*.py")),
-                         ids=str)
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "fairprof").rglob("*.py")) + sorted((ROOT / "entrypoints").glob("*.py")), ids=str
+)
 def test_no_bare_except_and_nothing_unpickled(file):
     tree = ast.parse(file.read_text())
     assert not [node.lineno for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.type is None]

@@ -268,7 +268,7 @@ def network():
 
 def registered(network, macro_f1: float, pool: str = "pool-1", experiment: str = "B") -> tracking.RegisteredVersion:
     settings = Settings(experiment=experiment, architecture="mobilenet_v2", image_size=IMAGE_SIZE)
-    headline = {"test/accuracy": 0.4321, "test/demographic_parity_difference/race": 0.25, "val/macro_f1": macro_f1}
+    headline = {"test/accuracy": 0.4321, "test/demographic_parity_difference/race": 0.25, "best_val/macro_f1": macro_f1}
     with tracking.started_run(f"{experiment}-seed0", {}):
         return tracking.register_model(network.state_dict(), settings, CLASSES, pool, headline)
 
@@ -325,7 +325,7 @@ def test_description_and_tags_hold_the_headline_metrics(versions, client):
     assert "| test/accuracy | 0.4321 |" in version.description
     assert "| test/demographic_parity_difference/race | 0.2500 |" in version.description
     assert "Design B, seed 0, data `synthetic`" in version.description
-    assert version.tags["test.accuracy"] == "0.4321" and version.tags["val.macro_f1"] == "0.6000"
+    assert version.tags["test.accuracy"] == "0.4321" and version.tags["best_val.macro_f1"] == "0.6000"
     assert version.tags["fairprof.pool"] == "pool-1"
 
 

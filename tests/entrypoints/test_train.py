@@ -15,8 +15,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {"architecture": "resnet18", "image_size": 32, "epochs": 3, "weights": "random", "gradcam_images": 16}
-TRAINED_METRICS = ("test/macro_f1", "test/accuracy", "test/log_loss", "val/loss", "train/loss",
-                   "test/demographic_parity_difference/race", "test/equal_opportunity_difference/gender")
+TRAINED_METRICS = (
+    "test/macro_f1",
+    "test/accuracy",
+    "test/log_loss",
+    "best_val/macro_f1",
+    "val/loss",
+    "train/loss",
+    "test/demographic_parity_difference/race",
+    "test/equal_opportunity_difference/gender",
+)
 
 
 def environment(**extra: str) -> dict[str, str]:
@@ -29,13 +37,25 @@ def mlflow_run(folder: Path, project: str, settings: dict, **options) -> subproc
     parameters = [word for name, value in settings.items() for word in ("-P", f"{name}={value}")]
     return subprocess.run(
         [sys.executable, "-m", "mlflow", "run", project, *parameters, "--env-manager", "local"],
-        cwd=folder, env=environment(), capture_output=True, text=True, timeout=900, **options)
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=900,
+        **options,
+    )
 
 
 def train(folder: Path, settings: dict) -> subprocess.CompletedProcess:
     arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-    return subprocess.run([sys.executable, "-m", "entrypoints.train", *arguments], cwd=folder, capture_output=True,
-                          text=True, env=environment(PYTHONPATH=str(ROOT)), timeout=900)
+    return subprocess.run(
+        [sys.executable, "-m", "entrypoints.train", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=environment(PYTHONPATH=str(ROOT)),
+        timeout=900,
+    )
 
 
 def client(folder: Path) -> mlflow.MlflowClient:
@@ -57,7 +77,9 @@ def artifact(folder: Path, run, path: str) -> Path:
 def finished(tmp_path_factory, synthetic_cache):
     """A folder in which `mlflow run` has trained design B on the embedded data."""
     folder = tmp_path_factory.mktemp("user")
-    done = mlflow_run(folder, str(ROOT), {"experiment": "B", "cache_dir": synthetic_cache, "weight_decay": "0.01", **SMALL})
+    done = mlflow_run(
+        folder, str(ROOT), {"experiment": "B", "cache_dir": synthetic_cache, "weight_decay": "0.01", **SMALL}
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     (run,) = runs_in(folder)
     return folder, run
@@ -69,7 +91,12 @@ def test_a_run_is_finished_named_and_tagged(finished):
     assert run.info.run_name == "B-seed0"
     tags = run.data.tags
     assert {name: tags[f"fairprof.{name}"] for name in ("role", "design", "seed", "weights", "weights_sha256")} == {
-        "role": "run", "design": "B", "seed": "0", "weights": "random", "weights_sha256": "none"}
+        "role": "run",
+        "design": "B",
+        "seed": "0",
+        "weights": "random",
+        "weights_sha256": "none",
+    }
     assert tags["mlflow.note.content"].startswith("**Design B** (balanced over gender x profession): test macro-F1 0.")
 
 
@@ -86,7 +113,10 @@ def test_the_three_partitions_are_logged_as_data_sets(finished):
     contexts = {tag.value for used in finished[1].inputs.dataset_inputs for tag in used.tags}
     assert contexts == {"train", "validation", "test"}
     assert {used.dataset.name for used in finished[1].inputs.dataset_inputs} == {
-        "synthetic[train]", "synthetic[validation]", "synthetic[test]"}
+        "synthetic[train]",
+        "synthetic[validation]",
+        "synthetic[test]",
+    }
 
 
 def test_headline_metrics_agree_with_the_logged_predictions(finished):
@@ -96,9 +126,13 @@ def test_headline_metrics_agree_with_the_logged_predictions(finished):
     table = pd.read_parquet(artifact(folder, run, "predictions/test.parquet"))
     measured = run.data.metrics
     assert measured["test/accuracy"] == pytest.approx(accuracy_score(table["y_true"], table["y_pred"]))
-    assert measured["test/balanced_accuracy"] == pytest.approx(balanced_accuracy_score(table["y_true"], table["y_pred"]))
+    assert measured["test/balanced_accuracy"] == pytest.approx(
+        balanced_accuracy_score(table["y_true"], table["y_pred"])
+    )
     assert measured["test/macro_f1"] == pytest.approx(f1_score(table["y_true"], table["y_pred"], average="macro"))
-    assert measured["test/macro_f1_of_ceiling"] == pytest.approx(measured["test/macro_f1"] / measured["ceiling/macro_f1"])
+    assert measured["test/macro_f1_of_ceiling"] == pytest.approx(
+        measured["test/macro_f1"] / measured["ceiling/macro_f1"]
+    )
     selected = table.assign(selected=table["y_pred"].eq("retired")).groupby("race", observed=True)["selected"].mean()
     gaps = pd.read_csv(artifact(folder, run, "metrics/gaps.csv")).set_index(["view", "attribute", "metric", "class"])
     logged = gaps.loc[("natural", "race", "demographic_parity_difference", "retired"), "value"]
@@ -109,14 +143,24 @@ def test_every_epoch_is_a_step_of_the_curves(finished):
     folder, run = finished
     for name in ("train/loss", "val/loss", "val/macro_f1", "val/demographic_parity_difference/gender"):
         steps = [point.step for point in client(folder).get_metric_history(run.info.run_id, name)]
-        assert [step for step in steps if step > 0] == [1, 2, 3]
+        assert steps == [1, 2, 3]
 
 
 def test_the_artifacts_of_the_design_are_there_and_readable(finished):
     folder, run = finished
-    for path in ("data/composition.csv", "data/composition.png", "data/quarantine.csv", "predictions/val.parquet",
-                 "metrics/by_group.csv", "gradcam/contact_sheet.png", "gradcam/mean_by_group.png",
-                 "training/curves.png", "training/history.csv", "training/last.safetensors", "training/best.safetensors"):
+    for path in (
+        "data/composition.csv",
+        "data/composition.png",
+        "data/quarantine.csv",
+        "predictions/val.parquet",
+        "metrics/by_group.csv",
+        "gradcam/contact_sheet.png",
+        "gradcam/mean_by_group.png",
+        "training/curves.png",
+        "training/history.csv",
+        "training/last.safetensors",
+        "training/best.safetensors",
+    ):
         assert artifact(folder, run, path).stat().st_size > 0
     with np.load(artifact(folder, run, "gradcam/maps.npz")) as maps:
         assert maps["maps"].shape == (16, 1, 1)  # layer4 of a 32-pixel image
@@ -130,8 +174,10 @@ def test_the_contact_sheet_shows_the_same_test_images_for_every_design(finished,
     done = train(tmp_path, {"experiment": "A", "cache_dir": synthetic_cache, **SMALL, "epochs": 1})
     assert done.returncode == 0, done.stderr[-3000:]
     (other,) = runs_in(tmp_path)
-    shown = [np.load(artifact(folder, run, "gradcam/maps.npz"))["image"].tolist()
-             for folder, run in (finished, (tmp_path, other))]
+    shown = [
+        np.load(artifact(folder, run, "gradcam/maps.npz"))["image"].tolist()
+        for folder, run in (finished, (tmp_path, other))
+    ]
     assert shown[0] == shown[1]
     assert finished[1].data.params["test_fingerprint"] == other.data.params["test_fingerprint"]
     assert finished[1].data.params["draw_fingerprint"] != other.data.params["draw_fingerprint"]
@@ -158,14 +204,25 @@ def test_another_process_without_the_project_predicts_what_was_logged(finished, 
     table = pd.read_parquet(artifact(folder, run, "predictions/test.parquet")).head(80)
     (portraits,) = synthetic_cache.glob("synthetic-*/labels.csv")
     probabilities = table.filter(like="probability_").max(axis=1)
-    (tmp_path / "expected.json").write_text(json.dumps([
-        {"file": str(portraits.parent / image), "profession": profession, "probability": probability}
-        for image, profession, probability in zip(table["image"], table["y_pred"], probabilities, strict=True)]))
+    (tmp_path / "expected.json").write_text(
+        json.dumps(
+            [
+                {"file": str(portraits.parent / image), "profession": profession, "probability": probability}
+                for image, profession, probability in zip(table["image"], table["y_pred"], probabilities, strict=True)
+            ]
+        )
+    )
     (tmp_path / "elsewhere.py").write_text(PREDICT_ELSEWHERE)
     done = subprocess.run(
-        [sys.executable, "elsewhere.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300,
-        env=environment(MLFLOW_TRACKING_URI=f"sqlite:///{folder / 'mlflow.db'}",
-                        MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false"))
+        [sys.executable, "elsewhere.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environment(
+            MLFLOW_TRACKING_URI=f"sqlite:///{folder / 'mlflow.db'}", MLFLOW_ALLOW_PICKLE_DESERIALIZATION="false"
+        ),
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "agrees 80" in done.stdout
 
@@ -179,8 +236,14 @@ def test_killed_in_an_epoch_and_started_again_it_ends_like_an_undisturbed_run(tm
     arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     trainings = synthetic_cache / "trainings"
     with open(killed / "log", "w") as log:
-        process = subprocess.Popen([sys.executable, "-m", "entrypoints.train", *arguments], cwd=killed, stdout=log,
-                                   stderr=log, env=environment(PYTHONPATH=str(ROOT)), start_new_session=True)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "entrypoints.train", *arguments],
+            cwd=killed,
+            stdout=log,
+            stderr=log,
+            env=environment(PYTHONPATH=str(ROOT)),
+            start_new_session=True,
+        )
         deadline = time.monotonic() + 300
         while not list(trainings.glob("*/resume.ckpt")) and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -194,11 +257,52 @@ def test_killed_in_an_epoch_and_started_again_it_ends_like_an_undisturbed_run(tm
     assert resumed.data.tags["fairprof.resumed"] == "true"
     (expected,) = runs_in(undisturbed)
     assert {name: resumed.data.metrics[name] for name in TRAINED_METRICS} == {
-        name: expected.data.metrics[name] for name in TRAINED_METRICS}
-    history = [pd.read_csv(artifact(folder, run, "training/history.csv"))
-               for folder, run in ((undisturbed, expected), (killed, resumed))]
+        name: expected.data.metrics[name] for name in TRAINED_METRICS
+    }
+    history = [
+        pd.read_csv(artifact(folder, run, "training/history.csv"))
+        for folder, run in ((undisturbed, expected), (killed, resumed))
+    ]
     pd.testing.assert_frame_equal(*history, check_exact=True)
     assert not list(trainings.glob("*/resume.ckpt"))
+
+
+FOUR_DESIGNS = """
+import sys
+import entrypoints
+from fairprof.config import Settings
+from fairprof.experiment import run_experiment
+for experiment in "ABCD":
+    run_experiment(Settings.from_arguments([*sys.argv[1:], "--experiment", experiment]))
+"""
+
+
+@pytest.mark.slow
+def test_all_designs_run_on_real_faces_and_the_malformed_names_are_quarantined(tmp_path, shared):
+    settings = {**SMALL, "epochs": 1, "cache_dir": tmp_path / "cache", "data": f"utkface:{shared / 'data' / 'utkface'}"}
+    arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    done = subprocess.run(
+        [sys.executable, "-c", FOUR_DESIGNS, *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=environment(PYTHONPATH=str(ROOT)),
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    runs = runs_in(tmp_path)
+    assert [(run.info.run_name, run.info.status) for run in runs] == [
+        (f"{experiment}-seed0", "FINISHED") for experiment in "ABCD"
+    ]
+    assert len({run.data.params["test_fingerprint"] for run in runs}) == 1
+    assert len({run.data.params["hyperparameters_hash"] for run in runs}) == 1
+    quarantine = pd.read_csv(artifact(tmp_path, runs[0], "data/quarantine.csv"))
+    malformed = quarantine[quarantine["reason"].str.startswith("malformed name")]
+    assert sorted(malformed["image"]) == ["61_1_20170109142408075.jpg.chip.jpg", "61_3_20170109150557335.jpg.chip.jpg"]
+    assert set(client(tmp_path).search_registered_models()[0].aliases) == {"champion"}
+    assert {model.name for model in client(tmp_path).search_registered_models()} == {
+        f"fairprof-{experiment}" for experiment in "ABCD"
+    }
 
 
 def manifest(folder: Path, text: str) -> str:
@@ -212,8 +316,10 @@ BAD_INPUT = {
     "an unknown setting": (lambda folder: {"epoch": 3}, "unknown setting epoch: did you mean epochs?"),
     "a missing folder": (lambda folder: {"data": f"utkface:{folder / 'nowhere'}"}, "nowhere"),
     "an empty folder": (lambda folder: {"data": f"utkface:{folder}"}, "no .jpeg/.jpg/.png file"),
-    "a missing column": (lambda folder: {"data": manifest(folder, "image,race,age\na.jpg,White,3\n")},
-                         "faces.csv: missing column gender"),
+    "a missing column": (
+        lambda folder: {"data": manifest(folder, "image,race,age\na.jpg,White,3\n")},
+        "faces.csv: missing column gender",
+    ),
     "weights that are no file": (lambda folder: {"weights": "nowhere.pth"}, "weights=nowhere.pth: no file"),
 }
 

@@ -21,7 +21,7 @@ from fairprof.progress import progress_bar
 from fairprof.seeds import numpy_generator
 
 VERSION = "synthetic-1"  # raise the number when a portrait or a label changes
-IMAGES = 2400
+IMAGES = 2000
 SIZE = 256  # pixels
 JPEG_QUALITY = 95
 SEED = 2026
