@@ -19,7 +19,7 @@ from fairprof.explain.panels import contact_sheet, mean_map_panel
 from fairprof.explain.sample import balanced_sample
 from fairprof.files import cache_folder, locked, require_room
 from fairprof.metrics import fairness, performance
-from fairprof.model import Classifier, build_classifier
+from fairprof.model import Classifier, Weights, build_classifier
 from fairprof.predictions import predict, predictions_table
 from fairprof.serving import evaluation_input
 from fairprof.training import SELECTION_RULES, Trained, fit
@@ -61,7 +61,7 @@ def run_experiment(settings: Settings) -> str:
             settings.architecture, settings.weights, settings.finetune, len(pool.professions), settings.seed
         )
         log_inputs(settings, pool, drawn, classifier)
-        with training_folder(settings, drawn, classifier) as folder:
+        with training_folder(settings, pool, drawn, classifier) as folder:
             trained = train(settings, pool, drawn, classifier, folder)
             values = evaluate(settings, pool, drawn, classifier)
             explain(settings, pool, drawn, classifier)
@@ -82,7 +82,13 @@ def log_inputs(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifi
             "test_fingerprint": drawn.test_fingerprint,
         }
     )
-    tracking.set_tags({"fairprof.weights": weights.name, "fairprof.weights_sha256": weights.sha256 or "none"})
+    tracking.set_tags(
+        {
+            "fairprof.weights": weights.name,
+            "fairprof.weights_sha256": weights.sha256 or "none",
+            "fairprof.study_key": study_key(settings, pool, drawn, weights),
+        }
+    )
     for partition in ("train", "val", "test"):
         rows = pool.table.iloc[drawn.rows(partition)]
         digest = drawn.test_fingerprint if partition == "test" else drawn.fingerprint
@@ -110,14 +116,22 @@ def log_inputs(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifi
     )
 
 
+def study_key(settings: Settings, pool: Pool, drawn: Draw, weights: Weights) -> str:
+    """Equal for runs that may be compared: same hyperparameters, data, test set and weights to start from."""
+    return _digest(settings.hyperparameters_hash(), pool.fingerprint, drawn.test_fingerprint, weights.sha256)
+
+
+def _digest(*parts: str | int) -> str:
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:16]
+
+
 @contextmanager
-def training_folder(settings: Settings, drawn: Draw, classifier: Classifier) -> Iterator[Path]:
+def training_folder(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier) -> Iterator[Path]:
     """The folder of this very training: kept when it is killed, found again by the same settings, removed at the end.
 
     Raises `UserError` where another process runs the same training.
     """
-    identity = (settings.hyperparameters_hash(), settings.seed, drawn.fingerprint, classifier.weights.sha256)
-    key = hashlib.sha256(repr(identity).encode()).hexdigest()[:24]
+    key = _digest(study_key(settings, pool, drawn, classifier.weights), settings.seed, drawn.fingerprint)
     folder = cache_folder(settings.cache_dir) / "trainings" / key
     with locked(folder.with_suffix(".lock"), "the checkpoint of this very training", timeout=0):
         if (folder / "resume.ckpt").exists():

@@ -523,7 +523,7 @@ def test_killed_training_with_worker_processes_goes_on_as_well(killed, stopped, 
 
 def test_a_training_that_diverges_says_so_and_names_the_learning_rate(small_settings, pool, drawn, tmp_path, refused):
     settings = small_settings(epochs=2, learning_rate=1.0, backbone_learning_rate_ratio=1.0)
-    classifier = classifier_for(settings, pool)
-    torch.nn.init.constant_(classifier.network.fc[-1].bias, float("inf"))
+    classifier = new_classifier(settings)
+    torch.nn.init.constant_(classifier.network.get_submodule(classifier.head)[-1].bias, float("inf"))
     with refused("training diverged in epoch 1", "lower learning_rate=1"):
-        fit(classifier, pool, drawn, settings, measure_of(pool), lambda epoch, values: None, tmp_path)
+        fit(classifier, pool, drawn, settings, lambda rows, probabilities: {}, lambda epoch, values: None, tmp_path)

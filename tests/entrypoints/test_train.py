@@ -296,6 +296,7 @@ def test_all_designs_run_on_real_faces_and_the_malformed_names_are_quarantined(t
     ]
     assert len({run.data.params["test_fingerprint"] for run in runs}) == 1
     assert len({run.data.params["hyperparameters_hash"] for run in runs}) == 1
+    assert len({run.data.tags["fairprof.study_key"] for run in runs}) == 1
     quarantine = pd.read_csv(artifact(tmp_path, runs[0], "data/quarantine.csv"))
     malformed = quarantine[quarantine["reason"].str.startswith("malformed name")]
     assert sorted(malformed["image"]) == ["61_1_20170109142408075.jpg.chip.jpg", "61_3_20170109150557335.jpg.chip.jpg"]
