@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 from fairprof.config import Settings
@@ -20,6 +21,12 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 def pytest_configure(config):
     # MLflow's remark about its own classes, when it is imported
     config.addinivalue_line("filterwarnings", "ignore:.*Any type hint is inferred as AnyType:UserWarning")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """One thread computes small tensors many times faster than two whose cores other processes keep busy."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -22,15 +22,6 @@ STEM = ["conv1", "bn1"]
 RESNET50 = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}  # bottlenecks a stage, He et al. 2016, table 1
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """One thread computes small tensors many times faster than two whose cores other processes keep busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def resnet50_blocks(*stages: str) -> list[str]:
     return [f"{stage}.{number}" for stage in stages for number in range(RESNET50[stage])]
 

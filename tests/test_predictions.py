@@ -17,15 +17,6 @@ PROFESSIONS = ("astronaut", "baker", "cook")
 ROWS = 26
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """One thread computes small tensors many times faster than two whose cores other processes keep busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory) -> Pool:
     """26 images of noise of two genders, two races, three ages and three professions."""

@@ -32,15 +32,6 @@ IMAGE_SIZE = 32
 pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """One thread computes small tensors many times faster than two whose cores other processes keep busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """A store of its own in a folder of its own, which is the working directory meanwhile."""

@@ -25,15 +25,6 @@ from fairprof.training import SELECTION_RULES, TrainingStep, class_weights, fit
 ROWS_PER_CELL = {"train": 4, "val": 2, "test": 1}  # of 8 cells: 32 training images are 4 batches of 8
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """One thread computes small tensors many times faster than two whose cores other processes keep busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def small_settings(tmp_path_factory):
     """Settings for a manifest of noise images, 2 genders x 2 races x 2 professions."""

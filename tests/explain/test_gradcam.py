@@ -16,15 +16,6 @@ SIZE = 64
 CLASSES = np.array([0, 1, 2, 3, 3, 2, 0])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """One thread computes small tensors many times faster than two whose cores other processes keep busy."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def images() -> torch.Tensor:
     return torch.randn(len(CLASSES), 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
