@@ -63,8 +63,8 @@ def run_experiment(settings: Settings) -> str:
         log_inputs(settings, pool, drawn, classifier)
         with training_folder(settings, pool, drawn, classifier) as folder:
             trained = train(settings, pool, drawn, classifier, folder)
-            values = evaluate(settings, pool, drawn, classifier)
-            explain(settings, pool, drawn, classifier)
+            values, predictions = evaluate(settings, pool, drawn, classifier)
+            explain(settings, pool, drawn, classifier, predictions)
             register(settings, pool, classifier, trained, values)
     return run_id
 
@@ -147,8 +147,7 @@ def train(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier, f
     """Fits the classifier; logs every epoch, the curves, and the weights of the last and the best epoch."""
 
     def measure(rows: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-        predictions = predictions_table(pool, rows, probabilities)
-        return performance.performance(predictions) | fairness.summary(predictions, settings.min_support)
+        return _measured(predictions_table(pool, rows, probabilities), settings)
 
     def report(epoch: int, values: dict[str, float]) -> None:
         tracking.log_metrics({name: value for name, value in values.items() if np.isfinite(value)}, step=epoch)
@@ -166,20 +165,26 @@ def train(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier, f
     return trained
 
 
-def evaluate(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier) -> dict[str, float]:
-    """Predictions, performance and fairness on validation and, once, on test data; returns the metrics logged."""
+def _measured(predictions: pd.DataFrame, settings: Settings) -> dict[str, float]:
+    return performance.performance(predictions) | fairness.summary(predictions, settings.min_support)
+
+
+def evaluate(
+    settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier
+) -> tuple[dict[str, float], pd.DataFrame]:
+    """Predictions, performance and fairness on validation and, once, on test data; returns the metrics logged and
+    the test predictions."""
     network, size = classifier.network, settings.image_size
     val = predict(network, pool, drawn.val, size, "predicting val")
     test = predict(network, pool, drawn.test, size, "predicting test")
     tracking.log_table(val, "predictions/val.parquet")
     tracking.log_table(test, "predictions/test.parquet")
-    measured = performance.performance(test) | fairness.summary(test, settings.min_support)
     values = {f"best_val/{name}": value for name, value in performance.performance(val).items()}
-    values |= {f"test/{name}": value for name, value in measured.items()}
+    values |= {f"test/{name}": value for name, value in _measured(test, settings).items()}
     values |= _ceilings(pool, drawn.test, values["test/macro_f1"])
     tracking.log_metrics(values)
     _log_test_tables(test, settings)
-    return values
+    return values, test
 
 
 def _ceilings(pool: Pool, rows: np.ndarray, macro_f1: float) -> dict[str, float]:
@@ -221,13 +226,13 @@ def _log_test_tables(predictions: pd.DataFrame, settings: Settings) -> None:
     )
 
 
-def explain(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier) -> None:
+def explain(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier, predictions: pd.DataFrame) -> None:
     """Grad-CAM of the predicted class for test images that are the same for every design: a contact sheet of the
-    first, the mean map per group of all, and the raw maps."""
+    first, the mean map per group of all, and the raw maps. predictions: those of the whole test set."""
     test = pool.table.iloc[drawn.test]
-    rows = drawn.test[balanced_sample(test, max(settings.gradcam_images, CONTACT_SHEET_IMAGES))]
-    pixels = pool.pixels.array[pool.table["pixel"].to_numpy()[rows]]
-    predictions = predict(classifier.network, pool, rows, settings.image_size, "predicting explained images")
+    chosen = balanced_sample(test, max(settings.gradcam_images, CONTACT_SHEET_IMAGES))
+    pixels = pool.pixels.array[test["pixel"].to_numpy()[chosen]]
+    predictions = predictions.iloc[chosen].reset_index(drop=True)
     targets = predictions["y_pred"].map(pool.professions.index).to_numpy()
     maps = saliency_maps(
         classifier.network, classifier.gradcam_layer, evaluation_input(pixels, settings.image_size), targets

@@ -42,6 +42,9 @@ def saliency_maps(network: nn.Module, layer: str, images: torch.Tensor, classes:
     a map of zeros says that nothing there speaks for the class. The network's mode, gradients and hooks are left
     as they were. Raises ValueError for a class that the network does not have.
     """
+    class_count = [module for module in network.modules() if isinstance(module, nn.Linear)][-1].out_features
+    if any(not 0 <= number < class_count for number in classes):  # the library would swallow the IndexError
+        raise ValueError(f"Grad-CAM targets must be classes 0 to {class_count - 1}")
     device = next(network.parameters()).device
     maps = []
     with _unchanged(network), progress_bar("Grad-CAM", len(images), "images") as bar:
@@ -57,9 +60,6 @@ def saliency_maps(network: nn.Module, layer: str, images: torch.Tensor, classes:
 def _maps_of_batch(network: nn.Module, layer: str, batch: torch.Tensor, targets: list) -> np.ndarray:
     # without a gradient at the input, nothing reaches the layer of a network that is frozen below its head
     batch.requires_grad_(True)
-    class_count = next(reversed([m for m in network.modules() if isinstance(m, nn.Linear)])).out_features
-    if any(not 0 <= target.category < class_count for target in targets):  # the library would swallow the IndexError
-        raise ValueError(f"Grad-CAM targets must be classes 0 to {class_count - 1}")
     with RawGradCAM(network, [network.get_submodule(layer)]) as gradcam:
         return gradcam(batch, targets)
 
