@@ -48,6 +48,11 @@ class Hyperparameter:
     search: LogUniform | Uniform | Choice | None = None
 
 
+# what lies below layer2 is too little work, and too large, to be kept
+PREFIX_FINETUNE = ("head", "layer4", "layer3")
+AUTOMATIC_VIEWS = 4
+
+
 def setting(help_text: str, *, hyperparameter: Hyperparameter | None = None, **bounds: float) -> Any:
     """A field's help text, bounds and, for a shared one, its mark, as one annotation."""
     return Field(description=help_text, json_schema_extra={"hyperparameter": hyperparameter}, **bounds)
@@ -155,6 +160,14 @@ class Settings(BaseSettings):
         float,
         setting("share of the batches that are mixed", hyperparameter=Hyperparameter(Uniform(0.0, 1.0)), ge=0, le=1),
     ] = 0.5
+    augmented_views: Annotated[
+        Literal["auto", "unlimited"] | Annotated[int, Field(ge=1, le=1000)],
+        setting(
+            "augmented versions of every training image: a number, unlimited (a new one every epoch), or auto (4 where "
+            "the prefix cache applies: finetune=head, layer4 or layer3; otherwise unlimited)",
+            hyperparameter=Hyperparameter(),
+        ),
+    ] = "auto"
     patience: Annotated[
         int, setting("epochs without improvement before training stops", hyperparameter=Hyperparameter(), ge=1, le=1000)
     ] = 7
@@ -176,8 +189,26 @@ class Settings(BaseSettings):
         float, setting("share of unusable rows above which a data set is refused", ge=0, le=1)
     ] = 0.1
     accelerator: Annotated[Literal["auto", "cpu", "gpu"], setting("where training runs")] = "auto"
-    workers: Annotated[int, setting("processes that prepare batches; 0 is the training process", ge=0, le=64)] = 0
-    cache_dir: Annotated[str, setting("folder for pixels and unfinished trainings; auto: the user's cache")] = "auto"
+    workers: Annotated[
+        Literal["auto"] | Annotated[int, Field(ge=0, le=64)],
+        setting(
+            "processes that prepare batches; 0 is the training process; auto: 0 on a CPU, which they would only slow "
+            "down, and up to 16 on a GPU"
+        ),
+    ] = "auto"
+    compile: Annotated[bool, setting("compile the trained part of the network (torch.compile): for long trainings")] = (
+        False
+    )
+    prefix_cache: Annotated[
+        Literal["auto", "off"],
+        setting("auto: what the frozen part of the network computes is kept and used again; off: computed every time"),
+    ] = "auto"
+    cache_dir: Annotated[
+        str, setting("folder for pixels, prefix outputs and unfinished trainings; auto: the user's cache")
+    ] = "auto"
+    cache_gib: Annotated[
+        float, setting("largest size of pixels and prefix outputs in the cache, GiB; the least recently used go", gt=0)
+    ] = 32.0
     lock_timeout: Annotated[float, setting("seconds to wait for a cache that another process is filling", ge=0)] = (
         1800.0
     )
@@ -205,6 +236,12 @@ class Settings(BaseSettings):
             raise UserError(_unparsed(str(error), list(cls.model_fields))) from None
         except ValidationError as error:
             raise UserError(_invalid(error)) from None
+
+    def view_count(self) -> int | None:
+        """How many augmented versions every training image has; None for a new one every epoch."""
+        if self.augmented_views == "auto":
+            return AUTOMATIC_VIEWS if self.finetune in PREFIX_FINETUNE else None
+        return None if self.augmented_views == "unlimited" else self.augmented_views
 
     def hyperparameters(self) -> dict[str, Any]:
         """The settings that designs A-D share, name to value."""

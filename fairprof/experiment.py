@@ -11,20 +11,25 @@ import pandas as pd
 
 from fairprof import figures, tracking
 from fairprof.config import Settings
+from fairprof.data.batches import Inputs, InputsOfRows
 from fairprof.data.designs import DESIGNS, Draw, composition, draw
+from fairprof.data.images import ImageInputs
 from fairprof.data.pool import Pool, load_pool
 from fairprof.data.professions import bayes_ceiling
 from fairprof.explain.gradcam import mean_maps, saliency_maps
 from fairprof.explain.panels import contact_sheet, mean_map_panel
 from fairprof.explain.sample import balanced_sample
 from fairprof.files import cache_folder, locked, require_room
+from fairprof.hardware import keep_freed_memory, on_gpu
 from fairprof.metrics import fairness, performance
 from fairprof.model import Classifier, Weights, build_classifier
 from fairprof.predictions import predict, predictions_table
-from fairprof.serving import evaluation_input
-from fairprof.training import SELECTION_RULES, Trained, fit
+from fairprof.prefix import PrefixInputs, cached_inputs, explained_inputs
+from fairprof.processes import Processes, process_group
+from fairprof.training import SELECTION_RULES, Measure, Trained, fit
 
 CONTACT_SHEET_IMAGES = 16
+FOREVER = -1.0  # as a lock's timeout
 CHECKPOINT_COPIES = 8  # weights and AdamW's two moments, old and new file, and the best weights, old and new
 HEADLINE = (
     "test/accuracy",
@@ -41,11 +46,21 @@ HEADLINE = (
 )
 
 
-def run_experiment(settings: Settings) -> str:
+def run_experiment(settings: Settings) -> str | None:
     """Trains, measures, explains and registers one experiment; returns the id of its MLflow run.
 
-    Raises `UserError` for anything in settings or data that the user can put right.
+    Of several processes that torchrun has started, the leading one does all this; the others train and predict with
+    it, and return None. Raises `UserError` for anything in settings or data that the user can put right.
     """
+    keep_freed_memory()
+    with process_group(on_gpu(settings.accelerator)) as processes:
+        if processes.count > 1:
+            # one process fills a cache, and the others have to wait for it as long as it takes
+            settings = settings.model_copy(update={"lock_timeout": FOREVER})
+        return _lead(settings, processes) if processes.leads else _assist(settings, processes)
+
+
+def _lead(settings: Settings, processes: Processes) -> str:
     name = f"{settings.experiment}-seed{settings.seed}"
     tags = {
         "fairprof.role": "run",
@@ -55,18 +70,41 @@ def run_experiment(settings: Settings) -> str:
         "fairprof.hyperparameters": settings.hyperparameters_hash(),
     }
     with tracking.started_run(name, tags) as run_id:
-        pool = load_pool(settings)
-        drawn = draw(pool, DESIGNS[settings.experiment], settings)
-        classifier = build_classifier(
-            settings.architecture, settings.weights, settings.finetune, len(pool.professions), settings.seed
-        )
+        pool, drawn, classifier = _prepared(settings)
         log_inputs(settings, pool, drawn, classifier)
         with training_folder(settings, pool, drawn, classifier) as folder:
-            trained = train(settings, pool, drawn, classifier, folder)
-            values, predictions = evaluate(settings, pool, drawn, classifier)
-            explain(settings, pool, drawn, classifier, predictions)
+            inputs = entering(settings, pool, drawn, classifier)
+            trained = train(settings, pool, drawn, classifier, inputs, folder, processes)
+            values, predictions = evaluate(settings, pool, drawn, classifier, inputs, processes)
+            explain(settings, pool, drawn, classifier, inputs, predictions)
             register(settings, pool, classifier, trained, values)
     return run_id
+
+
+def _assist(settings: Settings, processes: Processes) -> None:
+    """What the processes do that do not lead: the same training and predictions, and nothing is logged."""
+    pool, drawn, classifier = _prepared(settings)
+    inputs = entering(settings, pool, drawn, classifier)
+    folder = _training_folder(settings, pool, drawn, classifier)
+    fit(classifier, inputs, pool, drawn, settings, _measure(pool, settings), lambda *_: None, folder, processes)
+    for rows in (drawn.val, drawn.test):
+        predict(classifier, inputs, pool, rows, settings, "predicting", processes)
+
+
+def _prepared(settings: Settings) -> tuple[Pool, Draw, Classifier]:
+    pool = load_pool(settings)
+    drawn = draw(pool, DESIGNS[settings.experiment], settings)
+    classifier = build_classifier(
+        settings.architecture, settings.weights, settings.finetune, len(pool.professions), settings.seed
+    )
+    return pool, drawn, classifier
+
+
+def entering(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier) -> Inputs:
+    """What the network is fed with: outputs of its frozen prefix where they are cached, images otherwise."""
+    images = ImageInputs(pool, settings.image_size, settings.view_count(), settings.seed)
+    held_out = np.concatenate((drawn.val, drawn.test))
+    return cached_inputs(classifier, images, pool, settings, drawn.train, held_out) or images
 
 
 def log_inputs(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier) -> None:
@@ -131,8 +169,7 @@ def training_folder(settings: Settings, pool: Pool, drawn: Draw, classifier: Cla
 
     Raises `UserError` where another process runs the same training.
     """
-    key = _digest(study_key(settings, pool, drawn, classifier.weights), settings.seed, drawn.fingerprint)
-    folder = cache_folder(settings.cache_dir) / "trainings" / key
+    folder = _training_folder(settings, pool, drawn, classifier)
     with locked(folder.with_suffix(".lock"), "the checkpoint of this very training", timeout=0):
         if (folder / "resume.ckpt").exists():
             tracking.set_tags({"fairprof.resumed": "true"})
@@ -143,16 +180,34 @@ def training_folder(settings: Settings, pool: Pool, drawn: Draw, classifier: Cla
         shutil.rmtree(folder)
 
 
-def train(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier, folder: Path) -> Trained:
-    """Fits the classifier; logs every epoch, the curves, and the weights of the last and the best epoch."""
+def _training_folder(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier) -> Path:
+    key = _digest(study_key(settings, pool, drawn, classifier.weights), settings.seed, drawn.fingerprint)
+    return cache_folder(settings.cache_dir) / "trainings" / key
 
-    def measure(rows: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-        return _measured(predictions_table(pool, rows, probabilities), settings)
+
+def train(
+    settings: Settings,
+    pool: Pool,
+    drawn: Draw,
+    classifier: Classifier,
+    inputs: Inputs,
+    folder: Path,
+    processes: Processes,
+) -> Trained:
+    """Fits the classifier; logs every epoch, the curves, and the weights of the last and the best epoch."""
+    if isinstance(inputs, PrefixInputs):
+        tracking.log_metrics(
+            {
+                "prefix/computed_images": inputs.cache.computed,
+                "prefix/reused_images": inputs.cache.reused,
+                "prefix/seconds": inputs.cache.seconds,
+            }
+        )
 
     def report(epoch: int, values: dict[str, float]) -> None:
         tracking.log_metrics({name: value for name, value in values.items() if np.isfinite(value)}, step=epoch)
 
-    trained = fit(classifier, pool, drawn, settings, measure, report, folder)
+    trained = fit(classifier, inputs, pool, drawn, settings, _measure(pool, settings), report, folder, processes)
     tracking.log_metrics({"best_epoch": trained.best_epoch})
     tracking.log_table(
         pd.DataFrame(trained.history, index=pd.RangeIndex(1, len(trained.history) + 1, name="epoch")),
@@ -165,18 +220,21 @@ def train(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier, f
     return trained
 
 
+def _measure(pool: Pool, settings: Settings) -> Measure:
+    return lambda rows, probabilities: _measured(predictions_table(pool, rows, probabilities), settings)
+
+
 def _measured(predictions: pd.DataFrame, settings: Settings) -> dict[str, float]:
     return performance.performance(predictions) | fairness.summary(predictions, settings.min_support)
 
 
 def evaluate(
-    settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier
+    settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier, inputs: Inputs, processes: Processes
 ) -> tuple[dict[str, float], pd.DataFrame]:
     """Predictions, performance and fairness on validation and, once, on test data; returns the metrics logged and
     the test predictions."""
-    network, size = classifier.network, settings.image_size
-    val = predict(network, pool, drawn.val, size, "predicting val")
-    test = predict(network, pool, drawn.test, size, "predicting test")
+    val = predict(classifier, inputs, pool, drawn.val, settings, "predicting val", processes)
+    test = predict(classifier, inputs, pool, drawn.test, settings, "predicting test", processes)
     tracking.log_table(val, "predictions/val.parquet")
     tracking.log_table(test, "predictions/test.parquet")
     values = {f"best_val/{name}": value for name, value in performance.performance(val).items()}
@@ -226,7 +284,9 @@ def _log_test_tables(predictions: pd.DataFrame, settings: Settings) -> None:
     )
 
 
-def explain(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier, predictions: pd.DataFrame) -> None:
+def explain(
+    settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier, inputs: Inputs, predictions: pd.DataFrame
+) -> None:
     """Grad-CAM of the predicted class for test images that are the same for every design: a contact sheet of the
     first, the mean map per group of all, and the raw maps. predictions: those of the whole test set."""
     test = pool.table.iloc[drawn.test]
@@ -234,8 +294,13 @@ def explain(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier,
     pixels = pool.pixels.array[test["pixel"].to_numpy()[chosen]]
     predictions = predictions.iloc[chosen].reset_index(drop=True)
     targets = predictions["y_pred"].map(pool.professions.index).to_numpy()
+    explained = explained_inputs(classifier, inputs, pool, settings, drawn.test[chosen])
     maps = saliency_maps(
-        classifier.network, classifier.gradcam_layer, evaluation_input(pixels, settings.image_size), targets
+        classifier.network,
+        classifier.gradcam_layer,
+        InputsOfRows(explained, drawn.test[chosen]),
+        targets,
+        explained.boundary,
     )
     cropped = _centre(pixels, settings.image_size)
     title = f"Design {settings.experiment}, seed {settings.seed}"

@@ -1,5 +1,6 @@
 """Files that other processes may read at any moment: atomic writing, locks, room on the disk, digests."""
 
+import glob
 import hashlib
 import os
 import shutil
@@ -26,13 +27,30 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     The caller holds the lock of `folder`: what an earlier process left unfinished is removed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for abandoned in folder.parent.glob(f".{folder.name}-*"):  # by a process that was killed
+    for abandoned in unfinished_folders(folder):
         shutil.rmtree(abandoned)
-    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent, ignore_cleanup_errors=True) as parts:
-        unfinished = Path(parts) / folder.name
+    with _hidden_folder(folder) as parts:
+        unfinished = parts / folder.name
         unfinished.mkdir()
         yield unfinished
         os.replace(unfinished, folder)
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes `folder`, which disappears in one step for all who look for it; the caller holds its lock."""
+    with _hidden_folder(folder) as parts:
+        os.replace(folder, parts / folder.name)
+
+
+def unfinished_folders(folder: Path) -> list[Path]:
+    """What `atomic_folder` is filling for `folder`, or a killed process left half filled or half removed."""
+    return sorted(folder.parent.glob(f".{glob.escape(folder.name)}-*"))
+
+
+@contextmanager
+def _hidden_folder(folder: Path) -> Iterator[Path]:
+    with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent, ignore_cleanup_errors=True) as parts:
+        yield Path(parts)
 
 
 @contextmanager

@@ -15,8 +15,10 @@ import torchvision
 from torch import nn
 from torchvision.models import get_model_weights, list_models
 
+from fairprof.config import PREFIX_FINETUNE
 from fairprof.errors import UserError
 from fairprof.files import sha256_of
+from fairprof.parts import Boundary, part
 from fairprof.seeds import derive_seed
 from fairprof.serving import build_network
 
@@ -40,6 +42,10 @@ class Classifier:
 
     network: (N, 3, H, W) float32 -> (N, K) logits. head: path of the head in it. frozen: paths of the blocks
     that keep their weights and their batch-norm statistics. gradcam_layer: path of the last convolutional block.
+
+    With `finetune` head, layer4 or layer3 the network is cut at `boundary`: the `prefix` before it is constant, and
+    the `trainable` part behind it is all that learns. Both share their modules with the network. Otherwise boundary
+    and prefix are None and the trainable part is the network.
     """
 
     network: nn.Module
@@ -47,12 +53,20 @@ class Classifier:
     head: str
     frozen: tuple[str, ...]
     gradcam_layer: str
+    boundary: Boundary | None
+    prefix: nn.Module | None
+    trainable: nn.Module
 
-    def train_mode(self) -> None:
-        """Training mode, in which frozen batch norm stays frozen."""
-        self.network.train()
-        for path in self.frozen:
-            self.network.get_submodule(path).eval()
+    def part_behind(self, boundary: Boundary | None) -> nn.Module:
+        """What computes logits from what enters at a boundary: the trainable part, or (None: images) the network."""
+        return self.network if boundary is None else self.trainable
+
+    def set_training(self, trainable: nn.Module) -> None:
+        """Puts the trainable part, or a copy of it, into training mode, in which frozen batch norm stays frozen."""
+        trainable.train()
+        paths = {path for path, _ in trainable.named_modules()}
+        for path in paths.intersection(self.frozen):
+            trainable.get_submodule(path).eval()
 
 
 def build_classifier(architecture: str, weights: str, finetune: str, class_count: int, seed: int) -> Classifier:
@@ -69,7 +83,11 @@ def build_classifier(architecture: str, weights: str, finetune: str, class_count
     frozen = _frozen_blocks(network, finetune, head)
     for path in frozen:
         network.get_submodule(path).requires_grad_(False)
-    return Classifier(network.to(memory_format=torch.channels_last), used, head, frozen, gradcam_layer)
+    network = network.to(memory_format=torch.channels_last).eval()
+    boundary = _boundary(network, finetune, head, frozen)
+    prefix = part(network, None, boundary) if boundary else None
+    trainable = part(network, boundary, None) if boundary else network
+    return Classifier(network, used, head, frozen, gradcam_layer, boundary, prefix, trainable)
 
 
 def _network(architecture: str, class_count: int, seed: int) -> nn.Module:
@@ -205,6 +223,15 @@ def _frozen_blocks(network: nn.Module, finetune: str, head: str) -> tuple[str, .
         return ()
     trained = FINETUNED_STAGES[finetune]
     return tuple(block for block, stage in _stages(network, head).items() if stage not in trained)
+
+
+def _boundary(network: nn.Module, finetune: str, head: str, frozen: tuple[str, ...]) -> Boundary | None:
+    """Where the constant part of the network ends, if it is cut: before the first block that learns."""
+    if finetune not in PREFIX_FINETUNE:
+        return None
+    learning = (path for path in _stages(network, head) if path not in frozen)
+    boundary = Boundary(next(learning, head))
+    return boundary if part(network, boundary, None) is not None else None
 
 
 def _stages(network: nn.Module, head: str) -> dict[str, str]:

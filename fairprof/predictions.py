@@ -3,26 +3,41 @@
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
-from fairprof.data.images import evaluation_batches
+from fairprof.config import Settings
+from fairprof.data.batches import Inputs, evaluation_batches
 from fairprof.data.pool import Pool
+from fairprof.hardware import channels_last
+from fairprof.model import Classifier
+from fairprof.processes import ALONE, Processes
 from fairprof.progress import progress_bar
 
 PROBABILITY_PREFIX = "probability_"
 
 
-def predict(network: nn.Module, pool: Pool, rows: np.ndarray, image_size: int, description: str) -> pd.DataFrame:
-    """Predictions of a network for rows of the pool, as `predictions_table` describes them."""
+def predict(
+    classifier: Classifier,
+    inputs: Inputs,
+    pool: Pool,
+    rows: np.ndarray,
+    settings: Settings,
+    description: str,
+    processes: Processes = ALONE,
+) -> pd.DataFrame:
+    """Predictions of a classifier for rows of the pool, as `predictions_table` describes them.
+
+    Several processes predict a share each, and all of them return the whole table.
+    """
+    network = classifier.part_behind(inputs.boundary)
     device = next(network.parameters()).device
     network.eval()
-    parts = []
-    with torch.inference_mode(), progress_bar(description, len(rows), "images") as bar:
-        for images, _, _ in evaluation_batches(pool, rows, image_size):
-            images = images.to(device, memory_format=torch.channels_last)
-            parts.append(network(images).softmax(dim=1).double().cpu().numpy())
-            bar.update(len(images))
-    return predictions_table(pool, rows, np.concatenate(parts))
+    own, parts = processes.share(rows), [torch.empty(0, len(pool.professions), device=device)]
+    with torch.inference_mode(), progress_bar(description, len(own), "images") as bar:
+        for entering, _, _ in evaluation_batches(pool, own, inputs, settings):
+            parts.append(network(channels_last(entering.to(device).float())).float())
+            bar.update(len(entering))
+    logits = processes.gathered(torch.cat(parts), len(rows))
+    return predictions_table(pool, rows, logits.softmax(dim=1).double().cpu().numpy())
 
 
 def predictions_table(pool: Pool, rows: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:

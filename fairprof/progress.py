@@ -4,6 +4,8 @@ import sys
 
 from tqdm import tqdm
 
+from fairprof.processes import Processes
+
 LOG_INTERVAL = 15.0  # seconds between lines where standard error is not a terminal
 
 
@@ -19,8 +21,19 @@ class _LogLines:
         sys.stderr.flush()
 
 
+def note(text: str) -> None:
+    """A line for the user; of several processes, only the leading one says it."""
+    if Processes.of_environment().leads:
+        print(f"fairprof: {text}", flush=True)
+
+
 def progress_bar(description: str, total: int, unit: str) -> tqdm:
-    """A bar on standard error; call `update(n)` as work gets done and use it as a context manager."""
+    """A bar on standard error; call `update(n)` as work gets done and use it as a context manager.
+
+    Of several processes, only the leading one shows it.
+    """
+    if not Processes.of_environment().leads:
+        return tqdm(disable=True)
     if sys.stderr.isatty():
         return tqdm(desc=description, total=total, unit=f" {unit}", dynamic_ncols=True, mininterval=0.2)
     return tqdm(

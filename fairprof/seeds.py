@@ -1,6 +1,7 @@
 """One seed per purpose, all derived from the seed that the user gave."""
 
 import hashlib
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -20,16 +21,18 @@ def numpy_generator(seed: int, *purpose: str | int) -> np.random.Generator:
     return np.random.default_rng(derive_seed(seed, *purpose))
 
 
-def uniforms(keys, seed: int, purpose: str) -> np.ndarray:
+def uniforms(keys: Iterable[str], seed: int, purpose: str) -> np.ndarray:
     """One number per key, uniform on [0, 1), (N,) float64, that depends on the key, seed and purpose alone.
 
     Adding, removing or permuting other keys changes no key's number.
     """
     prefix = hashlib.blake2b(f"{seed}\x1f{purpose}\x1f".encode(), digest_size=8)
 
-    def number(key: str) -> int:
-        digest = prefix.copy()
-        digest.update(key.encode())
-        return int.from_bytes(digest.digest(), "big")
+    def digest(key: str) -> bytes:
+        hashed = prefix.copy()
+        hashed.update(key.encode())
+        return hashed.digest()
 
-    return np.fromiter((number(str(key)) >> 11 for key in keys), dtype=np.uint64, count=len(keys)) / 2.0**53
+    # as objects: a column of Arrow's strings makes a new one for every step of a loop
+    digests = b"".join([digest(key) for key in np.asarray(keys, dtype=object)])
+    return (np.frombuffer(digests, dtype=">u8") >> 11) / 2.0**53

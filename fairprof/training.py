@@ -1,5 +1,6 @@
 """Training with Lightning: the study's optimiser and loss, exact resume, selection on validation data."""
 
+import copy
 import logging
 import warnings
 from collections.abc import Callable
@@ -10,16 +11,20 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from torch import nn
+from lightning.pytorch.strategies import DDPStrategy
+from torch.nn import functional
 
 from fairprof.config import Settings
+from fairprof.data.batches import Inputs, TrainingBatch, evaluation_batches, training_batches
 from fairprof.data.designs import Draw
-from fairprof.data.images import evaluation_batches, mixup, training_batches
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
+from fairprof.hardware import channels_last, device_of, on_gpu, precision_of
 from fairprof.model import Classifier
+from fairprof.processes import ALONE, Processes
 from fairprof.progress import progress_bar
-from fairprof.seeds import derive_seed, numpy_generator
+from fairprof.seeds import derive_seed
+from fairprof.synchronised import announce, synchronised
 
 
 @dataclass(frozen=True)
@@ -59,76 +64,113 @@ class Trained:
 
 
 class TrainingStep(lightning.LightningModule):
-    """Loss, optimiser, schedule and the values of every epoch."""
+    """Loss, optimiser, schedule and the values of every epoch, for the trainable part of the network.
 
-    def __init__(self, classifier: Classifier, pool: Pool, draw: Draw, settings: Settings, measure: Measure):
+    The constant part in front of it, if there is one, is no part of this module: it is either computed here, without
+    gradients, or what it computes comes from the cache.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        inputs: Inputs,
+        pool: Pool,
+        draw: Draw,
+        settings: Settings,
+        processes: Processes,
+        measure: Measure,
+    ):
         super().__init__()
-        self.network = classifier.network
-        self.classifier = classifier
+        self.network = classifier.trainable
+        if processes.count > 1:
+            self.network = synchronised(copy.deepcopy(self.network), on_gpu(settings.accelerator))
+        self.classifier, self.inputs = classifier, inputs
         self.pool, self.draw, self.settings, self.measure = pool, draw, settings, measure
-        self.loss = nn.CrossEntropyLoss(class_weights(pool, draw.train), label_smoothing=settings.label_smoothing)
+        self.processes = processes
+        self.register_buffer("class_weights", class_weights(pool, draw.train), persistent=False)
         self.history: list[dict[str, float]] = []
         self.train_losses: list[torch.Tensor] = []
-        self.val_outputs: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+        self.val_outputs: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def train_dataloader(self):
         """A new loader every epoch: its workers would otherwise prefetch a resumed epoch in the wrong order."""
         return training_batches(
-            self.pool,
-            self.draw.train,
-            self.settings.image_size,
-            self.settings.batch_size,
-            self.settings.seed,
-            self.trainer.current_epoch,
-            self.settings.workers,
+            self.pool, self.draw.train, self.inputs, self.settings, self.trainer.current_epoch, self.processes
         )
 
     def val_dataloader(self):
-        return evaluation_batches(self.pool, self.draw.val, self.settings.image_size)
+        return evaluation_batches(self.pool, self.processes.share(self.draw.val), self.inputs, self.settings)
+
+    def on_fit_start(self) -> None:
+        self.classifier.network.to(self.device)
+        if self.settings.compile:
+            self.network.compile()
 
     def on_train_epoch_start(self) -> None:
-        self.classifier.train_mode()
+        self.classifier.set_training(self.network)
 
-    def on_train_batch_start(self, batch, batch_index: int) -> None:
+    def on_train_batch_start(self, batch: TrainingBatch, batch_index: int) -> None:
         # dropout draws from the global generator: seeded here, a resumed epoch repeats it exactly
-        torch.manual_seed(derive_seed(self.settings.seed, "dropout", self.current_epoch, batch_index, self.global_rank))
+        torch.manual_seed(derive_seed(self.settings.seed, "dropout", self.current_epoch, batch_index))
+        announce(self.network, batch)
 
-    def training_step(self, batch, batch_index: int) -> torch.Tensor:
-        images, classes, _ = batch
-        generator = numpy_generator(self.settings.seed, "mixup", self.current_epoch, batch_index, self.global_rank)
-        images, partners, share = mixup(images, self.settings.mixup_alpha, self.settings.mixup_probability, generator)
-        logits = self.network(images.to(memory_format=torch.channels_last))
-        loss = share * self.loss(logits, classes)
-        if share < 1:
-            loss = loss + (1 - share) * self.loss(logits, classes[partners])
+    def training_step(self, batch: TrainingBatch, batch_index: int) -> torch.Tensor:
+        entering = self._entering(batch.inputs)
+        mixed = entering[batch.own]
+        if batch.share < 1:
+            mixed = batch.share * mixed + (1 - batch.share) * entering[batch.partners]
+        logits = self.network(channels_last(mixed))
+        loss = batch.share * self._loss(logits, batch.classes[batch.own])
+        if batch.share < 1:
+            loss = loss + (1 - batch.share) * self._loss(logits, batch.classes[batch.partners])
         self.train_losses.append(loss.detach())
         return loss
 
-    def validation_step(self, batch, batch_index: int) -> None:
-        images, classes, rows = batch
-        self.val_outputs.append((self.network(images.to(memory_format=torch.channels_last)).float(), classes, rows))
+    def _entering(self, inputs: torch.Tensor) -> torch.Tensor:
+        """What enters the trainable part, float32: the inputs themselves unless a prefix has yet to be computed."""
+        if self.inputs.boundary == self.classifier.boundary:
+            return inputs.float()
+        with torch.no_grad():
+            return self.classifier.prefix.eval()(channels_last(inputs)).float()
 
-    def on_validation_epoch_end(self) -> None:
-        logits, classes, rows = (torch.cat(parts) for parts in zip(*self.val_outputs, strict=True))
+    def _loss(self, logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        """The class-weighted mean over the batch of all processes, of which the gradients' mean is the gradient."""
+        total = self.processes.total(self.class_weights[classes].sum()) / self.processes.count
+        return self._summed_loss(logits, classes) / total
+
+    def _summed_loss(self, logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        return functional.cross_entropy(
+            logits, classes, self.class_weights, reduction="sum", label_smoothing=self.settings.label_smoothing
+        )
+
+    def validation_step(self, batch, batch_index: int) -> None:
+        inputs, classes, _ = batch
+        self.val_outputs.append((self.network(channels_last(self._entering(inputs))).float(), classes))
+
+    def _validation_outputs(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (N, K) and classes (N,) of the validation rows, in their order."""
+        parts = (torch.cat(parts) for parts in zip(*self.val_outputs, strict=True))
+        logits, classes = (self.processes.gathered(part, len(self.draw.val)) for part in parts)
         self.val_outputs.clear()
         if not torch.isfinite(logits).all():
             raise UserError(
                 f"training diverged in epoch {self.current_epoch + 1}: the network's outputs are no longer finite: "
                 f"lower learning_rate={self.settings.learning_rate:g}"
             )
-        values = {
-            "train/loss": torch.stack(self.train_losses).mean().item(),
-            "val/loss": self.loss(logits, classes).item(),
-        }
+        return logits, classes
+
+    def on_validation_epoch_end(self) -> None:
+        logits, classes = self._validation_outputs()
+        train_loss = self.processes.total(torch.stack(self.train_losses).mean()) / self.processes.count
+        val_loss = self._summed_loss(logits, classes) / self.class_weights[classes].sum()
+        values = {"train/loss": train_loss.item(), "val/loss": val_loss.item()}
         self.train_losses.clear()
         probabilities = logits.softmax(dim=1).double().cpu().numpy()
-        values |= {
-            f"val/{name}": float(value) for name, value in self.measure(rows.cpu().numpy(), probabilities).items()
-        }
+        values |= {f"val/{name}": float(value) for name, value in self.measure(self.draw.val, probabilities).items()}
         values["learning_rate"] = self.optimizers().param_groups[-1]["lr"]
         self.history.append(values)
         rule = SELECTION_RULES[self.settings.selection]
-        self.log(rule.metric, values[rule.metric])
+        self.log(rule.metric, values[rule.metric], sync_dist=self.processes.count > 1)
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["history"] = self.history
@@ -201,15 +243,24 @@ class EpochReports(Callback):
 
 
 def fit(
-    classifier: Classifier, pool: Pool, draw: Draw, settings: Settings, measure: Measure, report: Report, folder: Path
+    classifier: Classifier,
+    inputs: Inputs,
+    pool: Pool,
+    draw: Draw,
+    settings: Settings,
+    measure: Measure,
+    report: Report,
+    folder: Path,
+    processes: Processes = ALONE,
 ) -> Trained:
     """Trains the classifier on the draw and leaves the best epoch's weights in its network.
 
-    `folder` keeps a checkpoint of every epoch: killed and called again with the same arguments, training goes on
-    there and ends with the same weights and values as undisturbed (on the same machine). A training that had
-    already ended is not repeated.
+    inputs: what enters the network, or its trainable part. `folder` keeps a checkpoint of every epoch: killed and
+    called again with the same arguments, training goes on there and ends with the same weights and values as
+    undisturbed (on the same machine). A training that had already ended is not repeated. processes: all of them call
+    this alike, and train together as a single one would; only the leading one reports.
     """
-    step = TrainingStep(classifier, pool, draw, settings, measure)
+    step = TrainingStep(classifier, inputs, pool, draw, settings, processes, measure)
     resume = folder / "resume.ckpt"
     # the checkpoint itself says whether it is the last one: Lightning would train on after an early stop
     if resume.exists() and _checkpoint(resume)["ended"]:
@@ -218,10 +269,12 @@ def fit(
             report(epoch, values)
     else:
         _run(step, settings, report, folder)
+    processes.wait_for_all()
     last, best = _checkpoint(resume), _checkpoint(folder / "best.ckpt")
-    classifier.network.load_state_dict(_network_weights(best))
-    classifier.network.to(_device(settings.accelerator)).eval()
-    return Trained(step.history, best["epoch"] + 1, _network_weights(last))
+    network = classifier.network
+    network.load_state_dict(_network_weights(best), strict=False)
+    network.to(device_of(settings.accelerator)).eval()
+    return Trained(step.history, best["epoch"] + 1, network.state_dict() | _network_weights(last))
 
 
 def _run(step: TrainingStep, settings: Settings, report: Report, folder: Path) -> None:
@@ -231,10 +284,15 @@ def _run(step: TrainingStep, settings: Settings, report: Report, folder: Path) -
     )
     resume = ModelCheckpoint(folder, "resume", monitor=None, every_n_epochs=1, enable_version_counter=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    processes = step.processes
     trainer = lightning.Trainer(
-        accelerator="gpu" if _device(settings.accelerator).type == "cuda" else "cpu",
-        devices=1,
-        precision=_precision(settings.accelerator),
+        accelerator="gpu" if on_gpu(settings.accelerator) else "cpu",
+        devices=processes.local_count,
+        num_nodes=processes.count // processes.local_count,
+        # statistics of batch norm are equal in all processes already
+        strategy=DDPStrategy(broadcast_buffers=False) if processes.count > 1 else "auto",
+        use_distributed_sampler=False,
+        precision=precision_of(settings.accelerator),
         max_epochs=settings.epochs,
         deterministic=True,
         num_sanity_val_steps=0,
@@ -251,24 +309,15 @@ def _run(step: TrainingStep, settings: Settings, report: Report, folder: Path) -
         default_root_dir=folder,
     )
     checkpoint = folder / "resume.ckpt"
+    step.train()  # what is frozen is put into evaluation mode at every epoch's start; Lightning warns of it here
     with warnings.catch_warnings():
         # a memory map needs no worker processes, and the other two are Lightning's own affairs
         warnings.filterwarnings("ignore", message=".*does not have many workers.*")
         warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
         warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
+        # torch 2.11, which is supported as well, does not know the new name yet
+        warnings.filterwarnings("ignore", message=".*broadcast_buffers. is deprecated.*")
         trainer.fit(step, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=True)
-
-
-def _device(accelerator: str) -> torch.device:
-    if accelerator == "gpu" and not torch.cuda.is_available():
-        raise UserError("accelerator=gpu: PyTorch finds no GPU on this machine: set accelerator=auto or cpu")
-    return torch.device("cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def _precision(accelerator: str) -> str:
-    if _device(accelerator).type == "cpu":
-        return "32-true"
-    return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
 
 
 def _checkpoint(path: Path) -> dict:

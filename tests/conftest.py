@@ -2,6 +2,10 @@
 
 import entrypoints  # noqa: F401, I001  (how OpenMP waits is said before torch is imported)
 
+import ctypes
+import subprocess
+import sys
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,11 +15,20 @@ import pytest
 import torch
 from PIL import Image
 
+from fairprof.cache import Cache
 from fairprof.config import Settings
 from fairprof.data.sources import synthetic
 from fairprof.errors import UserError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
+NEW_MOUNTS = 0x00020000  # CLONE_NEWNS of unshare(2)
+HOLD = """
+import sys, filelock
+lock = filelock.FileLock(sys.argv[1])
+lock.acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 def pytest_configure(config):
@@ -40,9 +53,15 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def synthetic_cache(tmp_path_factory) -> Path:
     """A cache folder in which the embedded data set is drawn; once for all tests."""
-    cache = tmp_path_factory.mktemp("synthetic") / "cache"
-    synthetic.read(cache, lock_timeout=5.0)
-    return cache
+    folder = tmp_path_factory.mktemp("synthetic") / "cache"
+    synthetic.read(Cache(folder, size_limit=2**30, lock_timeout=5.0))
+    return folder
+
+
+@pytest.fixture
+def cache(tmp_path) -> Cache:
+    """An empty cache of the test's own, which may grow to 1 GiB."""
+    return Cache(tmp_path / "cache", size_limit=2**30, lock_timeout=5.0)
 
 
 @pytest.fixture
@@ -93,3 +112,57 @@ def refused():
         assert [text for text in texts if str(text) not in message] == [], message
 
     return expect
+
+
+@pytest.fixture(scope="session")
+def held():
+    """A context during which another process holds a lock file; what it yields gives the lock free."""
+
+    @contextmanager
+    def hold(path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as holder:
+            assert holder.stdout.readline() == "held\n"
+            yield holder.stdin.close
+
+    return hold
+
+
+@pytest.fixture
+def on_small_disk(tmp_path):
+    """Runs a function with a folder that is a file system of its own, of a few bytes. It is mounted in a mount
+    namespace of one thread, so that nobody else sees it and nothing of it outlives the test."""
+
+    def run(size: int, work):
+        disk = tmp_path / "disk"
+        disk.mkdir()
+        outcome: list = []
+
+        def in_own_namespace():
+            try:
+                if ctypes.CDLL(None, use_errno=True).unshare(NEW_MOUNTS) != 0:
+                    raise PermissionError(ctypes.get_errno(), "unshare")
+                for command in (
+                    ["mount", "--make-rprivate", "/"],
+                    ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)],
+                ):
+                    subprocess.run(command, check=True, capture_output=True)
+            except (OSError, AttributeError, subprocess.CalledProcessError) as error:
+                outcome.append(pytest.skip.Exception(f"no file system can be mounted here: {error}"))
+                return
+            try:
+                outcome.append(work(disk))
+            except BaseException as error:  # carried to the test's thread
+                outcome.append(error)
+
+        thread = threading.Thread(target=in_own_namespace)
+        thread.start()
+        thread.join()
+        assert list(disk.iterdir()) == []  # this thread sees the folder without the file system
+        if isinstance(outcome[0], BaseException):
+            raise outcome[0]
+        return outcome[0]
+
+    return run

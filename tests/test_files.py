@@ -1,20 +1,18 @@
 """Files are whole or absent, locks are told from another process, and room is asked for first."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from fairprof.files import atomic_folder, cache_folder, locked, require_room, sha256_of
-
-HOLD = """
-import sys, filelock
-lock = filelock.FileLock(sys.argv[1])
-lock.acquire()
-print("held", flush=True)
-sys.stdin.read()
-"""
+from fairprof.files import (
+    atomic_folder,
+    cache_folder,
+    locked,
+    remove_folder,
+    require_room,
+    sha256_of,
+    unfinished_folders,
+)
 
 
 def test_a_folder_takes_its_name_when_the_block_ends(tmp_path):
@@ -32,18 +30,32 @@ def test_a_failed_block_leaves_neither_the_folder_nor_its_parts(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lock_that_another_process_holds_is_an_error_after_the_timeout_and_free_afterwards(tmp_path, refused):
+def test_what_a_killed_process_left_is_found_and_is_gone_once_the_folder_is_made(tmp_path):
+    for left in (".made-abcdefgh", ".made*-abcdefgh", ".other-abcdefgh"):
+        (tmp_path / left / "made").mkdir(parents=True)
+    assert unfinished_folders(tmp_path / "made") == [tmp_path / ".made-abcdefgh"]
+    assert unfinished_folders(tmp_path / "made*") == [tmp_path / ".made*-abcdefgh"]
+    with atomic_folder(tmp_path / "made") as unfinished:
+        assert unfinished_folders(tmp_path / "made") == [unfinished.parent]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".made*-abcdefgh", ".other-abcdefgh", "made"]
+
+
+def test_a_removed_folder_is_gone_with_all_that_is_in_it_and_stays_readable_for_those_who_have_it_open(tmp_path):
+    (tmp_path / "made" / "deep").mkdir(parents=True)
+    (tmp_path / "made" / "deep" / "file").write_text("x")
+    with open(tmp_path / "made" / "deep" / "file") as file:
+        remove_folder(tmp_path / "made")
+        assert list(tmp_path.iterdir()) == [] and file.read() == "x"
+
+
+def test_a_lock_that_another_process_holds_is_an_error_after_the_timeout_and_free_afterwards(tmp_path, refused, held):
     path = tmp_path / "deep" / "thing.lock"
-    path.parent.mkdir()
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as holder:
-        assert holder.stdout.readline() == "held\n"
+    with held(path) as give_free:
         with refused("the thing", str(path), "0.2 s", "cache_dir"), locked(path, "the thing", 0.2):
             pass
-        holder.stdin.close()
+        give_free()
         with locked(path, "the thing", 30.0):
-            holder.wait(30)
+            pass
 
 
 def test_a_lock_is_released_after_an_error(tmp_path):

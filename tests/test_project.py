@@ -122,7 +122,7 @@ def test_metrics_are_functions_of_tables(file):
     assert not imports_any(file, "torch", "mlflow", "fairprof.data", "fairprof.model", "fairprof.config")
 
 
-LAYERS = ["config", "data", "model", "training", "tracking", "experiment"]  # each may import those before it
+LAYERS = ["config", "cache", "data", "model", "training", "tracking", "experiment"]  # each may import those before it
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -29,17 +29,23 @@ class EncodedImages(Protocol):
 class ImageFiles:
     """Images that are files."""
 
-    def __init__(self, paths: Sequence[Path]):
-        self.paths = paths
+    def __init__(self, folder: Path, names: Sequence[str]):
+        """names: paths, relative to the folder or absolute; a million of them take much less memory than as objects."""
+        self.folder = folder
+        self.names = names
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.names)
+
+    def path(self, row: int) -> Path:
+        return self.folder / self.names[row]
 
     def read(self, row: int) -> bytes:
-        return self.paths[row].read_bytes()
+        return self.path(row).read_bytes()
 
     def identities(self) -> Iterator[str]:
-        for path in self.paths:
+        for name in self.names:
+            path = os.path.join(self.folder, name)
             try:
                 status = os.stat(path)
                 yield f"{path}:{status.st_size}:{status.st_mtime_ns}"

@@ -1,21 +1,14 @@
-"""Batches for the network: augmentation, MixUp and a resumable order, all from derived seeds.
-
-A batch is `(images, classes, rows)`: (N, 3, H, W) float32 ImageNet-normalised, (N,) int64 class numbers, and
-(N,) int64 row numbers of the pool's table.
-"""
-
-from collections.abc import Iterator
+"""What enters a network, made from pixels: centre crops for evaluation, augmented views for training."""
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
 from torchvision.transforms import v2
 
 from fairprof.data.pool import Pool
-from fairprof.seeds import derive_seed, numpy_generator
+from fairprof.seeds import derive_seed
 from fairprof.serving import evaluation_input, normalise
 
-EVALUATION_BATCH = 64
+VIEW_SEED = 0  # a numbered view of an image is the same for all designs and seeds, so that they can share its outputs
 
 
 def augmentation(image_size: int) -> v2.Transform:
@@ -35,103 +28,53 @@ def augmentation(image_size: int) -> v2.Transform:
     )
 
 
-class AugmentedImages(Dataset):
-    """Training images; an item is asked for as (epoch, place) and depends on seed, epoch and row alone."""
+class ImageInputs:
+    """Images of a pool as a network's input, (N, 3, image_size, image_size) float32, ImageNet-normalised.
 
-    def __init__(self, pool: Pool, rows: np.ndarray, image_size: int, seed: int):
-        self.pixels = pool.pixels.array
-        self.rows = rows
-        self.pixel_rows = pool.table["pixel"].to_numpy()[rows]
-        self.classes = pool.table["profession"].cat.codes.to_numpy()[rows]
-        self.augment = augmentation(image_size)
-        self.seed = seed
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, key: tuple[int, int]) -> tuple[torch.Tensor, int, int]:
-        epoch, place = key
-        pixels = torch.from_numpy(self.pixels[self.pixel_rows[place]].copy()).movedim(-1, 0)
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(derive_seed(self.seed, "augmentation", epoch, int(self.rows[place])))
-            image = self.augment(pixels)
-        return image, int(self.classes[place]), int(self.rows[place])
-
-
-class EvaluationImages(Dataset):
-    """Validation or test images, centre-cropped."""
-
-    def __init__(self, pool: Pool, rows: np.ndarray, image_size: int):
-        self.pixels = pool.pixels.array
-        self.rows = rows
-        self.pixel_rows = pool.table["pixel"].to_numpy()[rows]
-        self.classes = pool.table["profession"].cat.codes.to_numpy()[rows]
-        self.image_size = image_size
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, place: int) -> tuple[torch.Tensor, int, int]:
-        image = evaluation_input(self.pixels[self.pixel_rows[place]], self.image_size)
-        return image, int(self.classes[place]), int(self.rows[place])
-
-
-class EpochOrder(Sampler):
-    """A new order every epoch, from seed and epoch alone, as (epoch, place) keys, so that it can be resumed."""
-
-    def __init__(self, length: int, seed: int):
-        self.length = length
-        self.seed = seed
-        self.epoch = 0
-
-    def __len__(self) -> int:
-        return self.length
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = numpy_generator(self.seed, "order", self.epoch).permutation(self.length)
-        return ((self.epoch, int(place)) for place in order)
-
-
-def training_batches(
-    pool: Pool, rows: np.ndarray, image_size: int, batch_size: int, seed: int, epoch: int, workers: int
-) -> DataLoader:
-    """Augmented batches of one epoch. A last batch of one image, which batch norm cannot take, is left out."""
-    order = EpochOrder(len(rows), seed)
-    order.set_epoch(epoch)
-    return DataLoader(
-        AugmentedImages(pool, rows, image_size, seed),
-        batch_size=batch_size,
-        sampler=order,
-        drop_last=len(rows) > batch_size and len(rows) % batch_size == 1,
-        num_workers=workers,
-        pin_memory=torch.cuda.is_available(),
-        generator=torch.Generator().manual_seed(derive_seed(seed, "workers", epoch)),
-    )
-
-
-def evaluation_batches(pool: Pool, rows: np.ndarray, image_size: int, workers: int = 0) -> DataLoader:
-    """Batches without augmentation, in the order of `rows`."""
-    return DataLoader(
-        EvaluationImages(pool, rows, image_size),
-        batch_size=EVALUATION_BATCH,
-        num_workers=workers,
-        pin_memory=torch.cuda.is_available(),
-    )
-
-
-def mixup(
-    images: torch.Tensor, alpha: float, probability: float, generator: np.random.Generator
-) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """MixUp of a batch (Zhang et al. 2018): images, partner of each, and the share of the image itself.
-
-    With `probability`, every image becomes share * image + (1 - share) * partner, share ~ Beta(alpha, alpha);
-    otherwise, or with alpha 0, images are returned as they are with share 1. images: (N, 3, H, W); partners:
-    (N,) int64.
+    views: how many augmented versions every image has; they are numbered, and epochs take them in turn. None: a new
+    one every epoch. seed: of the run; it decides which view comes first, or all that is random where views is None.
     """
-    mixed = alpha > 0 and generator.random() < probability
-    share = float(generator.beta(alpha, alpha)) if mixed else 1.0
-    partners = torch.from_numpy(generator.permutation(len(images))).to(images.device)
-    return (share * images + (1 - share) * images[partners] if mixed else images), partners, share
+
+    boundary = None
+
+    def __init__(self, pool: Pool, image_size: int, views: int | None, seed: int):
+        self.pixels = pool.pixels.array
+        self.pixel_rows = pool.table["pixel"].to_numpy()
+        self.image_size, self.views, self.seed = image_size, views, seed
+        self.augment = augmentation(image_size)
+
+    def view_numbers(self, rows: np.ndarray, epoch: int) -> np.ndarray:
+        """Which augmented view of every row an epoch takes, (N,) int in [0, views)."""
+        return (self.pixel_rows[rows] + epoch + self.seed) % self.views
+
+    def training(self, rows: np.ndarray, epoch: int) -> torch.Tensor:
+        """The rows, augmented for an epoch (from 0); every image depends on its own row, epoch and seed alone."""
+        if self.views is None:
+            seeds = [derive_seed(self.seed, "augmentation", epoch, int(row)) for row in rows]
+            return self._augmented(self.pixel_rows[rows], seeds)
+        return self.view(self.pixel_rows[rows], self.view_numbers(rows, epoch))
+
+    def view(self, pixel_rows: np.ndarray, numbers: np.ndarray) -> torch.Tensor:
+        """Numbered views of rows of the pixel cache."""
+        seeds = [
+            derive_seed(VIEW_SEED, "augmented view", int(number), int(row))
+            for row, number in zip(pixel_rows, numbers, strict=True)
+        ]
+        return self._augmented(pixel_rows, seeds)
+
+    def evaluation(self, rows: np.ndarray) -> torch.Tensor:
+        """The rows, centre-cropped."""
+        return self.centre_crops(self.pixel_rows[rows])
+
+    def centre_crops(self, pixel_rows: np.ndarray) -> torch.Tensor:
+        """Centre crops of rows of the pixel cache."""
+        return evaluation_input(self.pixels[pixel_rows], self.image_size)
+
+    def _augmented(self, pixel_rows: np.ndarray, seeds: list[int]) -> torch.Tensor:
+        images = torch.from_numpy(np.array(self.pixels[pixel_rows])).movedim(-1, 1)
+        with torch.random.fork_rng(devices=[]):
+            return torch.stack([self._augment_one(image, seed) for image, seed in zip(images, seeds, strict=True)])
+
+    def _augment_one(self, image: torch.Tensor, seed: int) -> torch.Tensor:
+        torch.default_generator.manual_seed(seed)
+        return self.augment(image)

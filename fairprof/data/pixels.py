@@ -12,76 +12,152 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from fairprof.cache import DESCRIPTION, Cache, readable
 from fairprof.data.encoded_images import MISSING, EncodedImages
 from fairprof.errors import UserError
-from fairprof.files import atomic_folder, locked, require_room
-from fairprof.progress import progress_bar
+from fairprof.files import atomic_folder, remove_folder, require_room
+from fairprof.progress import note, progress_bar
 from fairprof.serving import UndecodableImage, decode_image, square_pixels, stored_size
 
 LAYOUT = "pixels-1"  # part of the key: raise the number when decoding or the files change
 CHUNK = 32  # images a task
 HASH_SIDE = 16  # perceptual hash of 16 x 16 bits
+ARRAY, RECORDS = "pixels.npy", "records.parquet"
+RECORD_BYTES = 256  # at most, in the file of records
+
+
+class StreamedPixels:
+    """Pixels that no cache holds: images are decoded whenever they are asked for, here or in a forked worker."""
+
+    def __init__(self, images: EncodedImages, size: int, usable: np.ndarray):
+        """usable: (N,) bool, False for images that could not be decoded, whose pixels are zeros."""
+        self.images = images
+        self.size = size
+        self.usable = usable
+        self._rows = np.arange(len(images))
+
+    def __getitem__(self, rows: int | slice | np.ndarray) -> np.ndarray:
+        """The pixels of a row, (S, S, 3) uint8, or of rows, (M, S, S, 3) uint8, indexed as an array is.
+
+        Raises `UserError` where an image that could be decoded cannot any more.
+        """
+        chosen = self._rows[rows]
+        pixels = np.zeros((*chosen.shape, self.size, self.size, 3), dtype=np.uint8)
+        targets = pixels.reshape(-1, self.size, self.size, 3)
+        if len(targets) == 1:
+            self._decode(int(chosen.ravel()[0]), targets[0])
+        elif len(targets):
+            with ThreadPoolExecutor(os.cpu_count()) as executor:  # a new one: threads do not survive a fork
+                list(executor.map(self._decode, chosen.ravel().tolist(), targets))
+        return pixels
+
+    def _decode(self, row: int, target: np.ndarray) -> None:
+        if self.usable[row]:
+            reason, _, _ = _decode_one(self.images, row, target)
+            if reason:
+                raise UserError(
+                    f"image {row + 1} of the data set could be decoded and now cannot: {reason}: put it back, or "
+                    "start again without it"
+                )
 
 
 @dataclass(frozen=True)
 class Pixels:
     """Decoded images of a data set in the row order of its listing.
 
-    array: (N, S, S, 3) uint8, read-only memory map; zeros where an image could not be decoded.
+    array: (N, S, S, 3) uint8, indexed by row, slice or row numbers; a read-only memory map, or decoded at every
+    access where the cache cannot hold them; zeros where an image could not be decoded.
     records: N rows with `reason` (empty, or why it could not be decoded), `sha256` of the file (hexadecimal)
     and `perceptual_hash` (hexadecimal, 256 bits).
+    key: hexadecimal digest of what the images are and the size S at which they are kept.
     """
 
-    array: np.ndarray
+    array: np.ndarray | StreamedPixels
     records: pd.DataFrame
+    key: str
 
 
-def cached_pixels(images: EncodedImages, image_size: int, cache: Path, lock_timeout: float) -> Pixels:
+def cached_pixels(images: EncodedImages, image_size: int, cache: Cache) -> Pixels:
     """Opens the pixels of `images` for networks of `image_size`, and decodes them first if nobody has yet.
 
+    Pixels that are larger than the whole cache may be are not kept, their records are.
     Raises `UserError` where not a single image exists, the disk has no room, or another process fills this cache
-    for longer than `lock_timeout` seconds.
+    for longer than the cache's `lock_timeout`.
     """
     size = stored_size(image_size)
-    folder = cache / "pixels" / _key(images, size)
-    with locked(folder.with_suffix(".lock"), "the pixel cache", lock_timeout):
-        if not folder.exists():
-            require_room(folder.parent, len(images) * size * size * 3, "the pixel cache")
-            with atomic_folder(folder) as unfinished:
-                _decode_all(images, size, unfinished)
-    return Pixels(np.load(folder / "pixels.npy", mmap_mode="r"), pd.read_parquet(folder / "records.parquet"))
+    key = _key(images, size)
+    entry = cache.entry("pixels", key)
+    with cache.locked(entry, "the pixel cache"):
+        _fill(entry, images, size, cache)
+        cache.touch(entry)
+        records = pd.read_parquet(entry / RECORDS)
+        if (entry / ARRAY).exists():
+            return Pixels(np.load(entry / ARRAY, mmap_mode="r"), records, key)
+    return Pixels(StreamedPixels(images, size, records["reason"].eq("").to_numpy()), records, key)
+
+
+def _fill(entry: Path, images: EncodedImages, size: int, cache: Cache) -> None:
+    """Decodes what the entry lacks: pixels and records, or records alone where pixels do not fit."""
+    if (entry / ARRAY).exists():
+        return
+    records_bytes, pixels_bytes = len(images) * RECORD_BYTES, len(images) * size * size * 3
+    kept = cache.fits(records_bytes + pixels_bytes)
+    if not kept:
+        note(
+            f"{len(images):,} images at {size} px take {readable(pixels_bytes)}, more than "
+            f"cache_gib={cache.size_limit / 2**30:g} allows: they are decoded at every use, which is slower"
+        )
+        if entry.exists():
+            return
+    if entry.exists():  # records alone, of a time when pixels did not fit
+        remove_folder(entry)
+    with atomic_folder(entry) as unfinished:
+        if kept:
+            cache.make_room(entry, records_bytes + pixels_bytes, "the pixel cache")
+        else:
+            require_room(unfinished, records_bytes, "the pixel cache")
+        _decode_all(images, size, unfinished, kept)
 
 
 def _key(images: EncodedImages, size: int) -> str:
-    identities = list(images.identities())
-    if identities and all(identity.endswith(MISSING) for identity in identities):
-        raise UserError(
-            f"none of the {len(identities):,} images exists: the first should be at "
-            f"{identities[0].removesuffix(MISSING)}"
-        )
     digest = hashlib.sha256(f"{LAYOUT}:{size}".encode())
-    for identity in identities:
-        digest.update(identity.encode(errors="surrogateescape") + b"\n")
+    first, missing = "", 0
+    with progress_bar("looking for images", len(images), "images") as bar:
+        for identity in images.identities():
+            digest.update(identity.encode(errors="surrogateescape") + b"\n")
+            first = first or identity
+            missing += identity.endswith(MISSING)
+            bar.update()
+    if missing and missing == len(images):
+        raise UserError(f"none of the {missing:,} images exists: the first should be at {first.removesuffix(MISSING)}")
     return digest.hexdigest()[:24]
 
 
-def _decode_all(images: EncodedImages, size: int, folder: Path) -> None:
-    array = np.lib.format.open_memmap(
-        folder / "pixels.npy", mode="w+", dtype=np.uint8, shape=(len(images), size, size, 3)
-    )
-    _reserve(folder / "pixels.npy")
+def _decode_all(images: EncodedImages, size: int, folder: Path, kept: bool) -> None:
+    """Decodes every image once; writes the records and, if they are to be kept, the pixels."""
+    array = _new_array(folder / ARRAY, len(images), size) if kept else None
     chunks = [range(start, min(start + CHUNK, len(images))) for start in range(0, len(images), CHUNK)]
 
     def decode(rows: range) -> list[tuple[str, str, str]]:
-        return [_decode_one(images, row, array[row]) for row in rows]
+        targets = np.empty((len(rows), size, size, 3), dtype=np.uint8) if array is None else array[rows[0] :]
+        return [_decode_one(images, row, target) for row, target in zip(rows, targets, strict=False)]
 
     records: list[tuple[str, str, str]] = []
     with ThreadPoolExecutor(os.cpu_count()) as executor, progress_bar("decoding", len(images), "images") as bar:
         for done in executor.map(decode, chunks):
             records += done
             bar.update(len(done))
-    array.flush()
-    pd.DataFrame(records, columns=["reason", "sha256", "perceptual_hash"]).to_parquet(folder / "records.parquet")
+    if array is not None:
+        array.flush()
+    pd.DataFrame(records, columns=["reason", "sha256", "perceptual_hash"]).to_parquet(folder / RECORDS)
+    content = "pixels" if kept else "records"
+    (folder / DESCRIPTION).write_text(f"{content} of {len(images):,} images at {size} px\n")
+
+
+def _new_array(path: Path, length: int, size: int) -> np.memmap:
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(length, size, size, 3))
+    _reserve(path)
+    return array
 
 
 def _reserve(path: Path) -> None:

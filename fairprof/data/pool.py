@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from fairprof.cache import Cache
 from fairprof.config import Settings
 from fairprof.data.attributes import AGE_BINS, GENDERS, categorical
 from fairprof.data.duplicates import near_duplicate_groups
@@ -17,7 +18,6 @@ from fairprof.data.professions import PROFESSIONS, LabelBias, draw_professions, 
 from fairprof.data.sources import open_source
 from fairprof.data.sources.listing import QUARANTINE_COLUMNS, Listing
 from fairprof.errors import UserError
-from fairprof.files import cache_folder
 from fairprof.seeds import uniforms
 
 TEST_SHARE = 0.20
@@ -59,14 +59,14 @@ def load_pool(settings: Settings, with_pixels: bool = True) -> Pool:
     Raises `UserError` where the data set cannot be used, or more than `settings.max_quarantined_share` of its
     rows cannot.
     """
-    cache = cache_folder(settings.cache_dir)
-    listing = open_source(settings.data, cache, settings.lock_timeout)
+    cache = Cache.of(settings)
+    listing = open_source(settings.data, cache)
     rows = listing.rows.assign(pixel=np.arange(len(listing.rows)))
     reasons = pd.Series("", index=rows.index, dtype=object)
     reasons[rows["image"].duplicated()] = "duplicate: the image is listed on an earlier line"
     pixels, groups = None, rows["person"].where(rows["person"].fillna("").ne(""), rows["image"])
     if with_pixels and len(rows):
-        pixels = cached_pixels(listing.images, settings.image_size, cache, settings.lock_timeout)
+        pixels = cached_pixels(listing.images, settings.image_size, cache)
         reasons = reasons.where(reasons.ne(""), pixels.records["reason"].astype(object))
         reasons = reasons.where(reasons.ne(""), _identical_files(rows, pixels.records["sha256"], reasons))
         groups = _joined_groups(groups, pixels.records["perceptual_hash"], reasons)
@@ -82,7 +82,8 @@ def load_pool(settings: Settings, with_pixels: bool = True) -> Pool:
 def _identical_files(rows: pd.DataFrame, digests: pd.Series, reasons: pd.Series) -> pd.Series:
     """Reasons for files with equal bytes: the later ones go; where their labels differ, none can be trusted."""
     usable = rows[reasons.eq("")].assign(digest=digests)
-    usable["labels"] = usable[["gender", "race", "age", "profession"]].fillna("").agg("|".join, axis=1)
+    labels = ["gender", "race", "age", "profession"]
+    usable["labels"] = usable[labels].fillna("").groupby(labels).ngroup()
     files = usable.groupby("digest")
     original = files["image"].transform("first")
     conflicting = files["labels"].transform("nunique").gt(1)
@@ -201,23 +202,22 @@ def _split(table: pd.DataFrame, groups: pd.Series, shares: dict[str, float]) -> 
     Every stratum gives its share of groups, taken in the order of a hash of the group's name: the split depends
     on nothing but the pool, and small strata are represented in every partition if they have enough groups.
     """
-    first_of_group = ~groups.duplicated()
-    leaders = table[first_of_group].assign(group=groups[first_of_group])
-    leaders["order"] = uniforms(leaders["group"], PARTITION_SEED, "partition")
+    group_numbers, names = pd.factorize(groups)  # numbered as they appear: as the rows that lead them
+    leaders = table[~groups.duplicated()].assign(order=uniforms(names, PARTITION_SEED, "partition"))
     strata = leaders.groupby(["gender", "race", "profession"], observed=True)["order"]
-    quantile = (strata.rank(method="first") - 0.5) / strata.transform("size")
-    partition = pd.Series("train", index=leaders.index, dtype=object)
+    quantile = ((strata.rank(method="first") - 0.5) / strata.transform("size")).to_numpy()
+    partition = np.full(len(leaders), "train", dtype=object)
     start = 0.0
     for name, share in shares.items():
         partition[(quantile >= start) & (quantile < start + share)] = name
         start += share
-    return groups.map(dict(zip(leaders["group"], partition, strict=True)))
+    return pd.Series(partition[group_numbers], index=groups.index, dtype=str)
 
 
 def fingerprint(table: pd.DataFrame, digests: np.ndarray | None = None) -> str:
     """Sixteen hexadecimal digits over image names, labels, partitions and, where known, the files' contents."""
     columns = [name for name in ("image", "gender", "race", "age", "profession", "partition") if name in table]
-    hashes = pd.util.hash_pandas_object(table[columns].astype(str), index=False).to_numpy()
+    hashes = pd.util.hash_pandas_object(table[columns], index=False, categorize=False).to_numpy()
     digest = hashlib.sha256(hashes.tobytes())
     if digests is not None:
         digest.update("".join(digests).encode())

@@ -44,15 +44,12 @@ class LabelBias:
 
         Raises `UserError` where the mode needs a group that the data set does not have.
         """
+        if self.mode == "none":
+            return np.zeros(len(genders), dtype=bool)
         women = genders.astype(str).str.casefold().isin(BIASED_GENDERS).to_numpy()
         biased_races = races.astype(str).isin(BIASED_RACES).to_numpy()
-        affected = {
-            "none": np.zeros(len(genders), bool),
-            "gender": women,
-            "race": biased_races,
-            "intersectional": women & biased_races,
-        }[self.mode]
-        if self.mode != "none" and not affected.any():
+        affected = {"gender": women, "race": biased_races, "intersectional": women & biased_races}[self.mode]
+        if not affected.any():
             raise UserError(
                 f"label_bias={self.mode} affects nobody: it needs one of the genders {sorted(BIASED_GENDERS)} "
                 f"or races {sorted(BIASED_RACES)}; the data set has {sorted(set(genders.astype(str)))} and "

@@ -18,8 +18,15 @@ def draw(age: int, gender: str, tone: int, seed: int, size: int = SIZE) -> tuple
 def crowd(ages: range, count: int, seed: int) -> list[tuple[int, str, int, int]]:
     """`count` people as (age, gender, tone, seed), gender and tone drawn independently of age."""
     generator = np.random.default_rng(seed)
-    return [(int(generator.choice(ages)), str(generator.choice(GENDERS)), int(generator.integers(1, 11)),
-             seed * 1000 + number) for number in range(count)]
+    return [
+        (
+            int(generator.choice(ages)),
+            str(generator.choice(GENDERS)),
+            int(generator.integers(1, 11)),
+            seed * 1000 + number,
+        )
+        for number in range(count)
+    ]
 
 
 def region_mean(picture: np.ndarray, regions: np.ndarray, region: int) -> np.ndarray:
@@ -69,10 +76,17 @@ def test_regions_cover_a_plausible_share(ages):
             assert (regions == HAIR).mean() > 0.02, person
 
 
-@pytest.mark.parametrize(("person", "size", "complaint"), [
-    (Person(-1, "Male", 5), 64, "age"), (Person(101, "Male", 5), 64, "age"),
-    (Person(30, "male", 5), 64, "gender"), (Person(30, "Male", 0), 64, "skin_tone"),
-    (Person(30, "Male", 11), 64, "skin_tone"), (Person(30, "Male", 5), 31, "size")])
+@pytest.mark.parametrize(
+    ("person", "size", "complaint"),
+    [
+        (Person(-1, "Male", 5), 64, "age"),
+        (Person(101, "Male", 5), 64, "age"),
+        (Person(30, "male", 5), 64, "gender"),
+        (Person(30, "Male", 0), 64, "skin_tone"),
+        (Person(30, "Male", 11), 64, "skin_tone"),
+        (Person(30, "Male", 5), 31, "size"),
+    ],
+)
 def test_impossible_requests_are_refused(person, size, complaint):
     with pytest.raises(ValueError, match=complaint) as refusal:
         draw_portrait(person, np.random.default_rng(0), size)
@@ -83,8 +97,9 @@ def test_faces_darken_along_the_monk_scale():
     luminance = []
     for tone in range(1, 11):
         drawn = [draw(age, gender, tone, seed=age) for age in (8, 25, 40, 60) for gender in GENDERS]
-        luminance.append(np.mean([region_mean(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), regions, FACE)
-                                  for image, regions in drawn]))
+        luminance.append(
+            np.mean([region_mean(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), regions, FACE) for image, regions in drawn])
+        )
     # The published tone 3 is as light as tone 2, only yellower: the scale falls strictly from there.
     assert luminance[0] > luminance[1] > luminance[3]
     assert all(lighter > darker for lighter, darker in zip(luminance[2:], luminance[3:], strict=False))
@@ -93,8 +108,9 @@ def test_faces_darken_along_the_monk_scale():
 def test_hair_turns_grey_with_age():
     def saturation(ages: range) -> float:
         pictures = [draw(*person) for person in crowd(ages, 20, seed=5)]
-        return np.mean([region_mean(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), regions, HAIR)[1]
-                        for image, regions in pictures])
+        return np.mean(
+            [region_mean(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), regions, HAIR)[1] for image, regions in pictures]
+        )
 
     assert saturation(range(20, 30)) > 2 * saturation(range(70, 85))
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fairprof.cache import Cache
 from fairprof.data.sources import fairface, manifest, synthetic, utkface
 from fairprof.data.sources.listing import Listing
 from fairprof.errors import UserError
@@ -9,13 +10,13 @@ from fairprof.errors import UserError
 FROM_PATH = {"utkface": utkface.read, "fairface": fairface.read, "manifest": manifest.read}
 
 
-def open_source(data: str, cache: Path, lock_timeout: float) -> Listing:
+def open_source(data: str, cache: Cache) -> Listing:
     """The listing of `data`: `synthetic`, or a kind and a path as in ``utkface:faces``.
 
     Raises `UserError` for an unknown kind and for whatever makes the whole data set unusable.
     """
     if data == "synthetic":
-        return synthetic.read(cache, lock_timeout)
+        return synthetic.read(cache)
     kind, _, path = data.partition(":")
     if kind not in FROM_PATH or not path:
         raise UserError(

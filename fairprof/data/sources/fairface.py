@@ -50,7 +50,7 @@ def _from_label_files(folder: Path) -> Listing:
         "fairface",
         rows,
         quarantine,
-        ImageFiles([folder / name for name in rows["image"]]),
+        ImageFiles(folder, rows["image"].array),
         races=FAIRFACE_RACES,
         mangled_ages=mangled_ages,
     )

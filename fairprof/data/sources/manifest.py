@@ -44,6 +44,6 @@ def read(path: Path) -> Listing:
         "manifest",
         rows,
         quarantine,
-        ImageFiles([path.parent / name for name in rows["image"]]),
+        ImageFiles(path.parent, rows["image"].array),
         mangled_ages=mangled_ages,
     )

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from fairprof.cache import Cache
 from fairprof.data.attributes import AGE_BINS, GENDERS, LAST_YEARS, SYNTHETIC_RACES
 from fairprof.data.encoded_images import ImageFiles
 from fairprof.data.portraits import Person, draw_portrait
@@ -35,13 +36,13 @@ RACE_SHARES = dict(zip(SYNTHETIC_RACES, (0.52, 0.28, 0.20), strict=True))
 AGE_SHARES = dict(zip(AGE_BINS, (0.04, 0.11, 0.12, 0.15, 0.13, 0.12, 0.10, 0.10, 0.13), strict=True))
 
 
-def read(cache: Path, lock_timeout: float) -> Listing:
-    """The embedded data set, drawn into `cache` if it is not there yet.
+def read(cache: Cache) -> Listing:
+    """The embedded data set, drawn into the cache's folder if it is not there yet; it stays there.
 
-    Raises `UserError` where another process draws it for longer than `lock_timeout` seconds.
+    Raises `UserError` where another process draws it for longer than the cache's `lock_timeout`.
     """
-    folder = cache / VERSION
-    with locked(cache / f"{VERSION}.lock", "the embedded data set", lock_timeout):
+    folder = cache.folder / VERSION
+    with locked(cache.folder / f"{VERSION}.lock", "the embedded data set", cache.lock_timeout):
         if not folder.exists():
             with atomic_folder(folder) as unfinished:
                 _draw_all(_people(), unfinished)
@@ -54,7 +55,7 @@ def read(cache: Path, lock_timeout: float) -> Listing:
         "synthetic",
         rows,
         quarantine,
-        ImageFiles([folder / name for name in rows["image"]]),
+        ImageFiles(folder, rows["image"].array),
         races=tuple(SYNTHETIC_RACES),
     )
 

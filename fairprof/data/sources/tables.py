@@ -65,7 +65,7 @@ def _csv(path: Path, required: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFr
         convert_options=pyarrow.csv.ConvertOptions(default_column_type=pyarrow.string()),
     ).to_pandas()
     require_columns(list(table.columns), required, path)
-    lines = np.setdiff1d(np.arange(2, len(table) + len(malformed) + 2), list(malformed))
+    lines = np.delete(np.arange(2, len(table) + len(malformed) + 2), np.array(list(malformed), dtype=int) - 2)
     # such a cell may have swallowed many records, and the numbers of the lines below it would be wrong
     over_lines += list(lines[table.apply(lambda column: column.str.contains(LINE_BREAK)).any(axis=1)])
     if over_lines:

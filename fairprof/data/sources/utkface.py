@@ -23,12 +23,11 @@ def read(folder: Path) -> Listing:
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise UserError(f"utkface: no {'/'.join(sorted(SUFFIXES))} file in {folder.absolute()}")
-    by_name = {_text(path.relative_to(folder).as_posix()): path for path in paths}
-    records = _records(list(by_name))
+    names = {_text(name): name for name in (path.relative_to(folder).as_posix() for path in paths)}
+    records = _records(list(names))
     rows, quarantine = split_by_reason(records, records.pop("reason"))
-    return Listing(
-        "utkface", rows, quarantine, ImageFiles([by_name[name] for name in rows["image"]]), races=UTKFACE_RACES
-    )
+    images = ImageFiles(folder, [names[text] for text in rows["image"]])
+    return Listing("utkface", rows, quarantine, images, races=UTKFACE_RACES)
 
 
 def _text(name: str) -> str:

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from fairprof.cache import Cache
 from fairprof.config import Settings
 from fairprof.data.attributes import AGE_BINS
 from fairprof.data.designs import DESIGNS, draw
@@ -17,7 +18,7 @@ from fairprof.seeds import numpy_generator
 
 @pytest.fixture(scope="module")
 def listing(synthetic_cache):
-    return synthetic.read(synthetic_cache, lock_timeout=5.0)
+    return synthetic.read(Cache(synthetic_cache, size_limit=1, lock_timeout=5.0))
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +81,7 @@ def test_who_is_drawn_does_not_depend_on_when(labels):
 def test_a_second_reading_draws_nothing(listing, synthetic_cache):
     labels = synthetic_cache / synthetic.VERSION / "labels.csv"
     before = labels.stat()
-    again = synthetic.read(synthetic_cache, lock_timeout=5.0)
+    again = synthetic.read(Cache(synthetic_cache, size_limit=1, lock_timeout=5.0))
     assert (labels.stat().st_mtime_ns, labels.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
     pd.testing.assert_frame_equal(again.rows, listing.rows)
 

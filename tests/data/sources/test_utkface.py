@@ -72,15 +72,15 @@ def test_a_name_that_is_no_utf8_can_still_be_listed_and_read(listing_of):
     assert listing.images.read(0) == b"25_0_0_\xff.jpg"
 
 
-def test_missing_and_empty_folders_are_refused(tmp_path, refused):
+def test_missing_and_empty_folders_are_refused(tmp_path, cache, refused):
     with refused("utkface", str(tmp_path / "nowhere")):
-        open_source(f"utkface:{tmp_path / 'nowhere'}", tmp_path, 1.0)
+        open_source(f"utkface:{tmp_path / 'nowhere'}", cache)
     (tmp_path / "notes.txt").write_text("")
     with refused("utkface", str(tmp_path), ".jpg"):
-        open_source(f"utkface:{tmp_path}", tmp_path, 1.0)
+        open_source(f"utkface:{tmp_path}", cache)
 
 
 @pytest.mark.parametrize("data", ["", "utkface", "utkface:", "celeba:x", "synthetic:x", "faces.csv"])
-def test_what_is_no_source_is_refused_with_the_ones_there_are(tmp_path, refused, data):
+def test_what_is_no_source_is_refused_with_the_ones_there_are(cache, refused, data):
     with refused(f"data={data} ", "synthetic", "utkface:PATH", "fairface:PATH", "manifest:PATH"):
-        open_source(data, tmp_path, 1.0)
+        open_source(data, cache)

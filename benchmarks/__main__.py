@@ -1,0 +1,143 @@
+"""`python -m benchmarks`: prints a table of ratios, each with its baseline from the same run, and writes it as JSON."""
+
+import argparse
+import json
+import platform
+import sys
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pandas as pd
+import psutil
+import torch
+import torchvision
+
+from benchmarks.gradcam import measure_gradcam
+from benchmarks.pool import measure_fairface, measure_pool
+from benchmarks.prefix import measure_prefix
+from benchmarks.scale import FULL, QUICK, Scale, image_folder, settings_of
+from benchmarks.training import measure_gpu, measure_training
+from fairprof.cache import Cache
+from fairprof.config import Settings
+from fairprof.data.pool import load_pool
+from fairprof.errors import UserError, shown_in_one_line
+from fairprof.files import cache_folder
+
+PARTS = ("pool", "gradcam", "training", "prefix", "gpu")
+GPU_BATCH = 256
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--data", default="synthetic", help="the faces, as in the setting `data`")
+    parser.add_argument("--weights", default="random", help="as in the setting `weights`")
+    parser.add_argument("--fairface", type=Path, help="folder with FairFace's two label files")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"which of {', '.join(PARTS)}")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks.json"), help="where the JSON goes")
+    parser.add_argument("--cache_dir", help="where pixels lie; everything measured is computed in a new folder")
+    parser.add_argument("--quick", action="store_true", help="a small network and few steps: shows only that it runs")
+    arguments = parser.parse_args()
+    scale = QUICK if arguments.quick else FULL
+    with TemporaryDirectory(dir=arguments.cache_dir) as folder:
+        measured = measure(arguments, scale, Path(folder))
+    result = {"machine": machine(), "scale": vars(scale), "data": arguments.data.partition(":")[0], **measured}
+    rows = pd.DataFrame(ratios(measured))
+    print(rows.to_string(index=False, float_format="{:,.3g}".format))
+    result["ratios"] = rows.to_dict("records")
+    arguments.output.write_text(json.dumps(result, indent=2), encoding="utf-8")
+
+
+def measure(arguments: argparse.Namespace, scale: Scale, folder: Path) -> dict[str, dict]:
+    """What each asked-for part measures, by its name; a part that cannot be measured here says why."""
+    settings = settings_of(scale, arguments.data, arguments.weights, folder / "cache", finetune="layer2")
+    parts = arguments.parts.split(",")
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown:
+        raise UserError(f"--parts: {unknown[0]} is not one of {', '.join(PARTS)}")
+    measured: dict[str, dict] = {}
+    if "pool" in parts:
+        measured["pool"] = {f"manifest of {rows:,}": measure_pool(rows) for rows in scale.pool_rows}
+        if arguments.fairface:
+            measured["pool"]["FairFace"] = measure_fairface(arguments.fairface)
+    if "gradcam" in parts:
+        measured["gradcam"] = measure_gradcam(scale)
+    if "training" in parts:
+        images = image_folder(settings, Cache.of(settings))
+        measured["training"] = measure_training(scale, settings, load_pool(settings), images)
+    if "prefix" in parts:
+        head = settings.model_copy(update={"finetune": "head"})
+        measured["prefix"] = measure_prefix(scale, head, folder, image_folder(settings, Cache.of(settings)))
+    if "gpu" in parts:
+        measured["gpu"] = gpu(scale, settings)
+    return measured
+
+
+def gpu(scale: Scale, settings: Settings) -> dict:
+    if not torch.cuda.is_available():
+        return {"not measured": "PyTorch finds no GPU on this machine"}
+    settings = settings.model_copy(update={"batch_size": GPU_BATCH})
+    return measure_gpu(scale, settings, load_pool(settings))
+
+
+def ratios(measured: dict[str, dict]) -> list[dict]:
+    """A row per claim: what was measured, its baseline, their ratio, and the ratio that is asked for."""
+    rows = []
+
+    def row(claim: str, value: float, baseline: float, wanted: str, holds: bool, unit: str) -> None:
+        rows.append(
+            {
+                "claim": claim,
+                "measured": value,
+                "baseline": baseline,
+                "unit": unit,
+                "ratio": value / baseline,
+                "wanted": wanted,
+                "holds": "yes" if holds else "NO",
+            }
+        )
+
+    for name, pool in measured.get("pool", {}).items():
+        seconds, limit = pool["draw_seconds"], 1 if pool["rows"] < 1e5 else 10
+        row(f"four draws, {name}", seconds, limit, "<= 1 (limit)", seconds <= limit, "s")
+        row(f"peak memory, {name}", pool["peak_gib"], 2, "<= 1 (limit)", pool["peak_gib"] <= 2, "GiB")
+    if gradcam := measured.get("gradcam"):
+        value, baseline = gradcam["gradcam"], gradcam["forward"] + gradcam["layer4_backward"]
+        row("Grad-CAM / forward + layer4 backward", value, baseline, "<= 1.6", value <= 1.6 * baseline, "s")
+        row("Grad-CAM / pytorch-grad-cam, not cut", value, gradcam["library"], "< 1", value < gradcam["library"], "s")
+    if training := measured.get("training"):
+        ours, plain, memory = training["fairprof"], training["plain"], training["in_memory"]
+        row("training, layer2 / plain loop", ours, plain, ">= 1.8", ours >= 1.8 * plain, "images/s")
+        row("training, layer2 / batch in memory", ours, memory, ">= 0.95", ours >= 0.95 * memory, "images/s")
+    if prefix := measured.get("prefix"):
+        run, plain = prefix["run_seconds"], prefix["plain_seconds"]
+        row("cached run, head / plain loop", run, plain, "< 0.02", run < plain / 50, "s")
+        study, fill = prefix["study_seconds"], prefix["fill_seconds"]
+        row(f"{prefix['runs']} runs, head / filling the cache", study, fill, "< 1.5", study < 1.5 * fill, "s")
+        computed, distinct = prefix["computed"], prefix["distinct"]
+        row("outputs computed / distinct ones", computed, distinct, "== 1", computed == distinct, "images")
+    if "fairprof" in (gpu_rates := measured.get("gpu", {})):
+        ours, memory = gpu_rates["fairprof"], gpu_rates["in_memory"]
+        row("GPU, layer2, bf16 / batch in memory", ours, memory, ">= 2,000 images/s", ours >= 2000, "images/s")
+    elif gpu_rates:
+        rows.append({"claim": f"GPU: not measured, {gpu_rates['not measured']}"})
+    return rows
+
+
+def machine() -> dict[str, str | int]:
+    return {
+        "measured": datetime.now().isoformat(timespec="seconds"),
+        "platform": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": psutil.cpu_count(logical=False) or psutil.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "python": sys.version.split()[0],
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+    }
+
+
+if __name__ == "__main__":
+    with shown_in_one_line(cache_folder("auto") / "logs"):
+        main()

@@ -1,0 +1,57 @@
+"""Whole runs with `finetune=head`: what the prefix cache saves one run, a second design, and a study."""
+
+import os
+import time
+from pathlib import Path
+from statistics import median
+
+import mlflow
+
+from benchmarks.scale import Scale
+from benchmarks.training import plain_step_seconds
+from fairprof.config import Settings
+from fairprof.experiment import run_experiment
+
+
+def measure_prefix(scale: Scale, settings: Settings, folder: Path, images: Path) -> dict[str, float]:
+    """Trains every design with every seed by `run_experiment`, everything logged to MLflow in `folder`.
+
+    Returns seconds of all runs together (`study_seconds`), of the computing of the cache in them (`fill_seconds`), of
+    the first run again with everything cached (`run_seconds`), and of the plain loop for that run's training images and
+    epochs (`plain_seconds`, from a sample of steps); outputs computed in all runs (`computed`), and how many distinct
+    ones lie in the cache (`distinct`); outputs that the second design computed and reused.
+    """
+    os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
+    plain = median(plain_step_seconds(scale, "head", images)) / scale.batch_size
+    start = time.perf_counter()
+    metrics = [
+        _run(settings.model_copy(update={"experiment": design, "seed": seed}))
+        for seed in range(scale.seeds)
+        for design in reversed(scale.designs)
+    ]
+    study_seconds = time.perf_counter() - start
+    start = time.perf_counter()
+    again = _run(settings.model_copy(update={"experiment": scale.designs[-1], "seed": 0}))
+    run_seconds = time.perf_counter() - start
+    return {
+        "runs": len(metrics),
+        "study_seconds": study_seconds,
+        "fill_seconds": sum(values["prefix/seconds"] for values in metrics),
+        "run_seconds": run_seconds,
+        "plain_seconds": plain * again["data/train"] * scale.epochs,
+        "computed": sum(values["prefix/computed_images"] for values in metrics),
+        "distinct": _stored(Path(settings.cache_dir)),
+        "second_computed": metrics[1]["prefix/computed_images"],
+        "second_reused": metrics[1]["prefix/reused_images"],
+        "again_computed": again["prefix/computed_images"],
+        "test_macro_f1": metrics[0]["test/macro_f1"],
+    }
+
+
+def _run(settings: Settings) -> dict[str, float]:
+    return mlflow.MlflowClient().get_run(run_experiment(settings)).data.metrics
+
+
+def _stored(cache: Path) -> int:
+    """Outputs in all entries of the prefix cache; row numbers take eight bytes."""
+    return sum(path.stat().st_size // 8 for path in (cache / "prefix").rglob("*.rows"))

@@ -1,0 +1,51 @@
+"""How large a benchmark is, and which faces it uses."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairprof.config import Settings
+from fairprof.data.sources import open_source, synthetic
+
+
+@dataclass(frozen=True)
+class Scale:
+    """architecture, image size (pixels), images per step, measured steps; epochs, designs and seeds of the study;
+    images explained; rows of the generated manifests."""
+
+    architecture: str
+    image_size: int
+    batch_size: int
+    steps: int
+    rounds: int
+    epochs: int
+    designs: str
+    seeds: int
+    gradcam_images: int
+    pool_rows: tuple[int, ...]
+
+
+FULL = Scale("resnet50", 224, 32, 8, 2, 20, "ABCD", 6, 64, (97_698, 1_000_000))
+QUICK = Scale("resnet18", 32, 16, 3, 1, 2, "AB", 1, 8, (2_000,))
+
+
+def settings_of(scale: Scale, data: str, weights: str, cache: Path, **values) -> Settings:
+    """Settings of the benchmark's size; values: further settings."""
+    return Settings(
+        data=data,
+        weights=weights,
+        architecture=scale.architecture,
+        image_size=scale.image_size,
+        batch_size=scale.batch_size,
+        epochs=scale.epochs,
+        patience=1000,
+        cache_dir=str(cache),
+        **values,
+    )
+
+
+def image_folder(settings: Settings, cache: Path) -> Path:
+    """The folder with the image files of `data`, for the plain loop."""
+    if settings.data == "synthetic":
+        open_source(settings.data, cache)
+        return cache / synthetic.VERSION / "images"
+    return Path(settings.data.partition(":")[2])

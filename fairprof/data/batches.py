@@ -1,0 +1,198 @@
+"""Batches of what enters a network: their order, MixUp and each process's share of them, from derived seeds alone."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from fairprof.config import Settings
+from fairprof.data.pool import Pool
+from fairprof.hardware import on_gpu
+from fairprof.parts import Boundary
+from fairprof.processes import Processes
+from fairprof.seeds import derive_seed, numpy_generator
+
+EVALUATION_BATCH = 64
+MOST_WORKERS = 16
+PREFETCHED_BATCHES = 4  # by every worker
+
+
+class Inputs(Protocol):
+    """Where what enters a network comes from: pixels, or what its frozen prefix made of them.
+
+    boundary: where in the network it enters; None for images, which enter at the front.
+    """
+
+    boundary: Boundary | None
+
+    def training(self, rows: np.ndarray, epoch: int) -> torch.Tensor:
+        """Rows of the pool's table, augmented for an epoch (from 0); (N, ...)."""
+
+    def evaluation(self, rows: np.ndarray) -> torch.Tensor:
+        """Rows of the pool's table as they are evaluated; (N, ...)."""
+
+
+class TrainingBatch(NamedTuple):
+    """One step's inputs, (L, ...), with their classes, (L,) int64.
+
+    A process trains on `own` of them, (N,) int64, each mixed with its partner, `partners` (N,) int64: share * own +
+    (1 - share) * partner. `size` is the number of images of the step in all processes, of which the process's own
+    ones begin at `first`.
+    """
+
+    inputs: torch.Tensor
+    classes: torch.Tensor
+    own: torch.Tensor
+    partners: torch.Tensor
+    share: float
+    first: int
+    size: int
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """What a process loads for a step: places in the draw, and the fields of `TrainingBatch` that say what for."""
+
+    epoch: int
+    places: np.ndarray
+    own: np.ndarray
+    partners: np.ndarray
+    share: float
+    first: int
+    size: int
+
+
+class TrainingPlan(Sampler):
+    """The batches of one epoch for one process, from seed and epoch alone, so that training can be resumed.
+
+    All processes together train on the batches of a single one: each on its contiguous share of every batch. A last
+    batch of one image, which batch norm cannot take, is left out.
+    """
+
+    def __init__(self, length: int, settings: Settings, epoch: int, processes: Processes):
+        self.length, self.settings, self.epoch, self.processes = length, settings, epoch, processes
+
+    def __len__(self) -> int:
+        size = self.settings.batch_size
+        return self.length // size + (self.length % size > (1 if self.length > size else 0))
+
+    def __iter__(self) -> Iterator[BatchPlan]:
+        order = numpy_generator(self.settings.seed, "order", self.epoch).permutation(self.length)
+        size = self.settings.batch_size
+        return (self._plan(number, order[number * size : (number + 1) * size]) for number in range(len(self)))
+
+    def _plan(self, number: int, places: np.ndarray) -> BatchPlan:
+        generator = numpy_generator(self.settings.seed, "mixup", self.epoch, number)
+        partners, share = mixup(len(places), self.settings.mixup_alpha, self.settings.mixup_probability, generator)
+        own = np.array_split(np.arange(len(places)), self.processes.count)[self.processes.rank]
+        first = int(own[0]) if len(own) else 0
+        # partners may be another process's images, and have to be loaded here too
+        loaded = np.union1d(own, partners[own])
+        return BatchPlan(
+            self.epoch,
+            places[loaded],
+            np.searchsorted(loaded, own),
+            np.searchsorted(loaded, partners[own]),
+            share,
+            first,
+            len(places),
+        )
+
+
+def mixup(count: int, alpha: float, probability: float, generator: np.random.Generator) -> tuple[np.ndarray, float]:
+    """MixUp of a batch (Zhang et al. 2018): the partner of each of `count` images, (count,) int, and the share of the
+    image itself.
+
+    With `probability`, every image becomes share * image + (1 - share) * partner, share ~ Beta(alpha, alpha);
+    otherwise, or with alpha 0, everyone is its own partner and the share is 1.
+    """
+    if alpha <= 0 or generator.random() >= probability:
+        return np.arange(count), 1.0
+    share = float(generator.beta(alpha, alpha))
+    return generator.permutation(count), share
+
+
+class TrainingExamples(Dataset):
+    """Training batches of some rows of a pool; an item is asked for by its `BatchPlan`."""
+
+    def __init__(self, pool: Pool, rows: np.ndarray, inputs: Inputs):
+        self.rows, self.inputs = rows, inputs
+        self.classes = torch.from_numpy(pool.table["profession"].cat.codes.to_numpy(np.int64)[rows])
+
+    def __getitem__(self, plan: BatchPlan) -> TrainingBatch:
+        return TrainingBatch(
+            self.inputs.training(self.rows[plan.places], plan.epoch),
+            self.classes[plan.places],
+            torch.from_numpy(plan.own),
+            torch.from_numpy(plan.partners),
+            plan.share,
+            plan.first,
+            plan.size,
+        )
+
+
+class EvaluationExamples(Dataset):
+    """Validation or test batches: inputs, classes (N,) int64 and rows of the pool's table (N,) int64."""
+
+    def __init__(self, pool: Pool, rows: np.ndarray, inputs: Inputs):
+        self.rows, self.inputs = rows, inputs
+        self.classes = torch.from_numpy(pool.table["profession"].cat.codes.to_numpy(np.int64)[rows])
+
+    def __getitem__(self, places: slice) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        rows = self.rows[places]
+        return self.inputs.evaluation(rows), self.classes[places], torch.from_numpy(rows)
+
+
+@dataclass(frozen=True)
+class InputsOfRows:
+    """What enters the network for some rows of a pool's table, a slice of them at a time."""
+
+    inputs: Inputs
+    rows: np.ndarray
+
+    def __getitem__(self, places: slice) -> torch.Tensor:
+        return self.inputs.evaluation(self.rows[places])
+
+
+def training_batches(
+    pool: Pool, rows: np.ndarray, inputs: Inputs, settings: Settings, epoch: int, processes: Processes
+) -> DataLoader:
+    """This process's `TrainingBatch`es of one epoch (from 0)."""
+    return _loader(
+        TrainingExamples(pool, rows, inputs),
+        TrainingPlan(len(rows), settings, epoch, processes),
+        settings,
+        derive_seed(settings.seed, "workers", epoch),
+    )
+
+
+def evaluation_batches(pool: Pool, rows: np.ndarray, inputs: Inputs, settings: Settings) -> DataLoader:
+    """Batches without augmentation, in the order of `rows`."""
+    slices = [slice(start, start + EVALUATION_BATCH) for start in range(0, len(rows), EVALUATION_BATCH)]
+    return _loader(EvaluationExamples(pool, rows, inputs), slices, settings, derive_seed(settings.seed, "workers"))
+
+
+def _loader(examples: Dataset, sampler, settings: Settings, seed: int) -> DataLoader:
+    workers = worker_count(settings)
+    return DataLoader(
+        examples,
+        sampler=sampler,
+        batch_size=None,  # an item is a batch
+        num_workers=workers,
+        prefetch_factor=PREFETCHED_BATCHES if workers else None,
+        pin_memory=on_gpu(settings.accelerator),
+        generator=torch.Generator().manual_seed(seed),
+    )
+
+
+def worker_count(settings: Settings) -> int:
+    """Worker processes that prepare batches."""
+    if settings.workers != "auto":
+        return settings.workers
+    if not on_gpu(settings.accelerator):
+        return 0
+    return min(MOST_WORKERS, os.cpu_count() // torch.cuda.device_count())

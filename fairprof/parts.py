@@ -1,0 +1,73 @@
+"""Parts of a network, cut out of its graph: they share the network's weights and compute the same values."""
+
+from dataclasses import dataclass
+
+from torch import fx, nn
+from torchvision.ops import StochasticDepth
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """A place in a network: what enters the block at the path `block`, or (`after`) what leaves it."""
+
+    block: str
+    after: bool = False
+
+    def __str__(self) -> str:
+        return f"{'output' if self.after else 'input'} of {self.block}"
+
+
+class _Tracer(fx.Tracer):
+    """Leaves whole what behaves differently in training: traced through, it would keep today's mode for ever."""
+
+    def is_leaf_module(self, module: nn.Module, path: str) -> bool:
+        return isinstance(module, StochasticDepth) or super().is_leaf_module(module, path)
+
+
+def part(network: nn.Module, start: Boundary | None, stop: Boundary | None) -> fx.GraphModule | None:
+    """The network from `start` (None: its input) to `stop` (None: its output), or None where it cannot be cut there.
+
+    The modules of the part are those of the network, under the same paths: their weights, modes and devices are one.
+    A place where more than one tensor crosses, as in a connection that skips it, is none to cut at.
+    """
+    cut = fx.GraphModule(network, _Tracer().trace(network))
+    first = _node_at(cut.graph, start) if start else None
+    last = _node_at(cut.graph, stop) if stop else None
+    if last:
+        _end_at(cut.graph, last)
+    if first and not _begin_at(cut.graph, first):
+        return None
+    cut.graph.lint()
+    cut.recompile()
+    cut.delete_all_unused_submodules()
+    return cut
+
+
+def _node_at(graph: fx.Graph, place: Boundary) -> fx.Node:
+    inside = [node for node in graph.nodes if place.block in _blocks_around(node)]
+    return inside[-1] if place.after else inside[0].all_input_nodes[0]
+
+
+def _blocks_around(node: fx.Node) -> set[str]:
+    # a path alone, or a pair of path and class; a block that is called again has `@1` behind its path
+    return {str(path).partition("@")[0] for path in node.meta.get("nn_module_stack", {})}
+
+
+def _end_at(graph: fx.Graph, last: fx.Node) -> None:
+    (output,) = (node for node in graph.nodes if node.op == "output")
+    output.args = (last,)
+    graph.eliminate_dead_code()
+
+
+def _begin_at(graph: fx.Graph, first: fx.Node) -> bool:
+    """Makes `first` the only input; False where something else still reaches over it."""
+    with graph.inserting_before(first):
+        entering = graph.placeholder("entering")
+    first.replace_all_uses_with(entering)
+    graph.eliminate_dead_code()
+    inputs = [node for node in graph.nodes if node.op == "placeholder" and node is not entering]
+    for node in inputs:
+        if node.users:
+            return False
+        graph.erase_node(node)
+    return True

@@ -1,0 +1,202 @@
+"""The prefix cache: what the frozen part of a network computes is computed once per image and view.
+
+With `finetune` head, layer4 or layer3 everything below is constant, for all designs, seeds and tuning trials that
+start from the same weights. Its outputs are kept in half precision (float16, 11 significant bits).
+"""
+
+import hashlib
+import time
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from fairprof.cache import Cache
+from fairprof.config import Settings
+from fairprof.data.batches import EVALUATION_BATCH, worker_count
+from fairprof.data.images import ImageInputs
+from fairprof.data.pool import Pool
+from fairprof.errors import UserError
+from fairprof.hardware import device_of
+from fairprof.model import Classifier, weights_digest
+from fairprof.parts import Boundary, part
+from fairprof.progress import note, progress_bar
+from fairprof.row_store import RowStore
+
+LAYOUT = "prefix-1"  # part of the key: raise the number when what is computed, or the files, change
+CENTRE_CROP = -1  # the number of the view that is not augmented
+
+
+class PrefixCache:
+    """Outputs of a network's part before a boundary, by view and row of the pixel cache.
+
+    computed, reused: how many outputs `prepare` has had to compute so far, and how many it found; seconds: how long
+    the computing took.
+    """
+
+    def __init__(self, classifier: Classifier, boundary: Boundary, images: ImageInputs, pool: Pool, settings: Settings):
+        self.prefix = part(classifier.network, None, boundary)
+        self.boundary, self.images, self.settings = boundary, images, settings
+        self.cache = Cache.of(settings)
+        self.device = device_of(settings.accelerator)
+        self.shape = self._outputs(torch.zeros(1, 3, settings.image_size, settings.image_size)).shape[1:]
+        key = (LAYOUT, weights_digest(self.prefix), boundary, images.augment, settings.image_size, pool.pixels.key)
+        self.entry = self.cache.entry("prefix", hashlib.sha256("\n".join(map(str, key)).encode()).hexdigest()[:24])
+        self.description = (
+            f"{boundary} of {settings.architecture} ({classifier.weights.name} weights) at {settings.image_size} px "
+            f"for {settings.data}"
+        )
+        self.stores: dict[int, RowStore] = {}
+        self.computed = self.reused = 0
+        self.seconds = 0.0
+
+    def size_of(self, wanted: dict[int, np.ndarray]) -> int:
+        """Bytes that the outputs for `wanted`, rows of the pixel cache by number of the view, take on the disk."""
+        record = int(np.prod(self.shape)) * np.dtype(np.float16).itemsize
+        return record * sum(len(rows) for rows in wanted.values())
+
+    def fits(self, wanted: dict[int, np.ndarray]) -> bool:
+        """Whether the cache can hold the outputs for `wanted` at all."""
+        return self.cache.fits(self.size_of(wanted))
+
+    def prepare(self, wanted: dict[int, np.ndarray]) -> None:
+        """Computes and keeps what is missing of `wanted`, rows of the pixel cache by number of the view.
+
+        Killed, it goes on where it stopped; processes that want the same wait for each other. Raises `UserError` where
+        another process fills this entry for longer than `lock_timeout`, the disk has no room, or an output is
+        too large for half precision.
+        """
+        with self.cache.locked(self.entry, "the prefix cache"):
+            self.entry.mkdir(parents=True, exist_ok=True)
+            self.stores = {view: RowStore(self.entry, _name_of(view), self.shape) for view in wanted}
+            missing = {view: self.stores[view].missing(rows) for view, rows in wanted.items()}
+            count = sum(len(rows) for rows in missing.values())
+            self.reused += sum(len(rows) for rows in wanted.values()) - count
+            if count:
+                (self.entry / "description.txt").write_text(f"outputs at the {self.description}", encoding="utf-8")
+                self.cache.make_room(self.entry, self.size_of(missing), "the prefix cache")
+                start = time.perf_counter()
+                self._compute(missing)
+                self.seconds += time.perf_counter() - start
+            self.cache.touch(self.entry)
+
+    def _compute(self, missing: dict[int, np.ndarray]) -> None:
+        batches = [
+            (view, rows[start : start + EVALUATION_BATCH])
+            for view, rows in missing.items()
+            for start in range(0, len(rows), EVALUATION_BATCH)
+        ]
+        loader = DataLoader(
+            ViewsOfImages(self.images), sampler=batches, batch_size=None, num_workers=worker_count(self.settings)
+        )
+        total = sum(len(rows) for _, rows in batches)
+        with progress_bar("computing the frozen part", total, "images") as bar:
+            for (view, rows), images in zip(batches, loader, strict=True):
+                self.stores[view].append(rows, self._outputs(images).numpy())
+                self.computed += len(rows)
+                bar.update(len(rows))
+        for store in self.stores.values():
+            store.close_writing()
+
+    def _outputs(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) float32 -> (N, ...) float16."""
+        with torch.inference_mode():
+            self.prefix.to(self.device).eval()
+            outputs = self.prefix(images.to(self.device, memory_format=torch.channels_last)).half().cpu()
+        if not torch.isfinite(outputs).all():
+            raise UserError(
+                f"the {self.description} is too large for half precision: set prefix_cache=off, or check the weights"
+            )
+        return outputs.contiguous()
+
+    def read(self, view: int, pixel_rows: np.ndarray) -> torch.Tensor:
+        """Outputs that were prepared, (N, ...) float16."""
+        return torch.from_numpy(self.stores[view].read(pixel_rows))
+
+
+def _name_of(view: int) -> str:
+    return "centre-crop" if view == CENTRE_CROP else f"view-{view}"
+
+
+class ViewsOfImages(Dataset):
+    """Images as they enter the prefix; an item is asked for as (number of the view, rows of the pixel cache)."""
+
+    def __init__(self, images: ImageInputs):
+        self.images = images
+
+    def __getitem__(self, asked: tuple[int, np.ndarray]) -> torch.Tensor:
+        view, rows = asked
+        return (
+            self.images.centre_crops(rows) if view == CENTRE_CROP else self.images.view(rows, np.full_like(rows, view))
+        )
+
+
+class PrefixInputs:
+    """What enters the trainable part of a network, read from the prefix cache; (N, ...) float16."""
+
+    def __init__(self, images: ImageInputs, cache: PrefixCache):
+        self.images, self.cache = images, cache
+        self.boundary = cache.boundary
+
+    def training(self, rows: np.ndarray, epoch: int) -> torch.Tensor:
+        """The rows' views of an epoch (from 0)."""
+        numbers, pixel_rows = self.images.view_numbers(rows, epoch), self.images.pixel_rows[rows]
+        outputs = torch.empty(len(rows), *self.cache.shape, dtype=torch.float16)
+        for number in np.unique(numbers):
+            outputs[numbers == number] = self.cache.read(number, pixel_rows[numbers == number])
+        return outputs
+
+    def evaluation(self, rows: np.ndarray) -> torch.Tensor:
+        """The rows' centre crops."""
+        return self.cache.read(CENTRE_CROP, self.images.pixel_rows[rows])
+
+
+def explained_inputs(
+    classifier: Classifier, inputs: ImageInputs | PrefixInputs, pool: Pool, settings: Settings, rows: np.ndarray
+) -> ImageInputs | PrefixInputs:
+    """From where Grad-CAM looks at rows of the pool's table: the inputs themselves, unless its layer is in the prefix.
+
+    Then that layer's outputs are constant too, and are cached for the rows if they fit.
+    """
+    layer = Boundary(classifier.gradcam_layer, after=True)
+    if inputs.boundary is None or part(classifier.network, inputs.boundary, layer) is not None:
+        return inputs
+    cache = PrefixCache(classifier, layer, inputs.images, pool, settings)
+    wanted = {CENTRE_CROP: inputs.images.pixel_rows[rows]}
+    if not cache.fits(wanted):
+        return inputs.images
+    cache.prepare(wanted)
+    return PrefixInputs(inputs.images, cache)
+
+
+def cached_inputs(
+    classifier: Classifier,
+    images: ImageInputs,
+    pool: Pool,
+    settings: Settings,
+    training_rows: np.ndarray,
+    evaluation_rows: np.ndarray,
+) -> PrefixInputs | None:
+    """The prefix cache, filled for a training; None where the network is not cut, the cache is off, or it cannot pay.
+
+    It cannot pay where every epoch has new views, or where the outputs would not fit into `cache_gib`.
+    """
+    if classifier.prefix is None or settings.prefix_cache == "off" or images.views is None:
+        return None
+    cache = PrefixCache(classifier, classifier.boundary, images, pool, settings)
+    wanted = {CENTRE_CROP: images.pixel_rows[evaluation_rows]} | _views_of_training(images, training_rows, settings)
+    if not cache.fits(wanted):
+        note(
+            f"the prefix cache is not used: the {cache.description} would take "
+            f"{cache.size_of(wanted) / 2**30:,.1f} GiB, more than cache_gib={settings.cache_gib:g}: raise it, or "
+            f"lower augmented_views={images.views}"
+        )
+        return None
+    cache.prepare(wanted)
+    return PrefixInputs(images, cache)
+
+
+def _views_of_training(images: ImageInputs, rows: np.ndarray, settings: Settings) -> dict[int, np.ndarray]:
+    """Rows of the pixel cache by number of the view that some epoch takes."""
+    numbers = np.stack([images.view_numbers(rows, epoch) for epoch in range(min(settings.epochs, images.views))])
+    return {view: images.pixel_rows[rows][(numbers == view).any(axis=0)] for view in np.unique(numbers).tolist()}

@@ -1,0 +1,81 @@
+"""The processes of one training, as torchrun starts them: who they are, and what they share."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import torch
+from torch import distributed
+
+PATIENCE = timedelta(days=1)  # one process may fill a cache for hours while the others wait for it
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process's number among those that train together, and how many run on this machine.
+
+    A single process has rank 0 of count 1. The process of rank 0 leads: it alone talks to MLflow.
+    """
+
+    rank: int = 0
+    count: int = 1
+    local_rank: int = 0
+    local_count: int = 1
+
+    @classmethod
+    def of_environment(cls) -> "Processes":
+        """What torchrun says in the environment; a single process where it did not start this one."""
+        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+        return cls(*(int(os.environ[name]) for name in names)) if all(name in os.environ for name in names) else cls()
+
+    @property
+    def leads(self) -> bool:
+        return self.rank == 0
+
+    def share(self, rows: np.ndarray) -> np.ndarray:
+        """Every `count`-th of the rows, beginning with this process's own."""
+        return rows[self.rank :: self.count]
+
+    def gathered(self, values: torch.Tensor, total: int) -> torch.Tensor:
+        """What all processes computed for their `share` of `total` rows, in the order of the rows, (total, ...)."""
+        if self.count == 1:
+            return values
+        longest = -(-total // self.count)
+        padded = torch.zeros(longest, *values.shape[1:], dtype=values.dtype, device=values.device)
+        padded[: len(values)] = values
+        parts = [torch.empty_like(padded) for _ in range(self.count)]
+        distributed.all_gather(parts, padded)
+        return torch.stack(parts, dim=1).flatten(0, 1)[:total]
+
+    def total(self, value: torch.Tensor) -> torch.Tensor:
+        """The sum of a value over all processes; not differentiable."""
+        if self.count > 1:
+            value = value.clone()
+            distributed.all_reduce(value)
+        return value
+
+    def wait_for_all(self) -> None:
+        if self.count > 1:
+            distributed.barrier()
+
+
+ALONE = Processes()
+
+
+@contextmanager
+def process_group(on_gpu: bool) -> Iterator[Processes]:
+    """Joins the other processes, over NCCL on GPUs and gloo on CPUs, for the block; yields who this one is."""
+    processes = Processes.of_environment()
+    if processes.count == 1:
+        yield processes
+        return
+    if on_gpu:
+        torch.cuda.set_device(processes.local_rank)
+    distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
+    try:
+        yield processes
+    finally:
+        distributed.destroy_process_group()
