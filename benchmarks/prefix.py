@@ -36,16 +36,21 @@ def measure_prefix(scale: Scale, settings: Settings, folder: Path, images: Path)
     return {
         "runs": len(metrics),
         "study_seconds": study_seconds,
-        "fill_seconds": sum(values["prefix/seconds"] for values in metrics),
+        "fill_seconds": _sum(metrics, "seconds"),
         "run_seconds": run_seconds,
         "plain_seconds": plain * again["data/train"] * scale.epochs,
-        "computed": sum(values["prefix/computed_images"] for values in metrics),
+        "computed": _sum(metrics, "computed_images"),
         "distinct": _stored(Path(settings.cache_dir)),
         "second_computed": metrics[1]["prefix/computed_images"],
         "second_reused": metrics[1]["prefix/reused_images"],
         "again_computed": again["prefix/computed_images"],
         "test_macro_f1": metrics[0]["test/macro_f1"],
     }
+
+
+def _sum(metrics: list[dict[str, float]], name: str) -> float:
+    """Over all runs, for what training and what Grad-CAM takes from the cache."""
+    return sum(values[f"{part}/{name}"] for values in metrics for part in ("prefix", "gradcam"))
 
 
 def _run(settings: Settings) -> dict[str, float]:

@@ -12,7 +12,6 @@ from filelock import FileLock, Timeout
 
 from fairprof.config import Settings
 from fairprof.files import cache_folder, locked, remove_folder, require_room, unfinished_folders
-from fairprof.progress import note
 
 ROOMS = ("pixels", "prefix")
 DESCRIPTION = "description.txt"  # in an entry: what it holds, in a line
@@ -64,9 +63,9 @@ class Cache:
     def make_room(self, entry: Path, size: int, what: str) -> None:
         """Removes other entries, the least recently used first, until `size` more bytes fit; says so on stdout.
 
-        The caller holds the lock of `entry`, and keeps it until they are written. Entries whose lock somebody else
-        holds stay; where too little else is left to remove, the limit is exceeded for now, which is said. Raises
-        `UserError` where the disk has no room.
+        The caller holds the lock of `entry`, and keeps it until they are written. It has asked `fits` before. Entries
+        whose lock somebody else holds stay: where they leave too little, the limit is exceeded for now, which is
+        said. Raises `UserError` where the disk has no room.
         """
         with locked(self.folder / "rooms.lock", "the cache", max(self.lock_timeout, SHORTEST_WAIT)):
             needed = _size(entry) + size
@@ -74,8 +73,9 @@ class Cache:
             for other in sorted(taken, key=_last_used):
                 if needed + sum(taken.values()) > self.size_limit and self._removed(other, taken[other]):
                     taken[other] = 0
-            if any(taken.values()) and needed + sum(taken.values()) > self.size_limit:
-                note(f"{self._limit} is exceeded for now: other processes are using the cache, too")
+            left = sum(taken.values())
+            if needed + left > self.size_limit:
+                _say(f"{self._limit} is exceeded: {what} takes {readable(needed)}, entries in use {readable(left)}")
             _beside(entry, "reserved").write_text(str(needed))
         require_room(entry.parent, size, what)
 
@@ -98,11 +98,16 @@ class Cache:
                 remove_folder(entry)
             except PermissionError:  # another user's
                 return False
-        note(
+        _say(
             f"the cache is full ({self._limit}): removed {description}, last used {last_used:%Y-%m-%d} "
             f"({readable(size)})"
         )
         return True
+
+
+def _say(text: str) -> None:
+    """A line for the user: of processes that train together, whichever fills the entry is the only one to say it."""
+    print(f"fairprof: {text}", flush=True)
 
 
 def _beside(entry: Path, suffix: str) -> Path:

@@ -180,6 +180,19 @@ def training_folder(settings: Settings, pool: Pool, drawn: Draw, classifier: Cla
         shutil.rmtree(folder)
 
 
+def _log_cached_work(inputs: Inputs, name: str) -> None:
+    """How much of what enters the network this run had to compute, and how much it found in the cache."""
+    if isinstance(inputs, PrefixInputs):
+        cache = inputs.cache
+        tracking.log_metrics(
+            {
+                f"{name}/computed_images": cache.computed,
+                f"{name}/reused_images": cache.reused,
+                f"{name}/seconds": cache.seconds,
+            }
+        )
+
+
 def _training_folder(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier) -> Path:
     key = _digest(study_key(settings, pool, drawn, classifier.weights), settings.seed, drawn.fingerprint)
     return cache_folder(settings.cache_dir) / "trainings" / key
@@ -195,14 +208,7 @@ def train(
     processes: Processes,
 ) -> Trained:
     """Fits the classifier; logs every epoch, the curves, and the weights of the last and the best epoch."""
-    if isinstance(inputs, PrefixInputs):
-        tracking.log_metrics(
-            {
-                "prefix/computed_images": inputs.cache.computed,
-                "prefix/reused_images": inputs.cache.reused,
-                "prefix/seconds": inputs.cache.seconds,
-            }
-        )
+    _log_cached_work(inputs, "prefix")
 
     def report(epoch: int, values: dict[str, float]) -> None:
         tracking.log_metrics({name: value for name, value in values.items() if np.isfinite(value)}, step=epoch)
@@ -295,6 +301,8 @@ def explain(
     predictions = predictions.iloc[chosen].reset_index(drop=True)
     targets = predictions["y_pred"].map(pool.professions.index).to_numpy()
     explained = explained_inputs(classifier, inputs, pool, settings, drawn.test[chosen])
+    if explained is not inputs:
+        _log_cached_work(explained, "gradcam")
     maps = saliency_maps(
         classifier.network,
         classifier.gradcam_layer,

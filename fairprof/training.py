@@ -103,8 +103,8 @@ class TrainingStep(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         self.classifier.network.to(self.device)
-        if self.settings.compile:
-            self.network.compile()
+        # the function and not the module, which is validated and used afterwards with batches of any size
+        self.compute = torch.compile(self.network.forward) if self.settings.compile else self.network.forward
 
     def on_train_epoch_start(self) -> None:
         self.classifier.set_training(self.network)
@@ -119,7 +119,7 @@ class TrainingStep(lightning.LightningModule):
         mixed = entering[batch.own]
         if batch.share < 1:
             mixed = batch.share * mixed + (1 - batch.share) * entering[batch.partners]
-        logits = self.network(channels_last(mixed))
+        logits = self.compute(channels_last(mixed))
         loss = batch.share * self._loss(logits, batch.classes[batch.own])
         if batch.share < 1:
             loss = loss + (1 - batch.share) * self._loss(logits, batch.classes[batch.partners])

@@ -3,6 +3,8 @@
 import entrypoints  # noqa: F401, I001  (how OpenMP waits is said before torch is imported)
 
 import ctypes
+import json
+import os
 import subprocess
 import sys
 import threading
@@ -20,7 +22,9 @@ from fairprof.config import Settings
 from fairprof.data.sources import synthetic
 from fairprof.errors import UserError
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
 NEW_MOUNTS = 0x00020000  # CLONE_NEWNS of unshare(2)
 HOLD = """
 import sys, filelock
@@ -164,5 +168,27 @@ def on_small_disk(tmp_path):
         if isinstance(outcome[0], BaseException):
             raise outcome[0]
         return outcome[0]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def torchrun(tmp_path_factory):
+    """Runs a script in several processes that torchrun starts. The script gets a folder as its argument, in which
+    process R leaves R.json. Returns their contents in order, and all that was said."""
+
+    def run(script: str, count: int) -> tuple[list[dict], str]:
+        folder = tmp_path_factory.mktemp("torchrun")
+        (folder / "script.py").write_text(script)
+        done = subprocess.run(
+            [*TORCHRUN, f"--nproc_per_node={count}", str(folder / "script.py"), str(folder)],
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stdout[-3000:]
+        return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(count)], done.stdout
 
     return run

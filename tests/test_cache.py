@@ -78,7 +78,7 @@ def test_what_is_touched_is_used(cache, three):
     assert existing(three) == ["second", "third"]
 
 
-def test_an_entry_that_grows_makes_room_for_what_is_added_and_never_removes_itself(cache, three):
+def test_an_entry_that_grows_makes_room_for_what_is_added_and_never_removes_itself(cache, three, capfd):
     oldest = three[2]
     with cache.locked(oldest, "the entry"):
         cache.make_room(oldest, 124 * MIB, "the entry")
@@ -87,6 +87,11 @@ def test_an_entry_that_grows_makes_room_for_what_is_added_and_never_removes_itse
         assert existing(three) == ["second", "third"]
         cache.make_room(oldest, 724 * MIB, "the entry")
         assert existing(three) == ["third"]
+        assert not cache.fits(725 * MIB, oldest)
+        capfd.readouterr()
+        cache.make_room(oldest, 725 * MIB, "the entry")
+        said = capfd.readouterr().out
+        assert said == "fairprof: cache_gib=1 is exceeded: the entry takes 1.0 GiB, entries in use 0.0 MiB\n"
 
 
 def test_an_entry_fits_if_it_does_alone_or_beside_those_that_must_stay(cache, three):
@@ -105,7 +110,7 @@ def test_an_entry_in_use_is_passed_over_and_goes_once_it_is_free(cache, three, h
             fifth = fill(cache, "pixels", "fifth", 600 * MIB)
             assert existing([*three, fourth, fifth]) == ["second", "third", "fifth"]
             assert capfd.readouterr().out.splitlines()[1:] == [
-                "fairprof: cache_gib=1 is exceeded for now: other processes are using the cache, too"
+                "fairprof: cache_gib=1 is exceeded: the entry takes 600.0 MiB, entries in use 600.0 MiB"
             ]
     fill(cache, "pixels", "sixth", 400 * MIB)
     assert existing([*three, fourth, fifth]) == ["fifth"]

@@ -49,6 +49,20 @@ def test_a_search_law_proposes_only_valid_values_and_includes_the_default(name):
         (["--imbalance", "nan"], ["imbalance=nan", "finite"]),
         (["--label_bias_strength", "1"], ["label_bias_strength=1", "less than 1"]),
         (["--image_size", ""], ["image_size="]),
+        (["--augmented_views", "0"], ["augmented_views=0", "'auto' or 'unlimited' or greater than or equal to 1"]),
+        (["--augmented_views", "1001"], ["augmented_views=1001", "less than or equal to 1000"]),
+        (["--augmented_views", "2.5"], ["augmented_views=2.5", "'auto' or 'unlimited'", "integer"]),
+        (["--augmented_views", "many"], ["augmented_views=many", "'auto' or 'unlimited' or a valid integer"]),
+        (["--workers", "-1"], ["workers=-1", "'auto' or greater than or equal to 0"]),
+        (["--workers", "65"], ["workers=65", "less than or equal to 64"]),
+        (["--workers", "some"], ["workers=some", "'auto' or a valid integer"]),
+        (["--prefix_cache", "on"], ["prefix_cache=on", "'auto' or 'off'"]),
+        (["--cache_gib", "0"], ["cache_gib=0", "greater than 0"]),
+        (["--cache_gib", "-1"], ["cache_gib=-1", "greater than 0"]),
+        (["--cache_gib", "inf"], ["cache_gib=inf", "finite"]),
+        (["--cache_gib", "32GiB"], ["cache_gib=32GiB", "number"]),
+        (["--compile", "perhaps"], ["compile=perhaps", "a valid boolean"]),
+        (["--compile", ""], ["compile=", "a valid boolean"]),
         (["--epochs", "-1", "--fraction", "0"], ["epochs=-1", "; ", "fraction=0"]),
     ],
 )
@@ -66,12 +80,36 @@ def test_what_cannot_be_used_is_refused_in_one_line(refused, arguments, texts):
         (["--train_size", "500"], "train_size", 500),
         (["--train_size", "matched"], "train_size", "matched"),
         (["--imbalance", "8"], "imbalance", 8.0),
+        (["--augmented_views", "auto"], "augmented_views", "auto"),
+        (["--augmented_views", "unlimited"], "augmented_views", "unlimited"),
+        (["--augmented_views", "3"], "augmented_views", 3),
+        (["--workers", "auto"], "workers", "auto"),
+        (["--workers", "0"], "workers", 0),
+        (["--prefix_cache", "off"], "prefix_cache", "off"),
+        (["--cache_gib", "0.5"], "cache_gib", 0.5),
+        (["--compile", "true"], "compile", True),
+        (["--compile", "True"], "compile", True),
+        (["--compile", "false"], "compile", False),
+        (["--compile", "False"], "compile", False),
+        (["--compile", "no"], "compile", False),
+        (["--compile", "0"], "compile", False),
         (["--data", "utkface:a folder, [with] {odd} name"], "data", "utkface:a folder, [with] {odd} name"),
     ],
 )
 def test_a_value_arrives_as_it_was_meant(arguments, name, value):
     got = getattr(Settings.from_arguments(arguments), name)
     assert got == value and type(got) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("finetune", "automatic"), [("head", 4), ("layer4", 4), ("layer3", 4), ("layer2", None), ("all", None)]
+)
+def test_images_have_four_views_where_the_prefix_cache_applies_and_else_as_many_as_were_asked_for(finetune, automatic):
+    assert Settings(finetune=finetune).view_count() == automatic
+    assert Settings(finetune=finetune, prefix_cache="off").view_count() == automatic  # how, not what, is trained
+    assert Settings(finetune=finetune, augmented_views="unlimited").view_count() is None
+    assert Settings(finetune=finetune, augmented_views=1).view_count() == 1
+    assert Settings(finetune=finetune, augmented_views=7).view_count() == 7
 
 
 def test_the_hash_depends_on_every_shared_setting_and_on_no_other():
@@ -98,6 +136,7 @@ def test_the_hash_depends_on_every_shared_setting_and_on_no_other():
         "label_smoothing": 0.0,
         "mixup_alpha": 0.0,
         "mixup_probability": 1.0,
+        "augmented_views": 3,
         "patience": 3,
         "selection": "val_macro_f1",
         "min_support": 11,
@@ -105,7 +144,10 @@ def test_the_hash_depends_on_every_shared_setting_and_on_no_other():
         "max_quarantined_share": 0.2,
         "accelerator": "cpu",
         "workers": 2,
+        "compile": True,
+        "prefix_cache": "off",
         "cache_dir": "elsewhere",
+        "cache_gib": 1.5,
         "lock_timeout": 1.0,
     }
     assert set(other) == set(Settings.model_fields)

@@ -1,5 +1,6 @@
 """The network: head, frozen blocks, stages, the Grad-CAM layer, and weights from everywhere they can come from."""
 
+import copy
 import functools
 import hashlib
 import http.server
@@ -16,7 +17,8 @@ from torch import nn
 from torchvision.models import MobileNet_V2_Weights, get_model
 
 from fairprof.errors import UserError
-from fairprof.model import build_classifier, weights_digest
+from fairprof.model import Classifier, build_classifier, weights_digest
+from fairprof.parts import Boundary
 
 STEM = ["conv1", "bn1"]
 RESNET50 = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}  # bottlenecks a stage, He et al. 2016, table 1
@@ -105,24 +107,100 @@ def test_layer3_of_other_networks_freezes_what_works_at_an_eighth_or_finer(archi
     assert list(build_classifier(architecture, "random", "layer3", 4, seed=0).frozen) == frozen
 
 
-def test_training_mode_keeps_frozen_batch_norm_and_moves_the_trained_one():
-    classifier = build_classifier("resnet18", "random", "layer3", 4, seed=0)
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize(
+    ("finetune", "stages"), [("layer2", ("layer2.", "layer3.", "layer4.")), ("layer3", ("layer3.", "layer4."))]
+)
+def test_training_mode_keeps_frozen_batch_norm_and_moves_the_trained_one(finetune, stages, copied):
+    classifier = build_classifier("resnet18", "random", finetune, 4, seed=0)
+    trainable = copy.deepcopy(classifier.trainable) if copied else classifier.trainable
     before = {name: value.clone() for name, value in classifier.network.named_buffers()}
-    classifier.train_mode()
-    classifier.network(torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)))
-    changed = {name for name, value in classifier.network.named_buffers() if not torch.equal(value, before[name])}
-    trained = {name for name in before if name.startswith(("layer3.", "layer4."))}
-    assert len(trained) == 30  # 10 batch norms with three buffers each
-    assert changed == trained
+    classifier.set_training(trainable)
+    images = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    trainable(classifier.prefix(images) if classifier.prefix else images)
+    after = dict(classifier.network.named_buffers()) | dict(trainable.named_buffers())
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed == {name for name in before if name.startswith(stages)}
+    assert len(changed) == 15 * len(stages)  # 5 batch norms with three buffers in each of these stages
+    assert classifier.network.get_submodule("layer4.1.bn1").training != copied  # a copy's mode is its own
 
 
-def test_training_mode_drops_out_in_the_head_even_where_all_else_is_frozen():
+@pytest.mark.parametrize("copied", [False, True])
+def test_training_mode_drops_out_in_the_head_even_where_all_else_is_frozen(copied):
     classifier = build_classifier("resnet18", "random", "head", 4, seed=0)
-    classifier.network.eval()
-    classifier.train_mode()
-    assert classifier.network.fc[0].training and classifier.network.fc[3].training
+    trainable = copy.deepcopy(classifier.trainable) if copied else classifier.trainable
+    classifier.set_training(trainable)
+    assert trainable.get_submodule("fc.0").training and trainable.get_submodule("fc.3").training
+    assert classifier.network.fc[0].training != copied
     batch_norms = [module for module in classifier.network.modules() if isinstance(module, nn.BatchNorm2d)]
     assert len(batch_norms) == 20 and not any(module.training for module in batch_norms)
+
+
+# --- the cut ----------------------------------------------------------------------------------------------------
+
+
+def with_lived_statistics(classifier: Classifier) -> Classifier:
+    """Batch norm that has seen a batch, so that activations of random weights do not vanish."""
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        classifier.network.train()
+        classifier.network(torch.randn(16, 3, 64, 64))
+    classifier.network.eval()
+    return classifier
+
+
+@pytest.mark.parametrize("finetune", ["head", "layer4", "layer3"])
+@pytest.mark.parametrize(
+    "architecture", ["resnet18", "mobilenet_v2", "densenet121", "convnext_tiny", "efficientnet_b0"]
+)
+def test_prefix_and_trainable_part_compute_exactly_what_the_network_does(architecture, finetune):
+    classifier = with_lived_statistics(build_classifier(architecture, "random", finetune, 4, seed=0))
+    images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    images = images.contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        entering, expected = classifier.prefix(images), classifier.network(images)
+        assert torch.equal(classifier.trainable(entering), expected)
+        others = classifier.trainable(entering.flip(0))
+    assert not torch.equal(expected[0], expected[2])  # what enters matters
+    torch.testing.assert_close(others, expected.flip(0), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "finetune", "boundary"),
+    [
+        ("resnet18", "head", "fc"),
+        ("resnet18", "layer4", "layer4.0"),
+        ("resnet50", "layer3", "layer3.0"),
+        ("mobilenet_v2", "layer3", "features.7"),
+        ("mobilenet_v2", "head", "classifier.1"),
+    ],
+)
+def test_network_is_cut_before_the_first_block_that_learns(architecture, finetune, boundary):
+    classifier = build_classifier(architecture, "random", finetune, 4, seed=0)
+    assert classifier.boundary == Boundary(boundary)
+    assert classifier.part_behind(classifier.boundary) is classifier.trainable
+    assert classifier.part_behind(None) is classifier.network
+
+
+@pytest.mark.parametrize("finetune", ["head", "layer4", "layer3"])
+@pytest.mark.parametrize("architecture", ["resnet18", "mobilenet_v2"])
+def test_what_learns_lies_behind_the_cut_and_all_before_it_is_frozen(architecture, finetune):
+    classifier = build_classifier(architecture, "random", finetune, 4, seed=0)
+    whole = classifier.network.state_dict(keep_vars=True)
+    before = classifier.prefix.state_dict(keep_vars=True)
+    behind = classifier.trainable.state_dict(keep_vars=True)
+    assert before.keys().isdisjoint(behind) and before.keys() | behind.keys() == whole.keys()
+    assert not any(value.requires_grad for value in before.values())
+    assert all(value.requires_grad for value in behind.values() if isinstance(value, nn.Parameter))
+    parts = before | behind
+    assert [name for name, value in whole.items() if parts[name].data_ptr() != value.data_ptr()] == []
+
+
+@pytest.mark.parametrize("finetune", ["layer2", "all"])
+def test_network_of_which_most_learns_is_not_cut(finetune):
+    classifier = build_classifier("resnet18", "random", finetune, 4, seed=0)
+    assert classifier.boundary is None and classifier.prefix is None
+    assert classifier.trainable is classifier.network is classifier.part_behind(None)
 
 
 # --- the Grad-CAM layer -----------------------------------------------------------------------------------------
@@ -433,8 +511,9 @@ def nobody_listens() -> str:
 
 
 @pytest.mark.parametrize("weights", ["imagenet", "auto"])
-def test_imagenet_weights_come_from_torchs_cache_without_a_network(weights, reference, checkpoints, imagenet_url,
-                                                                   nobody_listens, capsys):
+def test_imagenet_weights_come_from_torchs_cache_without_a_network(
+    weights, reference, checkpoints, imagenet_url, nobody_listens, capsys
+):
     imagenet_url(f"{nobody_listens}/mobilenet_v2-b0353104.pth")
     checkpoints.mkdir(parents=True)
     path = as_torch(reference, checkpoints / "mobilenet_v2-b0353104.pth")
@@ -460,8 +539,9 @@ def test_imagenet_weights_are_downloaded_and_kept(weights, reference, checkpoint
     assert weights_digest(again.network) == weights_digest(classifier.network)
 
 
-def test_imagenet_without_a_network_is_an_error_that_says_where_to_put_the_file(checkpoints, imagenet_url,
-                                                                                nobody_listens):
+def test_imagenet_without_a_network_is_an_error_that_says_where_to_put_the_file(
+    checkpoints, imagenet_url, nobody_listens
+):
     imagenet_url(f"{nobody_listens}/mobilenet_v2-b0353104.pth")
     message = error_of(weights="imagenet")
     assert f"put the file at {checkpoints / 'mobilenet_v2-b0353104.pth'}" in message

@@ -1,6 +1,7 @@
 """Derived seeds: the same on every machine, one per purpose, and numbers that depend on their key alone."""
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 from fairprof.seeds import derive_seed, numpy_generator, uniforms
@@ -44,3 +45,10 @@ def test_uniforms_do_not_depend_on_the_other_keys():
     some = KEYS[::-7]
     assert uniforms(some, 3, "x").tolist() == [numbers[key] for key in some]
     assert uniforms([], 3, "x").shape == (0,)
+
+
+def test_uniforms_are_the_same_for_every_kind_of_column():
+    expected = uniforms(KEYS, 3, "x").tolist()
+    column = pd.Series(KEYS)
+    for keys in (tuple(KEYS), np.array(KEYS), column, column.astype(object), column.astype("category"), pd.Index(KEYS)):
+        assert uniforms(keys, 3, "x").tolist() == expected

@@ -41,7 +41,10 @@ class ImageFiles:
         return self.folder / self.names[row]
 
     def read(self, row: int) -> bytes:
-        return self.path(row).read_bytes()
+        try:
+            return self.path(row).read_bytes()
+        except ValueError:  # a zero byte, which no file's name can have
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.names[row]) from None
 
     def identities(self) -> Iterator[str]:
         for name in self.names:
@@ -49,7 +52,7 @@ class ImageFiles:
             try:
                 status = os.stat(path)
                 yield f"{path}:{status.st_size}:{status.st_mtime_ns}"
-            except OSError:
+            except (OSError, ValueError):
                 yield f"{path}{MISSING}"
 
 

@@ -72,8 +72,11 @@ class ImageInputs:
 
     def _augmented(self, pixel_rows: np.ndarray, seeds: list[int]) -> torch.Tensor:
         images = torch.from_numpy(np.array(self.pixels[pixel_rows])).movedim(-1, 1)
+        augmented = torch.empty(len(images), 3, self.image_size, self.image_size)
         with torch.random.fork_rng(devices=[]):
-            return torch.stack([self._augment_one(image, seed) for image, seed in zip(images, seeds, strict=True)])
+            for place, (image, seed) in enumerate(zip(images, seeds, strict=True)):
+                augmented[place] = self._augment_one(image, seed)
+        return augmented
 
     def _augment_one(self, image: torch.Tensor, seed: int) -> torch.Tensor:
         torch.default_generator.manual_seed(seed)

@@ -52,13 +52,14 @@ class StreamedPixels:
         return pixels
 
     def _decode(self, row: int, target: np.ndarray) -> None:
-        if self.usable[row]:
-            reason, _, _ = _decode_one(self.images, row, target)
-            if reason:
-                raise UserError(
-                    f"image {row + 1} of the data set could be decoded and now cannot: {reason}: put it back, or "
-                    "start again without it"
-                )
+        if not self.usable[row]:
+            return
+        reason, _ = _decode_one(self.images, row, target)
+        if reason:
+            raise UserError(
+                f"image {row + 1} of the data set could be decoded and now cannot: {reason}: put it back, or "
+                "start again without it"
+            )
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _decode_all(images: EncodedImages, size: int, folder: Path, kept: bool) -> N
 
     def decode(rows: range) -> list[tuple[str, str, str]]:
         targets = np.empty((len(rows), size, size, 3), dtype=np.uint8) if array is None else array[rows[0] :]
-        return [_decode_one(images, row, target) for row, target in zip(rows, targets, strict=False)]
+        return [_record_of(images, row, target) for row, target in zip(rows, targets, strict=False)]
 
     records: list[tuple[str, str, str]] = []
     with ThreadPoolExecutor(os.cpu_count()) as executor, progress_bar("decoding", len(images), "images") as bar:
@@ -170,18 +171,24 @@ def _reserve(path: Path) -> None:
                 raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def _decode_one(images: EncodedImages, row: int, target: np.ndarray) -> tuple[str, str, str]:
+def _record_of(images: EncodedImages, row: int, target: np.ndarray) -> tuple[str, str, str]:
+    """Decodes an image into `target`; reason, sha256 and perceptual hash as in `Pixels.records`."""
+    reason, content = _decode_one(images, row, target)
+    digest = "" if content is None else hashlib.sha256(content).hexdigest()
+    return reason, digest, "" if reason else str(imagehash.phash(Image.fromarray(target), hash_size=HASH_SIDE))
+
+
+def _decode_one(images: EncodedImages, row: int, target: np.ndarray) -> tuple[str, bytes | None]:
+    """Decodes an image into `target`, (S, S, 3) uint8; why it could not be, or "", and its bytes if there are any."""
     try:
         content = images.read(row)
     except OSError as error:
-        reason = "missing image" if error.errno == errno.ENOENT else f"unreadable file ({error.strerror})"
-        return reason, "", ""
-    digest = hashlib.sha256(content).hexdigest()
+        return "missing image" if error.errno == errno.ENOENT else f"unreadable file ({error.strerror})", None
     try:
         target[:] = square_pixels(decode_image(content), target.shape[0])
     except UndecodableImage as error:
-        return str(error), digest, ""
-    return "", digest, str(imagehash.phash(Image.fromarray(target), hash_size=HASH_SIDE))
+        return str(error), content
+    return "", content
 
 
 def perceptual_bits(hashes: pd.Series) -> np.ndarray:

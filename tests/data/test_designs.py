@@ -264,6 +264,20 @@ def test_fairface_s_test_set_is_the_same_for_every_design_seed_and_size(fairface
     assert len(fingerprints) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        ("A", {}, "44b5ec50ce0f0269"),
+        ("B", {"imbalance": 2.0}, "ae8dbe1bae02f07a"),
+        ("C", {"train_size": "matched", "seed": 5}, "51eee39a165e0e70"),
+        ("D", {"fraction": 0.5, "seed": 1}, "74dc75c8269dbb1b"),
+    ],
+)
+def test_fairface_s_draws_are_those_that_they_always_were(fairface, name, settings, expected):
+    drawn = draw(fairface, DESIGNS[name], Settings(**settings))
+    assert drawn.fingerprint == expected and drawn.test_fingerprint == "e9ee79f65478d851"
+
+
 def test_fairface_s_matched_designs_have_equal_sizes(fairface):
     sizes = {
         name: len(draw(fairface, design, Settings(train_size="matched")).train) for name, design in DESIGNS.items()

@@ -77,7 +77,7 @@ def test_hashes_that_have_much_in_common_are_grouped_as_by_brute_force(monkeypat
     hashes = generator.permutation(np.vstack([hashes, cluster, chain]))
     groups = near_duplicate_groups(hashes)
     assert same_partition(groups, brute_force(hashes, 16))
-    assert len(np.unique(groups)) < 700
+    assert len(np.unique(groups)) <= 700 < len(hashes)
 
 
 def test_two_hundred_thousand_hashes_are_grouped_in_seconds_exactly_as_they_were_made():
@@ -92,4 +92,4 @@ def test_two_hundred_thousand_hashes_are_grouped_in_seconds_exactly_as_they_were
     groups = near_duplicate_groups(hashes)
     # random originals differ in 128 +- 8 bits: none of them are near each other
     assert len(np.unique(groups)) == 100_000
-    assert len(np.unique(groups * 100_000 + families)) == 100_000
+    assert len(set(zip(groups.tolist(), families.tolist(), strict=True))) == 100_000

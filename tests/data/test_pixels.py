@@ -98,9 +98,8 @@ def damaged_images(tmp_path, write_image):
     (tmp_path / "text.png").write_text("not found")
     (tmp_path / "folder.png").mkdir()
     Image.new("1", (30_000, 30_000)).save(tmp_path / "huge.png", compress_level=1)
-    return ImageFiles(
-        tmp_path, [f"{name}.png" for name in ("missing", "zero", "cut", "text", "folder", "huge", "good")]
-    )
+    names = ("missing", "\0", "zero", "cut", "text", "folder", "huge", "good")
+    return ImageFiles(tmp_path, [f"{name}.png" for name in names])
 
 
 def test_images_that_fail_have_their_reason_and_the_others_their_pixels(cache, damaged_images):
@@ -109,6 +108,7 @@ def test_images_that_fail_have_their_reason_and_the_others_their_pixels(cache, d
     assert reasons.pop("cut.png").startswith("truncated or damaged image")
     assert reasons == {
         "missing.png": "missing image",
+        "\0.png": "missing image",
         "zero.png": "empty file",
         "text.png": "not an image in a known format",
         "folder.png": "unreadable file (Is a directory)",
@@ -269,7 +269,7 @@ def test_images_that_failed_are_zeros_and_are_not_read_again(small_cache, damage
     counted.read_rows.clear()
     found = pixels.array[:]
     assert not found[:-1].any() and found[-1].any()
-    assert counted.read_rows == [6]
+    assert counted.read_rows == [7]
 
 
 def test_an_image_that_can_no_longer_be_decoded_is_no_black_picture_but_an_error(small_cache, images, refused):

@@ -1,5 +1,6 @@
 """The pool: what is usable, what is quarantined and why, and partitions that keep together what belongs together."""
 
+import hashlib
 import os
 
 import numpy as np
@@ -7,7 +8,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from fairprof.data.pool import load_pool, source_of
+from fairprof.config import Settings
+from fairprof.data.pixels import StreamedPixels
+from fairprof.data.pool import fingerprint, load_pool, source_of
 
 CELLS = [(gender, race, profession) for gender in "mf" for race in "xy" for profession in ("cook", "nurse")]
 COLUMNS = ("gender", "race", "profession")
@@ -102,6 +105,23 @@ def test_one_profession_is_nothing_to_learn(pool_of, faces, refused):
 def test_a_label_bias_on_labels_that_were_read_is_refused(pool_of, faces, refused):
     with refused("label_bias=gender", "faces.csv", "label_bias=none"):
         pool_of(faces(2), label_bias="gender")
+
+
+def test_a_pool_whose_pixels_no_cache_can_hold_is_the_same_pool(pool_of, faces, tmp_path):
+    rows = faces(3)
+    copied(tmp_path, "copy.jpg", "0003.png")
+    (tmp_path / "0005.png").write_bytes(b"")
+    rows.append({**rows[3], "image": "copy.jpg"})
+    mapped, streamed = (
+        pool_of(rows, max_quarantined_share=0.5, cache_dir=str(tmp_path / f"{size}"), cache_gib=size)
+        for size in (1.0, 1e-6)
+    )
+    assert isinstance(streamed.pixels.array, StreamedPixels) and not isinstance(mapped.pixels.array, StreamedPixels)
+    pd.testing.assert_frame_equal(mapped.table, streamed.table)
+    pd.testing.assert_frame_equal(mapped.quarantine, streamed.quarantine)
+    assert mapped.fingerprint == streamed.fingerprint and mapped.pixels.key == streamed.pixels.key
+    rows = mapped.table["pixel"].to_numpy()
+    np.testing.assert_array_equal(mapped.pixels.array[rows], streamed.pixels.array[rows])
 
 
 # --- duplicates and near-duplicates -----------------------------------------------------------------------------
@@ -302,6 +322,36 @@ def test_the_fingerprint_is_that_of_labels_and_contents_and_not_of_order_time_or
     write_image(tmp_path / "0005.png", seed=99)
     repainted = pool_of(rows).fingerprint
     assert len({original, relabelled, renamed, fewer, repainted}) == 5
+
+
+def test_a_fingerprint_is_that_of_the_text_of_the_labels_missing_ones_too(pool_of, faces):
+    ages = ["34", "", "9-Mar", "unknown"]
+    rows = [{**row, "age": ages[number % 4]} for number, row in enumerate(faces(2))]
+    table = pool_of(rows, with_pixels=False).table
+    assert table["age"].isna().sum() == 8
+    texts = table[["image", "gender", "race", "age", "profession", "partition"]].astype(str)
+    hashes = pd.util.hash_pandas_object(texts, index=False).to_numpy()
+    assert fingerprint(table) == hashlib.sha256(hashes.tobytes()).hexdigest()[:16]
+    assert fingerprint(table.drop(columns="age")) != fingerprint(table)
+
+
+# Labels, partitions and fingerprints are what runs of different days are compared by: these values never change.
+@pytest.mark.parametrize(
+    ("folder", "settings", "expected"),
+    [
+        ("fairface", {}, "30d8db8b788a48aa"),
+        ("fairface", {"label_bias": "intersectional", "label_seed": 3}, "269b84571ddf87e3"),
+        ("utkface", {}, "fa1bd400e799a111"),
+    ],
+)
+def test_real_labels_have_the_fingerprints_that_they_always_had(shared, folder, settings, expected):
+    data = Settings(data=f"{folder}:{shared / 'data' / folder}", **settings)
+    assert load_pool(data, with_pixels=False).fingerprint == expected
+
+
+def test_the_embedded_labels_have_the_fingerprint_that_they_always_had(synthetic_cache):
+    settings = Settings(cache_dir=str(synthetic_cache))
+    assert load_pool(settings, with_pixels=False).fingerprint == "3fdaddd121d8cb83"
 
 
 def test_a_data_set_s_address_is_absolute(monkeypatch, tmp_path):

@@ -8,9 +8,10 @@ from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
-from fairprof.explain import gradcam as module
+from fairprof.explain import gradcam
 from fairprof.explain.gradcam import mean_maps, saliency_maps
-from fairprof.model import build_classifier
+from fairprof.model import Classifier, build_classifier
+from fairprof.parts import Boundary, part
 
 SIZE = 64
 CLASSES = np.array([0, 1, 2, 3, 3, 2, 0])
@@ -21,15 +22,21 @@ def images() -> torch.Tensor:
     return torch.randn(len(CLASSES), 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
 
 
-def network_and_layer(architecture: str = "resnet18", finetune: str = "layer2") -> tuple[nn.Module, str]:
+def classifier_of(architecture: str = "resnet18", finetune: str = "layer2") -> Classifier:
     classifier = build_classifier(architecture, "random", finetune, 4, seed=0)
-    batch_norms = [part for part in classifier.network.modules() if isinstance(part, nn.BatchNorm2d)]
-    for part in batch_norms:
-        part.momentum = 1.0  # the statistics of one batch, so that activations of random weights do not vanish
+    batch_norms = [module for module in classifier.network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for batch_norm in batch_norms:
+        batch_norm.momentum = 1.0  # the statistics of one batch, so that activations of random weights do not vanish
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         classifier.network.train()(torch.randn(16, 3, SIZE, SIZE))
-    return classifier.network.eval(), classifier.gradcam_layer
+    classifier.network.eval()
+    return classifier
+
+
+def network_and_layer(architecture: str = "resnet18", finetune: str = "layer2") -> tuple[nn.Module, str]:
+    classifier = classifier_of(architecture, finetune)
+    return classifier.network, classifier.gradcam_layer
 
 
 def reference_maps(network: nn.Module, layer: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
@@ -86,7 +93,7 @@ def test_batch_equals_single_images(images):
 def test_chunks_change_nothing(chunk, images, monkeypatch):
     network, layer = network_and_layer()
     expected = saliency_maps(network, layer, images, CLASSES)
-    monkeypatch.setattr(module, "BATCH", chunk)
+    monkeypatch.setattr(gradcam, "BATCH", chunk)
     np.testing.assert_allclose(saliency_maps(network, layer, images, CLASSES), expected, atol=1e-5)
 
 
@@ -134,8 +141,10 @@ def test_images_that_were_made_in_inference_mode_are_taken(memory_format, images
 
 
 def hook_counts(network: nn.Module) -> list[int]:
-    return [len(part._forward_hooks) + len(part._backward_hooks) + len(part._forward_pre_hooks)
-            for part in network.modules()]
+    return [
+        len(block._forward_hooks) + len(block._backward_hooks) + len(block._forward_pre_hooks)
+        for block in network.modules()
+    ]
 
 
 @pytest.mark.parametrize("classes", [CLASSES, CLASSES + 4], ids=["valid", "invalid"])
@@ -146,7 +155,7 @@ def test_mode_gradients_hooks_and_images_are_left_as_they_were(classes, images):
     network.layer4[0].register_forward_hook(lambda *arguments: None)
     network.fc[4].weight.grad = torch.full_like(network.fc[4].weight, 3.0)
     gradient = network.fc[4].weight.grad
-    modes = [part.training for part in network.modules()]
+    modes = [block.training for block in network.modules()]
     trainable = [parameter.requires_grad for parameter in network.parameters()]
     state = {name: value.clone() for name, value in network.state_dict().items()}
     hooks, pixels = hook_counts(network), images.clone()
@@ -155,7 +164,7 @@ def test_mode_gradients_hooks_and_images_are_left_as_they_were(classes, images):
     else:
         with pytest.raises(ValueError, match="classes 0 to 3"):
             saliency_maps(network, layer, images, classes)
-    assert [part.training for part in network.modules()] == modes
+    assert [block.training for block in network.modules()] == modes
     assert [parameter.requires_grad for parameter in network.parameters()] == trainable
     assert hook_counts(network) == hooks
     assert network.fc[4].weight.grad is gradient and bool((gradient == 3.0).all())
@@ -197,6 +206,87 @@ def test_maps_are_never_negative_and_opposite_classes_have_no_place_in_common(im
     assert first.min() >= 0 and second.min() >= 0
     assert first.max() > 0 and second.max() > 0
     np.testing.assert_array_equal(np.minimum(first, second), 0)
+
+
+# --- what enters behind a boundary ------------------------------------------------------------------------------
+
+
+class Sliced:
+    """What enters, and every slice of it that was asked for."""
+
+    def __init__(self, values: torch.Tensor):
+        self.values = values
+        self.slices: list[slice] = []
+
+    def __getitem__(self, places: slice) -> torch.Tensor:
+        self.slices.append(places)
+        return self.values[places]
+
+
+@pytest.mark.parametrize("finetune", ["layer4", "layer3"])
+@pytest.mark.parametrize("architecture", ["resnet18", "mobilenet_v2"])
+def test_maps_from_the_boundary_equal_those_from_the_images(architecture, finetune, images):
+    classifier = classifier_of(architecture, finetune)
+    network, layer = classifier.network, classifier.gradcam_layer
+    expected = saliency_maps(network, layer, images, CLASSES)
+    with torch.inference_mode():
+        entering = classifier.prefix(images)
+    assert expected.max() > 1e-2 and entering.shape[1:] != images.shape[1:]
+    maps = saliency_maps(network, layer, entering, CLASSES, classifier.boundary)
+    np.testing.assert_allclose(maps, expected, atol=1e-5)
+    others = saliency_maps(network, layer, entering.flip(0), CLASSES, classifier.boundary)
+    assert np.abs(others - expected).max() > 1e-2  # what enters matters
+
+
+@pytest.mark.parametrize("finetune", ["head", "layer4", "layer2"])
+def test_maps_from_the_explained_layers_own_output_equal_those_from_the_images(finetune, images):
+    network, layer = network_and_layer(finetune=finetune)
+    explained = Boundary(layer, after=True)
+    with torch.inference_mode():
+        entering = part(network, None, explained)(images)
+    assert entering.shape == (len(CLASSES), 512, SIZE // 32, SIZE // 32)
+    maps = saliency_maps(network, layer, entering, CLASSES, explained)
+    np.testing.assert_allclose(maps, saliency_maps(network, layer, images, CLASSES), atol=1e-5)
+
+
+def test_half_precision_as_in_the_prefix_cache_is_taken_and_costs_little(images):
+    classifier = classifier_of(finetune="layer4")
+    network, layer = classifier.network, classifier.gradcam_layer
+    expected = saliency_maps(network, layer, images, CLASSES)
+    with torch.inference_mode():
+        entering = classifier.prefix(images).half()
+    maps = saliency_maps(network, layer, entering, CLASSES, classifier.boundary)
+    assert maps.dtype == np.float32
+    np.testing.assert_allclose(maps, expected, atol=0.01 * expected.max())
+
+
+@pytest.mark.parametrize("behind", [False, True])
+def test_what_enters_is_sliced_a_batch_at_a_time_and_never_read_whole(behind, images):
+    classifier = classifier_of(finetune="layer4")
+    order = np.arange(40) % len(CLASSES)
+    with torch.inference_mode():
+        values = classifier.prefix(images[order]) if behind else images[order]
+    entering = Sliced(values)
+    boundary = classifier.boundary if behind else None
+    maps = saliency_maps(classifier.network, classifier.gradcam_layer, entering, CLASSES[order], boundary)
+    assert entering.slices == [slice(0, 16), slice(16, 32), slice(32, 48)]
+    expected = saliency_maps(classifier.network, classifier.gradcam_layer, images, CLASSES)[order]
+    np.testing.assert_allclose(maps, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("finetune", ["layer4", "all"])
+def test_only_what_lies_behind_the_layer_is_differentiated(finetune, images):
+    """Nothing before the layer keeps a graph."""
+    network, layer = network_and_layer(finetune=finetune)
+    graphs: dict[str, bool] = {}
+
+    def note(path):
+        return lambda module, inputs, output: graphs.__setitem__(path, output.requires_grad)
+
+    for path in ("conv1", "layer3.1.bn2", "layer4.1.bn2", "fc.1", "fc.4"):
+        network.get_submodule(path).register_forward_hook(note(path))
+    saliency_maps(network, layer, images, CLASSES)
+    assert graphs == {"conv1": False, "layer3.1.bn2": False, "layer4.1.bn2": False, "fc.1": True, "fc.4": True}
 
 
 def test_mean_maps_by_hand():

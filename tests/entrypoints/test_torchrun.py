@@ -1,0 +1,167 @@
+"""`torchrun`: several processes train as one would, and what they leave is one run."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+from fairprof.config import Settings
+from fairprof.data.pool import load_pool
+from tests.conftest import ROOT, TORCHRUN
+from tests.entrypoints.test_train import SMALL, artifact, environment, runs_in, train
+
+HEAD = {**SMALL, "experiment": "B", "finetune": "head", "train_size": 200}
+
+
+def start_together(folder: Path, settings: dict) -> subprocess.Popen:
+    """A training of two processes, which says everything to the file `log`."""
+    arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    with open(folder / "log", "a") as log:
+        return subprocess.Popen(
+            [*TORCHRUN, "--nproc_per_node=2", "-m", "entrypoints.train", *arguments],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            env=environment(PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1"),
+        )
+
+
+def train_together(folder: Path, settings: dict) -> None:
+    with start_together(folder, settings) as process:
+        assert process.wait(timeout=300) == 0, (folder / "log").read_text()[-3000:]
+
+
+def kill(process: subprocess.Popen) -> None:
+    """Kills torchrun and all that it has started, at once."""
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    for member in family:
+        member.kill()
+    psutil.wait_procs(family, timeout=30)
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory, synthetic_cache):
+    """A folder in which two processes have trained together, and the run."""
+    folder = tmp_path_factory.mktemp("together")
+    train_together(folder, {**HEAD, "cache_dir": synthetic_cache})
+    (run,) = runs_in(folder)  # one process alone talks to MLflow
+    return folder, run
+
+
+def trained_metrics(run) -> dict[str, float]:
+    """Everything that follows from the training alone."""
+    return {
+        name: value
+        for name, value in run.data.metrics.items()
+        if name.startswith(("test/", "val/", "best_val/", "data/", "train/loss", "best_epoch"))
+    }
+
+
+def test_two_processes_leave_the_run_that_one_would(together, tmp_path, synthetic_cache):
+    done = train(tmp_path, {**HEAD, "cache_dir": synthetic_cache})
+    assert done.returncode == 0, done.stderr[-3000:]
+    (alone,) = runs_in(tmp_path)
+    folder, run = together
+    assert run.info.status == "FINISHED" and run.info.run_name == "B-seed0"
+    assert len(trained_metrics(alone)) > 50
+    assert trained_metrics(run) == pytest.approx(trained_metrics(alone), abs=1e-4)
+    curves = [pd.read_csv(artifact(*place, "training/history.csv")) for place in ((tmp_path, alone), (folder, run))]
+    pd.testing.assert_frame_equal(*curves, atol=1e-4, rtol=0)
+    assert run.data.params["draw_fingerprint"] == alone.data.params["draw_fingerprint"]
+    assert run.data.tags["fairprof.study_key"] == alone.data.tags["fairprof.study_key"]
+
+
+def test_two_processes_predict_every_test_image_once_and_in_order(together, synthetic_cache):
+    folder, run = together
+    predictions = pd.read_parquet(artifact(folder, run, "predictions/test.parquet"))
+    pool = load_pool(Settings(cache_dir=str(synthetic_cache), image_size=32))
+    assert predictions["image"].is_unique
+    assert predictions["image"].tolist() == pool.table["image"].iloc[pool.rows_of("test")].tolist()
+    probabilities = predictions.filter(like="probability_")
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    assert (
+        np.array(pool.professions)[probabilities.to_numpy().argmax(axis=1)].tolist() == predictions["y_pred"].tolist()
+    )
+
+
+def test_one_of_two_processes_talks(together):
+    said = (together[0] / "log").read_text()
+    assert said.count("fairprof-B version 1: test macro-F1") == 1
+    assert "Traceback" not in said and "rror" not in said
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_two_processes_go_on(together, tmp_path, synthetic_cache):
+    settings = {**HEAD, "cache_dir": synthetic_cache}
+    process = start_together(tmp_path, settings)
+    trainings, deadline = synthetic_cache / "trainings", time.monotonic() + 120
+    while not list(trainings.glob("*/resume.ckpt")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    kill(process)
+    assert process.wait() != 0
+    assert list(trainings.glob("*/resume.ckpt"))
+    (started,) = runs_in(tmp_path)
+    assert started.info.status == "RUNNING"
+    train_together(tmp_path, settings)
+    closed, resumed = runs_in(tmp_path)
+    assert (closed.info.status, resumed.info.status) == ("KILLED", "FINISHED")
+    assert resumed.data.tags["fairprof.resumed"] == "true"
+    assert trained_metrics(resumed) == pytest.approx(trained_metrics(together[1]), abs=1e-6)
+    assert not list(trainings.glob("*/resume.ckpt"))
+
+
+TRAINING = """
+import json, os, sys
+from pathlib import Path
+import torch
+from fairprof.config import Settings
+from fairprof.data.designs import DESIGNS, draw
+from fairprof.data.images import ImageInputs
+from fairprof.data.pool import load_pool
+from fairprof.model import build_classifier
+from fairprof.processes import process_group
+from fairprof.training import fit
+
+def trained(settings, folder):
+    with process_group(on_gpu=False) as processes:
+        pool = load_pool(settings)
+        classifier = build_classifier(settings.architecture, "random", settings.finetune, len(pool.professions), 0)
+        images, reports = ImageInputs(pool, settings.image_size, settings.view_count(), settings.seed), []
+        outcome = fit(
+            classifier, images, pool, draw(pool, DESIGNS["B"], settings), settings, lambda *_: {"macro_f1": 0.0},
+            lambda *report: reports.append(report), Path(folder) / "training", processes,
+        )
+        state = {name: value.tolist() for name, value in outcome.last_weights.items() if name.startswith("layer4.1.bn")}
+        return {"history": outcome.history, "reports": reports, "state": state}
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    result = trained(Settings(**json.loads(os.environ["SETTINGS"])), sys.argv[1])
+    Path(sys.argv[1], f"{os.environ['RANK']}.json").write_text(json.dumps(result))
+"""
+
+
+def test_three_processes_that_train_batch_norm_and_dropout_compute_what_one_does(
+    torchrun, monkeypatch, tmp_path, synthetic_cache
+):
+    """Two steps: after more of them, Adam has made differences of rounding large."""
+    values = {"architecture": "resnet18", "image_size": 32, "finetune": "layer2", "train_size": 64, "epochs": 1}
+    values |= {"batch_size": 32, "mixup_probability": 1.0, "accelerator": "cpu", "cache_dir": str(synthetic_cache)}
+    monkeypatch.setenv("SETTINGS", json.dumps(values))
+    seen, _ = torchrun(TRAINING, 3)  # of 32 images 11, 11 and 10
+    script: dict = {"__name__": "here"}
+    exec(TRAINING, script)
+    alone = script["trained"](Settings(**values), tmp_path)
+    (expected,) = alone["history"]
+    for one in seen:
+        (history,) = one["history"]
+        assert history == pytest.approx(expected, abs=1e-4)
+        assert history == seen[0]["history"][0]
+        assert one["state"].keys() == alone["state"].keys() and len(alone["state"]) == 10
+        for name, value in one["state"].items():
+            np.testing.assert_allclose(value, alone["state"][name], rtol=1e-3, atol=1e-3)

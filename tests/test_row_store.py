@@ -1,0 +1,163 @@
+"""Rows on disk are right or absent, whenever their writer dies."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fairprof.row_store import RowStore
+
+ROOT = Path(__file__).resolve().parents[1]
+SHAPE = (3, 2)
+RECORD = 3 * 2 * 2  # bytes of a record in half precision
+
+
+def record_of(row: int) -> np.ndarray:
+    """What these tests store for a row: six numbers that no other row has, exact in half precision."""
+    return (np.arange(6).reshape(SHAPE) + 8 * (row % 200)).astype(np.float16)
+
+
+def records_of(*rows: int) -> np.ndarray:
+    return np.stack([record_of(row) for row in rows])
+
+
+def stored(folder: Path, *rows: int) -> RowStore:
+    """A store that was written by somebody else, row by row."""
+    store = RowStore(folder, "view-0", SHAPE)
+    for row in rows:
+        store.append(np.array([row]), records_of(row))
+    return RowStore(folder, "view-0", SHAPE)
+
+
+def assert_holds(folder: Path, *rows: int) -> None:
+    """The store, opened anew, holds exactly these rows, each with its own values."""
+    store = RowStore(folder, "view-0", SHAPE)
+    assert store.missing(np.arange(max(rows) + 10)).tolist() == sorted(set(range(max(rows) + 10)) - set(rows))
+    np.testing.assert_array_equal(store.read(np.array(rows)), records_of(*rows))
+
+
+def test_a_new_store_has_no_row(tmp_path):
+    store = RowStore(tmp_path, "view-0", SHAPE)
+    assert store.missing(np.array([5, 0, 5])).tolist() == [0, 5]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_appended_is_read_in_any_order_and_as_often_as_asked(tmp_path):
+    store = stored(tmp_path, 7, 2, 40)
+    values = store.read(np.array([40, 7, 40, 2]))
+    assert values.dtype == np.float16
+    np.testing.assert_array_equal(values, records_of(40, 7, 40, 2))
+    assert store.read(np.array([], dtype=int)).shape == (0, 3, 2)
+
+
+def test_missing_are_the_rows_without_a_record_ascending_and_each_once(tmp_path):
+    store = stored(tmp_path, 7, 2, 40)
+    assert store.missing(np.array([41, 7, 3, 0, 3, 40, 10_000])).tolist() == [0, 3, 41, 10_000]
+    assert store.missing(np.array([2, 7])).tolist() == []
+
+
+@pytest.mark.parametrize("row", [3, 41, 10**9])
+def test_a_row_that_was_never_stored_is_a_key_error_that_names_it(row, tmp_path):
+    with pytest.raises(KeyError, match=f"row {row} of .*view-0.data was never computed"):
+        stored(tmp_path, 7, 2, 40).read(np.array([7, row]))
+
+
+def test_appended_records_are_read_after_closing_and_by_others(tmp_path):
+    store = stored(tmp_path, 7)
+    store.append(np.array([9]), records_of(9))
+    store.close_writing()
+    np.testing.assert_array_equal(store.read(np.array([9, 7])), records_of(9, 7))
+    assert_holds(tmp_path, 7, 9)
+
+
+def test_stores_of_one_folder_are_apart(tmp_path):
+    stored(tmp_path, 7, 2)
+    assert RowStore(tmp_path, "view-1", SHAPE).missing(np.array([2, 7])).tolist() == [2, 7]
+
+
+def add_bytes(path: Path, count: int) -> None:
+    with open(path, "ab") as file:
+        file.write(b"\x7b" * count)
+
+
+# what a killed process may leave: a change to the files, and the rows that are lost by it
+LEFT_BEHIND = {
+    "records whose rows were not written": (lambda data, rows: add_bytes(data, 2 * RECORD), []),
+    "half a record": (lambda data, rows: add_bytes(data, RECORD // 2), []),
+    "half a row number": (lambda data, rows: (add_bytes(data, RECORD), add_bytes(rows, 3)), []),
+    "a last record cut short, as after a power failure": (lambda data, rows: cut(data, 2 * RECORD + 5), [40]),
+    "rows without any data": (lambda data, rows: cut(data, 0), [7, 2, 40]),
+    "no data file": (lambda data, rows: data.unlink(), [7, 2, 40]),
+    "no file of rows": (lambda data, rows: rows.unlink(), [7, 2, 40]),
+}
+
+
+def cut(path: Path, size: int) -> None:
+    with open(path, "r+b") as file:
+        file.truncate(size)
+
+
+@pytest.mark.parametrize("what", LEFT_BEHIND)
+def test_only_unfinished_records_are_lost_and_the_next_append_repairs_the_files(what, tmp_path):
+    damage, lost = LEFT_BEHIND[what]
+    undamaged = stored(tmp_path, 7, 2, 40)
+    damage(undamaged.data_path, undamaged.rows_path)
+    kept = [row for row in (7, 2, 40) if row not in lost]
+    store = RowStore(tmp_path, "view-0", SHAPE)
+    assert store.missing(np.array([7, 2, 40])).tolist() == sorted(lost)
+    if kept:
+        np.testing.assert_array_equal(store.read(np.array(kept)), records_of(*kept))
+    store.append(np.array([50, 51]), records_of(50, 51))
+    assert_holds(tmp_path, *kept, 50, 51)
+    assert store.data_path.stat().st_size == (len(kept) + 2) * RECORD
+    assert store.rows_path.stat().st_size == (len(kept) + 2) * 8
+
+
+def test_a_store_stays_readable_when_somebody_removes_its_files(tmp_path):
+    store = stored(tmp_path, 7, 2, 40)
+    store.data_path.unlink()
+    store.rows_path.unlink()
+    np.testing.assert_array_equal(store.read(np.array([40, 2, 7])), records_of(40, 2, 7))
+
+
+def test_a_reader_is_not_disturbed_by_what_is_appended_meanwhile(tmp_path):
+    reader = stored(tmp_path, 7, 2)
+    RowStore(tmp_path, "view-0", SHAPE).append(np.array([40]), records_of(40))
+    np.testing.assert_array_equal(reader.read(np.array([2, 7])), records_of(2, 7))
+    assert reader.missing(np.array([40])).tolist() == [40]
+
+
+APPENDING = """
+import sys
+from pathlib import Path
+import numpy as np
+from fairprof.row_store import RowStore
+store = RowStore(Path(sys.argv[1]), "view-0", (3, 2))
+missing = store.missing(np.arange(100_000))
+print("ready", flush=True)
+for start in range(0, len(missing), 3):
+    rows = missing[start : start + 3]
+    store.append(rows, np.arange(6).reshape(3, 2) + 8 * (rows % 200)[:, None, None])
+"""
+
+
+def test_a_writer_killed_at_any_moment_leaves_right_records_and_the_next_one_goes_on(tmp_path):
+    counts = [0]
+    for delay in (0.003, 0.011, 0.037, 0.071, 0.13, 0.23):
+        with subprocess.Popen(
+            [sys.executable, "-c", APPENDING, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        ) as writer:
+            assert writer.stdout.readline() == "ready\n"
+            with pytest.raises(subprocess.TimeoutExpired):
+                writer.wait(delay)
+            writer.kill()
+        assert writer.returncode == -signal.SIGKILL
+        store = RowStore(tmp_path, "view-0", SHAPE)
+        counts.append(store.count)
+        # rows are appended in ascending order: what is there is all that was appended so far
+        assert store.missing(np.arange(store.count + 3)).tolist() == [store.count + offset for offset in range(3)]
+        np.testing.assert_array_equal(store.read(np.arange(store.count)), records_of(*range(store.count)))
+    assert counts == sorted(counts) and counts[-1] > counts[1] > 0
