@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairprof.cache import Cache
 from fairprof.config import Settings
 from fairprof.data.sources import open_source, synthetic
 
@@ -43,9 +44,10 @@ def settings_of(scale: Scale, data: str, weights: str, cache: Path, **values) ->
     )
 
 
-def image_folder(settings: Settings, cache: Path) -> Path:
+def image_folder(settings: Settings, cache: Cache) -> Path:
     """The folder with the image files of `data`, for the plain loop."""
     if settings.data == "synthetic":
         open_source(settings.data, cache)
-        return cache / synthetic.VERSION / "images"
-    return Path(settings.data.partition(":")[2])
+        return cache.folder / synthetic.VERSION / "images"
+    path = Path(settings.data.partition(":")[2])
+    return path.parent if path.is_file() else path  # beside a manifest

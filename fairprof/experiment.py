@@ -29,7 +29,6 @@ from fairprof.processes import Processes, process_group
 from fairprof.training import SELECTION_RULES, Measure, Trained, fit
 
 CONTACT_SHEET_IMAGES = 16
-FOREVER = -1.0  # as a lock's timeout
 CHECKPOINT_COPIES = 8  # weights and AdamW's two moments, old and new file, and the best weights, old and new
 HEADLINE = (
     "test/accuracy",
@@ -54,9 +53,6 @@ def run_experiment(settings: Settings) -> str | None:
     """
     keep_freed_memory()
     with process_group(on_gpu(settings.accelerator)) as processes:
-        if processes.count > 1:
-            # one process fills a cache, and the others have to wait for it as long as it takes
-            settings = settings.model_copy(update={"lock_timeout": FOREVER})
         return _lead(settings, processes) if processes.leads else _assist(settings, processes)
 
 
@@ -74,6 +70,7 @@ def _lead(settings: Settings, processes: Processes) -> str:
         log_inputs(settings, pool, drawn, classifier)
         with training_folder(settings, pool, drawn, classifier) as folder:
             inputs = entering(settings, pool, drawn, classifier)
+            processes.wait_for_all()
             trained = train(settings, pool, drawn, classifier, inputs, folder, processes)
             values, predictions = evaluate(settings, pool, drawn, classifier, inputs, processes)
             explain(settings, pool, drawn, classifier, inputs, predictions)
@@ -82,7 +79,11 @@ def _lead(settings: Settings, processes: Processes) -> str:
 
 
 def _assist(settings: Settings, processes: Processes) -> None:
-    """What the processes do that do not lead: the same training and predictions, and nothing is logged."""
+    """What the processes do that do not lead: the same training and predictions, and nothing is logged.
+
+    They begin once the leading one has filled the caches.
+    """
+    processes.wait_for_all()
     pool, drawn, classifier = _prepared(settings)
     inputs = entering(settings, pool, drawn, classifier)
     folder = _training_folder(settings, pool, drawn, classifier)

@@ -46,6 +46,7 @@ class PrefixCache:
             f"{boundary} of {settings.architecture} ({classifier.weights.name} weights) at {settings.image_size} px "
             f"for {settings.data}"
         )
+        self.pixels = self.cache.entry("pixels", pool.pixels.key)
         self.stores: dict[int, RowStore] = {}
         self.computed = self.reused = 0
         self.seconds = 0.0
@@ -55,13 +56,10 @@ class PrefixCache:
         record = int(np.prod(self.shape)) * np.dtype(np.float16).itemsize
         return record * sum(len(rows) for rows in wanted.values())
 
-    def fits(self, wanted: dict[int, np.ndarray]) -> bool:
-        """Whether the cache can hold the outputs for `wanted` at all."""
-        return self.cache.fits(self.size_of(wanted))
-
-    def prepare(self, wanted: dict[int, np.ndarray]) -> None:
+    def prepare(self, wanted: dict[int, np.ndarray]) -> bool:
         """Computes and keeps what is missing of `wanted`, rows of the pixel cache by number of the view.
 
+        Returns False, and computes nothing, where the cache cannot hold it beside the pixels and what this entry has.
         Killed, it goes on where it stopped; processes that want the same wait for each other. Raises `UserError` where
         another process fills this entry for longer than `lock_timeout`, the disk has no room, or an output is
         too large for half precision.
@@ -70,6 +68,8 @@ class PrefixCache:
             self.entry.mkdir(parents=True, exist_ok=True)
             self.stores = {view: RowStore(self.entry, _name_of(view), self.shape) for view in wanted}
             missing = {view: self.stores[view].missing(rows) for view, rows in wanted.items()}
+            if not self.cache.fits(self.size_of(missing), self.entry, self.pixels):
+                return False
             count = sum(len(rows) for rows in missing.values())
             self.reused += sum(len(rows) for rows in wanted.values()) - count
             if count:
@@ -79,6 +79,7 @@ class PrefixCache:
                 self._compute(missing)
                 self.seconds += time.perf_counter() - start
             self.cache.touch(self.entry)
+        return True
 
     def _compute(self, missing: dict[int, np.ndarray]) -> None:
         batches = [
@@ -162,11 +163,8 @@ def explained_inputs(
     if inputs.boundary is None or part(classifier.network, inputs.boundary, layer) is not None:
         return inputs
     cache = PrefixCache(classifier, layer, inputs.images, pool, settings)
-    wanted = {CENTRE_CROP: inputs.images.pixel_rows[rows]}
-    if not cache.fits(wanted):
-        return inputs.images
-    cache.prepare(wanted)
-    return PrefixInputs(inputs.images, cache)
+    prepared = cache.prepare({CENTRE_CROP: inputs.images.pixel_rows[rows]})
+    return PrefixInputs(inputs.images, cache) if prepared else inputs.images
 
 
 def cached_inputs(
@@ -185,15 +183,14 @@ def cached_inputs(
         return None
     cache = PrefixCache(classifier, classifier.boundary, images, pool, settings)
     wanted = {CENTRE_CROP: images.pixel_rows[evaluation_rows]} | _views_of_training(images, training_rows, settings)
-    if not cache.fits(wanted):
-        note(
-            f"the prefix cache is not used: the {cache.description} would take "
-            f"{cache.size_of(wanted) / 2**30:,.1f} GiB, more than cache_gib={settings.cache_gib:g}: raise it, or "
-            f"lower augmented_views={images.views}"
-        )
-        return None
-    cache.prepare(wanted)
-    return PrefixInputs(images, cache)
+    if cache.prepare(wanted):
+        return PrefixInputs(images, cache)
+    note(
+        f"the prefix cache is not used: the {cache.description} would take {cache.size_of(wanted) / 2**30:,.1f} GiB, "
+        f"which cache_gib={settings.cache_gib:g} does not hold beside the pixels and earlier outputs: raise it, or "
+        f"lower augmented_views={images.views}"
+    )
+    return None
 
 
 def _views_of_training(images: ImageInputs, rows: np.ndarray, settings: Settings) -> dict[int, np.ndarray]:

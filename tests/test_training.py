@@ -224,7 +224,21 @@ def batch_of(inputs: torch.Tensor, classes: list[int], partners: list[int] | Non
 def loss_of_logits(step: TrainingStep, logits: np.ndarray, *of_batch) -> float:
     """The loss of a training step whose network gives back what enters it."""
     step.network = torch.nn.Identity()
+    step.on_fit_start()
     return step.training_step(batch_of(torch.tensor(logits, dtype=torch.float32), *of_batch), 0).item()
+
+
+def what_enters(step: TrainingStep) -> list[torch.Tensor]:
+    """A list in which everything is noted that enters the step's network from now on."""
+    seen, forward = [], step.network.forward
+
+    def noting(entering: torch.Tensor) -> torch.Tensor:
+        seen.append(entering.clone())
+        return forward(entering)
+
+    step.network.forward = noting
+    step.on_fit_start()
+    return seen
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.3])
@@ -280,8 +294,7 @@ def test_what_enters_the_trainable_part_is_mixed(share, finetune, cached, small_
     prefix, images = step.classifier.prefix, step.inputs.training(drawn.train[:5], 0)
     if cached:
         step.inputs = cached_inputs(step.classifier, step.inputs, pool, settings, drawn.train, drawn.val)
-    seen = []
-    step.network.register_forward_pre_hook(lambda module, entering: seen.append(entering[0].clone()))
+    seen = what_enters(step)
     own, partners = torch.tensor([3, 4]), torch.tensor([4, 1])
     if share == 1:
         partners = own
@@ -305,8 +318,7 @@ def test_prefix_is_computed_in_evaluation_mode(small_settings, pool, drawn):
     images = step.inputs.training(drawn.train[:4], 0)
     expected = step.classifier.prefix(images)
     before = {name: value.clone() for name, value in step.classifier.prefix.state_dict().items()}
-    seen = []
-    step.network.register_forward_pre_hook(lambda module, entering: seen.append(entering[0].clone()))
+    seen = what_enters(step)
     step.classifier.network.train()
     step.training_step(batch_of(images, [0, 1, 0, 1]), 0)
     torch.testing.assert_close(seen[0], expected.detach())
@@ -472,7 +484,6 @@ def test_a_part_of_the_network_learns_a_few_images_by_heart(
     losses = [
         values["train/loss"] for values in Watched(settings, pool, drawn, tmp_path, cached=cached).trained.history
     ]
-    print(losses)
     assert losses[0] > 0.6
     assert np.mean(losses[-5:]) < 0.15
 
@@ -487,7 +498,6 @@ def test_training_on_cached_outputs_is_training_on_images_but_for_rounding(
     )
     assert len(images) == len(outputs) == 3
     for values, others in zip(images, outputs, strict=True):
-        print(values, others)
         assert values != others  # half precision
         assert values == pytest.approx(others, rel=0.02)
 

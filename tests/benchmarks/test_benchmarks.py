@@ -1,0 +1,93 @@
+"""`python -m benchmarks` measures every part on a machine like this one; whether claims hold is not asked here."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def benchmarks(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *map(str, arguments)],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true"},
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory, synthetic_cache):
+    """What the quick benchmarks have printed and written; the embedded data set is given as a manifest of its files."""
+    folder = tmp_path_factory.mktemp("benchmarks")
+    (faces,) = synthetic_cache.glob("synthetic-*/labels.csv")
+    (folder / "cache").mkdir()
+    done = benchmarks(
+        folder, "--quick", "--data", f"manifest:{faces}", "--output", "result.json", "--cache_dir", folder / "cache"
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, done.stdout, json.loads((folder / "result.json").read_text())
+
+
+@pytest.mark.slow
+def test_every_claim_has_a_measured_value_a_baseline_and_their_ratio(quick):
+    _, printed, result = quick
+    claims = {row["claim"]: row for row in result["ratios"]}
+    measured = {name: row for name, row in claims.items() if not name.startswith("GPU")}
+    assert set(measured) == {
+        "four draws, manifest of 2,000",
+        "peak memory, manifest of 2,000",
+        "Grad-CAM / forward + layer4 backward",
+        "Grad-CAM / pytorch-grad-cam, not cut",
+        "training, layer2 / plain loop",
+        "training, layer2 / batch in memory",
+        "cached run, head / plain loop",
+        "2 runs, head / filling the cache",
+        "outputs computed / distinct ones",
+    }
+    for row in measured.values():
+        assert row["measured"] > 0 and row["baseline"] > 0
+        assert row["ratio"] == pytest.approx(row["measured"] / row["baseline"])
+        assert row["holds"] in ("yes", "NO") and row["wanted"] and row["unit"]
+    assert len(claims) == 10  # the GPU's, whether there is one or not
+    assert all(name in printed for name in claims)
+
+
+@pytest.mark.slow
+def test_what_does_not_depend_on_speed_holds(quick):
+    _, _, result = quick
+    prefix = result["prefix"]
+    assert prefix["runs"] == 2
+    assert prefix["computed"] == prefix["distinct"] > 0
+    assert prefix["again_computed"] == 0
+    assert prefix["second_reused"] > 0
+    assert 0 < prefix["test_macro_f1"] < 1
+    assert result["pool"]["manifest of 2,000"]["rows"] == 2000
+
+
+@pytest.mark.slow
+def test_the_result_says_on_what_and_how_large_it_was_measured(quick):
+    _, _, result = quick
+    assert {"cores", "memory_gib", "gpu", "torch", "measured", "processor"} <= set(result["machine"])
+    assert (result["scale"]["architecture"], result["scale"]["image_size"]) == ("resnet18", 32)
+    assert result["data"] == "manifest"  # and not where it lies
+
+
+@pytest.mark.slow
+def test_nothing_else_is_left(quick):
+    folder, _, _ = quick
+    assert sorted(path.name for path in folder.iterdir()) == ["cache", "result.json"]
+    assert list((folder / "cache").iterdir()) == []
+
+
+def test_an_unknown_part_is_one_line(tmp_path):
+    done = benchmarks(tmp_path, "--quick", "--parts", "pool,speed")
+    assert done.returncode == 1
+    assert done.stderr == "fairprof: error: --parts: speed is not one of pool, gradcam, training, prefix, gpu\n"
+    assert list(tmp_path.iterdir()) == []
