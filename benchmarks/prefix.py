@@ -22,6 +22,9 @@ def measure_prefix(scale: Scale, settings: Settings, folder: Path, images: Path)
     ones lie in the cache (`distinct`); outputs that the second design computed and reused.
     """
     os.environ["MLFLOW_TRACKING_URI"] = f"sqlite:///{folder / 'mlflow.db'}"
+    # artifacts would lie in the current folder
+    artifacts = (folder / "artifacts").absolute().as_uri()
+    os.environ["MLFLOW_EXPERIMENT_ID"] = mlflow.create_experiment("benchmarks", artifact_location=artifacts)
     plain = median(plain_step_seconds(scale, "head", images)) / scale.batch_size
     start = time.perf_counter()
     metrics = [

@@ -1,7 +1,8 @@
 """The prefix cache: what the frozen part of a network computes is computed once per image and view.
 
 With `finetune` head, layer4 or layer3 everything below is constant, for all designs, seeds and tuning trials that
-start from the same weights. Its outputs are kept in half precision (float16, 11 significant bits).
+start from the same weights. Its outputs are kept in half precision (float16, 11 significant bits), scaled by a power of
+two: activations of networks whose batch norm has seen no images yet can be far too small for it.
 """
 
 import hashlib
@@ -24,6 +25,7 @@ from fairprof.progress import note, progress_bar
 from fairprof.row_store import RowStore
 
 LAYOUT = "prefix-1"  # part of the key: raise the number when what is computed, or the files, change
+EXPONENT_OF_NOISE = 5  # what noise gives at most is scaled to 2**4..2**5: 2**11 below the largest float16
 CENTRE_CROP = -1  # the number of the view that is not augmented
 
 
@@ -39,17 +41,24 @@ class PrefixCache:
         self.boundary, self.images, self.settings = boundary, images, settings
         self.cache = Cache.of(settings)
         self.device = device_of(settings.accelerator)
-        self.shape = self._outputs(torch.zeros(1, 3, settings.image_size, settings.image_size)).shape[1:]
-        key = (LAYOUT, weights_digest(self.prefix), boundary, images.augment, settings.image_size, pool.pixels.key)
-        self.entry = self.cache.entry("prefix", hashlib.sha256("\n".join(map(str, key)).encode()).hexdigest()[:24])
         self.description = (
             f"{boundary} of {settings.architecture} ({classifier.weights.name} weights) at {settings.image_size} px "
             f"for {settings.data}"
         )
+        noise = torch.randn(1, 3, settings.image_size, settings.image_size, generator=torch.Generator().manual_seed(0))
+        outputs = self._computed(noise)
+        self.shape = outputs.shape[1:]
+        self.scale = 2.0 ** (EXPONENT_OF_NOISE - int(torch.frexp(outputs.abs().max()).exponent))
+        self.entry = self.cache.entry("prefix", self._key(pool))
         self.pixels = self.cache.entry("pixels", pool.pixels.key)
         self.stores: dict[int, RowStore] = {}
         self.computed = self.reused = 0
         self.seconds = 0.0
+
+    def _key(self, pool: Pool) -> str:
+        computation = (weights_digest(self.prefix), self.boundary, self.images.augment, self.settings.image_size)
+        parts = (LAYOUT, *computation, self.scale, pool.pixels.key)
+        return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:24]
 
     def size_of(self, wanted: dict[int, np.ndarray]) -> int:
         """Bytes that the outputs for `wanted`, rows of the pixel cache by number of the view, take on the disk."""
@@ -93,26 +102,29 @@ class PrefixCache:
         total = sum(len(rows) for _, rows in batches)
         with progress_bar("computing the frozen part", total, "images") as bar:
             for (view, rows), images in zip(batches, loader, strict=True):
-                self.stores[view].append(rows, self._outputs(images).numpy())
+                self.stores[view].append(rows, self._stored_form(self._computed(images)))
                 self.computed += len(rows)
                 bar.update(len(rows))
         for store in self.stores.values():
             store.close_writing()
 
-    def _outputs(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, 3, H, W) float32 -> (N, ...) float16."""
+    def _computed(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, 3, H, W) float32 -> (N, ...) float32."""
         with torch.inference_mode():
             self.prefix.to(self.device).eval()
-            outputs = self.prefix(images.to(self.device, memory_format=torch.channels_last)).half().cpu()
-        if not torch.isfinite(outputs).all():
+            return self.prefix(images.to(self.device, memory_format=torch.channels_last)).float().cpu()
+
+    def _stored_form(self, outputs: torch.Tensor) -> np.ndarray:
+        scaled = (outputs * self.scale).half().contiguous().numpy()
+        if not np.isfinite(scaled).all():
             raise UserError(
                 f"the {self.description} is too large for half precision: set prefix_cache=off, or check the weights"
             )
-        return outputs.contiguous()
+        return scaled
 
     def read(self, view: int, pixel_rows: np.ndarray) -> torch.Tensor:
-        """Outputs that were prepared, (N, ...) float16."""
-        return torch.from_numpy(self.stores[view].read(pixel_rows))
+        """Outputs that were prepared, (N, ...) float32."""
+        return torch.from_numpy(self.stores[view].read(pixel_rows)).float() / self.scale
 
 
 def _name_of(view: int) -> str:
@@ -133,7 +145,7 @@ class ViewsOfImages(Dataset):
 
 
 class PrefixInputs:
-    """What enters the trainable part of a network, read from the prefix cache; (N, ...) float16."""
+    """What enters the trainable part of a network, read from the prefix cache; (N, ...) float32."""
 
     def __init__(self, images: ImageInputs, cache: PrefixCache):
         self.images, self.cache = images, cache
@@ -142,7 +154,7 @@ class PrefixInputs:
     def training(self, rows: np.ndarray, epoch: int) -> torch.Tensor:
         """The rows' views of an epoch (from 0)."""
         numbers, pixel_rows = self.images.view_numbers(rows, epoch), self.images.pixel_rows[rows]
-        outputs = torch.empty(len(rows), *self.cache.shape, dtype=torch.float16)
+        outputs = torch.empty(len(rows), *self.cache.shape)
         for number in np.unique(numbers):
             outputs[numbers == number] = self.cache.read(number, pixel_rows[numbers == number])
         return outputs

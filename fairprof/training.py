@@ -129,7 +129,7 @@ class TrainingStep(lightning.LightningModule):
     def _entering(self, inputs: torch.Tensor) -> torch.Tensor:
         """What enters the trainable part, float32: the inputs themselves unless a prefix has yet to be computed."""
         if self.inputs.boundary == self.classifier.boundary:
-            return inputs.float()
+            return inputs
         with torch.no_grad():
             return self.classifier.prefix.eval()(channels_last(inputs)).float()
 
@@ -260,6 +260,10 @@ def fit(
     undisturbed (on the same machine). A training that had already ended is not repeated. processes: all of them call
     this alike, and train together as a single one would; only the leading one reports.
     """
+    if processes.count > len(draw.val):
+        raise UserError(
+            f"{processes.count} processes are more than the {len(draw.val)} validation images of the draw: start fewer"
+        )
     step = TrainingStep(classifier, inputs, pool, draw, settings, processes, measure)
     resume = folder / "resume.ckpt"
     # the checkpoint itself says whether it is the last one: Lightning would train on after an early stop

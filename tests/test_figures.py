@@ -22,12 +22,14 @@ def predictions(races: int, classes: int, rows: int = 240, ages: bool = True) ->
     generator = np.random.default_rng(0)
     names = class_names(classes)
     probabilities = generator.dirichlet(np.ones(classes), rows)
-    table = pd.DataFrame({
-        "image": [f"{number}.jpg" for number in range(rows)],
-        "partition": "test",
-        "y_true": [names[number % classes] for number in range(rows)],
-        "y_pred": np.array(names)[probabilities.argmax(axis=1)],
-    })
+    table = pd.DataFrame(
+        {
+            "image": [f"{number}.jpg" for number in range(rows)],
+            "partition": "test",
+            "y_true": [names[number % classes] for number in range(rows)],
+            "y_pred": np.array(names)[probabilities.argmax(axis=1)],
+        }
+    )
     for number, name in enumerate(names):
         table[f"probability_{name}"] = probabilities[:, number]
     table["gender"] = pd.Categorical(generator.choice(["man", "woman"], rows))
@@ -96,8 +98,11 @@ def test_composition_of_an_empty_cell_has_a_bar_of_no_length():
 
 def history(epochs: int) -> list[dict[str, float]]:
     names = ["train/loss", "val/loss", "val/accuracy", "val/balanced_accuracy", "val/macro_f1"]
-    names += [f"val/{gap}_difference/{attribute}" for gap in ("demographic_parity", "equal_opportunity")
-              for attribute in ("gender", "race")]
+    names += [
+        f"val/{gap}_difference/{attribute}"
+        for gap in ("demographic_parity", "equal_opportunity")
+        for attribute in ("gender", "race")
+    ]
     return [{name: 1 / (epoch + place + 1) for place, name in enumerate(names)} for epoch in range(epochs)]
 
 
@@ -113,8 +118,9 @@ def test_training_curves_hold_every_epoch(epochs):
 
 
 def test_gaps_that_are_undefined_in_every_epoch_leave_their_curves_empty():
-    values = [{name: float("nan") if "difference" in name else value for name, value in epoch.items()}
-              for epoch in history(3)]
+    values = [
+        {name: float("nan") if "difference" in name else value for name, value in epoch.items()} for epoch in history(3)
+    ]
     figure = training_figure(values, 3)
     rendered(figure)
     assert np.isnan(figure.axes[2].get_lines()[0].get_ydata()).all()
@@ -172,8 +178,13 @@ def test_rates_have_a_panel_for_every_rate_and_class_and_a_point_for_every_group
 def test_rates_are_those_of_the_table():
     table = predictions(3, 2)
     figure = rates_figure(fairness.rates_by_group(table, min_support=10))
-    shares = dict(zip(("man", "woman", "group 0", "group 1", "group 2"),
-                      figure.axes[0].collections[1].get_offsets()[:, 0], strict=True))
+    shares = dict(
+        zip(
+            ("man", "woman", "group 0", "group 1", "group 2"),
+            figure.axes[0].collections[1].get_offsets()[:, 0],
+            strict=True,
+        )
+    )
     for attribute, group in (("gender", "man"), ("race", "group 1")):
         rows = table[table[attribute].eq(group)]
         first = figure.axes[0].get_title()

@@ -136,8 +136,13 @@ def test_runs_of_dead_processes_of_this_machine_are_closed_and_no_others(client)
     finally:
         sleeper.kill()
         sleeper.wait()
-    assert statuses == {dead: "KILLED", number_used_again: "KILLED", alive: "RUNNING", far_away: "RUNNING",
-                        finished: "FINISHED"}
+    assert statuses == {
+        dead: "KILLED",
+        number_used_again: "KILLED",
+        alive: "RUNNING",
+        far_away: "RUNNING",
+        finished: "FINISHED",
+    }
     assert "its process ended" in kept(dead).data.tags["fairprof.closed"]
     assert "fairprof.closed" not in kept(alive).data.tags and "fairprof.closed" not in kept(finished).data.tags
     with tracking.started_run("A-seed2", {}):
@@ -156,8 +161,13 @@ with tracking.started_run("A-seed0", {"fairprof.role": "run"}) as run_id:
 def test_run_of_a_process_that_was_really_killed_is_closed_by_the_next_one(store):
     with tracking.started_run("creates the experiment", {}):
         pass
-    process = subprocess.run([sys.executable, "-c", KILLED_RUN], env=os.environ | {"PYTHONPATH": str(PROJECT)},
-                             capture_output=True, text=True, timeout=240)
+    process = subprocess.run(
+        [sys.executable, "-c", KILLED_RUN],
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
     assert process.returncode == -9, process.stderr[-2000:]
     killed = process.stdout.split()[-1]
     assert kept(killed).info.status == "RUNNING"
@@ -175,8 +185,14 @@ def test_settings_that_were_logged_in_another_spelling_are_resolved_beside_them(
         resolved = {"learning_rate": 0.001, "weights": "random", "seed": 0, "data": "synthetic"}
         tracking.log_settings(resolved | {"epochs": 8})
     assert kept(run_id).data.params == {
-        "learning_rate": "1e-3", "resolved/learning_rate": "0.001", "weights": "auto", "resolved/weights": "random",
-        "data": "''", "resolved/data": "synthetic", "seed": "0", "epochs": "8",
+        "learning_rate": "1e-3",
+        "resolved/learning_rate": "0.001",
+        "weights": "auto",
+        "resolved/weights": "random",
+        "data": "''",
+        "resolved/data": "synthetic",
+        "seed": "0",
+        "epochs": "8",
     }
 
 
@@ -189,11 +205,15 @@ def test_every_setting_is_a_parameter(store):
 
 
 def faces(count: int) -> pd.DataFrame:
-    return pd.DataFrame({
-        "image": [f"{number}.jpg" for number in range(count)],
-        "gender": pd.Categorical(["man"] * count), "race": pd.Categorical(["north"] * count),
-        "age": pd.Categorical([None] * count, categories=["0-2"]), "profession": pd.Categorical(["cook"] * count),
-    })
+    return pd.DataFrame(
+        {
+            "image": [f"{number}.jpg" for number in range(count)],
+            "gender": pd.Categorical(["man"] * count),
+            "race": pd.Categorical(["north"] * count),
+            "age": pd.Categorical([None] * count, categories=["0-2"]),
+            "profession": pd.Categorical(["cook"] * count),
+        }
+    )
 
 
 def test_training_validation_and_test_data_are_all_kept_as_inputs(store):
@@ -268,8 +288,12 @@ def registered(network, macro_f1: float, pool: str = "pool-1", experiment: str =
 def versions(store, network) -> dict[str, tracking.RegisteredVersion]:
     """The versions of fairprof-B, in the order in which they were registered."""
     scores = {
-        "first": (0.50004, "pool-1"), "equal": (0.50004, "pool-1"), "worse": (0.4, "pool-1"), "better": (0.6, "pool-1"),
-        "other data": (0.1, "pool-2"), "better on other data": (0.2, "pool-2"),
+        "first": (0.50004, "pool-1"),
+        "equal": (0.50004, "pool-1"),
+        "worse": (0.4, "pool-1"),
+        "better": (0.6, "pool-1"),
+        "other data": (0.1, "pool-2"),
+        "better on other data": (0.2, "pool-2"),
     }
     return {name: registered(network, score, pool) for name, (score, pool) in scores.items()}
 
@@ -282,7 +306,12 @@ def test_versions_are_numbered_in_their_order(versions):
 
 def test_champion_moves_to_the_first_version_a_better_one_and_other_data(versions):
     assert {name: version.champion for name, version in versions.items()} == {
-        "first": True, "equal": False, "worse": False, "better": True, "other data": True, "better on other data": True,
+        "first": True,
+        "equal": False,
+        "worse": False,
+        "better": True,
+        "other data": True,
+        "better on other data": True,
     }
 
 
@@ -376,8 +405,11 @@ def elsewhere(versions, photographs, tmp_path_factory) -> dict:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     process = subprocess.run(
         [sys.executable, "-I", str(folder / "client.py"), *map(str, photographs)],
-        cwd=folder, env=environment | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
-        capture_output=True, text=True, timeout=240,
+        cwd=folder,
+        env=environment | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert process.returncode == 0, process.stderr[-3000:]
     return json.loads(process.stdout.split("ANSWERS ")[1])

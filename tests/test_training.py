@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -295,19 +296,17 @@ def test_what_enters_the_trainable_part_is_mixed(share, finetune, cached, small_
     if cached:
         step.inputs = cached_inputs(step.classifier, step.inputs, pool, settings, drawn.train, drawn.val)
     seen = what_enters(step)
-    own, partners = torch.tensor([3, 4]), torch.tensor([4, 1])
-    if share == 1:
-        partners = own
+    own, partners = torch.tensor([3, 4]), torch.tensor([4, 1] if share < 1 else [3, 4])
     batch = TrainingBatch(
         step.inputs.training(drawn.train[:5], 0), torch.tensor([0, 1, 0, 1, 1]), own, partners, share, 3, 6
     )
     loss = step.training_step(batch, 0)
     with torch.no_grad():
         entering = prefix(images) if prefix else images
-    expected = share * entering[[3, 4]] + (1 - share) * (entering[[4, 1]] if share < 1 else 0)
+    expected = share * entering[own] + (1 - share) * entering[partners]
     assert seen[0].dtype == torch.float32 and not seen[0].requires_grad
-    half = float(entering.abs().max()) * 2**-10 if cached else 1e-6
-    torch.testing.assert_close(seen[0], expected, atol=half, rtol=1e-5)
+    rounding = float(entering.abs().max()) * 2**-10 if cached else 1e-6  # the cache keeps half precision
+    torch.testing.assert_close(seen[0], expected, atol=rounding, rtol=1e-5)
     loss.backward()  # reaches what is trained, and nothing before it
     reached = {name for name, value in step.classifier.network.named_parameters() if value.grad is not None}
     assert reached == {name for name, value in step.classifier.network.named_parameters() if value.requires_grad}
@@ -500,6 +499,34 @@ def test_training_on_cached_outputs_is_training_on_images_but_for_rounding(
     for values, others in zip(images, outputs, strict=True):
         assert values != others  # half precision
         assert values == pytest.approx(others, rel=0.02)
+
+
+with_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler on a CPU")
+
+
+@with_compiler
+def test_compiled_step_has_the_same_loss_and_gradients_but_for_rounding(small_settings, pool, drawn, lived_weights):
+    """Without dropout, of which a compiled network draws other masks."""
+    outcomes = []
+    for compiled in (False, True):
+        settings = small_settings(finetune="head", weights=lived_weights, augmented_views=1, compile=compiled)
+        step = new_step(settings, pool, drawn)
+        step.on_fit_start()
+        loss = step.training_step(batch_of(step.inputs.training(drawn.train[:6], 0), [0, 1, 0, 1, 1, 0]), 0)
+        loss.backward()
+        outcomes.append([loss.detach(), *(value.grad for value in step.network.parameters())])
+    plain, compiled = outcomes
+    assert len(plain) == len(compiled) == 5  # the loss, and weights and biases of two layers
+    for value, other in zip(plain, compiled, strict=True):
+        torch.testing.assert_close(other, value, atol=1e-4, rtol=1e-3)
+
+
+@with_compiler
+def test_compiled_trainings_are_reproducible(small_settings, pool, drawn, lived_weights, tmp_path):
+    settings = small_settings(finetune="head", epochs=2, weights=lived_weights, compile=True)
+    first, again = (Watched(settings, pool, drawn, tmp_path / name) for name in ("first", "again"))
+    assert first.digests == again.digests and first.trained.history == again.trained.history
+    assert first.trained.last_weights.keys() == first.classifier.network.state_dict().keys()
 
 
 @pytest.mark.parametrize("finetune", ["head", "layer4", "layer2"])

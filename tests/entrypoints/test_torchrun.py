@@ -1,6 +1,7 @@
 """`torchrun`: several processes train as one would, and what they leave is one run."""
 
 import json
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -38,10 +39,11 @@ def train_together(folder: Path, settings: dict) -> None:
 
 def kill(process: subprocess.Popen) -> None:
     """Kills torchrun and all that it has started, at once."""
-    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    for member in family:
+    children = psutil.Process(process.pid).children(recursive=True)
+    for member in (process, *children):
         member.kill()
-    psutil.wait_procs(family, timeout=30)
+    process.wait(timeout=30)
+    psutil.wait_procs(children, timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,7 @@ def test_two_processes_leave_the_run_that_one_would(together, tmp_path, syntheti
     assert trained_metrics(run) == pytest.approx(trained_metrics(alone), abs=1e-4)
     curves = [pd.read_csv(artifact(*place, "training/history.csv")) for place in ((tmp_path, alone), (folder, run))]
     pd.testing.assert_frame_equal(*curves, atol=1e-4, rtol=0)
-    assert run.data.params["draw_fingerprint"] == alone.data.params["draw_fingerprint"]
+    assert run.data.params == alone.data.params
     assert run.data.tags["fairprof.study_key"] == alone.data.tags["fairprof.study_key"]
 
 
@@ -103,7 +105,7 @@ def test_killed_and_started_again_two_processes_go_on(together, tmp_path, synthe
     while not list(trainings.glob("*/resume.ckpt")) and time.monotonic() < deadline:
         time.sleep(0.01)
     kill(process)
-    assert process.wait() != 0
+    assert process.returncode == -signal.SIGKILL
     assert list(trainings.glob("*/resume.ckpt"))
     (started,) = runs_in(tmp_path)
     assert started.info.status == "RUNNING"
@@ -146,14 +148,14 @@ if __name__ == "__main__":
 """
 
 
-def test_three_processes_that_train_batch_norm_and_dropout_compute_what_one_does(
+def test_two_processes_that_train_batch_norm_and_dropout_compute_what_one_does(
     torchrun, monkeypatch, tmp_path, synthetic_cache
 ):
     """Two steps: after more of them, Adam has made differences of rounding large."""
-    values = {"architecture": "resnet18", "image_size": 32, "finetune": "layer2", "train_size": 64, "epochs": 1}
-    values |= {"batch_size": 32, "mixup_probability": 1.0, "accelerator": "cpu", "cache_dir": str(synthetic_cache)}
+    values = {"architecture": "resnet18", "image_size": 32, "finetune": "layer2", "train_size": 62, "epochs": 1}
+    values |= {"batch_size": 31, "mixup_probability": 1.0, "accelerator": "cpu", "cache_dir": str(synthetic_cache)}
     monkeypatch.setenv("SETTINGS", json.dumps(values))
-    seen, _ = torchrun(TRAINING, 3)  # of 32 images 11, 11 and 10
+    seen, _ = torchrun(TRAINING, 2)  # of 31 images 16 and 15
     script: dict = {"__name__": "here"}
     exec(TRAINING, script)
     alone = script["trained"](Settings(**values), tmp_path)

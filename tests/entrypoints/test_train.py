@@ -267,13 +267,13 @@ def test_killed_in_an_epoch_and_started_again_it_ends_like_an_undisturbed_run(tm
     assert not list(trainings.glob("*/resume.ckpt"))
 
 
-FOUR_DESIGNS = """
+ONE_AFTER_THE_OTHER = """
 import sys
 import entrypoints
 from fairprof.config import Settings
 from fairprof.experiment import run_experiment
-for experiment in "ABCD":
-    run_experiment(Settings.from_arguments([*sys.argv[1:], "--experiment", experiment]))
+for experiment in sys.argv[1]:
+    run_experiment(Settings.from_arguments([*sys.argv[2:], "--experiment", experiment]))
 """
 
 
@@ -282,7 +282,7 @@ def test_all_designs_run_on_real_faces_and_the_malformed_names_are_quarantined(t
     settings = {**SMALL, "epochs": 1, "cache_dir": tmp_path / "cache", "data": f"utkface:{shared / 'data' / 'utkface'}"}
     arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     done = subprocess.run(
-        [sys.executable, "-c", FOUR_DESIGNS, *arguments],
+        [sys.executable, "-c", ONE_AFTER_THE_OTHER, "ABCD", *arguments],
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -354,3 +354,70 @@ def test_the_main_job_with_its_defaults_reaches_three_fifths_of_the_ceiling(tmp_
     assert done.returncode == 0, done.stderr[-3000:]
     (run,) = runs_in(tmp_path)
     assert run.data.metrics["test/macro_f1_of_ceiling"] >= 0.6
+
+
+# --- the frozen part of the network ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def of_heads(tmp_path_factory, synthetic_cache):
+    """A folder in which designs B and A and B again were trained one after the other, of each the head alone."""
+    folder = tmp_path_factory.mktemp("heads")
+    settings = {**SMALL, "finetune": "head", "cache_dir": synthetic_cache, "seed": 7}
+    arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_AFTER_THE_OTHER, "BAB", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=environment(PYTHONPATH=str(ROOT)),
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, runs_in(folder)
+
+
+def outputs_needed(experiment: str, cache_dir: Path) -> set[tuple[int, int]]:
+    """Numbers of the view (-1: none) and image of all that a run of `of_heads` trains on and predicts."""
+    from fairprof.config import Settings
+    from fairprof.data.designs import DESIGNS, draw
+    from fairprof.data.pool import load_pool
+
+    settings = Settings(image_size=32, cache_dir=str(cache_dir), seed=7)
+    pool = load_pool(settings)
+    drawn, image = draw(pool, DESIGNS[experiment], settings), pool.table["pixel"].to_numpy()
+    # four views of every image, of which three epochs take three
+    augmented = {((number + epoch + 7) % 4, number) for number in image[drawn.train].tolist() for epoch in range(3)}
+    return augmented | {(-1, number) for number in image[np.concatenate((drawn.val, drawn.test))].tolist()}
+
+
+def test_runs_compute_of_the_frozen_part_what_no_run_before_them_has(of_heads, synthetic_cache):
+    _, runs = of_heads
+    first, second = (outputs_needed(experiment, synthetic_cache) for experiment in "BA")
+    counts = [(run.data.metrics["prefix/computed_images"], run.data.metrics["prefix/reused_images"]) for run in runs]
+    assert counts == [(len(first), 0), (len(second - first), len(second & first)), (0, len(first))]
+    seconds = [run.data.metrics["prefix/seconds"] for run in runs]
+    assert seconds[0] > 0 and seconds[2] == 0
+
+
+def test_a_run_that_computes_nothing_ends_like_the_one_before_it(of_heads):
+    _, (first, _, again) = of_heads
+    assert {name: again.data.metrics[name] for name in TRAINED_METRICS} == {
+        name: first.data.metrics[name] for name in TRAINED_METRICS
+    }
+
+
+def test_the_registered_model_sees_in_images_what_the_run_saw_in_cached_outputs(of_heads, synthetic_cache):
+    folder, (run, _, _) = of_heads
+    predictions = pd.read_parquet(artifact(folder, run, "predictions/test.parquet")).head(80)
+    (labels,) = synthetic_cache.glob("synthetic-*/labels.csv")
+    images = [(labels.parent / image).read_bytes() for image in predictions["image"]]
+    (version,) = client(folder).search_model_versions(f"run_id='{run.info.run_id}'")
+    model = mlflow.pyfunc.load_model(client(folder).get_model_version_download_uri(version.name, version.version))
+    served = model.predict(pd.DataFrame({"image": images}))
+    names = [name for name in predictions if name.startswith("probability_")]
+    np.testing.assert_allclose(served[names], predictions[names], atol=2e-3, rtol=0)
+    best = np.sort(predictions[names].to_numpy(), axis=1)
+    clear = best[:, -1] - best[:, -2] > 4e-3
+    assert clear.sum() > 40
+    assert served["profession"][clear].tolist() == predictions["y_pred"][clear].tolist()

@@ -29,13 +29,15 @@ def noise(*shape: int, seed: int = 0) -> np.ndarray:
 
 
 def rows(count: int, ages: bool = True, classes: tuple[str, ...] = ("cook", "driver")) -> pd.DataFrame:
-    return pd.DataFrame({
-        "gender": pd.Categorical(["man", "woman"] * 8)[:count],
-        "race": pd.Categorical(["north"] * count),
-        "age": pd.Categorical(["20-29" if ages else None] * count, categories=["20-29"]),
-        "y_true": [classes[0]] * count,
-        "y_pred": [classes[number % len(classes)] for number in range(count)],
-    })
+    return pd.DataFrame(
+        {
+            "gender": pd.Categorical(["man", "woman"] * 8)[:count],
+            "race": pd.Categorical(["north"] * count),
+            "age": pd.Categorical(["20-29" if ages else None] * count, categories=["20-29"]),
+            "y_true": [classes[0]] * count,
+            "y_pred": [classes[number % len(classes)] for number in range(count)],
+        }
+    )
 
 
 # --- overlay ----------------------------------------------------------------------------------------------------
@@ -135,8 +137,10 @@ def panel(groups: dict[str, int], value: float = 1.0, name: str = "group") -> Fi
     names = {attribute: [f"{name} {number}" for number in range(count)] for attribute, count in groups.items()}
     generator = np.random.default_rng(0)
     return mean_map_panel(
-        {attribute: {group: value * generator.random((2, 2), np.float32) for group in known}
-         for attribute, known in names.items()},
+        {
+            attribute: {group: value * generator.random((2, 2), np.float32) for group in known}
+            for attribute, known in names.items()
+        },
         {attribute: {group: 10 + place for place, group in enumerate(known)} for attribute, known in names.items()},
         {attribute: {group: noise(32, 32) for group in known} for attribute, known in names.items()},
         "Design A: mean Grad-CAM",

@@ -103,9 +103,7 @@ def test_groups_are_sorted_by_name_unless_categories_have_an_order():
 def test_many_races_do_not_overflow_the_codes_of_the_intersection():
     rows = [(gender, f"race {i:03}", "x", "x") for gender in "abc" for i in range(100)]
     table = predictions_table(rows, ["x", "y"])
-    assert group_labels(table, "gender_x_race").tolist() == [
-        f"{gender} x {race}" for gender, race, *_ in rows
-    ]
+    assert group_labels(table, "gender_x_race").tolist() == [f"{gender} x {race}" for gender, race, *_ in rows]
 
 
 def test_any_column_can_be_an_attribute(hand):
@@ -279,9 +277,7 @@ def test_cells_of_a_gap_by_hand(hand):
         assert (found["undefined_cells"], found["insufficient_cells"]) == cells, (metric, of)
     # Under 9, all but the false positive rate of z among males: 3 + 2 positives and 3 + 2 negatives.
     table = gaps(rates_by_group(hand, min_support=9))
-    assert (
-        gap_of(table, "gender", "equalized_odds_difference", "max_over_classes")["insufficient_cells"] == 10
-    )
+    assert gap_of(table, "gender", "equalized_odds_difference", "max_over_classes")["insufficient_cells"] == 10
 
 
 def test_gaps_are_derived_from_the_table_alone(hand, tmp_path):
@@ -307,9 +303,7 @@ def test_a_group_without_positives_is_left_out_and_counted():
     )
     table = predictions_table(rows, ["x", "y"])
     by_group = rates_by_group(table)
-    np.testing.assert_array_equal(
-        values_of(by_group, "race", "true_positive_rate"), [[0.5, NAN], [NAN, 0], [1, NAN]]
-    )
+    np.testing.assert_array_equal(values_of(by_group, "race", "true_positive_rate"), [[0.5, NAN], [NAN, 0], [1, NAN]])
     found = gap_of(gaps(by_group), "race", "equal_opportunity_difference", "x")
     # Blue .5 and Red 1; a 0 for Green, who are never x, would make it 1.
     assert (found["value"], found["undefined_cells"]) == (0.5, 1)
@@ -342,9 +336,7 @@ def test_a_class_that_never_occurs_is_undefined_everywhere():
     np.testing.assert_array_equal(
         values_of(by_group, "gender", "true_positive_rate"), [[0.5, NAN, NAN], [0.5, NAN, NAN]]
     )
-    np.testing.assert_array_equal(
-        values_of(by_group, "gender", "false_positive_rate"), [[NAN, 0.5, 0], [NAN, 0.5, 0]]
-    )
+    np.testing.assert_array_equal(values_of(by_group, "gender", "false_positive_rate"), [[NAN, 0.5, 0], [NAN, 0.5, 0]])
 
 
 # Against fairlearn, which is binary: one class at a time.
@@ -371,9 +363,7 @@ def test_rates_and_gaps_against_fairlearn(classes, attribute, weighted):
         )
         ours = by_group[(by_group["attribute"] == attribute) & (by_group["class"] == name)]
         ours = ours.pivot(index="group", columns="rate", values="value")
-        np.testing.assert_allclose(
-            ours[RATES], frame.by_group.loc[ours.index, RATES].astype(float), rtol=1e-12
-        )
+        np.testing.assert_allclose(ours[RATES], frame.by_group.loc[ours.index, RATES].astype(float), rtol=1e-12)
         for metric in GAP_METRICS:
             expected = getattr(fairlearn.metrics, metric)(
                 true, predicted, sensitive_features=groups, sample_weight=weights
@@ -395,9 +385,7 @@ def test_aggregates_over_classes_against_fairlearn(attribute):
             for name in classes
         ]
         worst_name, worst = (
-            ("max_over_classes", max(values))
-            if metric.endswith("_difference")
-            else ("min_over_classes", min(values))
+            ("max_over_classes", max(values)) if metric.endswith("_difference") else ("min_over_classes", min(values))
         )
         assert gap_of(gap, attribute, metric, worst_name)["value"] == pytest.approx(worst)
         assert gap_of(gap, attribute, metric, "mean_over_classes")["value"] == pytest.approx(np.mean(values))
@@ -406,9 +394,7 @@ def test_aggregates_over_classes_against_fairlearn(attribute):
 def test_recalls_of_groups_are_the_true_positive_rates():
     table = random_predictions(list("cab"))
     by_group = rates_by_group(table)
-    for gender, row in zip(
-        ["Female", "Male"], values_of(by_group, "gender", "true_positive_rate"), strict=True
-    ):
+    for gender, row in zip(["Female", "Male"], values_of(by_group, "gender", "true_positive_rate"), strict=True):
         rows = table[table["gender"] == gender]
         recalls = recall_score(rows["y_true"], rows["y_pred"], labels=list("cab"), average=None)
         np.testing.assert_allclose(row, recalls)
@@ -467,9 +453,7 @@ def test_names_and_order_of_classes_change_nothing():
     table = random_predictions(list("abc"))
     names = {"a": "third class", "b": "Ärzte", "c": "1"}
     renamed = table.replace({"y_true": names, "y_pred": names})
-    renamed = renamed.rename(
-        columns={f"probability_{old}": f"probability_{new}" for old, new in names.items()}
-    )
+    renamed = renamed.rename(columns={f"probability_{old}": f"probability_{new}" for old, new in names.items()})
     assert summary(renamed) == summary(table)
     assert summary(table[table.columns[::-1]]) == pytest.approx(summary(table))
 
@@ -551,17 +535,13 @@ def test_performance_by_group_by_hand(hand):
         }
     )
     pd.testing.assert_frame_equal(performance_by_group(hand, attributes=["gender"]), expected)
-    assert (
-        performance_by_group(hand, min_support=10, attributes=["gender"])["evidence"] == "sufficient"
-    ).all()
+    assert (performance_by_group(hand, min_support=10, attributes=["gender"])["evidence"] == "sufficient").all()
 
 
 def test_performance_by_group_against_scikit_learn():
     table = random_predictions(list("dbac"))
     result = performance_by_group(table)
-    assert result.groupby("attribute", sort=False)["support"].sum().to_dict() == dict.fromkeys(
-        ATTRIBUTES, 600
-    )
+    assert result.groupby("attribute", sort=False)["support"].sum().to_dict() == dict.fromkeys(ATTRIBUTES, 600)
     assert len(result) == 2 + 3 + 6
     for row in result.itertuples():
         rows = table[group_labels(table, row.attribute) == row.group]

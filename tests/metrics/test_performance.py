@@ -242,9 +242,7 @@ def test_calibrated_and_overconfident_predictions():
 
 
 def test_tied_confidences_make_one_bin_in_any_order():
-    table = pd.DataFrame(
-        {"probability_x": 0.7, "probability_y": 0.3, "y_pred": "x", "y_true": ["x"] * 20 + ["y"] * 20}
-    )
+    table = pd.DataFrame({"probability_x": 0.7, "probability_y": 0.3, "y_pred": "x", "y_true": ["x"] * 20 + ["y"] * 20})
     for order in (table, table[::-1]):
         assert reliability_table(order)["count"].tolist() == [40]
         assert calibration_error(order) == pytest.approx(0.2)
