@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 import psutil
+import safetensors.torch
 import torch
 import torchvision
 
@@ -24,60 +25,75 @@ from fairprof.data.pool import load_pool
 from fairprof.errors import UserError, shown_in_one_line
 from fairprof.files import cache_folder
 
-PARTS = ("pool", "gradcam", "training", "prefix", "gpu")
 GPU_BATCH = 256
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--data", default="synthetic", help="the faces, as in the setting `data`")
-    parser.add_argument("--weights", default="random", help="as in the setting `weights`")
+    parser.add_argument("--weights", help="as in the setting `weights`; by default one file of random ones for all")
     parser.add_argument("--fairface", type=Path, help="folder with FairFace's two label files")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"which of {', '.join(PARTS)}")
     parser.add_argument("--output", type=Path, default=Path("benchmarks.json"), help="where the JSON goes")
-    parser.add_argument("--cache_dir", help="where pixels lie; everything measured is computed in a new folder")
+    parser.add_argument("--folder", type=Path, help="where a temporary folder is made, for caches and runs")
     parser.add_argument("--quick", action="store_true", help="a small network and few steps: shows only that it runs")
     arguments = parser.parse_args()
-    scale = QUICK if arguments.quick else FULL
-    with TemporaryDirectory(dir=arguments.cache_dir) as folder:
-        measured = measure(arguments, scale, Path(folder))
-    result = {"machine": machine(), "scale": vars(scale), "data": arguments.data.partition(":")[0], **measured}
-    rows = pd.DataFrame(ratios(measured))
-    print(rows.to_string(index=False, float_format="{:,.3g}".format))
-    result["ratios"] = rows.to_dict("records")
-    arguments.output.write_text(json.dumps(result, indent=2), encoding="utf-8")
-
-
-def measure(arguments: argparse.Namespace, scale: Scale, folder: Path) -> dict[str, dict]:
-    """What each asked-for part measures, by its name; a part that cannot be measured here says why."""
-    settings = settings_of(scale, arguments.data, arguments.weights, folder / "cache", finetune="layer2")
     parts = arguments.parts.split(",")
     unknown = [part for part in parts if part not in PARTS]
     if unknown:
         raise UserError(f"--parts: {unknown[0]} is not one of {', '.join(PARTS)}")
-    measured: dict[str, dict] = {}
-    if "pool" in parts:
-        measured["pool"] = {f"manifest of {rows:,}": measure_pool(rows) for rows in scale.pool_rows}
-        if arguments.fairface:
-            measured["pool"]["FairFace"] = measure_fairface(arguments.fairface)
-    if "gradcam" in parts:
-        measured["gradcam"] = measure_gradcam(scale)
-    if "training" in parts:
-        images = image_folder(settings, Cache.of(settings))
-        measured["training"] = measure_training(scale, settings, load_pool(settings), images)
-    if "prefix" in parts:
-        head = settings.model_copy(update={"finetune": "head"})
-        measured["prefix"] = measure_prefix(scale, head, folder, image_folder(settings, Cache.of(settings)))
-    if "gpu" in parts:
-        measured["gpu"] = gpu(scale, settings)
+    if arguments.folder and not arguments.folder.is_dir():
+        raise UserError(f"--folder: no folder {arguments.folder.absolute()}")
+    scale = QUICK if arguments.quick else FULL
+    result = {"machine": machine(), "scale": vars(scale), "data": arguments.data.partition(":")[0]}
+    with TemporaryDirectory(dir=arguments.folder) as folder:
+        weights = arguments.weights or random_weights(scale, Path(folder))
+        settings = settings_of(scale, arguments.data, weights, Path(folder).absolute() / "cache", finetune="layer2")
+        for part in parts:
+            result[part] = PARTS[part](scale, settings, arguments)
+            rows = pd.DataFrame(ratios(result))
+            # after every part: the later ones take long
+            written = json.dumps(result | {"ratios": rows.to_dict("records")}, indent=2)
+            arguments.output.write_text(written, encoding="utf-8")
+    print(rows.to_string(index=False, float_format="{:,.3g}".format))
+
+
+def random_weights(scale: Scale, folder: Path) -> str:
+    """A file with random weights: all seeds start from the same ones, as they do from pretrained ones."""
+    path = folder / "backbone.safetensors"
+    safetensors.torch.save_file(torchvision.models.get_model(scale.architecture, weights=None).state_dict(), path)
+    return str(path)
+
+
+def pool(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
+    measured = {f"manifest of {rows:,}": measure_pool(rows) for rows in scale.pool_rows}
+    if arguments.fairface:
+        measured["FairFace"] = measure_fairface(arguments.fairface)
     return measured
 
 
-def gpu(scale: Scale, settings: Settings) -> dict:
+def gradcam(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
+    return measure_gradcam(scale)
+
+
+def training(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
+    images = image_folder(settings, Cache.of(settings))
+    return measure_training(scale, settings, load_pool(settings), images)
+
+
+def prefix(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
+    settings = settings.model_copy(update={"finetune": "head", "learning_rate": 1e-3})
+    return measure_prefix(scale, settings, image_folder(settings, Cache.of(settings)))
+
+
+def gpu(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
     if not torch.cuda.is_available():
         return {"not measured": "PyTorch finds no GPU on this machine"}
     settings = settings.model_copy(update={"batch_size": GPU_BATCH})
     return measure_gpu(scale, settings, load_pool(settings))
+
+
+PARTS = {"pool": pool, "gradcam": gradcam, "training": training, "prefix": prefix, "gpu": gpu}
 
 
 def ratios(measured: dict[str, dict]) -> list[dict]:
@@ -110,8 +126,10 @@ def ratios(measured: dict[str, dict]) -> list[dict]:
         row("training, layer2 / plain loop", ours, plain, ">= 1.8", ours >= 1.8 * plain, "images/s")
         row("training, layer2 / batch in memory", ours, memory, ">= 0.95", ours >= 0.95 * memory, "images/s")
     if prefix := measured.get("prefix"):
-        run, plain = prefix["run_seconds"], prefix["plain_seconds"]
-        row("cached run, head / plain loop", run, plain, "< 0.02", run < plain / 50, "s")
+        for design, run in prefix["cached_runs"].items():
+            took, plain = run["seconds"], run["plain_seconds"]
+            claim = f"cached run of {design} ({run['images']:,.0f} images), head / plain loop"
+            row(claim, took, plain, "< 0.02", took < plain / 50, "s")
         study, fill = prefix["study_seconds"], prefix["fill_seconds"]
         row(f"{prefix['runs']} runs, head / filling the cache", study, fill, "< 1.5", study < 1.5 * fill, "s")
         computed, distinct = prefix["computed"], prefix["distinct"]
