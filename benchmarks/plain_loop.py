@@ -69,12 +69,16 @@ def train_mode(network: nn.Module) -> None:
             child.eval()
 
 
-def step_seconds(folder: str, architecture: str, finetune: str, size: int, batch: int, steps: int) -> list[float]:
+def step_seconds(
+    folder: str, architecture: str, finetune: str, size: int, batch: int, steps: int, workers: int
+) -> list[float]:
     """Seconds of each training step, data loading included."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = build(architecture, finetune).to(device)
     train_mode(network)
-    loader = DataLoader(Faces(folder, augmentation(size)), batch_size=batch, shuffle=True, drop_last=True)
+    loader = DataLoader(
+        Faces(folder, augmentation(size)), batch_size=batch, shuffle=True, drop_last=True, num_workers=workers
+    )
     head = list(network.fc.parameters())
     body = [value for name, value in network.named_parameters() if value.requires_grad and not name.startswith("fc")]
     optimizer = torch.optim.AdamW(
@@ -107,7 +111,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     for name, kind in (("folder", str), ("architecture", str), ("finetune", str)):
         parser.add_argument(f"--{name}", type=kind, required=True)
-    for name in ("size", "batch", "steps"):
+    for name in ("size", "batch", "steps", "workers"):
         parser.add_argument(f"--{name}", type=int, required=True)
     arguments = vars(parser.parse_args())
     print(json.dumps(step_seconds(**arguments)))

@@ -25,7 +25,7 @@ class Scale:
     pool_rows: tuple[int, ...]
 
 
-FULL = Scale("resnet50", 224, 32, 8, 2, 20, "BACD", 6, 64, (97_698, 1_000_000))
+FULL = Scale("resnet50", 224, 32, 6, 2, 20, "BACD", 6, 64, (97_698, 1_000_000))
 QUICK = Scale("resnet18", 32, 16, 3, 1, 2, "BA", 1, 8, (2_000,))
 
 

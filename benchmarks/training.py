@@ -22,6 +22,7 @@ from fairprof.hardware import keep_freed_memory
 from fairprof.model import build_classifier
 from fairprof.training import fit
 
+PLAIN_WORKERS = 2  # as tutorials have it
 WARM_UP = 2  # steps that are not counted
 
 
@@ -58,16 +59,21 @@ class InputsInMemory:
 
 
 def measure_training(scale: Scale, settings: Settings, pool: Pool, folder: Path) -> dict[str, float]:
-    """Images per second, the median over steps, of `plain`, `fairprof` and `in_memory` in turn, for several rounds."""
+    """Images per second, the median over steps, of four loops in turn, for several rounds.
+
+    `plain` and `plain_workers`: the plain loop, without worker processes (PyTorch's default) and with two; `fairprof`;
+    `in_memory`: fairprof without any work on data.
+    """
     keep_freed_memory()
     rows = draw(pool, DESIGNS["B"], settings)
     count = (scale.steps + WARM_UP) * scale.batch_size
     few = Draw(rows.design, np.resize(rows.train, count), rows.val[: scale.batch_size], rows.test, "few", "few")
     images = ImageInputs(pool, settings.image_size, settings.view_count(), settings.seed)
     kinds = {"fairprof": images, "in_memory": InputsInMemory(images, rows.train[: scale.batch_size])}
-    seconds: dict[str, list[float]] = {"plain": [], **{kind: [] for kind in kinds}}
+    seconds: dict[str, list[float]] = {"plain": [], "plain_workers": [], **{kind: [] for kind in kinds}}
     for _ in range(scale.rounds):
         seconds["plain"] += plain_step_seconds(scale, settings.finetune, folder)
+        seconds["plain_workers"] += plain_step_seconds(scale, settings.finetune, folder, PLAIN_WORKERS)
         for kind, inputs in kinds.items():
             seconds[kind] += _step_seconds(settings, pool, few, inputs, scale)
     return {kind: scale.batch_size / statistics.median(steps) for kind, steps in seconds.items()}
@@ -82,7 +88,7 @@ def _step_seconds(settings: Settings, pool: Pool, drawn: Draw, inputs: Inputs, s
     return np.diff(timed.asked[WARM_UP : WARM_UP + scale.steps + 1]).tolist()
 
 
-def plain_step_seconds(scale: Scale, finetune: str, folder: Path) -> list[float]:
+def plain_step_seconds(scale: Scale, finetune: str, folder: Path, workers: int = 0) -> list[float]:
     """Seconds of the plain loop's steps, the first ones left out, in a process with PyTorch's own defaults."""
     arguments = {
         "folder": folder,
@@ -91,6 +97,7 @@ def plain_step_seconds(scale: Scale, finetune: str, folder: Path) -> list[float]
         "size": scale.image_size,
         "batch": scale.batch_size,
         "steps": scale.steps + WARM_UP,
+        "workers": workers,
     }
     done = subprocess.run(
         [sys.executable, Path(__file__).with_name("plain_loop.py")]

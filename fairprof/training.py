@@ -288,6 +288,8 @@ def _run(step: TrainingStep, settings: Settings, report: Report, folder: Path) -
     )
     resume = ModelCheckpoint(folder, "resume", monitor=None, every_n_epochs=1, enable_version_counter=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    # every new tensor would be filled once more, against code that reads what it never wrote; PyTorch's does not
+    torch.utils.deterministic.fill_uninitialized_memory = False
     processes = step.processes
     trainer = lightning.Trainer(
         accelerator="gpu" if on_gpu(settings.accelerator) else "cpu",

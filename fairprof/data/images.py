@@ -5,6 +5,7 @@ import torch
 from torchvision.transforms import v2
 
 from fairprof.data.pool import Pool
+from fairprof.hardware import one_thread
 from fairprof.seeds import derive_seed
 from fairprof.serving import evaluation_input, normalise
 
@@ -73,7 +74,7 @@ class ImageInputs:
     def _augmented(self, pixel_rows: np.ndarray, seeds: list[int]) -> torch.Tensor:
         images = torch.from_numpy(np.array(self.pixels[pixel_rows])).movedim(-1, 1)
         augmented = torch.empty(len(images), 3, self.image_size, self.image_size)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), one_thread():
             for place, (image, seed) in enumerate(zip(images, seeds, strict=True)):
                 augmented[place] = self._augment_one(image, seed)
         return augmented

@@ -29,7 +29,7 @@ def quick(tmp_path_factory, synthetic_cache):
     (faces,) = synthetic_cache.glob("synthetic-*/labels.csv")
     (folder / "cache").mkdir()
     done = benchmarks(
-        folder, "--quick", "--data", f"manifest:{faces}", "--output", "result.json", "--cache_dir", folder / "cache"
+        folder, "--quick", "--data", f"manifest:{faces}", "--output", "result.json", "--folder", folder / "cache"
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return folder, done.stdout, json.loads((folder / "result.json").read_text())
@@ -40,14 +40,16 @@ def test_every_claim_has_a_measured_value_a_baseline_and_their_ratio(quick):
     _, printed, result = quick
     claims = {row["claim"]: row for row in result["ratios"]}
     measured = {name: row for name, row in claims.items() if not name.startswith("GPU")}
-    assert set(measured) == {
+    cached = [name for name in measured if name.startswith("cached run of ")]
+    assert [name[14] for name in cached] == ["B", "A"]
+    assert set(measured) - set(cached) == {
         "four draws, manifest of 2,000",
         "peak memory, manifest of 2,000",
         "Grad-CAM / forward + layer4 backward",
         "Grad-CAM / pytorch-grad-cam, not cut",
         "training, layer2 / plain loop",
+        "training, layer2 / plain loop, 2 workers",
         "training, layer2 / batch in memory",
-        "cached run, head / plain loop",
         "2 runs, head / filling the cache",
         "outputs computed / distinct ones",
     }
@@ -55,7 +57,7 @@ def test_every_claim_has_a_measured_value_a_baseline_and_their_ratio(quick):
         assert row["measured"] > 0 and row["baseline"] > 0
         assert row["ratio"] == pytest.approx(row["measured"] / row["baseline"])
         assert row["holds"] in ("yes", "NO") and row["wanted"] and row["unit"]
-    assert len(claims) == 10  # the GPU's, whether there is one or not
+    assert len(claims) == len(measured) + 1  # the GPU's, whether there is one or not
     assert all(name in printed for name in claims)
 
 
@@ -65,9 +67,9 @@ def test_what_does_not_depend_on_speed_holds(quick):
     prefix = result["prefix"]
     assert prefix["runs"] == 2
     assert prefix["computed"] == prefix["distinct"] > 0
-    assert prefix["again_computed"] == 0
     assert prefix["second_reused"] > 0
-    assert 0 < prefix["test_macro_f1"] < 1
+    assert [run["computed"] for run in prefix["cached_runs"].values()] == [0, 0]
+    assert 0 < prefix["cached_runs"]["B"]["test_macro_f1_of_ceiling"] < 1
     assert result["pool"]["manifest of 2,000"]["rows"] == 2000
 
 
@@ -84,6 +86,12 @@ def test_nothing_else_is_left(quick):
     folder, _, _ = quick
     assert sorted(path.name for path in folder.iterdir()) == ["cache", "result.json"]
     assert list((folder / "cache").iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path):
+    done = benchmarks(tmp_path, "--quick", "--folder", tmp_path / "nowhere")
+    assert done.returncode == 1
+    assert done.stderr == f"fairprof: error: --folder: no folder {tmp_path / 'nowhere'}\n"
 
 
 def test_an_unknown_part_is_one_line(tmp_path):
