@@ -33,6 +33,7 @@ def contact_sheet(rows: pd.DataFrame, pixels: np.ndarray, maps: np.ndarray, titl
     figure = Figure(figsize=(CELL * columns, (2 * CELL + 0.75) * lines + 0.7), layout="constrained")
     axes = np.atleast_2d(figure.subplots(2 * lines, columns, squeeze=False))
     for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])  # laid out even where they are not shown, which takes seconds
         axis.axis("off")
     largest = float(np.quantile(maps, 0.995))
     for place, row in enumerate(rows.itertuples(index=False)):
@@ -74,6 +75,7 @@ def mean_map_panel(
     axes = figure.subplots(len(means), columns, squeeze=False)
     largest = max(float(group.max()) for groups in means.values() for group in groups.values())
     for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
         axis.axis("off")
     for line, (attribute, groups) in zip(axes, means.items(), strict=True):
         for axis, (name, mean) in zip(line, groups.items(), strict=False):
