@@ -88,10 +88,12 @@ def test_nothing_else_is_left(quick):
     assert list((folder / "cache").iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_one_line(tmp_path):
-    done = benchmarks(tmp_path, "--quick", "--folder", tmp_path / "nowhere")
-    assert done.returncode == 1
-    assert done.stderr == f"fairprof: error: --folder: no folder {tmp_path / 'nowhere'}\n"
+def test_a_folder_that_is_not_there_is_one_line(tmp_path, monkeypatch, refused):
+    from benchmarks.__main__ import main
+
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick", "--folder", str(tmp_path / "nowhere")])
+    with refused(f"--folder: no folder {tmp_path / 'nowhere'}"):
+        main()
 
 
 def test_an_unknown_part_is_one_line(tmp_path):

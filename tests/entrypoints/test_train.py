@@ -315,8 +315,6 @@ BAD_INPUT = {
     "an unknown experiment": (lambda folder: {"experiment": "E"}, "experiment=E is not valid"),
     "negative epochs": (lambda folder: {"epochs": -1}, "epochs=-1 is not valid"),
     "an unknown setting": (lambda folder: {"epoch": 3}, "unknown setting epoch: did you mean epochs?"),
-    "a missing folder": (lambda folder: {"data": f"utkface:{folder / 'nowhere'}"}, "nowhere"),
-    "an empty folder": (lambda folder: {"data": f"utkface:{folder}"}, "no .jpeg/.jpg/.png file"),
     "a missing column": (
         lambda folder: {"data": manifest(folder, "image,race,age\na.jpg,White,3\n")},
         "faces.csv: missing column gender",
