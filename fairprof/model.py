@@ -84,10 +84,7 @@ def build_classifier(architecture: str, weights: str, finetune: str, class_count
     for path in frozen:
         network.get_submodule(path).requires_grad_(False)
     network = network.to(memory_format=torch.channels_last).eval()
-    boundary = _boundary(network, finetune, head, frozen)
-    prefix = part(network, None, boundary) if boundary else None
-    trainable = part(network, boundary, None) if boundary else network
-    return Classifier(network, used, head, frozen, gradcam_layer, boundary, prefix, trainable)
+    return Classifier(network, used, head, frozen, gradcam_layer, *_cut(network, finetune, head, frozen))
 
 
 def _network(architecture: str, class_count: int, seed: int) -> nn.Module:
@@ -225,13 +222,26 @@ def _frozen_blocks(network: nn.Module, finetune: str, head: str) -> tuple[str, .
     return tuple(block for block, stage in _stages(network, head).items() if stage not in trained)
 
 
-def _boundary(network: nn.Module, finetune: str, head: str, frozen: tuple[str, ...]) -> Boundary | None:
-    """Where the constant part of the network ends, if it is cut: before the first block that learns."""
-    if finetune not in PREFIX_FINETUNE:
-        return None
-    learning = (path for path in _stages(network, head) if path not in frozen)
-    boundary = Boundary(next(learning, head))
-    return boundary if part(network, boundary, None) is not None else None
+def _cut(
+    network: nn.Module, finetune: str, head: str, frozen: tuple[str, ...]
+) -> tuple[Boundary | None, nn.Module | None, nn.Module]:
+    """Boundary, prefix and trainable part of `Classifier`: the network is cut before the first block that learns."""
+    if finetune in PREFIX_FINETUNE:
+        learning = (path for path in _weighted_blocks(network, head) if path not in frozen)
+        boundary = Boundary(next(learning, head))
+        trainable = part(network, boundary, None)
+        if trainable is not None:
+            return boundary, part(network, None, boundary), trainable
+    return None, None, network
+
+
+def _weighted_blocks(network: nn.Module, head: str) -> list[str]:
+    """Paths of the blocks with parameters, in order, the head's excepted."""
+    return [
+        path
+        for path in _blocks(network)
+        if not f"{path}.".startswith(f"{head}.") and any(True for _ in network.get_submodule(path).parameters())
+    ]
 
 
 def _stages(network: nn.Module, head: str) -> dict[str, str]:
@@ -257,11 +267,7 @@ def _stages(network: nn.Module, head: str) -> dict[str, str]:
         network.train(was_training)
         for hook in hooks:
             hook.remove()
-    return {
-        path: _stage(PROBE_SIZE / sizes.get(path, 1))
-        for path in _blocks(network)
-        if not f"{path}.".startswith(f"{head}.") and any(True for _ in network.get_submodule(path).parameters())
-    }
+    return {path: _stage(PROBE_SIZE / sizes.get(path, 1)) for path in _weighted_blocks(network, head)}
 
 
 def _stage(stride: float) -> str:

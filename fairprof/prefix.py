@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from fairprof.cache import Cache
+from fairprof.cache import DESCRIPTION, Cache
 from fairprof.config import Settings
 from fairprof.data.batches import EVALUATION_BATCH, worker_count
 from fairprof.data.images import ImageInputs
@@ -82,7 +82,7 @@ class PrefixCache:
             count = sum(len(rows) for rows in missing.values())
             self.reused += sum(len(rows) for rows in wanted.values()) - count
             if count:
-                (self.entry / "description.txt").write_text(f"outputs at the {self.description}", encoding="utf-8")
+                (self.entry / DESCRIPTION).write_text(f"outputs at the {self.description}", encoding="utf-8")
                 self.cache.make_room(self.entry, self.size_of(missing), "the prefix cache")
                 start = time.perf_counter()
                 self._compute(missing)

@@ -443,24 +443,26 @@ def test_another_order_alone_gives_other_weights(small_settings, pool, drawn, tm
 HEAD = {f"classifier.1.{layer}.{kind}" for layer in (1, 4) for kind in ("weight", "bias")}
 
 
+def changed_by_training(settings: Settings, pool: Pool, drawn: Draw, folder: Path, cached: bool) -> set[str]:
+    """Names of the tensors that a training leaves other than they were, in a single bit."""
+    before = new_classifier(settings).network.state_dict()
+    after = Watched(settings, pool, drawn, folder, cached=cached).classifier.network.state_dict()
+    return {name for name, value in after.items() if not torch.equal(value, before[name])}
+
+
 @pytest.mark.parametrize("cached", [False, True])
 def test_training_the_head_alone_leaves_the_backbone_bit_identical(cached, small_settings, pool, drawn, tmp_path):
     settings = small_settings(finetune="head", epochs=1)
-    before = new_classifier(settings).network.state_dict()
-    watched = Watched(settings, pool, drawn, tmp_path, cached=cached)
-    after = watched.classifier.network.state_dict()
-    assert {name for name, value in after.items() if not torch.equal(value, before[name])} == HEAD
+    assert changed_by_training(settings, pool, drawn, tmp_path, cached) == HEAD
 
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_training_the_last_stage_leaves_all_below_it_bit_identical(cached, small_settings, pool, drawn, tmp_path):
     settings = small_settings(finetune="layer4", epochs=1)
-    before = new_classifier(settings).network.state_dict()
-    watched = Watched(settings, pool, drawn, tmp_path, cached=cached)
-    after = watched.classifier.network.state_dict()
-    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    names = new_classifier(settings).network.state_dict()
+    changed = changed_by_training(settings, pool, drawn, tmp_path, cached)
     # 32 images of 224 pixels begin with features.14; running statistics move as well
-    last_stage = {name for name in before if name.startswith(tuple(f"features.{number}." for number in range(14, 19)))}
+    last_stage = {name for name in names if name.startswith(tuple(f"features.{number}." for number in range(14, 19)))}
     assert changed == HEAD | last_stage
 
 

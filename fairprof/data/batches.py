@@ -116,12 +116,16 @@ def mixup(count: int, alpha: float, probability: float, generator: np.random.Gen
     return generator.permutation(count), share
 
 
-class TrainingExamples(Dataset):
-    """Training batches of some rows of a pool; an item is asked for by its `BatchPlan`."""
+class Examples(Dataset):
+    """Some rows of a pool: what enters the network for them, and their classes, (N,) int64."""
 
     def __init__(self, pool: Pool, rows: np.ndarray, inputs: Inputs):
         self.rows, self.inputs = rows, inputs
         self.classes = torch.from_numpy(pool.table["profession"].cat.codes.to_numpy(np.int64)[rows])
+
+
+class TrainingExamples(Examples):
+    """Training batches of some rows of a pool; an item is asked for by its `BatchPlan`."""
 
     def __getitem__(self, plan: BatchPlan) -> TrainingBatch:
         return TrainingBatch(
@@ -135,12 +139,8 @@ class TrainingExamples(Dataset):
         )
 
 
-class EvaluationExamples(Dataset):
+class EvaluationExamples(Examples):
     """Validation or test batches: inputs, classes (N,) int64 and rows of the pool's table (N,) int64."""
-
-    def __init__(self, pool: Pool, rows: np.ndarray, inputs: Inputs):
-        self.rows, self.inputs = rows, inputs
-        self.classes = torch.from_numpy(pool.table["profession"].cat.codes.to_numpy(np.int64)[rows])
 
     def __getitem__(self, places: slice) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         rows = self.rows[places]

@@ -47,9 +47,13 @@ def mlflow_run(folder: Path, project: str, settings: dict, **options) -> subproc
 
 
 def train(folder: Path, settings: dict) -> subprocess.CompletedProcess:
+    return python(folder, ["-m", "entrypoints.train"], settings)
+
+
+def python(folder: Path, program: list[str], settings: dict) -> subprocess.CompletedProcess:
     arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     return subprocess.run(
-        [sys.executable, "-m", "entrypoints.train", *arguments],
+        [sys.executable, *program, *arguments],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -280,15 +284,7 @@ for experiment in sys.argv[1]:
 @pytest.mark.slow
 def test_all_designs_run_on_real_faces_and_the_malformed_names_are_quarantined(tmp_path, shared):
     settings = {**SMALL, "epochs": 1, "cache_dir": tmp_path / "cache", "data": f"utkface:{shared / 'data' / 'utkface'}"}
-    arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-    done = subprocess.run(
-        [sys.executable, "-c", ONE_AFTER_THE_OTHER, "ABCD", *arguments],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env=environment(PYTHONPATH=str(ROOT)),
-        timeout=900,
-    )
+    done = python(tmp_path, ["-c", ONE_AFTER_THE_OTHER, "ABCD"], settings)
     assert done.returncode == 0, done.stderr[-3000:]
     runs = runs_in(tmp_path)
     assert [(run.info.run_name, run.info.status) for run in runs] == [
@@ -362,15 +358,7 @@ def of_heads(tmp_path_factory, synthetic_cache):
     """A folder in which designs B and A and B again were trained one after the other, of each the head alone."""
     folder = tmp_path_factory.mktemp("heads")
     settings = {**SMALL, "finetune": "head", "cache_dir": synthetic_cache, "seed": 7}
-    arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-    done = subprocess.run(
-        [sys.executable, "-c", ONE_AFTER_THE_OTHER, "BAB", *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env=environment(PYTHONPATH=str(ROOT)),
-        timeout=900,
-    )
+    done = python(folder, ["-c", ONE_AFTER_THE_OTHER, "BAB"], settings)
     assert done.returncode == 0, done.stderr[-3000:]
     return folder, runs_in(folder)
 
