@@ -10,9 +10,9 @@ import hashlib
 import json
 import sys
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from fairprof.errors import UserError
@@ -58,31 +58,47 @@ def setting(help_text: str, *, hyperparameter: Hyperparameter | None = None, **b
     return Field(description=help_text, json_schema_extra={"hyperparameter": hyperparameter}, **bounds)
 
 
-class Settings(BaseSettings):
-    """The settings of one run."""
+class AnalysisSettings(BaseSettings):
+    """How predictions are judged: whatever is trained or compared, these say what counts as evidence."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, cli_exit_on_error=False)
 
-    # What is trained on what
-    experiment: Annotated[
-        Literal["A", "B", "C", "D"],
-        setting(
-            "data set design: A balanced over gender x race x profession, B race natural, C gender natural, "
-            "D profession natural"
-        ),
-    ] = "A"
+    min_support: Annotated[
+        int, setting("a rate with a smaller denominator is marked as insufficient evidence", ge=1)
+    ] = 30
+    permutations: Annotated[
+        int, setting("permutations of the groups behind every noise floor and p-value", ge=99, le=1_000_000)
+    ] = 999
+    replicates: Annotated[int, setting("bootstrap replicates behind every interval", ge=100, le=1_000_000)] = 1000
+    delta: Annotated[float, setting("gaps that are surely smaller than this are called equivalent", gt=0, lt=1)] = 0.05
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls, init_settings, **sources):
+        """Only what was said counts: environment variables and dot files would change a run unseen."""
+        return (init_settings,)
+
+    @classmethod
+    def from_arguments(cls, arguments: list[str] | None = None) -> Self:
+        """Parses ``--name value`` arguments (default: those of the process).
+
+        Raises `UserError`, one line that names every unknown or malformed setting.
+        """
+        arguments = sys.argv[1:] if arguments is None else arguments
+        try:
+            return cls(_cli_parse_args=arguments, _cli_prog_name="mlflow run . -P NAME=VALUE")
+        except SettingsError as error:
+            raise UserError(_unparsed(str(error), list(cls.model_fields))) from None
+        except ValidationError as error:
+            raise UserError(_invalid(error)) from None
+
+
+class TrainingSettings(AnalysisSettings):
+    """What all runs of a study have in common."""
+
+    # Of what is learned
     data: Annotated[
         str, setting("synthetic, utkface:FOLDER, fairface:FOLDER or manifest:FILE (relative to the project's folder)")
     ] = "synthetic"
-    seed: Annotated[int, setting("names one draw, one initialisation and one data order", ge=0, lt=2**32)] = 0
-    train_size: Annotated[
-        Literal["natural", "matched"] | Annotated[int, Field(ge=1)],
-        setting(
-            "training images: natural (as many as the design's smallest cell allows), matched (as many as the "
-            "smallest design has) or a number"
-        ),
-    ] = "natural"
-    fraction: Annotated[float, setting("share of the draw's training images that is kept", gt=0, le=1)] = 1.0
     imbalance: Annotated[
         Literal["natural"] | Annotated[float, Field(ge=1, le=1000)],
         setting("largest to smallest group on the axis that the design leaves natural: natural, or a ratio"),
@@ -176,10 +192,7 @@ class Settings(BaseSettings):
         setting("validation rule for the best epoch and early stopping", hyperparameter=Hyperparameter()),
     ] = "val_loss"
 
-    # What is measured
-    min_support: Annotated[
-        int, setting("a rate with a smaller denominator is marked as insufficient evidence", ge=1)
-    ] = 30
+    # What is explained
     gradcam_images: Annotated[
         int, setting("test images whose Grad-CAM is computed for the mean map per group", ge=1)
     ] = 240
@@ -213,30 +226,6 @@ class Settings(BaseSettings):
         1800.0
     )
 
-    @field_validator("experiment", mode="before")
-    @classmethod
-    def _upper_case(cls, value: Any) -> Any:
-        return value.upper() if isinstance(value, str) else value
-
-    @classmethod
-    def settings_customise_sources(cls, settings_cls, init_settings, **sources):
-        """Only what was said counts: environment variables and dot files would change a run unseen."""
-        return (init_settings,)
-
-    @classmethod
-    def from_arguments(cls, arguments: list[str] | None = None) -> "Settings":
-        """Parses ``--name value`` arguments (default: those of the process).
-
-        Raises `UserError`, one line that names every unknown or malformed setting.
-        """
-        arguments = sys.argv[1:] if arguments is None else arguments
-        try:
-            return cls(_cli_parse_args=arguments, _cli_prog_name="mlflow run . -P NAME=VALUE, or entrypoints.train")
-        except SettingsError as error:
-            raise UserError(_unparsed(str(error), list(cls.model_fields))) from None
-        except ValidationError as error:
-            raise UserError(_invalid(error)) from None
-
     def view_count(self) -> int | None:
         """How many augmented versions every training image has; None for a new one every epoch."""
         if self.augmented_views == "auto":
@@ -251,6 +240,95 @@ class Settings(BaseSettings):
         """Twelve hexadecimal digits that are equal if and only if all shared settings are."""
         text = json.dumps(self.hyperparameters(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class Settings(TrainingSettings):
+    """The settings of one run."""
+
+    experiment: Annotated[
+        Literal["A", "B", "C", "D"],
+        setting(
+            "data set design: A balanced over gender x race x profession, B race natural, C gender natural, "
+            "D profession natural"
+        ),
+    ] = "A"
+    seed: Annotated[int, setting("names one draw, one initialisation and one data order", ge=0, lt=2**32)] = 0
+    train_size: Annotated[
+        Literal["natural", "matched"] | Annotated[int, Field(ge=1)],
+        setting(
+            "training images: natural (as many as the design's smallest cell allows), matched (as many as the "
+            "smallest design has) or a number"
+        ),
+    ] = "natural"
+    fraction: Annotated[float, setting("share of the draw's training images that is kept", gt=0, le=1)] = 1.0
+
+    @field_validator("experiment", mode="before")
+    @classmethod
+    def _upper_case(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+
+class StudySettings(TrainingSettings):
+    """The settings of a study: designs x seeds, and what all its runs have in common."""
+
+    experiments: Annotated[str, setting("designs, separated by commas")] = "A,B,C,D"
+    seeds: Annotated[str, setting("number of seeds (6: the seeds 0 to 5), or a list of them (0,7,9)")] = "6"
+    train_size: Annotated[str, setting("one or more of natural, matched and numbers; the first is the main arm")] = (
+        "natural"
+    )
+    fractions: Annotated[
+        str, setting("shares of the draw's training images, for the data-scarcity curve (0.25,0.5,1)")
+    ] = "1"
+
+    @field_validator("experiments", "seeds", "train_size", "fractions", mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int | float) else value
+
+    @field_validator("experiments", "seeds", "train_size", "fractions")
+    @classmethod
+    def _valid_list(cls, value: str, info: ValidationInfo) -> str:
+        listed = _listed(value, info.field_name)
+        if len(set(listed)) < len(listed):
+            raise ValueError("a list in which nothing occurs twice")
+        return value
+
+    def listed(self, name: str) -> tuple:
+        """The values of `experiments`, `seeds`, `train_size` or `fractions`, each as a run's setting takes it."""
+        return _listed(getattr(self, name), name)
+
+
+class CompareSettings(AnalysisSettings):
+    """The settings of a comparison of runs that exist."""
+
+    runs: Annotated[
+        str,
+        setting(
+            "newest_study; newest_runs (the newest of every design, seed and training size); auto (the first if there "
+            "is one, otherwise the second); or run ids of a study or of runs, separated by commas"
+        ),
+    ] = "auto"
+
+
+RUN_SETTING = {"experiments": "experiment", "seeds": "seed", "train_size": "train_size", "fractions": "fraction"}
+MOST_SEEDS = 1000
+
+
+def _listed(text: str, name: str) -> tuple:
+    """The parts of a comma-separated list, each valid as a run's setting; a single number of seeds is a count."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if name == "seeds" and "," not in text and text.strip().isdigit():
+        if not 1 <= int(text) <= MOST_SEEDS:
+            raise ValueError(f"a number from 1 to {MOST_SEEDS}, or a list of seeds")
+        return tuple(range(int(text)))
+    field = RUN_SETTING[name]
+    try:
+        values = tuple(getattr(Settings(**{field: part}), field) for part in parts)
+    except ValidationError as error:
+        raise ValueError(f"a list separated by commas ({_invalid(error)})") from None
+    if not values:
+        raise ValueError("a list separated by commas, with at least one value")
+    return values
 
 
 def shared_settings() -> dict[str, Hyperparameter]:
@@ -275,7 +353,7 @@ def _invalid(error: ValidationError) -> str:
     reasons: dict[str, list[str]] = {}
     for detail in error.errors():
         name = str(detail["loc"][0])
-        expected = detail["msg"].removeprefix("Input should be ").split(", unable to")[0]
+        expected = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ").split(", unable to")[0]
         reasons.setdefault(f"{name}={detail['input']}", []).append(expected)
     return "; ".join(
         f"{value} is not valid, it should be {' or '.join(expected)}" for value, expected in reasons.items()

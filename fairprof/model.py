@@ -78,7 +78,9 @@ def build_classifier(architecture: str, weights: str, finetune: str, class_count
     """
     network = _network(architecture, class_count, seed)
     head = _last_weighted(network).rpartition(".")[0]
-    used = _load_backbone(network, architecture, weights, head)
+    used, path = find_weights(architecture, weights)
+    if path is not None:
+        _load_state_dict(network, _read_state_dict(path), head, path)
     gradcam_layer = _last_convolutional_block(network, architecture)
     frozen = _frozen_blocks(network, finetune, head)
     for path in frozen:
@@ -106,9 +108,13 @@ def _last_weighted(network: nn.Module) -> str:
 # --- weights ----------------------------------------------------------------------------------------------------
 
 
-def _load_backbone(network: nn.Module, architecture: str, weights: str, head: str) -> Weights:
+def find_weights(architecture: str, weights: str) -> tuple[Weights, Path | None]:
+    """What the setting `weights` means here, and its file; None for random weights.
+
+    Raises `UserError` where ImageNet weights or a file are asked for and cannot be had.
+    """
     if weights == "random":
-        return Weights("random", "")
+        return Weights("random", ""), None
     if weights in ("imagenet", "auto"):
         try:
             path = _imagenet_file(architecture)
@@ -120,14 +126,12 @@ def _load_backbone(network: nn.Module, architecture: str, weights: str, head: st
                 "images",
                 flush=True,
             )
-            return Weights("random", "")
-        name = "imagenet"
-    else:
-        path, name = Path(weights).expanduser().absolute(), weights
-        if not path.is_file():
-            raise UserError(f"weights={weights}: no file {path}: give auto, imagenet, random or a file")
-    _load_state_dict(network, _read_state_dict(path), head, path)
-    return Weights(name, sha256_of(path))
+            return Weights("random", ""), None
+        return Weights("imagenet", sha256_of(path)), path
+    path = Path(weights).expanduser().absolute()
+    if not path.is_file():
+        raise UserError(f"weights={weights}: no file {path}: give auto, imagenet, random or a file")
+    return Weights(weights, sha256_of(path)), path
 
 
 def _imagenet_file(architecture: str) -> Path:

@@ -20,15 +20,17 @@ import safetensors.torch
 import torch
 from matplotlib.figure import Figure
 from mlflow.data.code_dataset_source import CodeDatasetSource
-from mlflow.entities import RunStatus
+from mlflow.entities import Run, RunStatus
+from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
-from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from PIL import Image
 
 from fairprof import serving
 from fairprof.config import Settings
 from fairprof.data.pool import source_of
+from fairprof.errors import UserError
 
 EXPERIMENT = "fairprof"  # where runs go that were not started by `mlflow run`
 CHAMPION = "champion"
@@ -36,6 +38,7 @@ CHAMPION_RULE = "val_macro_f1"
 CHAMPION_METRIC = "best_val/macro_f1"
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision")
 CLOSED = "fairprof.closed"
+RESOLVED = "resolved/"  # before the name of a parameter whose first text, which MLflow keeps, was the call as given
 CLOCK_TOLERANCE = 5.0  # seconds by which a process's start may seem to move when the clock is set
 MLFLOW_EXPERIMENT_KIND = "mlflow.experimentKind"  # known to the UI; mlflow exports no name for them
 MODEL_DEVELOPMENT = "custom_model_development"
@@ -47,13 +50,15 @@ QUIET = ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "MLFLOW_UV_AUTO_DETECT", "MLFLO
 def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
     """Starts a run, or takes over the one that `mlflow run` has started, and yields its id.
 
+    Within the block of another run it becomes a child of that.
+
     Runs that a killed process of this machine left open are closed first. An error in the block becomes the
     run's tag `fairprof.error` and its status FAILED.
     """
     for switch in QUIET:
         os.environ.setdefault(switch, "false")
     place = {} if "MLFLOW_RUN_ID" in os.environ else {"experiment_id": _experiment()}
-    with mlflow.start_run(**place) as run:
+    with mlflow.start_run(**place, nested=True) as run:
         mlflow.set_tag("mlflow.runName", name)
         mlflow.set_tags(tags | _process_tags())
         _show_as_model_training(run.info.experiment_id)
@@ -104,6 +109,99 @@ def _is_alive(process: str) -> bool:
         return False
 
 
+@dataclass(frozen=True)
+class LoggedRun:
+    """What is known of a run: parameters as they were resolved, tags, and metrics at their last step."""
+
+    run_id: str
+    name: str
+    status: str
+    started: int
+    params: dict[str, str]
+    tags: dict[str, str]
+    metrics: dict[str, float]
+
+
+def find_runs(tags: dict[str, str], finished: bool = True) -> list[LoggedRun]:
+    """The runs of the experiment that new runs go to which carry all the tags, the newest first."""
+    conditions = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
+    conditions += ["attributes.status = 'FINISHED'"] if finished else []
+    client = mlflow.MlflowClient()
+    found, token = [], None
+    while True:
+        page = client.search_runs(
+            [_experiment()],
+            filter_string=" and ".join(conditions),
+            order_by=["attributes.start_time DESC"],
+            max_results=1000,
+            page_token=token,
+        )
+        found += map(_logged_run, page)
+        token = page.token
+        if not token:
+            return found
+
+
+def get_run(run_id: str) -> LoggedRun:
+    """The run with this id; raises `UserError` where there is none."""
+    try:
+        return _logged_run(mlflow.MlflowClient().get_run(run_id))
+    except MlflowException:
+        raise UserError(
+            f"there is no run {run_id} in {mlflow.get_tracking_uri()}: see `mlflow ui` for its id"
+        ) from None
+
+
+def _logged_run(run: Run) -> LoggedRun:
+    params = run.data.params
+    resolved = {name.removeprefix(RESOLVED): value for name, value in params.items() if name.startswith(RESOLVED)}
+    info = run.info
+    return LoggedRun(
+        info.run_id, info.run_name, info.status, info.start_time, params | resolved, run.data.tags, run.data.metrics
+    )
+
+
+def parent_was_interrupted(run: LoggedRun) -> bool:
+    """Whether a run is the child of one that was killed or failed."""
+    parent = run.tags.get(MLFLOW_PARENT_RUN_ID)
+    return parent is not None and get_run(parent).status in ("KILLED", "FAILED")
+
+
+def adopt(run: LoggedRun) -> None:
+    """Makes a run a child of the active one."""
+    mlflow.MlflowClient().set_tag(run.run_id, MLFLOW_PARENT_RUN_ID, mlflow.active_run().info.run_id)
+
+
+def load_table(run_id: str, path: str) -> pd.DataFrame:
+    """A table among a run's artifacts, CSV or Parquet; raises `UserError` where the run has none."""
+    with _artifact(run_id, path) as file:
+        return pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
+
+
+def load_arrays(run_id: str, path: str) -> dict[str, np.ndarray]:
+    """What `log_arrays` has logged; raises `UserError` where the run has none."""
+    with _artifact(run_id, path) as file, np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+@contextmanager
+def _artifact(run_id: str, path: str) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            file = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path, dst_path=folder))
+        except (MlflowException, OSError) as error:
+            raise UserError(
+                f"run {run_id} has no readable artifact {path} ({' '.join(str(error).split())[:100]}): "
+                "train it again, or leave it out"
+            ) from None
+        yield file
+
+
+def git_commit(run: LoggedRun) -> str:
+    """The commit of the project that a run was started from, `unknown` where it was not under git."""
+    return run.tags.get(MLFLOW_GIT_COMMIT, "unknown")
+
+
 def log_settings(values: dict) -> None:
     """Logs parameters by name; where `mlflow run` has logged another text for one, under `resolved/` as well.
 
@@ -113,7 +211,7 @@ def log_settings(values: dict) -> None:
     given = mlflow.MlflowClient().get_run(mlflow.active_run().info.run_id).data.params
     mlflow.log_params(
         {
-            name if name not in given else f"resolved/{name}": text
+            name if name not in given else f"{RESOLVED}{name}": text
             for name, text in texts.items()
             if given.get(name) != text
         }
@@ -153,6 +251,11 @@ def log_figure(figure: Figure, path: str) -> None:
     mlflow.log_figure(figure, path, save_kwargs={"dpi": 110})
 
 
+def log_text(text: str, path: str) -> None:
+    """A text, Markdown or HTML among the run's artifacts."""
+    mlflow.log_text(text, path)
+
+
 def log_table(table: pd.DataFrame, path: str, index: bool = False) -> None:
     """A table among the run's artifacts, CSV or Parquet by the name's ending."""
     with tempfile.TemporaryDirectory() as folder:
@@ -161,6 +264,19 @@ def log_table(table: pd.DataFrame, path: str, index: bool = False) -> None:
             table.to_parquet(file, index=index)
         else:
             table.to_csv(file, index=index)
+        mlflow.log_artifact(str(file), str(Path(path).parent))
+
+
+def log_browsable_table(table: pd.DataFrame, path: str) -> None:
+    """A table that the UI shows as one, in runs side by side too; path ends in .json."""
+    mlflow.log_table(table, path)
+
+
+def log_bytes(content: bytes, path: str) -> None:
+    """A finished file among the run's artifacts."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / Path(path).name
+        file.write_bytes(content)
         mlflow.log_artifact(str(file), str(Path(path).parent))
 
 

@@ -29,7 +29,7 @@ def test_a_search_law_proposes_only_valid_values_and_includes_the_default(name):
     [
         (["--batchsize", "64"], ["batchsize", "did you mean batch_size?"]),
         (["--batchsize=64"], ["batchsize", "did you mean batch_size?"]),
-        (["--exp", "B"], ["exp", "known are experiment, data"]),
+        (["--exp", "B"], ["exp", "known are", "experiment, seed"]),
         (["stray"], ["stray"]),
         (["--seed"], ["seed", "expected one argument"]),
         (["--experiment", "E"], ["experiment=E", "'A', 'B', 'C' or 'D'"]),
@@ -140,6 +140,9 @@ def test_the_hash_depends_on_every_shared_setting_and_on_no_other():
         "patience": 3,
         "selection": "val_macro_f1",
         "min_support": 11,
+        "permutations": 99,
+        "replicates": 100,
+        "delta": 0.1,
         "gradcam_images": 11,
         "max_quarantined_share": 0.2,
         "accelerator": "cpu",
