@@ -15,6 +15,7 @@ import torch
 import torchvision
 
 from benchmarks.gradcam import measure_gradcam
+from benchmarks.inference import measure_inference
 from benchmarks.pool import measure_fairface, measure_pool
 from benchmarks.prefix import measure_prefix
 from benchmarks.scale import FULL, QUICK, Scale, image_folder, settings_of
@@ -75,6 +76,10 @@ def gradcam(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> 
     return measure_gradcam(scale)
 
 
+def inference(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
+    return measure_inference(arguments.quick)
+
+
 def training(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
     images = image_folder(settings, Cache.of(settings))
     return measure_training(scale, settings, load_pool(settings), images)
@@ -92,7 +97,14 @@ def gpu(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict
     return measure_gpu(scale, settings, load_pool(settings))
 
 
-PARTS = {"pool": pool, "gradcam": gradcam, "training": training, "prefix": prefix, "gpu": gpu}
+PARTS = {
+    "pool": pool,
+    "inference": inference,
+    "gradcam": gradcam,
+    "training": training,
+    "prefix": prefix,
+    "gpu": gpu,
+}
 
 
 def ratios(measured: dict[str, dict]) -> list[dict]:
@@ -116,6 +128,18 @@ def ratios(measured: dict[str, dict]) -> list[dict]:
         seconds, limit = pool["draw_seconds"], 1 if pool["rows"] < 1e5 else 10
         row(f"four draws, {name}", seconds, limit, "<= 1 (limit)", seconds <= limit, "s")
         row(f"peak memory, {name}", pool["peak_gib"], 2, "<= 1 (limit)", pool["peak_gib"] <= 2, "GiB")
+    if inference := measured.get("inference"):
+        seconds, fairlearn = inference["gaps_seconds"], inference["fairlearn_seconds"]
+        row("1,000 bootstraps and permutations of gaps", seconds, 1, "<= 1 (limit)", seconds <= 1, "s")
+        row("the same / fairlearn", seconds, fairlearn, "<= 0.0002", 5000 * seconds <= fairlearn, "s")
+        tested = inference["tested_seconds"]
+        row("tests, bands and verdicts of one run", tested, 1, "<= 1 (limit)", tested <= 1, "s")
+        for name, share in inference["rejected"].items():
+            row(f"rejected without a gap: {name}", share, 0.05, "<= 0.06 of tables", share <= 0.06, "share")
+        for name, share in inference["found"].items():
+            row(f"found a gap of .2: {name}", share, 0.9, ">= 0.9 of tables", share >= 0.9, "share")
+        for name, share in inference["covered"].items():
+            row(f"bands and bounds that hold: {name}", share, 0.95, ">= 0.93 of tables", share >= 0.93, "share")
     if gradcam := measured.get("gradcam"):
         value, baseline = gradcam["gradcam"], gradcam["forward"] + gradcam["layer4_backward"]
         row("Grad-CAM / forward + layer4 backward", value, baseline, "<= 1.6", value <= 1.6 * baseline, "s")

@@ -10,22 +10,25 @@ import numpy as np
 import pandas as pd
 
 from fairprof import figures, tracking
+from fairprof.compare.plots import gaps_figure
 from fairprof.config import Settings
 from fairprof.data.batches import Inputs, InputsOfRows
 from fairprof.data.designs import DESIGNS, Draw, composition, draw
 from fairprof.data.images import ImageInputs
 from fairprof.data.pool import Pool, load_pool
 from fairprof.data.professions import bayes_ceiling
+from fairprof.documents.datasheet import datasheet, datasheet_facts
 from fairprof.explain.gradcam import mean_maps, saliency_maps
 from fairprof.explain.panels import contact_sheet, mean_map_panel
 from fairprof.explain.sample import balanced_sample
 from fairprof.files import cache_folder, locked, require_room
 from fairprof.hardware import keep_freed_memory, on_gpu
-from fairprof.metrics import fairness, performance
+from fairprof.metrics import fairness, inference, performance
 from fairprof.model import Classifier, Weights, build_classifier
 from fairprof.predictions import predict, predictions_table
 from fairprof.prefix import PrefixInputs, cached_inputs, explained_inputs
-from fairprof.processes import Processes, process_group
+from fairprof.processes import ALONE, Processes, process_group
+from fairprof.seeds import numpy_generator
 from fairprof.training import SELECTION_RULES, Measure, Trained, fit
 
 CONTACT_SHEET_IMAGES = 16
@@ -53,29 +56,42 @@ def run_experiment(settings: Settings) -> str | None:
     """
     keep_freed_memory()
     with process_group(on_gpu(settings.accelerator)) as processes:
-        return _lead(settings, processes) if processes.leads else _assist(settings, processes)
+        if not processes.leads:
+            return _assist(settings, processes)
+        with tracking.started_run(run_name(settings), run_tags(settings)) as run_id:
+            train_and_register(settings, load_pool(settings), processes)
+        return run_id
 
 
-def _lead(settings: Settings, processes: Processes) -> str:
-    name = f"{settings.experiment}-seed{settings.seed}"
-    tags = {
+def run_name(settings: Settings) -> str:
+    """The name of an experiment's run, for example `B-seed0` or `B-seed0-matched`."""
+    size = "" if settings.train_size == "natural" else f"-{settings.train_size}"
+    share = "" if settings.fraction == 1 else f"-fraction{settings.fraction:g}"
+    return f"{settings.experiment}-seed{settings.seed}{size}{share}"
+
+
+def run_tags(settings: Settings) -> dict[str, str]:
+    """What an experiment's run can be found by before anything is loaded."""
+    return {
         "fairprof.role": "run",
         "fairprof.design": settings.experiment,
         "fairprof.seed": str(settings.seed),
         "fairprof.data": settings.data.partition(":")[0],
         "fairprof.hyperparameters": settings.hyperparameters_hash(),
     }
-    with tracking.started_run(name, tags) as run_id:
-        pool, drawn, classifier = _prepared(settings)
-        log_inputs(settings, pool, drawn, classifier)
-        with training_folder(settings, pool, drawn, classifier) as folder:
-            inputs = entering(settings, pool, drawn, classifier)
-            processes.wait_for_all()
-            trained = train(settings, pool, drawn, classifier, inputs, folder, processes)
-            values, predictions = evaluate(settings, pool, drawn, classifier, inputs, processes)
-            explain(settings, pool, drawn, classifier, inputs, predictions)
-            register(settings, pool, classifier, trained, values)
-    return run_id
+
+
+def train_and_register(settings: Settings, pool: Pool, processes: Processes = ALONE) -> None:
+    """The path of one run, logged to the MLflow run that is active; pool: of these settings."""
+    drawn, classifier = _prepared(settings, pool)
+    log_inputs(settings, pool, drawn, classifier)
+    with training_folder(settings, pool, drawn, classifier) as folder:
+        inputs = entering(settings, pool, drawn, classifier)
+        processes.wait_for_all()
+        trained = train(settings, pool, drawn, classifier, inputs, folder, processes)
+        values, predictions = evaluate(settings, pool, drawn, classifier, inputs, processes)
+        explain(settings, pool, drawn, classifier, inputs, predictions)
+        register(settings, pool, classifier, trained, values)
 
 
 def _assist(settings: Settings, processes: Processes) -> None:
@@ -84,7 +100,8 @@ def _assist(settings: Settings, processes: Processes) -> None:
     They begin once the leading one has filled the caches.
     """
     processes.wait_for_all()
-    pool, drawn, classifier = _prepared(settings)
+    pool = load_pool(settings)
+    drawn, classifier = _prepared(settings, pool)
     inputs = entering(settings, pool, drawn, classifier)
     folder = _training_folder(settings, pool, drawn, classifier)
     fit(classifier, inputs, pool, drawn, settings, _measure(pool, settings), lambda *_: None, folder, processes)
@@ -92,13 +109,12 @@ def _assist(settings: Settings, processes: Processes) -> None:
         predict(classifier, inputs, pool, rows, settings, "predicting", processes)
 
 
-def _prepared(settings: Settings) -> tuple[Pool, Draw, Classifier]:
-    pool = load_pool(settings)
+def _prepared(settings: Settings, pool: Pool) -> tuple[Draw, Classifier]:
     drawn = draw(pool, DESIGNS[settings.experiment], settings)
     classifier = build_classifier(
         settings.architecture, settings.weights, settings.finetune, len(pool.professions), settings.seed
     )
-    return pool, drawn, classifier
+    return drawn, classifier
 
 
 def entering(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier) -> Inputs:
@@ -126,6 +142,7 @@ def log_inputs(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifi
             "fairprof.weights": weights.name,
             "fairprof.weights_sha256": weights.sha256 or "none",
             "fairprof.study_key": study_key(settings, pool, drawn, weights),
+            "fairprof.run_key": run_key(settings, pool, drawn, weights),
         }
     )
     for partition in ("train", "val", "test"):
@@ -140,6 +157,7 @@ def log_inputs(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifi
         ),
         "data/composition.png",
     )
+    tracking.log_text(datasheet(datasheet_facts(pool, drawn, settings)), "data/datasheet.md")
     tracking.log_table(pool.quarantine, "data/quarantine.csv")
     quarantined = pool.quarantine.fillna("unknown").groupby(["reason", "gender", "race"]).size()
     tracking.log_table(quarantined.reset_index(name="count"), "data/quarantine_by_group.csv")
@@ -158,6 +176,11 @@ def log_inputs(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifi
 def study_key(settings: Settings, pool: Pool, drawn: Draw, weights: Weights) -> str:
     """Equal for runs that may be compared: same hyperparameters, data, test set and weights to start from."""
     return _digest(settings.hyperparameters_hash(), pool.fingerprint, drawn.test_fingerprint, weights.sha256)
+
+
+def run_key(settings: Settings, pool: Pool, drawn: Draw, weights: Weights) -> str:
+    """Equal for runs that train the same: same study key, design, seed and draw."""
+    return _digest(study_key(settings, pool, drawn, weights), settings.experiment, settings.seed, drawn.fingerprint)
 
 
 def _digest(*parts: str | int) -> str:
@@ -195,8 +218,7 @@ def _log_cached_work(inputs: Inputs, name: str) -> None:
 
 
 def _training_folder(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier) -> Path:
-    key = _digest(study_key(settings, pool, drawn, classifier.weights), settings.seed, drawn.fingerprint)
-    return cache_folder(settings.cache_dir) / "trainings" / key
+    return cache_folder(settings.cache_dir) / "trainings" / run_key(settings, pool, drawn, classifier.weights)
 
 
 def train(
@@ -247,9 +269,28 @@ def evaluate(
     values = {f"best_val/{name}": value for name, value in performance.performance(val).items()}
     values |= {f"test/{name}": value for name, value in _measured(test, settings).items()}
     values |= _ceilings(pool, drawn.test, values["test/macro_f1"])
-    tracking.log_metrics(values)
-    _log_test_tables(test, settings)
+    gaps = inference.tested_gaps(
+        test,
+        settings.permutations,
+        settings.replicates,
+        settings.delta,
+        numpy_generator(settings.seed, "noise floor"),
+        min_support=settings.min_support,
+    )
+    tracking.log_metrics(values | _noise_floors(gaps))
+    _log_test_tables(test, gaps, settings)
     return values, test
+
+
+def _noise_floors(gaps: pd.DataFrame) -> dict[str, float]:
+    """Floor, p-value and upper bound beside every gap that is a metric (the largest over the classes)."""
+    largest = gaps[gaps["class"].eq(inference.MAX_OVER_CLASSES)]
+    values = {
+        f"test/{row.metric}_{figure}/{row.attribute}": getattr(row, figure)
+        for row in largest.itertuples()
+        for figure in ("null_mean", "null_q95", "excess", "p_value", "upper")
+    }
+    return {name: value for name, value in values.items() if np.isfinite(value)}
 
 
 def _ceilings(pool: Pool, rows: np.ndarray, macro_f1: float) -> dict[str, float]:
@@ -269,21 +310,41 @@ def _ceilings(pool: Pool, rows: np.ndarray, macro_f1: float) -> dict[str, float]
     )
 
 
-def _log_test_tables(predictions: pd.DataFrame, settings: Settings) -> None:
+def _log_test_tables(predictions: pd.DataFrame, tested: pd.DataFrame, settings: Settings) -> None:
     by_group = fairness.rates_by_group(predictions, settings.min_support)
+    lower, upper = inference.wilson_interval(by_group["numerator"], by_group["denominator"])
+    by_group = by_group.assign(lower=lower, upper=upper)
     balanced = fairness.rates_by_group(predictions, settings.min_support, fairness.balanced_weights(predictions))
     views = pd.concat([by_group.assign(view="natural"), balanced.assign(view="balanced")])
-    gaps = pd.concat([fairness.gaps(by_group).assign(view="natural"), fairness.gaps(balanced).assign(view="balanced")])
+    gaps = fairness.gaps(by_group).merge(
+        tested.drop(columns=["value", "undefined_cells", "insufficient_cells"]),
+        how="left",
+        on=["attribute", "metric", "class"],
+        validate="1:1",
+    )
+    gaps = pd.concat([gaps.assign(view="natural"), fairness.gaps(balanced).assign(view="balanced")])
+    contrasts = inference.contrasts(
+        predictions,
+        settings.replicates,
+        numpy_generator(settings.seed, "contrasts"),
+        min_support=settings.min_support,
+    )
+    scores = inference.bootstrap_scores(predictions, settings.replicates, numpy_generator(settings.seed, "scores"))
     confusion = performance.confusion_table(predictions)
     reliability = performance.reliability_table(predictions)
     tracking.log_table(views, "metrics/by_group.csv")
     tracking.log_table(gaps, "metrics/gaps.csv")
+    tracking.log_table(contrasts, "metrics/contrasts.csv")
+    tracking.log_table(scores, "metrics/scores.csv")
     tracking.log_table(
         fairness.performance_by_group(predictions, settings.min_support), "metrics/performance_by_group.csv"
     )
     tracking.log_table(performance.classification_table(predictions), "metrics/per_class.csv", index=True)
     tracking.log_table(confusion, "metrics/confusion_matrix.csv", index=True)
     tracking.log_table(reliability, "metrics/reliability.csv")
+    tracking.log_figure(
+        gaps_figure(tested.assign(arm=settings.train_size, design=settings.experiment, seeds=1)), "metrics/gaps.png"
+    )
     tracking.log_figure(figures.rates_figure(by_group), "metrics/rates_by_group.png")
     tracking.log_figure(figures.confusion_figure(confusion, "test set"), "metrics/confusion_matrix.png")
     tracking.log_figure(
@@ -336,6 +397,7 @@ def explain(
     tracking.log_arrays(
         {
             "maps": maps,
+            "pixels": cropped[shown],
             "image": predictions["image"].to_numpy(dtype=str),
             "target": predictions["y_pred"].to_numpy(dtype=str),
         },

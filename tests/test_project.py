@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fairprof.config import Choice, Settings, shared_settings
+from fairprof.config import Choice, CompareSettings, Settings, StudySettings, shared_settings
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REQUIREMENTS = (ROOT / "requirements.txt").read_text().split("\n")[:-1]
 MLPROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
+SETTINGS = {"main": Settings, "study": StudySettings, "compare": CompareSettings}
 ENTRY_POINTS = {name: entry for name, entry in MLPROJECT["entry_points"].items()}
 
 
@@ -63,22 +64,28 @@ def test_every_declared_parameter_is_used_by_its_command_once_under_its_own_name
     assert options == [word for parameter in entry["parameters"] for word in (f"--{parameter}", f"{{{parameter}}}")]
 
 
-def test_declared_parameters_have_the_defaults_of_the_settings():
-    declared = ENTRY_POINTS["main"]["parameters"]
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_declared_parameters_have_the_defaults_of_the_settings(name):
+    settings, declared = SETTINGS[name], ENTRY_POINTS[name]["parameters"]
     arguments = [word for name, entry in declared.items() for word in (f"--{name}", str(entry["default"]))]
-    assert Settings.from_arguments(arguments) == Settings()
-    assert set(declared) <= set(Settings.model_fields)
+    assert settings.from_arguments(arguments) == settings()
+    assert set(declared) <= set(settings.model_fields)
 
 
-def test_the_readme_lists_every_setting_with_its_default():
+@pytest.mark.parametrize("name", ENTRY_POINTS)
+def test_the_readme_lists_every_setting_with_its_default(name):
     readme = (ROOT / "README.md").read_text()
-    rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", readme, flags=re.MULTILINE))
-    assert rows == {name: str(value) for name, value in Settings().model_dump().items()}
+    table = readme.split(f"<!-- settings of {name} -->")[1].split("<!-- end of settings -->")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", table, flags=re.MULTILINE))
+    described = {} if name == "main" else Settings().model_dump()
+    expected = {key: str(value) for key, value in SETTINGS[name]().model_dump().items()}
+    assert rows == {key: text for key, text in expected.items() if str(described.get(key)) != text}
 
 
 def test_every_setting_has_a_help_text_and_search_laws_stay_within_bounds():
-    for name, field in Settings.model_fields.items():
-        assert field.description, name
+    for settings in SETTINGS.values():
+        for name, field in settings.model_fields.items():
+            assert field.description, name
     for name, mark in shared_settings().items():
         if mark.search is None:
             continue
@@ -140,7 +147,11 @@ LAYERS = [
     "explain",
     "training",
     "tracking",
+    "compare",
+    "documents",
     "experiment",
+    "comparison",
+    "study",
 ]
 
 

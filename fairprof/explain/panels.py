@@ -1,14 +1,24 @@
 """Pictures of saliency maps: the contact sheet of single images, and the mean map per group."""
 
+import itertools
+import textwrap
+
 import cv2
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 CELL = 1.75  # inches an image in a panel
+LINE = 0.13  # inches a line of a caption
 COLOURS = matplotlib.colormaps["inferno"]
 OVERLAY = 0.5  # share of the map where it is strongest
+SIGNED = matplotlib.colormaps["RdBu_r"].with_extremes(bad="#d5d5d5")
+MEANS = COLOURS.with_extremes(bad="#d5d5d5")
+RIGHT, WRONG = "#1a7f37", "#b42318"
 
 
 def overlay(pixels: np.ndarray, saliency: np.ndarray, largest: float) -> np.ndarray:
@@ -47,7 +57,7 @@ def contact_sheet(rows: pd.DataFrame, pixels: np.ndarray, maps: np.ndarray, titl
         below.imshow(overlay(_enlarged(pixels[place]), maps[place], largest))
         right = row.y_true == row.y_pred
         below.set_title(
-            f"{row.y_true}\n{'=' if right else '→'} {row.y_pred}", fontsize=7.5, color="#1a7f37" if right else "#b42318"
+            f"{row.y_true}\n{'=' if right else '→'} {row.y_pred}", fontsize=7.5, color=RIGHT if right else WRONG
         )
     figure.suptitle(
         f"{title}\nbelow each image: Grad-CAM for the predicted class; true class, then predicted class", fontsize=10
@@ -85,3 +95,129 @@ def mean_map_panel(
     figure.colorbar(scale, ax=axes, shrink=0.7, label="mean Grad-CAM (logit units)")
     figure.suptitle(title, fontsize=10)
     return figure
+
+
+def side_by_side_panel(
+    predictions: dict[str, pd.DataFrame], pixels: np.ndarray, maps: dict[str, np.ndarray], title: str
+) -> Figure:
+    """A row per image: the image, then the overlay of every design, all on one colour scale.
+
+    predictions: design to the predictions of the same images, in the same order. pixels: (N, S, S, 3) uint8. maps:
+    design to (N, h, w) raw maps for the class that the design predicted, >= 0. Below an overlay stands what the design
+    predicted, with a tick where that is the true class and a cross where it is not.
+
+    Raises `ValueError` where the designs' images differ.
+    """
+    designs = sorted(predictions)
+    first = predictions[designs[0]]
+    for design in designs[1:]:
+        if list(predictions[design]["image"]) != list(first["image"]):
+            raise ValueError(f"designs {designs[0]} and {design} show other images; give predictions of the same ones")
+    captions = [_wrapped(f"true: {true}") for true in first["y_true"]]
+    heights = LINE * (2 + max(caption.count("\n") for caption in captions))
+    figure, axes = _fixed_grid(len(first), 1 + len(designs), CELL, below=heights + 0.08, margins=(0.15, 0.1, 0.1, 0.75))
+    largest = float(np.quantile(np.concatenate([maps[design].ravel() for design in designs]), 0.995))
+    for place, (line, row) in enumerate(zip(axes, first.itertuples(index=False), strict=True)):
+        age = f", {row.age}" if isinstance(row.age, str) else ""
+        line[0].imshow(pixels[place], interpolation="lanczos")
+        _caption(line[0], f"{row.gender}, {row.race}{age}\n{captions[place]}")
+        for axis, design in zip(line[1:], designs, strict=True):
+            predicted = predictions[design]["y_pred"].iloc[place]
+            right = predicted == row.y_true
+            axis.imshow(overlay(_enlarged(pixels[place]), maps[design][place], largest))
+            _caption(axis, _wrapped(f"{'✓' if right else '✗'} {predicted}"), RIGHT if right else WRONG)
+    for axis, heading in zip(axes[0], ["image", *(f"design {design}" for design in designs)], strict=True):
+        axis.set_title(heading, fontsize=9, fontweight="bold")
+    _entitled(figure, f"{title}\nGrad-CAM for the predicted class, all on one colour scale; ✓ is right, ✗ is wrong")
+    return figure
+
+
+def mean_map_difference_panel(
+    mean_maps: dict[str, dict[str, np.ndarray]], counts: dict[str, int], title: str
+) -> Figure:
+    """Two rows per design, a column per group: the group's mean raw map, and its difference from all other images.
+
+    mean_maps: design to group to (h, w). counts: group to the images behind its maps, in the order of the columns.
+    The difference is signed: the group's mean minus the mean over the images of all the other groups, in the maps'
+    units. All means share one scale from 0, all differences one that is symmetric about 0. What is undefined, because
+    a group has no images or there is no other group, is grey.
+    """
+    designs, groups = sorted(mean_maps), list(counts)
+    differences = {design: _from_the_others(mean_maps[design], counts) for design in designs}
+    scales = (
+        (mean_maps, MEANS, Normalize(0, _largest(mean_maps))),
+        (differences, SIGNED, Normalize(-_largest(differences), _largest(differences))),
+    )
+    cell = float(np.clip(10 / len(groups) - 0.1, 0.62, 1.5))
+    names = {group: textwrap.fill(group, int(cell * 17), max_lines=8, placeholder=" …") for group in groups}
+    top = 0.65 + LINE * (1 + max(name.count("\n") + 1 for name in names.values()))
+    figure, axes = _fixed_grid(2 * len(designs), len(groups), cell, below=0.02, margins=(1.1, 1.2, 0.1, top))
+    for number, (design, row) in enumerate(itertools.product(designs, range(2))):
+        maps, colours, scale = scales[row]
+        for axis, group in zip(axes[number], groups, strict=True):
+            axis.imshow(maps[design][group], colours, norm=scale, interpolation="bilinear")
+            if np.isnan(maps[design][group]).all():
+                axis.text(0.5, 0.5, "undefined", transform=axis.transAxes, ha="center", va="center", fontsize=6.5)
+        name = f"design {design}\n{('mean map', 'minus all others')[row]}"
+        axes[number, 0].text(-0.08, 0.5, name, transform=axes[number, 0].transAxes, ha="right", va="center", fontsize=8)
+    for axis, group in zip(axes[0], groups, strict=True):
+        axis.set_title(f"{names[group]}\n{counts[group]:,} images", fontsize=7.5)
+    for (_, colours, scale), label, share in zip(scales, ("mean Grad-CAM", "difference"), (0.5, 0.05), strict=True):
+        place = figure.add_axes((1 - 0.95 / figure.get_figwidth(), share, 0.13 / figure.get_figwidth(), 0.33))
+        figure.colorbar(ScalarMappable(scale, colours), cax=place)
+        place.set_ylabel(f"{label} (logit units)", fontsize=8)
+        place.tick_params(labelsize=7)
+    _entitled(figure, f"{title}\nbelow each: red is stronger than in the images of all other groups, blue is weaker")
+    return figure
+
+
+def _from_the_others(means: dict[str, np.ndarray], counts: dict[str, int]) -> dict[str, np.ndarray]:
+    """Group to its mean map minus the mean over the images of all other groups, (h, w); NaN where there are none."""
+    differences = {}
+    for group, count in counts.items():
+        others = [other for other in counts if other != group and counts[other] > 0]
+        if count == 0 or not others:
+            differences[group] = np.full(means[group].shape, np.nan)
+            continue
+        rest = np.average([means[other] for other in others], axis=0, weights=[counts[other] for other in others])
+        differences[group] = means[group] - rest
+    return differences
+
+
+def _largest(maps: dict[str, dict[str, np.ndarray]]) -> float:
+    """The largest absolute value that is defined; 1 where all are 0, since a scale needs two ends."""
+    values = np.abs(np.concatenate([group.ravel() for design in maps.values() for group in design.values()]))
+    return float(values.max(initial=0, where=np.isfinite(values))) or 1.0
+
+
+def _fixed_grid(
+    lines: int, columns: int, cell: float, below: float, margins: tuple[float, float, float, float]
+) -> tuple[Figure, np.ndarray]:
+    """A figure and (lines, columns) axes of `cell` inches without frames: a layout that is computed takes seconds.
+
+    below: inches for the caption of each. margins: left, right, bottom and top, in inches.
+    """
+    left, right, bottom, top = margins
+    width = left + right + columns * (cell + 0.08)
+    surplus = max(0.0, 9.2 - width)  # a title needs room
+    width, height = width + surplus, top + bottom + lines * (cell + below + 0.06)
+    figure = Figure(figsize=(width, height))
+    axes = np.empty((lines, columns), dtype=object)
+    for line, column in np.ndindex(lines, columns):
+        x = left + surplus / 2 + column * (cell + 0.08)
+        y = height - top - line * (cell + below + 0.06) - cell
+        axes[line, column] = figure.add_axes((x / width, y / height, cell / width, cell / height), xticks=[], yticks=[])
+        axes[line, column].axis("off")
+    return figure, axes
+
+
+def _entitled(figure: Figure, title: str) -> None:
+    figure.suptitle(title, fontsize=10, y=1 - 0.1 / figure.get_figheight(), va="top")
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 34, max_lines=3, placeholder=" …")
+
+
+def _caption(axis: Axes, text: str, colour: str = "#222222") -> None:
+    axis.text(0.5, -0.03, text, transform=axis.transAxes, ha="center", va="top", fontsize=7.5, color=colour)

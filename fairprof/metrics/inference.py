@@ -266,10 +266,10 @@ def contrast_bands(
     (n + 2) - m'^2) / (n + 2). The band is m'_group - m'_rest -+ q sqrt(v'_group + v'_rest), cut to [-1, 1].
     q is the quantile over the replicates of the largest |t| over groups and classes, where t is the
     smoothed contrast of the replicate minus the observed contrast, by the replicate's own standard error.
-    q is never under the normal quantile of a single interval, under which rates near 0 and 1 would pull it.
+    Replicates do not vary where a rate is 0 or 1, so q is never under that of as many independent normal
+    comparisons as the rates leave free: (G - 1) K, and (G - 1) (K - 1) selection rates (Sidak 1967).
     """
     check_confidence(confidence)
-    single = norm.ppf((1 + confidence) / 2)
     observed = _contrasts(votes, squares, runs)
     resampled = _contrasts(resampled_votes, resampled_squares, runs)
     bands = {}
@@ -277,9 +277,9 @@ def contrast_bands(
         drawn = resampled[rate]
         statistic = np.abs(drawn.smoothed - found.contrast) / drawn.standard_error
         largest = np.fmax.reduce(statistic.reshape(len(statistic), -1), axis=1)
-        defined = largest[~np.isnan(largest)]
-        quantile = max(np.quantile(defined, confidence, method="higher"), single) if len(defined) else single
-        half = quantile * found.standard_error
+        bootstrap = np.quantile(np.nan_to_num(largest), confidence, method="higher")
+        independent = norm.ppf((1 + confidence ** (1 / _free_comparisons(rate, found.contrast))) / 2)
+        half = max(bootstrap, independent) * found.standard_error
         bands[rate] = Bands(
             found.value,
             found.rest,
@@ -289,6 +289,13 @@ def contrast_bands(
             np.clip(found.smoothed + half, found.contrast, 1),
         )
     return bands
+
+
+def _free_comparisons(rate: str, contrast: np.ndarray) -> int:
+    """How many of the contrasts (..., G, K) of one run the others do not determine; at least 1."""
+    free = np.maximum((~np.isnan(contrast)).sum(axis=-2) - 1, 0)
+    determined = free.max(axis=-1) if rate == "selection_rate" else 0  # they sum to 1 over the classes
+    return max((free.sum(axis=-1) - determined).max(), 1)
 
 
 class _Contrasts(NamedTuple):

@@ -33,10 +33,12 @@ def environment(**extra: str) -> dict[str, str]:
     return names | {"MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path} | extra
 
 
-def mlflow_run(folder: Path, project: str, settings: dict, **options) -> subprocess.CompletedProcess:
+def mlflow_run(
+    folder: Path, project: str, settings: dict, entry_point: str = "main", **options
+) -> subprocess.CompletedProcess:
     parameters = [word for name, value in settings.items() for word in ("-P", f"{name}={value}")]
     return subprocess.run(
-        [sys.executable, "-m", "mlflow", "run", project, *parameters, "--env-manager", "local"],
+        [sys.executable, "-m", "mlflow", "run", project, "-e", entry_point, *parameters, "--env-manager", "local"],
         cwd=folder,
         env=environment(),
         capture_output=True,
@@ -271,22 +273,13 @@ def test_killed_in_an_epoch_and_started_again_it_ends_like_an_undisturbed_run(tm
     assert not list(trainings.glob("*/resume.ckpt"))
 
 
-ONE_AFTER_THE_OTHER = """
-import sys
-import entrypoints
-from fairprof.config import Settings
-from fairprof.experiment import run_experiment
-for experiment in sys.argv[1]:
-    run_experiment(Settings.from_arguments([*sys.argv[2:], "--experiment", experiment]))
-"""
-
-
 @pytest.mark.slow
 def test_all_designs_run_on_real_faces_and_the_malformed_names_are_quarantined(tmp_path, shared):
     settings = {**SMALL, "epochs": 1, "cache_dir": tmp_path / "cache", "data": f"utkface:{shared / 'data' / 'utkface'}"}
-    done = python(tmp_path, ["-c", ONE_AFTER_THE_OTHER, "ABCD"], settings)
+    done = python(tmp_path, ["-m", "entrypoints.study"], {"seeds": 1, **settings})
     assert done.returncode == 0, done.stderr[-3000:]
-    runs = runs_in(tmp_path)
+    study, *runs = runs_in(tmp_path)
+    assert study.info.status == "FINISHED"
     assert [(run.info.run_name, run.info.status) for run in runs] == [
         (f"{experiment}-seed0", "FINISHED") for experiment in "ABCD"
     ]
@@ -351,6 +344,16 @@ def test_the_main_job_with_its_defaults_reaches_three_fifths_of_the_ceiling(tmp_
 
 
 # --- the frozen part of the network ------------------------------------------------------------------------------
+
+
+ONE_AFTER_THE_OTHER = """
+import sys
+import entrypoints
+from fairprof.config import Settings
+from fairprof.experiment import run_experiment
+for experiment in sys.argv[1]:
+    run_experiment(Settings.from_arguments([*sys.argv[2:], "--experiment", experiment]))
+"""
 
 
 @pytest.fixture(scope="module")

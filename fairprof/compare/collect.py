@@ -1,0 +1,179 @@
+"""Which runs are compared, whether they may be, and what they have left: tables alone, nothing is trained."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from fairprof import tracking
+from fairprof.config import CompareSettings, shared_settings
+from fairprof.errors import UserError
+from fairprof.tracking import LoggedRun
+
+STUDY_RUNS = "study/runs.csv"
+# what a study key is made of, beside the shared hyperparameters: name in a message, where it is logged
+DATA = {"data": "pool_fingerprint", "test set": "test_fingerprint"}
+WEIGHTS = "fairprof.weights_sha256"
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """A finished run and what a comparison reads of it.
+
+    test: its test predictions. history: validation metrics by epoch. composition: counts of its draw.
+    """
+
+    run: LoggedRun
+    test: pd.DataFrame
+    history: pd.DataFrame
+    composition: pd.DataFrame
+
+    @property
+    def design(self) -> str:
+        return design_of(self.run)
+
+    @property
+    def seed(self) -> int:
+        return seed_of(self.run)
+
+    @property
+    def train_size(self) -> str:
+        return self.run.params["train_size"]
+
+    @property
+    def fraction(self) -> float:
+        return float(self.run.params["fraction"])
+
+    @cached_property
+    def arm(self) -> str:
+        return self.train_size if self.fraction == 1 else f"{self.train_size}, fraction {self.fraction:g}"
+
+
+def design_of(run: LoggedRun) -> str:
+    return run.tags["fairprof.design"]
+
+
+def seed_of(run: LoggedRun) -> int:
+    return int(run.tags["fairprof.seed"])
+
+
+def chosen_runs(settings: CompareSettings) -> list[LoggedRun]:
+    """The runs that `settings.runs` names, in the order of their study: its main arm first.
+
+    Raises `UserError` where there are none, or where one of them is named twice.
+    """
+    if settings.runs == "auto":
+        return _newest_study_runs() or _newest_runs() or _nothing_to_compare()
+    if settings.runs == "newest_study":
+        return _newest_study_runs() or _nothing_to_compare()
+    if settings.runs == "newest_runs":
+        return _newest_runs() or _nothing_to_compare()
+    named = [tracking.get_run(run_id.strip()) for run_id in settings.runs.split(",") if run_id.strip()]
+    runs = [run for chosen in named for run in (_runs_of_study(chosen) if _is_study(chosen) else [chosen])]
+    _refuse_what_is_no_finished_run(runs)
+    return runs
+
+
+def _is_study(run: LoggedRun) -> bool:
+    return run.tags.get("fairprof.role") == "study"
+
+
+def _newest_study_runs() -> list[LoggedRun]:
+    studies = tracking.find_runs({"fairprof.role": "study"}, finished=False)
+    return next((runs for runs in map(_runs_of_study, studies) if runs), [])
+
+
+def _runs_of_study(study: LoggedRun) -> list[LoggedRun]:
+    """The study's runs that have finished; none for a study that was killed before its first had."""
+    if "fairprof.runs" not in study.tags:
+        return []
+    listed = tracking.load_table(study.run_id, STUDY_RUNS)
+    finished = listed[listed["status"].isin(["finished", "reused"])]
+    return [tracking.get_run(run_id) for run_id in finished["run_id"]]
+
+
+def _newest_runs() -> list[LoggedRun]:
+    """The newest finished run of every design, seed and training size; whole natural draws first."""
+    newest: dict[tuple, LoggedRun] = {}
+    for run in tracking.find_runs({"fairprof.role": "run"}):
+        size, fraction = run.params["train_size"], float(run.params["fraction"])
+        newest.setdefault((size != "natural", size, -fraction, seed_of(run), design_of(run)), run)
+    return [newest[key] for key in sorted(newest)]
+
+
+def _nothing_to_compare() -> list[LoggedRun]:
+    raise UserError(
+        "there is no finished run to compare in this experiment: start `mlflow run . -e study` first, or name run ids "
+        "by -P runs=ID,ID"
+    )
+
+
+def _refuse_what_is_no_finished_run(runs: Sequence[LoggedRun]) -> None:
+    for run in runs:
+        if run.tags.get("fairprof.role") != "run" or run.status != "FINISHED":
+            role = run.tags.get("fairprof.role", "no run of fairprof")
+            raise UserError(
+                f"runs: {run.name} ({run.run_id}) cannot be compared: its role is {role} and its status {run.status}; "
+                "name finished runs, or a study"
+            )
+    if not runs:
+        _nothing_to_compare()
+
+
+def require_comparable(runs: Sequence[LoggedRun]) -> None:
+    """Raises `UserError` where the runs' study keys differ, which says what differs, or two runs are of one pair."""
+    places: dict[tuple, LoggedRun] = {}
+    for run in runs:
+        place = (design_of(run), seed_of(run), run.params["train_size"], run.params["fraction"])
+        if place in places:
+            raise UserError(
+                f"{run.name} is there twice, as {places[place].run_id} and {run.run_id}: name one of them by -P runs="
+            )
+        places[place] = run
+    differences = list(_differences(runs))
+    if differences:
+        raise UserError(
+            f"these runs cannot be compared, because they were not trained alike: {'; '.join(differences)}. "
+            "Name runs that agree by -P runs=ID,ID, or train them again"
+        )
+
+
+def _differences(runs: Sequence[LoggedRun]) -> Iterable[str]:
+    """What differs between the first run and any other, a text each."""
+    for name in shared_settings():
+        yield from _difference(runs, name, {run.run_id: run.params.get(name, "not logged") for run in runs})
+    data = [
+        text
+        for what, name in DATA.items()
+        for text in _difference(runs, what, {run.run_id: run.params[name] for run in runs})
+    ]
+    yield from data
+    if data:
+        for name in ("data", "label_bias", "label_bias_strength", "label_seed"):
+            yield from _difference(runs, name, {run.run_id: run.params[name] for run in runs})
+    yield from _difference(runs, "weights", {run.run_id: run.tags[WEIGHTS][:12] for run in runs})
+
+
+def _difference(runs: Sequence[LoggedRun], what: str, values: dict[str, str]) -> Iterable[str]:
+    first = runs[0]
+    for run in runs[1:]:
+        if values[run.run_id] != values[first.run_id]:
+            yield (
+                f"{what} is {values[first.run_id]} in {first.name} ({first.run_id[:8]}) and {values[run.run_id]} in "
+                f"{run.name} ({run.run_id[:8]})"
+            )
+            return
+
+
+def collect(runs: Sequence[LoggedRun]) -> list[RunResults]:
+    """What the runs have left, in the same order; raises `UserError` where a run lacks a table."""
+    return [
+        RunResults(
+            run,
+            tracking.load_table(run.run_id, "predictions/test.parquet"),
+            tracking.load_table(run.run_id, "training/history.csv"),
+            tracking.load_table(run.run_id, "data/composition.csv"),
+        )
+        for run in runs
+    ]

@@ -1,0 +1,54 @@
+"""How a comparison was made: everything that its runs have in common, and what was asked of it."""
+
+from dataclasses import dataclass
+
+ALPHA = 0.05  # level of every claim
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What a reader needs to judge, and to repeat, a comparison.
+
+    title: of the study. created: ISO 8601 date and time with time zone. study_key: equal for all its runs. data: the
+    data set as it was given. settings: every setting that all runs share, name to text. hyperparameters_hash,
+    pool_fingerprint, test_fingerprint: digests. weights, weights_sha256: what the networks started from ("none" for
+    random). classes: in order. groups: attribute to its group names. test_images: in the common test set.
+    designs, seeds, arms: what was trained; reference: the design that the others are compared with; main_arm: the arm
+    of the confirmatory family. pseudo_professions: labels were drawn given the age bin. label_bias: "none" or its mode,
+    with its strength. ceiling: metric to the best value that these labels allow, empty where unknown. permutations,
+    replicates: of the tests and of the bootstrap. delta: margin of equivalence. min_support: rows below which a
+    rate is marked. versions: package to version. git_commit: "unknown" where there is none. machine: what it was
+    computed on. failed: name and reason of runs that are missing.
+    """
+
+    title: str
+    created: str
+    study_key: str
+    data: str
+    settings: dict[str, str]
+    hyperparameters_hash: str
+    pool_fingerprint: str
+    test_fingerprint: str
+    weights: str
+    weights_sha256: str
+    classes: tuple[str, ...]
+    groups: dict[str, tuple[str, ...]]
+    test_images: int
+    designs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    arms: tuple[str, ...]
+    reference: str
+    main_arm: str
+    pseudo_professions: bool
+    label_bias: str
+    label_bias_strength: float
+    ceiling: dict[str, float]
+    permutations: int
+    replicates: int
+    delta: float
+    min_support: int
+    versions: dict[str, str]
+    git_commit: str
+    machine: str
+    failed: tuple[tuple[str, str], ...]

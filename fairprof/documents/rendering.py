@@ -1,0 +1,131 @@
+"""From templates and tables to Markdown that also reads well as plain text."""
+
+import re
+from collections.abc import Iterable
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+UNDEFINED = "undefined"
+PROVIDER_INPUT = "PROVIDER INPUT REQUIRED"
+NUMBER = re.compile(r"−?[\d,]*\.?\d+|undefined|under \.001")  # as the functions below write one
+SPECIAL = re.compile(r"([\\`*\[|])")
+
+
+class Markdown(str):
+    """Text that is Markdown already, so that it is not escaped again."""
+
+
+def escaped(value: str) -> Markdown:
+    """Text that Markdown shows as it is, on one line, in a table's cell as well."""
+    one_line = " ".join(value.split())
+    return Markdown(SPECIAL.sub(r"\\\1", one_line).replace("<", "&lt;"))
+
+
+def text(value: Any) -> str:
+    """A value as it stands in a document: counts with thousands, other numbers as `decimal`, NaN and None as
+    "undefined", text escaped; `Markdown` is left as it is."""
+    if isinstance(value, Markdown):
+        return value
+    if isinstance(value, str):
+        return escaped(value)
+    if pd.isna(value):
+        return UNDEFINED
+    if isinstance(value, Integral):
+        return f"{value:,}"
+    return decimal(value) if isinstance(value, Real) else escaped(str(value))
+
+
+def decimal(value: float, form: str = ",.3f") -> str:
+    """A number without the zero before its point: ".043", "−.021", "1.204"; "undefined" for NaN."""
+    if pd.isna(value):
+        return UNDEFINED
+    digits = format(abs(value), form)
+    sign = "−" if value < 0 and float(digits.replace(",", "")) else ""
+    return sign + (digits.removeprefix("0") if digits.startswith("0.") else digits)
+
+
+def short(value: float) -> str:
+    """A number without trailing zeros: ".05"."""
+    return decimal(value, "g")
+
+
+def count(value: float) -> str:
+    """A count, or a mean of counts: whole numbers without decimals, others with one."""
+    if pd.isna(value):
+        return UNDEFINED
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+
+
+def p_value(value: float) -> str:
+    """A p-value with three decimals; never 0."""
+    return "under .001" if value < 0.001 else decimal(value)
+
+
+def interval(lower: float, upper: float) -> str:
+    """An interval in words, ".401 to .455"."""
+    return UNDEFINED if pd.isna(lower) or pd.isna(upper) else f"{decimal(lower)} to {decimal(upper)}"
+
+
+def spaced(name: str) -> str:
+    """A column's value as words: "gender_x_race" is "gender x race"."""
+    return name.replace("macro_f1", "macro-F1").replace("_", " ")
+
+
+def percent(share: float) -> str:
+    """A share in percent: "95 %"."""
+    return f"{100 * share:.3g} %"
+
+
+def of(noun: str, number: int) -> Markdown:
+    """A number of things: "1 run", "6 runs"."""
+    return Markdown(f"{number:,} {noun}{'' if number == 1 else 's'}")
+
+
+def listed(values: Iterable) -> Markdown:
+    """Values one after the other, in a sentence; "none" if there are none."""
+    return Markdown(", ".join(text(value) for value in values) or "none")
+
+
+def table(frame: pd.DataFrame, otherwise: str = "") -> Markdown:
+    """A data frame as a Markdown table with aligned columns, numbers to the right; the columns' names are its head.
+
+    Without rows it is the sentence `otherwise`. Raises ValueError where there is neither.
+    """
+    if frame.empty:
+        if not otherwise:
+            raise ValueError(f"no rows for a table of {', '.join(map(str, frame.columns))}: say so in words")
+        return Markdown(otherwise)
+    columns = [_column(str(name), values) for name, values in frame.items()]
+    return Markdown("\n".join(f"| {' | '.join(row)} |" for row in zip(*columns, strict=True)))
+
+
+def _column(name: str, values: pd.Series) -> list[str]:
+    """Head, rule and cells, equally wide."""
+    head, *cells = map(text, (name, *values))
+    width = max(3, *map(len, (head, *cells)))
+    if all(NUMBER.fullmatch(cell) for cell in cells):
+        return [head.rjust(width), "-" * (width - 1) + ":", *(cell.rjust(width) for cell in cells)]
+    return [head.ljust(width), "-" * width, *(cell.ljust(width) for cell in cells)]
+
+
+ENVIRONMENT = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates", encoding="utf-8"),
+    undefined=StrictUndefined,
+    finalize=text,
+    line_statement_prefix="%%",
+    autoescape=False,  # it is HTML's; `finalize` escapes for Markdown
+)
+ENVIRONMENT.filters |= {"table": table, "listed": listed, "of": of, "spaced": spaced, "short": short}
+
+
+def render(template: str, **values: Any) -> str:
+    """A template of this package filled with values, which are escaped unless they are `Markdown`.
+
+    Raises `jinja2.UndefinedError` for a name that the template uses and nobody gave.
+    """
+    filled = ENVIRONMENT.get_template(template).render(values)
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r" +$", "", filled, flags=re.MULTILINE)).strip() + "\n"

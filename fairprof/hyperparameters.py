@@ -1,0 +1,86 @@
+"""Where the hyperparameters come from that all designs share: defaults, a search, another run, or a file."""
+
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import ValidationError
+
+from fairprof import tracking
+from fairprof.config import Settings, StudySettings, TrainingSettings, shared_settings
+from fairprof.data.pool import source_of
+from fairprof.errors import UserError
+
+WINNER = "best_hparams.yaml"  # among a search's artifacts
+SEARCHED_DATA = "fairprof.searched_data"
+
+RunsOrStudy = TypeVar("RunsOrStudy", Settings, StudySettings)
+
+
+def with_hyperparameters(settings: RunsOrStudy) -> RunsOrStudy:
+    """The settings, with what `settings.hparams` names in place of every shared hyperparameter left at its default.
+
+    `mlflow run` gives declared parameters their defaults, so a value that equals the default counts as left out.
+    Raises `UserError` where nothing can be found under that name, or a value is not valid.
+    """
+    if settings.hparams == "default":
+        return settings
+    values = _named(settings)
+    unknown = sorted(set(values) - set(shared_settings()))
+    if unknown:
+        raise UserError(f"hparams={settings.hparams}: {unknown[0]} is not a shared hyperparameter: remove it")
+    defaults = Settings()
+    left = {name: value for name, value in values.items() if getattr(settings, name) == getattr(defaults, name)}
+    try:
+        return type(settings)(**settings.model_dump() | left)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(
+            f"hparams={settings.hparams}: {first['loc'][0]}={first['input']} is not valid: {first['msg']}"
+        ) from None
+
+
+def data_key(settings: TrainingSettings) -> str:
+    """Equal for settings that train on the same images and labels."""
+    labels = (settings.label_bias, settings.label_bias_strength, settings.label_seed)
+    return " ".join(map(str, (source_of(settings.data), *labels)))
+
+
+def _named(settings: Settings | StudySettings) -> dict:
+    if settings.hparams == "tuned":
+        searches = tracking.find_runs({"fairprof.role": "search", SEARCHED_DATA: data_key(settings)})
+        if not searches:
+            raise UserError(
+                f"hparams=tuned: no search on {settings.data} has finished here: start `mlflow run . -e tune` with the "
+                "same data first"
+            )
+        return _of_search(searches[0].run_id)
+    file = Path(settings.hparams).expanduser()
+    if file.is_file():
+        return _parsed(file.read_text(encoding="utf-8"), str(file))
+    try:
+        run = tracking.get_run(settings.hparams)
+    except UserError:
+        raise UserError(
+            f"hparams={settings.hparams} is neither a file nor a run's id: give default, tuned, an id or a file"
+        ) from None
+    if run.tags.get("fairprof.role") == "search":
+        return _of_search(run.run_id)
+    absent = [name for name in shared_settings() if name not in run.params]
+    if absent:
+        raise UserError(f"hparams={settings.hparams}: run {run.name} has no {absent[0]}: name a run of fairprof")
+    return {name: run.params[name] for name in shared_settings()}
+
+
+def _of_search(run_id: str) -> dict:
+    return _parsed(tracking.load_text(run_id, WINNER), f"{WINNER} of run {run_id}")
+
+
+def _parsed(text: str, place: str) -> dict:
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"hparams: {place} is not YAML ({' '.join(str(error).split())[:100]})") from None
+    if not isinstance(values, dict):
+        raise UserError(f"hparams: {place} does not hold names and values, such as `learning_rate: 0.001`")
+    return values

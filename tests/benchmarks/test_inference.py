@@ -1,0 +1,54 @@
+"""The benchmark of the inference measures what it says, in small; the simulations are used by the tests of the metrics."""
+
+import json
+import sys
+
+import pytest
+
+from benchmarks.__main__ import main
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory) -> dict:
+    """What `python -m benchmarks --quick --parts inference` has written."""
+    output = tmp_path_factory.mktemp("benchmarks") / "result.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["benchmarks", "--quick", "--parts", "inference", "--output", str(output)])
+        main()
+    return json.loads(output.read_text())
+
+
+def test_gaps_are_measured_and_are_faster_than_fairlearn_s(quick):
+    measured = quick["inference"]
+    assert (measured["rows"], measured["replicates"]) == (2_000, 1_000)
+    assert 0 < measured["gaps_seconds"] < measured["fairlearn_seconds"] / 100
+    assert measured["gaps_seconds"] < measured["tested_seconds"] and measured["six_runs_seconds"] > 0
+
+
+def test_simulations_give_shares(quick):
+    measured = quick["inference"]
+    assert {name: len(measured[name]) for name in ("rejected", "found", "covered")} == {
+        "rejected": 2 * 3,
+        "found": 3,
+        "covered": 6 * 6 + 2,
+    }
+    shares = [share for name in ("rejected", "found", "covered") for share in measured[name].values()]
+    assert all(0 <= share <= 1 for share in shares)
+    # Of a hundred tables or fewer, it is seen only that they are not upside down.
+    assert max(measured["rejected"].values()) < 0.3
+    assert min(measured["found"].values()) > 0.7
+    assert min(measured["covered"].values()) > 0.7
+
+
+def test_every_claim_is_a_row(quick):
+    rows = {row["claim"]: row for row in quick["ratios"]}
+    assert len(rows) == 3 + 6 + 3 + 38
+    fairlearn = rows["the same / fairlearn"]
+    measured = quick["inference"]
+    assert fairlearn["ratio"] == measured["gaps_seconds"] / measured["fairlearn_seconds"]
+    for row in rows.values():
+        limit = float(row["wanted"].split()[1])
+        value = row["measured"] if row["unit"] == "share" else row["ratio"]
+        assert row["holds"] == (
+            "yes" if (value <= limit if row["wanted"].startswith("<=") else value >= limit) else "NO"
+        )

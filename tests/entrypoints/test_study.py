@@ -1,0 +1,210 @@
+"""Studies and comparisons, started as a user starts them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.entrypoints.test_train import ROOT, SMALL, artifact, client, environment, mlflow_run, python, runs_in
+
+QUICK = {**SMALL, "epochs": 1, "permutations": 199, "replicates": 200}
+STUDY = {**QUICK, "experiments": "A,B", "seeds": 2}
+
+
+def study(folder, settings):
+    return python(folder, ["-m", "entrypoints.study"], settings)
+
+
+def compare(folder, settings=None):
+    return python(folder, ["-m", "entrypoints.compare"], {"permutations": 199, "replicates": 200} | (settings or {}))
+
+
+def with_role(folder, role):
+    return [run for run in runs_in(folder) if run.data.tags.get("fairprof.role") == role]
+
+
+def error_of(done) -> str:
+    """The one line that tells the user what went wrong."""
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("fairprof: error")]
+    return line
+
+
+@pytest.fixture(scope="module")
+def studied(tmp_path_factory, synthetic_cache):
+    """A folder in which a study was killed by SIGKILL after its first run, and started again by `mlflow run`."""
+    folder = tmp_path_factory.mktemp("study")
+    settings = {"cache_dir": synthetic_cache, **STUDY}
+    arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    with open(folder / "log", "w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "entrypoints.study", *arguments],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            env=environment(PYTHONPATH=str(ROOT)),
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 240
+        while "run 2 of 4" not in (folder / "log").read_text():
+            assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()[-3000:]
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=30)
+    first = [run for run in with_role(folder, "run") if run.info.status == "FINISHED"]
+    assert [run.info.run_name for run in first] == ["A-seed0"]
+    done = mlflow_run(folder, str(ROOT), settings, entry_point="study")
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, first[0], done
+
+
+def test_an_interrupted_study_goes_on_and_repeats_nothing_that_finished(studied):
+    folder, first, done = studied
+    killed, finished = with_role(folder, "study")
+    assert (killed.info.status, finished.info.status) == ("KILLED", "FINISHED")
+    children = [run for run in with_role(folder, "run") if run.info.status == "FINISHED"]
+    assert sorted(run.info.run_name for run in children) == ["A-seed0", "A-seed1", "B-seed0", "B-seed1"]
+    assert first.info.run_id in [run.info.run_id for run in children]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {finished.info.run_id}
+    assert "1 of 4 runs have been trained before" in done.stdout
+    listed = pd.read_csv(artifact(folder, finished, "study/runs.csv"))
+    assert listed["name"].tolist() == ["A-seed0", "B-seed0", "A-seed1", "B-seed1"]  # whole pairs come first
+    assert listed["status"].tolist() == ["reused", "finished", "finished", "finished"]
+
+
+def test_the_same_study_again_trains_nothing(studied, synthetic_cache):
+    folder, _, _ = studied
+    before = len(with_role(folder, "run"))
+    done = study(folder, {"cache_dir": synthetic_cache, **STUDY})
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "4 of 4 runs have been trained before" in done.stdout
+    assert len(with_role(folder, "run")) == before
+
+
+def test_runs_of_a_study_are_trained_alike_and_paired_by_seed(studied):
+    folder, _, _ = studied
+    children = [run for run in with_role(folder, "run") if run.info.status == "FINISHED"]
+    for same in ("hyperparameters_hash", "pool_fingerprint", "test_fingerprint"):
+        assert len({run.data.params[same] for run in children}) == 1
+    assert len({run.data.tags["fairprof.study_key"] for run in children}) == 1
+    assert len({run.data.params["draw_fingerprint"] for run in children}) == 4
+
+
+def test_every_run_has_the_floor_beside_its_gaps(studied):
+    folder, first, _ = studied
+    gap = "test/equal_opportunity_difference"
+    measured = first.data.metrics
+    for attribute in ("gender", "race", "gender_x_race"):
+        assert 1 / 200 <= measured[f"{gap}_p_value/{attribute}"] <= 1
+        assert measured[f"{gap}_excess/{attribute}"] == pytest.approx(
+            measured[f"{gap}/{attribute}"] - measured[f"{gap}_null_mean/{attribute}"]
+        )
+        assert 0 < measured[f"{gap}_null_mean/{attribute}"] < measured[f"{gap}_null_q95/{attribute}"]
+    contrasts = pd.read_csv(artifact(folder, first, "metrics/contrasts.csv"))
+    defined = contrasts.dropna(subset=["contrast"])
+    assert (defined["lower"] <= defined["contrast"]).all() and (defined["contrast"] <= defined["upper"]).all()
+    assert "PROVIDER INPUT REQUIRED" in artifact(folder, first, "data/datasheet.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def report(studied):
+    """The study's run and a function that reads its tables."""
+    folder, _, _ = studied
+    run = next(run for run in with_role(folder, "study") if run.info.status == "FINISHED")
+    return run, lambda name: pd.read_csv(artifact(folder, run, f"comparison/{name}.csv"))
+
+
+def test_tables_follow_from_the_runs(studied, report):
+    folder, _, _ = studied
+    _, table = report
+    children = {run.info.run_id: run for run in with_role(folder, "run")}
+    runs = table("runs")
+    assert len(runs) == 4
+    for row in runs.to_dict("records"):
+        logged = children[row["run_id"]].data.metrics
+        for name in ("macro_f1", "demographic_parity_difference/race", "equal_opportunity_difference/gender_x_race"):
+            assert row[name] == pytest.approx(logged[f"test/{name}"], abs=1e-9)
+    means = table("performance").set_index(["design", "metric"])["value"]
+    for design, of_design in runs.groupby("design"):
+        assert means[design, "macro_f1"] == pytest.approx(of_design["macro_f1"].mean())
+    differences = table("differences").set_index(["metric", "attribute"], drop=False).fillna({"attribute": ""})
+    row = differences[differences["metric"].eq("macro_f1")].iloc[0]
+    wide = runs.pivot(index="seed", columns="design", values="macro_f1")
+    assert row["value"] == pytest.approx((wide["B"] - wide["A"]).mean())
+    assert row["lower"] <= row["value"] <= row["upper"]
+
+
+def test_two_seeds_allow_no_claim_between_designs_and_the_report_says_so(studied, report):
+    folder, _, _ = studied
+    run, table = report
+    assert set(table("differences")["verdict"].dropna()) == {"no_claim_possible"}
+    text = artifact(folder, run, "report.md").read_text()
+    assert "no claim between designs is possible" in text.replace("\n", " ")
+
+
+def test_the_report_is_one_file_with_everything(studied, report):
+    folder, _, _ = studied
+    run, _ = report
+    page = artifact(folder, run, "report.html").read_text()
+    assert page.count("data:image/png;base64,") >= 10
+    assert 'src="http' not in page and "<script" not in page
+    for name in ("documents/model_card_A.md", "documents/model_card_B.md", "documents/annex_iv.md"):
+        assert len(artifact(folder, run, name).read_text()) > 1000
+    assert "not a conformity assessment" in artifact(folder, run, "documents/annex_iv.md").read_text()
+
+
+def test_a_comparison_of_the_study_gives_the_same_tables(studied, report):
+    folder, _, _ = studied
+    done = compare(folder)
+    assert done.returncode == 0, done.stderr[-3000:]
+    comparison = with_role(folder, "comparison")[-1]
+    assert comparison.info.status == "FINISHED"
+    for name in ("performance", "gaps", "differences"):
+        again = pd.read_csv(artifact(folder, comparison, f"comparison/{name}.csv"))
+        pd.testing.assert_frame_equal(again, report[1](name))
+
+
+def test_runs_that_were_trained_otherwise_are_refused_by_name(studied, synthetic_cache):
+    folder, _, _ = studied
+    other = {"cache_dir": synthetic_cache, **QUICK, "learning_rate": 0.001, "experiment": "B", "seed": 1}
+    assert python(folder, ["-m", "entrypoints.train"], other).returncode == 0
+    message = error_of(compare(folder, {"runs": "newest_runs"}))
+    assert "learning_rate is" in message and "0.001 in B-seed1" in message
+    assert "macro_f1" not in message and "epochs" not in message
+    client(folder).delete_run(with_role(folder, "run")[-1].info.run_id)
+    assert compare(folder, {"runs": "newest_runs"}).returncode == 0
+
+
+def test_a_run_that_fails_is_reported_and_the_others_go_on(studied, synthetic_cache):
+    folder, _, _ = studied
+    # design A has too few images for this size, B has enough
+    done = study(folder, {"cache_dir": synthetic_cache, **QUICK, "experiments": "A,B", "seeds": 1, "train_size": 300})
+    message = error_of(done)
+    assert "1 of 2 runs failed (A-seed0-300)" in message and "can take at most" in message
+    failed = with_role(folder, "study")[-1]
+    assert failed.info.status == "FAILED"
+    listed = pd.read_csv(artifact(folder, failed, "study/runs.csv")).set_index("name")
+    assert listed["status"].to_dict() == {"A-seed0-300": "failed", "B-seed0-300": "finished"}
+    page = artifact(folder, failed, "report.md").read_text()
+    assert "A-seed0-300" in page
+    assert np.isfinite(failed.data.metrics["B/macro_f1"])
+
+
+@pytest.mark.parametrize(
+    ("program", "settings", "message"),
+    [
+        ("study", {"seeds": "0"}, "seeds=0 is not valid"),
+        ("study", {"fractions": "0.5,2"}, "fractions=0.5,2 is not valid"),
+        ("compare", {"run": "x"}, "unknown setting run: did you mean runs?"),
+        ("compare", {"runs": "0123456789abcdef0123456789abcdef"}, "no run has the id"),
+        ("compare", {}, "there is no finished run to compare"),
+    ],
+)
+def test_bad_input_is_one_line(program, settings, message, tmp_path):
+    assert message in error_of(python(tmp_path, ["-m", f"entrypoints.{program}"], settings))
