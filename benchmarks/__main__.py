@@ -134,12 +134,15 @@ def ratios(measured: dict[str, dict]) -> list[dict]:
         row("the same / fairlearn", seconds, fairlearn, "<= 0.0002", 5000 * seconds <= fairlearn, "s")
         tested = inference["tested_seconds"]
         row("tests, bands and verdicts of one run", tested, 1, "<= 1 (limit)", tested <= 1, "s")
-        for name, share in inference["rejected"].items():
-            row(f"rejected without a gap: {name}", share, 0.05, "<= 0.06 of tables", share <= 0.06, "share")
-        for name, share in inference["found"].items():
-            row(f"found a gap of .2: {name}", share, 0.9, ">= 0.9 of tables", share >= 0.9, "share")
-        for name, share in inference["covered"].items():
-            row(f"bands and bounds that hold: {name}", share, 0.95, ">= 0.93 of tables", share >= 0.93, "share")
+        for case, shares in inference["rejected"].items():
+            worst = max(shares.values())
+            row(f"rejected without a gap: {case}", worst, 0.05, "<= 0.06", worst <= 0.06, "of tables")
+        for case, shares in inference["found"].items():
+            found = shares["equal_opportunity_difference"]
+            row(f"found in 100 rows a group: rates {case}", found, 0.9, ">= 0.9", found >= 0.9, "of tables")
+        for case, shares in inference["covered"].items():
+            worst = min(shares.values())
+            row(f"bands and bounds hold: {case}", worst, 0.95, ">= 0.93", worst >= 0.93, "of tables")
     if gradcam := measured.get("gradcam"):
         value, baseline = gradcam["gradcam"], gradcam["forward"] + gradcam["layer4_backward"]
         row("Grad-CAM / forward + layer4 backward", value, baseline, "<= 1.6", value <= 1.6 * baseline, "s")

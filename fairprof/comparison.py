@@ -32,7 +32,7 @@ PACKAGES = (
     *("scipy", "torch", "torchvision"),
 )
 # settings that say which run it is, or where and how it ran; all others are common to a comparison
-OF_ONE_RUN = {"experiment", "seed", "train_size", "fraction", "imbalance"}
+OF_ONE_RUN = {"experiment", "seed", "train_size", "fraction"}
 OF_THE_MACHINE = {"accelerator", "workers", "compile", "prefix_cache", "cache_dir", "cache_gib", "lock_timeout"}
 SIDE_BY_SIDE_IMAGES = 8
 
@@ -66,7 +66,7 @@ def compare_and_log(runs: Sequence[LoggedRun], settings: AnalysisSettings, faile
     for name, text in documents.items():
         tracking.log_text(text, f"documents/{name}")
     tracking.log_text(report_html(tables, protocol, pictures, documents), "report.html")
-    tracking.log_text(report_markdown(tables, protocol, tuple(pictures)), "report.md")
+    tracking.log_text(report_markdown(tables, protocol, tuple(pictures), "comparison/"), "report.md")
     _describe(tables, protocol)
 
 
@@ -124,6 +124,8 @@ def _common_settings(results: Sequence[RunResults]) -> dict[str, str]:
     """Every setting with which all runs were trained, name to text."""
     names = [name for name in Settings.model_fields if name not in OF_ONE_RUN | OF_THE_MACHINE]
     texts = {name: {run.run.params.get(name, "not logged") for run in results} for name in names}
+    # a study's imbalance is for the designs that leave an axis natural: the others have none
+    texts["imbalance"] = texts["imbalance"] - {"natural"} or {"natural"}
     return {name: " or ".join(sorted(found)) for name, found in texts.items()}
 
 
@@ -136,7 +138,7 @@ def _figures(tables: dict[str, pd.DataFrame], protocol: Protocol) -> dict[str, F
         for name in ("runs", "performance", "gaps", "differences", "seed_differences", "group_changes", "epochs")
     }
     figures = {
-        "performance": plots.performance_figure(main["performance"], main["runs"]),
+        "performance": plots.performance_figure(tables["performance"], tables["runs"]),
         "gaps": plots.gaps_figure(main["gaps"]),
         "gaps_by_class": plots.gaps_by_class_figure(main["gaps"]),
         "tradeoff": plots.tradeoff_figure(main["runs"], main["performance"]),
@@ -168,7 +170,7 @@ def _saliency_figures(results: Sequence[RunResults], protocol: Protocol) -> dict
             predictions,
             pixels,
             {design: maps[run.run.run_id]["maps"][: len(pixels)] for design, run in shown.items()},
-            f"Grad-CAM of the predicted class: the same test images through every design, seed {seed}",
+            f"The same test images through every design, seed {seed}",
         )
     }
     rows = runs[0].test.set_index("image").loc[explained].reset_index()
@@ -182,7 +184,7 @@ def _saliency_figures(results: Sequence[RunResults], protocol: Protocol) -> dict
                 for design in protocol.designs
             },
             pd.Series(groups).value_counts().to_dict(),
-            f"mean Grad-CAM of the predicted class by {attribute}, mean over the seeds of each design",
+            f"Mean Grad-CAM of the predicted class by {attribute}, mean over the seeds of each design",
         )
     return figures
 
@@ -197,7 +199,8 @@ def _describe(tables: dict[str, pd.DataFrame], protocol: Protocol) -> None:
     """The answer as the run's description, and the headline numbers as its metrics."""
     answer = claims(tables, protocol).answer
     tracking.set_description(
-        "\n\n".join(answer) + "\n\nThe whole report is the artifact `report.html`; tables and pictures are in `comparison/`."
+        "\n\n".join(answer)
+        + "\n\nThe whole report is the artifact `report.html`; tables and pictures are in `comparison/`."
     )
     print("\n" + "\n".join(answer) + "\nthe report: report.html among the artifacts of this run", flush=True)
     performance = tables["performance"]

@@ -83,12 +83,12 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
             sentence
             for sentence in (
                 label_bias,
-                _setup(tables, protocol),
-                _performance(tables["performance"], protocol),
-                possibility,
                 _differences_in_short(differences, protocol),
                 _gaps_in_short(gaps, protocol),
                 _levelling_down_in_short(levelled_down),
+                possibility,
+                _performance(tables["performance"], protocol),
+                _setup(tables, protocol),
                 cells,
             )
             if sentence

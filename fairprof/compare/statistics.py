@@ -84,7 +84,7 @@ def comparison_tables(results: Sequence[RunResults], protocol: Protocol) -> dict
         "gaps": gaps,
         "differences": differences,
         "seed_differences": seed_differences,
-        "group_changes": pd.concat([_group_changes(arm, protocol) for arm in arms], ignore_index=True),
+        "group_changes": _group_changes(arms, protocol),
         "contrasts": contrasts,
         "epochs": pd.concat([_epochs(run) for run in results], ignore_index=True),
         "training_size": _training_size(runs, gaps),
@@ -300,28 +300,39 @@ def _judged_differences(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(p_adjusted=adjusted, verdict=verdict)[DIFFERENCE_COLUMNS]
 
 
-def _group_changes(arm: Arm, protocol: Protocol) -> pd.DataFrame:
+GROUP_COLUMNS = [
+    *("arm", "design", "reference", "attribute", "group", "support"),
+    *("accuracy", "reference_accuracy", "change", "lower", "upper"),
+]
+
+
+def _group_changes(arms: Sequence[Arm], protocol: Protocol) -> pd.DataFrame:
     """Each group's accuracy against the reference design's: whether a gap closed upwards or downwards."""
-    columns = ["arm", "design", "reference", "attribute", "group", "support"]
-    columns += ["accuracy", "reference_accuracy", "change", "lower", "upper"]
-    others = [design for design in arm.designs if design != protocol.reference]
+    rows = [
+        row
+        for arm in arms
+        for design in arm.designs
+        if design != protocol.reference and protocol.reference in arm.designs
+        for row in _group_changes_of(arm, design, protocol.reference)
+    ]
+    return pd.DataFrame(rows, columns=GROUP_COLUMNS)
+
+
+def _group_changes_of(arm: Arm, design: str, reference: str) -> list[tuple]:
+    seeds = arm.seeds(design, reference)
+    if not seeds:
+        return []
+    names = list(arm.replicates.names)
+    means, draws = arm.resampled_means([design, reference], seeds)
+    change = means[0] - means[1]
+    lower, upper = paired.interval(draws[:, 0] - draws[:, 1], change, CONFIDENCE)
+    support = fairness.performance_by_group(arm.runs[0].test).set_index(["attribute", "group"])["support"]
     rows = []
-    if protocol.reference in arm.designs:
-        names = list(arm.replicates.names)
-        support = fairness.performance_by_group(arm.runs[0].test).set_index(["attribute", "group"])["support"]
-        for design in others:
-            seeds = arm.seeds(design, protocol.reference)
-            if not seeds:
-                continue
-            means, draws = arm.resampled_means([design, protocol.reference], seeds)
-            change = means[0] - means[1]
-            lower, upper = paired.interval(draws[:, 0] - draws[:, 1], change, CONFIDENCE)
-            for (attribute, group), count in support.items():
-                place = names.index(f"accuracy/{attribute}/{group}")
-                values = (arm.name, design, protocol.reference, attribute, group, count)
-                values += (means[0, place], means[1, place], change[place], lower[place], upper[place])
-                rows.append(dict(zip(columns, values, strict=True)))
-    return pd.DataFrame(rows, columns=columns)
+    for (attribute, group), count in support.items():
+        place = names.index(f"accuracy/{attribute}/{group}")
+        numbers = (array[place] for array in (means[0], means[1], change, lower, upper))
+        rows.append((arm.name, design, reference, attribute, group, count, *numbers))
+    return rows
 
 
 # What the pictures need besides.

@@ -1,7 +1,7 @@
 """Several runs evaluated on the same images: what differs between them, and by how much at least by chance.
 
 Runs of one design differ by seed, and all of them share the test images. So there are two sources of
-chance, which are kept apart: the seeds (`seed_standard_deviation`, `sign_flip_tests`) and the test images
+chance, which are kept apart: the seeds (`seed_sd`, `sign_flip_tests`) and the test images
 (`gap_tests_over_runs`, `contrasts_over_runs`, `image_replicates`), of which a permutation or a resample is always
 the same one for all runs. `two_level_bootstrap` puts both together.
 

@@ -17,7 +17,13 @@ def make_tables():
     return _made_tables.make_tables
 
 
-@pytest.fixture
-def tables(make_tables):
-    """A comparison of four designs with six seeds, seven races and one arm."""
+@pytest.fixture(scope="session")
+def usual_tables(make_tables):
+    """A comparison of four designs with six seeds, seven races and one arm, for tests that change nothing in it."""
     return make_tables()
+
+
+@pytest.fixture
+def tables(usual_tables):
+    """The same, for the test alone."""
+    return {name: table.copy() for name, table in usual_tables.items()}

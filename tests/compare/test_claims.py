@@ -185,7 +185,7 @@ def test_a_gap_within_a_design_is_about_its_trained_models_and_further_images():
 def test_gaps_in_short():
     gaps = [gap(), gap(design="B", value=0.3, null_q95=0.2), gap(**EQUIVALENT)]
     gaps += [gap(metric=DP, attribute="gender", verdict="not_established"), gap(metric=DP, verdict="undefined")]
-    assert claims(study(gaps), protocol()).answer[-2] == (
+    assert claims(study(gaps), protocol()).answer[0] == (
         "Of 5 confirmatory gaps within designs, 2 are established for the trained models (value, 95 % quantile of its "
         "noise floor): equal opportunity difference by race in A (.214, .158) and B (.300, .200); 1 is equivalent "
         "(upper band below .050): demographic parity difference by gender in B (.041); 1 is not established: "
@@ -198,7 +198,7 @@ def test_too_few_permutations_are_named():
     gaps = [gap(p_value=0.2, verdict="not_established")] * 4
     enough, too_few = (claims(study(gaps), protocol(permutations=count)) for count in (79, 78))
     assert "can be established" not in " ".join(sentences(enough))
-    for text in (too_few.gap_scope, too_few.answer[-2]):
+    for text in (too_few.gap_scope, too_few.answer[0]):
         assert text.endswith(
             "With 78 permutations no such gap can be established: the smallest adjusted p-value of 4 tests is .051; 79 "
             "permutations are the least."
@@ -265,7 +265,7 @@ def test_differences_in_short():
     differences = [difference(), difference(design="C", value=0.1)]
     differences += [difference(design="C", metric=DP, verdict="not_established")]
     said = claims(study(FLOORS, differences), protocol(designs=("A", "B", "C")))
-    assert said.answer[3] == (
+    assert said.answer[0] == (
         "Of 3 confirmatory differences from design A, 2 are established (design minus reference, adjusted p): equal "
         "opportunity difference by race in B (−.084, p = .031) and C (+.100, p = .031); 1 is not established: "
         "demographic parity difference by race in C."
@@ -358,7 +358,7 @@ def test_without_a_pair_of_designs_there_is_nothing_to_claim():
     said = claims(study([gap()]) | {"differences": empty}, protocol(designs=("A",)))
     assert said.possibility.startswith("No claim between designs is possible: there is no pair of designs")
     assert said.differences == said.scores == said.other_arms == said.levelling_down == ()
-    assert said.answer[0] == "Design A was trained with 6 seeds and scored on the same 500 test images."
+    assert said.answer[-2] == "Design A was trained with 6 seeds and scored on the same 500 test images."
 
 
 # Levelling down.
@@ -377,7 +377,7 @@ def test_a_smaller_gap_from_which_no_group_gains_is_levelling_down():
         "accuracy (−.050, not tested) than design A, but the accuracy of no group is higher: it changes by −.060 "
         "(White) to −.010 (Black), mean over 6 paired seeds; 1 of 2 intervals lie below zero.",
     )
-    assert said.answer[-2] == (
+    assert said.answer[2] == (
         "Levelling down, a smaller gap from which no group gains, shows in the estimates of B by race."
     )
 
@@ -425,12 +425,12 @@ def test_the_answer_says_what_was_trained_and_how_well_it_does():
     runs = pd.DataFrame(images, columns=["arm", "design", "training_images"])
     made = protocol(pseudo_professions=True, ceiling={"macro_f1": 0.5}, failed=(("B-seed3", "killed"),))
     answer = claims(study([gap()], scores=scores, runs=runs), made).answer
-    assert answer[:2] == (
+    assert answer[-3:-1] == (
+        "Macro-F1 is .410 [.390, .430] for A (82.0 % of the ceiling) and .300 [.280, .330] for B (60.0 % of the "
+        "ceiling); these labels allow .500 at most (the ceiling).",
         "Designs A and B were trained with 6 seeds on 280 (A) and 1,752 (B) images and scored on the same 500 test "
         "images, whose professions are pseudo-professions, drawn at random given the age bin; 1 run failed and is "
         "missing.",
-        "Macro-F1 is .410 [.390, .430] for A (82.0 % of the ceiling) and .300 [.280, .330] for B (60.0 % of the "
-        "ceiling); these labels allow .500 at most (the ceiling).",
     )
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 
 from fairprof.compare.claims import claims
 from fairprof.compare.protocol import Protocol
-from fairprof.compare.report import EVIDENCE, report_html, report_markdown, sections
+from fairprof.compare.report import report_html, report_markdown
+from fairprof.compare.sections import EVIDENCE, sections
 from fairprof.config import CompareSettings, StudySettings
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}

@@ -59,7 +59,8 @@ def studied(tmp_path_factory, synthetic_cache):
         process.wait(timeout=30)
     first = [run for run in with_role(folder, "run") if run.info.status == "FINISHED"]
     assert [run.info.run_name for run in first] == ["A-seed0"]
-    done = mlflow_run(folder, str(ROOT), settings, entry_point="study")
+    # into the experiment to which runs go that `mlflow run` has not started
+    done = mlflow_run(folder, str(ROOT), settings, ("-e", "study", "--experiment-name", "fairprof"))
     assert done.returncode == 0, done.stderr[-3000:]
     return folder, first[0], done
 
@@ -184,15 +185,15 @@ def test_runs_that_were_trained_otherwise_are_refused_by_name(studied, synthetic
 def test_a_run_that_fails_is_reported_and_the_others_go_on(studied, synthetic_cache):
     folder, _, _ = studied
     # design A has too few images for this size, B has enough
-    done = study(folder, {"cache_dir": synthetic_cache, **QUICK, "experiments": "A,B", "seeds": 1, "train_size": 300})
+    done = study(folder, {"cache_dir": synthetic_cache, **QUICK, "experiments": "A,B", "seeds": 1, "train_size": 500})
     message = error_of(done)
-    assert "1 of 2 runs failed (A-seed0-300)" in message and "can take at most" in message
+    assert "1 of 2 runs failed (A-seed0-500)" in message and "can take at most" in message
     failed = with_role(folder, "study")[-1]
     assert failed.info.status == "FAILED"
     listed = pd.read_csv(artifact(folder, failed, "study/runs.csv")).set_index("name")
-    assert listed["status"].to_dict() == {"A-seed0-300": "failed", "B-seed0-300": "finished"}
+    assert listed["status"].to_dict() == {"A-seed0-500": "failed", "B-seed0-500": "finished"}
     page = artifact(folder, failed, "report.md").read_text()
-    assert "A-seed0-300" in page
+    assert "A-seed0-500" in page
     assert np.isfinite(failed.data.metrics["B/macro_f1"])
 
 
@@ -202,7 +203,7 @@ def test_a_run_that_fails_is_reported_and_the_others_go_on(studied, synthetic_ca
         ("study", {"seeds": "0"}, "seeds=0 is not valid"),
         ("study", {"fractions": "0.5,2"}, "fractions=0.5,2 is not valid"),
         ("compare", {"run": "x"}, "unknown setting run: did you mean runs?"),
-        ("compare", {"runs": "0123456789abcdef0123456789abcdef"}, "no run has the id"),
+        ("compare", {"runs": "0123456789abcdef0123456789abcdef"}, "there is no run 0123"),
         ("compare", {}, "there is no finished run to compare"),
     ],
 )

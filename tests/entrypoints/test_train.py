@@ -34,17 +34,16 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def mlflow_run(
-    folder: Path, project: str, settings: dict, entry_point: str = "main", **options
+    folder: Path, project: str, settings: dict, options: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess:
     parameters = [word for name, value in settings.items() for word in ("-P", f"{name}={value}")]
     return subprocess.run(
-        [sys.executable, "-m", "mlflow", "run", project, "-e", entry_point, *parameters, "--env-manager", "local"],
+        [sys.executable, "-m", "mlflow", "run", project, *options, *parameters, "--env-manager", "local"],
         cwd=folder,
         env=environment(),
         capture_output=True,
         text=True,
         timeout=900,
-        **options,
     )
 
 

@@ -10,7 +10,13 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-from fairprof.explain.panels import contact_sheet, mean_map_panel, overlay
+from fairprof.explain.panels import (
+    contact_sheet,
+    mean_map_difference_panel,
+    mean_map_panel,
+    overlay,
+    side_by_side_panel,
+)
 
 LONG = "senior assistant manager of regional warehouse operations"
 
@@ -177,3 +183,152 @@ def test_colour_bar_ends_at_the_largest_mean():
     figure = mean_map_panel(means, {"race": {"a": 1, "b": 2}}, faces, "Design A")
     rendered(figure)
     assert figure.axes[-1].get_ylim() == (0, 0.75)
+
+
+# --- designs side by side ---------------------------------------------------------------------------------------
+
+
+def said(*predicted: str, true: str = "cook") -> pd.DataFrame:
+    """Predictions of a design for images 0.jpg, 1.jpg, ... that are all of one class."""
+    table = rows(len(predicted)).assign(y_true=true, y_pred=predicted)
+    return table.assign(image=[f"{number}.jpg" for number in range(len(predicted))])
+
+
+def cells(figure: Figure, lines: int) -> np.ndarray:
+    """The axes with pictures, (lines, columns)."""
+    return np.array([axis for axis in figure.axes if axis.images], dtype=object).reshape(lines, -1)
+
+
+def test_rows_are_images_and_columns_are_designs():
+    predictions = {"B": said("driver", "cook"), "A": said("cook", "cook")}
+    pixels = noise(2, 32, 32)
+    figure = side_by_side_panel(predictions, pixels, {design: np.ones((2, 2, 2)) for design in "AB"}, "Study")
+    rendered(figure)
+    grid = cells(figure, 2)
+    assert [axis.get_title() for axis in grid[0]] == ["image", "design A", "design B"]
+    captions = [[axis.texts[0].get_text() for axis in line] for line in grid]
+    assert captions == [
+        ["man, north, 20-29\ntrue: cook", "✓ cook", "✗ driver"],
+        ["woman, north, 20-29\ntrue: cook", "✓ cook", "✓ cook"],
+    ]
+    assert [to_hex(axis.texts[0].get_color()) for axis in grid[0][1:]] == ["#1a7f37", "#b42318"]
+    for line, image in zip(grid, pixels, strict=True):
+        np.testing.assert_array_equal(line[0].images[0].get_array(), image)
+    assert figure.get_suptitle().startswith("Study\n")
+
+
+def test_designs_share_one_colour_scale():
+    """A design whose maps are a tenth as strong is drawn weaker: nothing is scaled to one design or image."""
+    pixels = np.full((1, 224, 224, 3), 128, np.uint8)
+    maps = {"A": np.full((1, 7, 7), 1.0), "B": np.full((1, 7, 7), 0.1)}
+    figure = side_by_side_panel({"A": said("cook"), "B": said("cook")}, pixels, maps, "Study")
+    _, strong, weak = (axis.images[0].get_array().astype(int) for axis in cells(figure, 1)[0])
+    np.testing.assert_array_equal(strong, overlay(pixels[0], maps["A"][0], 1.0))
+    np.testing.assert_array_equal(weak, overlay(pixels[0], maps["B"][0], 1.0))
+    assert np.abs(strong - 128).mean() > 1.5 * np.abs(weak - 128).mean() > 0
+
+
+@pytest.mark.parametrize(("designs", "count"), [("A", 1), ("ABCDE", 3)])
+def test_any_number_of_designs_with_long_names_and_no_ages(designs, count):
+    predictions = {design: said(*[LONG] * count, true=f"{LONG} 2").assign(age=None) for design in designs}
+    maps = {design: np.random.default_rng(0).random((count, 7, 7)) for design in designs}
+    figure = side_by_side_panel(predictions, noise(count, 32, 32), maps, "Study")
+    rendered(figure)
+    assert cells(figure, count).shape == (count, 1 + len(designs))
+    canvas = figure.get_window_extent()
+    boxes = [axis.texts[0].get_window_extent() for axis in cells(figure, count).flat]
+    assert all(canvas.x0 <= box.x0 and box.x1 <= canvas.x1 and box.y0 >= canvas.y0 for box in boxes)
+    assert [axis.texts[0].get_text().split("\n")[0] for axis in cells(figure, count)[:, 0]] == [
+        f"{gender}, north" for gender in ("man", "woman", "man")[:count]
+    ]
+
+
+def test_maps_that_are_all_zero_leave_the_images_as_they_are():
+    pixels = noise(1, 224, 224)
+    figure = side_by_side_panel({"A": said("cook")}, pixels, {"A": np.zeros((1, 7, 7))}, "Study")
+    rendered(figure)
+    np.testing.assert_array_equal(cells(figure, 1)[0, 1].images[0].get_array(), pixels[0])
+
+
+def test_designs_that_show_other_images_are_refused():
+    predictions = {"A": said("cook", "cook"), "B": said("cook", "cook").iloc[::-1]}
+    with pytest.raises(ValueError, match="designs A and B show other images"):
+        side_by_side_panel(predictions, noise(2, 32, 32), dict.fromkeys("AB", np.ones((2, 2, 2))), "Study")
+
+
+# --- mean maps and their differences between groups -------------------------------------------------------------
+
+
+def constant(**values: float) -> dict[str, np.ndarray]:
+    """A map of 2 x 2 equal values for every group."""
+    return {group: np.full((2, 2), value) for group, value in values.items()}
+
+
+def test_differences_are_from_the_images_of_all_other_groups_by_hand():
+    means = {"A": constant(north=0.5, south=0.2, west=0.8)}
+    figure = mean_map_difference_panel(means, {"north": 10, "south": 30, "west": 10}, "Study")
+    rendered(figure)
+    shown, differences = cells(figure, 2)
+    assert [axis.images[0].get_array()[0, 0] for axis in shown] == [0.5, 0.2, 0.8]
+    # north: .5 - (30 x .2 + 10 x .8) / 40; south: .2 - (.5 + .8) / 2; west: .8 - (10 x .5 + 30 x .2) / 40
+    expected = [0.5 - 0.35, 0.2 - 0.65, 0.8 - 0.275]
+    np.testing.assert_allclose([axis.images[0].get_array()[1, 1] for axis in differences], expected)
+    assert [axis.get_title() for axis in shown] == ["north\n10 images", "south\n30 images", "west\n10 images"]
+
+
+def test_scales_are_common_to_all_designs_and_that_of_differences_is_symmetric():
+    means = {"B": constant(north=0.1, south=0.2), "A": constant(north=0.9, south=0.3)}
+    figure = mean_map_difference_panel(means, {"north": 5, "south": 5}, "Study")
+    rendered(figure)
+    grid = cells(figure, 4)
+    np.testing.assert_allclose([axis.images[0].get_clim() for axis in grid[::2].flat], [(0, 0.9)] * 4)
+    np.testing.assert_allclose([axis.images[0].get_clim() for axis in grid[1::2].flat], [(-0.6, 0.6)] * 4)
+    assert [line[0].texts[0].get_text() for line in grid] == [
+        "design A\nmean map",
+        "design A\nminus all others",
+        "design B\nmean map",
+        "design B\nminus all others",
+    ]
+    bars = [axis for axis in figure.axes if axis.get_ylabel()]
+    assert [bar.get_ylabel() for bar in bars] == ["mean Grad-CAM (logit units)", "difference (logit units)"]
+    np.testing.assert_allclose([bar.get_ylim() for bar in bars], [(0, 0.9), (-0.6, 0.6)])
+
+
+def test_equal_distances_up_and_down_are_equally_strong_colours():
+    figure = mean_map_difference_panel({"A": constant(north=0.2, south=0.8)}, {"north": 5, "south": 5}, "Study")
+    below = cells(figure, 2)[1]
+    blue, red = (axis.images[0].to_rgba(axis.images[0].get_array())[0, 0] for axis in below)
+    assert blue[2] > blue[0] and red[0] > red[2]
+    np.testing.assert_allclose(below[0].images[0].norm([-0.6, 0.0, 0.6]), [0, 0.5, 1], atol=1e-9)
+
+
+@pytest.mark.parametrize("counts", [{"north": 5}, {"north": 5, "south": 0}])
+def test_group_that_has_no_other_is_grey_and_not_zero(counts):
+    means = {"A": {"north": np.full((2, 2), 0.5), "south": np.full((2, 2), np.nan)}}
+    figure = mean_map_difference_panel({"A": {group: means["A"][group] for group in counts}}, counts, "Study")
+    rendered(figure)
+    below = cells(figure, 2)[1]
+    for axis in below:
+        picture = axis.images[0]
+        assert np.ma.getmaskarray(picture.get_array()).all()
+        assert to_hex(picture.to_rgba(picture.get_array())[0, 0]) == "#d5d5d5"
+        assert axis.texts[0].get_text() == "undefined"
+    assert cells(figure, 2)[0, 0].images[0].get_array()[0, 0] == 0.5
+
+
+def test_maps_that_are_all_zero_have_a_scale():
+    figure = mean_map_difference_panel({"A": constant(north=0, south=0)}, {"north": 5, "south": 5}, "Study")
+    rendered(figure)
+    assert (cells(figure, 2)[1, 0].images[0].norm(0.0)) == 0.5
+
+
+def test_fourteen_groups_with_long_names_are_drawn_without_overlap():
+    groups = [f"{gender} x {LONG} {number}" for gender in ("man", "woman") for number in range(7)]
+    maps = {design: {group: np.random.default_rng(0).random((7, 7)) for group in groups} for design in "ABCDE"}
+    figure = mean_map_difference_panel(maps, dict.fromkeys(groups, 20), "Study")
+    rendered(figure)
+    grid = cells(figure, 10)
+    assert grid.shape == (10, 14)
+    boxes = [axis.title.get_window_extent() for axis in grid[0]]
+    assert all(left.x1 <= right.x0 for left, right in zip(boxes[:-1], boxes[1:], strict=True))
+    assert figure.get_figwidth() * 110 <= 1400
