@@ -261,6 +261,13 @@ class Settings(TrainingSettings):
         ),
     ] = "natural"
     fraction: Annotated[float, setting("share of the draw's training images that is kept", gt=0, le=1)] = 1.0
+    hparams: Annotated[
+        str,
+        setting(
+            "where shared hyperparameters come from that are left at their defaults: default, tuned (the newest "
+            "finished search on the same data), the run id of a search or a run, or a YAML file"
+        ),
+    ] = "default"
 
     @field_validator("experiment", mode="before")
     @classmethod
@@ -279,6 +286,13 @@ class StudySettings(TrainingSettings):
     fractions: Annotated[
         str, setting("shares of the draw's training images, for the data-scarcity curve (0.25,0.5,1)")
     ] = "1"
+    hparams: Annotated[
+        str,
+        setting(
+            "where shared hyperparameters come from that are left at their defaults: default, tuned (the newest "
+            "finished search on the same data), the run id of a search or a run, or a YAML file"
+        ),
+    ] = "default"
 
     @field_validator("experiments", "seeds", "train_size", "fractions", mode="before")
     @classmethod
@@ -288,10 +302,7 @@ class StudySettings(TrainingSettings):
     @field_validator("experiments", "seeds", "train_size", "fractions")
     @classmethod
     def _valid_list(cls, value: str, info: ValidationInfo) -> str:
-        listed = _listed(value, info.field_name)
-        if len(set(listed)) < len(listed):
-            raise ValueError("a list in which nothing occurs twice")
-        return value
+        return _checked_list(value, info.field_name)
 
     def listed(self, name: str) -> tuple:
         """The values of `experiments`, `seeds`, `train_size` or `fractions`, each as a run's setting takes it."""
@@ -310,8 +321,70 @@ class CompareSettings(AnalysisSettings):
     ] = "auto"
 
 
+class TuneSettings(TrainingSettings):
+    """The settings of a search for the hyperparameters that all designs share."""
+
+    experiments: Annotated[str, setting("designs that every trial trains, separated by commas")] = "A,B,C,D"
+    seed: Annotated[int, setting("of the draws, the trainings and the search", ge=0, lt=2**32)] = 0
+    train_size: Annotated[
+        Literal["natural", "matched"] | Annotated[int, Field(ge=1)],
+        setting(
+            "training images of a trial: matched (every design counts alike, and trials are short), natural or a number"
+        ),
+    ] = "matched"
+    trials: Annotated[int, setting("trials in all, by all workers; the first is the defaults", ge=1, le=100_000)] = 20
+    search: Annotated[
+        str, setting("hyperparameters that are searched, separated by commas: all, or some of those with a search law")
+    ] = "all"
+    objective: Annotated[
+        Literal["macro_f1", "worst_group", "pareto"],
+        setting(
+            "what is best on validation data, mean over the designs: macro_f1; worst_group (accuracy of the worst "
+            "gender x race group); pareto (macro-F1 against the equal opportunity difference by race)"
+        ),
+    ] = "macro_f1"
+    storage: Annotated[
+        str,
+        setting(
+            "where Optuna keeps the search: auto (a file in cache_dir) or a database's URL, such as "
+            "postgresql+psycopg://user@host/database, for workers on many machines"
+        ),
+    ] = "auto"
+
+    @field_validator("experiments")
+    @classmethod
+    def _valid_list(cls, value: str, info: ValidationInfo) -> str:
+        return _checked_list(value, info.field_name)
+
+    @field_validator("search")
+    @classmethod
+    def _searchable(cls, value: str) -> str:
+        names = [name.strip() for name in value.split(",")]
+        known = [name for name, mark in shared_settings().items() if mark.search is not None]
+        if value != "all" and not set(names) <= set(known):
+            raise ValueError(f"all, or a list of some of {', '.join(known)}")
+        return value
+
+    def designs(self) -> tuple[str, ...]:
+        """The designs that every trial trains, in this order."""
+        return _listed(self.experiments, "experiments")
+
+    def searched(self) -> dict[str, LogUniform | Uniform | Choice]:
+        """Name and search law of every hyperparameter that is searched."""
+        laws = {name: mark.search for name, mark in shared_settings().items() if mark.search is not None}
+        chosen = list(laws) if self.search == "all" else [name.strip() for name in self.search.split(",")]
+        return {name: law for name, law in laws.items() if name in chosen}
+
+
 RUN_SETTING = {"experiments": "experiment", "seeds": "seed", "train_size": "train_size", "fractions": "fraction"}
 MOST_SEEDS = 1000
+
+
+def _checked_list(text: str, name: str) -> str:
+    listed = _listed(text, name)
+    if len(set(listed)) < len(listed):
+        raise ValueError("a list in which nothing occurs twice")
+    return text
 
 
 def _listed(text: str, name: str) -> tuple:

@@ -23,6 +23,7 @@ from fairprof.explain.panels import contact_sheet, mean_map_panel
 from fairprof.explain.sample import balanced_sample
 from fairprof.files import cache_folder, locked, require_room
 from fairprof.hardware import keep_freed_memory, on_gpu
+from fairprof.hyperparameters import with_hyperparameters
 from fairprof.metrics import fairness, inference, performance
 from fairprof.model import Classifier, Weights, build_classifier
 from fairprof.predictions import predict, predictions_table
@@ -55,6 +56,7 @@ def run_experiment(settings: Settings) -> str | None:
     it, and return None. Raises `UserError` for anything in settings or data that the user can put right.
     """
     keep_freed_memory()
+    settings = with_hyperparameters(settings)
     with process_group(on_gpu(settings.accelerator)) as processes:
         if not processes.leads:
             return _assist(settings, processes)
@@ -92,6 +94,18 @@ def train_and_register(settings: Settings, pool: Pool, processes: Processes = AL
         values, predictions = evaluate(settings, pool, drawn, classifier, inputs, processes)
         explain(settings, pool, drawn, classifier, inputs, predictions)
         register(settings, pool, classifier, trained, values)
+
+
+def validation_scores(settings: Settings, pool: Pool) -> dict[str, float]:
+    """Trains one experiment and returns the values of its best epoch on validation data; nothing else is measured.
+
+    The pool may lack its test rows. Killed and called again, it goes on with the last finished epoch.
+    """
+    drawn, classifier = _prepared(settings, pool)
+    with training_folder(settings, pool, drawn, classifier) as folder:
+        inputs = entering(settings, pool, drawn, classifier)
+        trained = fit(classifier, inputs, pool, drawn, settings, _measure(pool, settings), lambda *_: None, folder)
+    return trained.history[trained.best_epoch - 1]
 
 
 def _assist(settings: Settings, processes: Processes) -> None:

@@ -16,6 +16,7 @@ from fairprof.data.pool import Pool, load_pool
 from fairprof.errors import UserError
 from fairprof.experiment import run_key, run_name, run_tags, train_and_register
 from fairprof.hardware import keep_freed_memory
+from fairprof.hyperparameters import with_hyperparameters
 from fairprof.model import Weights, find_weights
 from fairprof.processes import Processes
 from fairprof.progress import note, progress_bar
@@ -43,7 +44,7 @@ def plan(settings: StudySettings) -> list[Settings]:
     arms = product(settings.listed("train_size"), sorted(settings.listed("fractions"), reverse=True))
     return [
         Settings(
-            **shared | {"imbalance": settings.imbalance if DESIGNS[design].natural else "natural"},
+            **shared | {"imbalance": DESIGNS[design].imbalance(settings.imbalance)},
             experiment=design,
             seed=seed,
             train_size=size,
@@ -68,6 +69,7 @@ def run_study(settings: StudySettings) -> str:
             "entrypoints.train under torchrun first; the study finds them and compares"
         )
     keep_freed_memory()
+    settings = with_hyperparameters(settings)
     tags = {"fairprof.role": "study", "fairprof.data": settings.data.partition(":")[0]}
     with tracking.started_run(f"study-{settings.experiments.replace(',', '')}", tags) as study_id:
         pool = load_pool(settings)

@@ -152,6 +152,14 @@ def get_run(run_id: str) -> LoggedRun:
         ) from None
 
 
+def find_run(run_id: str) -> LoggedRun | None:
+    """The run with this id, None where this tracking server does not know it."""
+    try:
+        return get_run(run_id)
+    except UserError:
+        return None
+
+
 def _logged_run(run: Run) -> LoggedRun:
     params = run.data.params
     resolved = {name.removeprefix(RESOLVED): value for name, value in params.items() if name.startswith(RESOLVED)}
@@ -176,6 +184,12 @@ def load_table(run_id: str, path: str) -> pd.DataFrame:
     """A table among a run's artifacts, CSV or Parquet; raises `UserError` where the run has none."""
     with _artifact(run_id, path) as file:
         return pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
+
+
+def load_text(run_id: str, path: str) -> str:
+    """A text among a run's artifacts; raises `UserError` where the run has none."""
+    with _artifact(run_id, path) as file:
+        return file.read_text(encoding="utf-8")
 
 
 def load_arrays(run_id: str, path: str) -> dict[str, np.ndarray]:

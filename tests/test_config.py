@@ -143,6 +143,7 @@ def test_the_hash_depends_on_every_shared_setting_and_on_no_other():
         "permutations": 99,
         "replicates": 100,
         "delta": 0.1,
+        "hparams": "tuned",
         "gradcam_images": 11,
         "max_quarantined_share": 0.2,
         "accelerator": "cpu",

@@ -26,6 +26,10 @@ class Design:
         """The axis that is left natural, None where all are balanced."""
         return next((axis for axis in AXES if axis not in self.balanced), None)
 
+    def imbalance(self, asked: str | float) -> str | float:
+        """The setting `imbalance` for this design in a study of several: natural where no axis is left to shape."""
+        return asked if self.natural else "natural"
+
 
 DESIGNS = {
     design.name: design
@@ -68,8 +72,6 @@ def draw(pool: Pool, design: Design, settings: Settings) -> Draw:
     val_size = "matched" if settings.train_size == "matched" else "natural"
     val = _balanced_rows(pool, "val", design, settings, val_size, 1.0)
     test = pool.rows_of("test")
-    if not len(test):
-        raise UserError(f"{settings.data}: the test partition is empty: the data set is too small")
     drawn = pool.table.iloc[np.concatenate((train, val))].assign(partition=["train"] * len(train) + ["val"] * len(val))
     return Draw(design, train, val, test, fingerprint(drawn), fingerprint(pool.table.iloc[test]))
 

@@ -1,7 +1,7 @@
 """The pool: every usable example of a data set in one table, its partitions, and the way to its pixels."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +165,8 @@ def _pool(
         }
     )
     table["partition"] = _partitions(table, rows["partition"], groups)
+    if not table["partition"].eq("test").any():
+        raise UserError(f"{settings.data}: the test partition is empty: the data set is too small")
     if table["profession"].cat.categories.size < 2:
         raise UserError(
             f"{settings.data}: every row has the profession {table['profession'].iloc[0]}: "
@@ -222,6 +224,13 @@ def fingerprint(table: pd.DataFrame, digests: np.ndarray | None = None) -> str:
     if digests is not None:
         digest.update("".join(digests).encode())
     return digest.hexdigest()[:16]
+
+
+def without_test(pool: Pool) -> Pool:
+    """The pool without its test rows: whoever has it cannot look at them. The fingerprint stays the whole pool's."""
+    kept = np.flatnonzero(pool.table["partition"].ne("test"))
+    probabilities = None if pool.label_probabilities is None else pool.label_probabilities[kept]
+    return replace(pool, table=pool.table.iloc[kept].reset_index(drop=True), label_probabilities=probabilities)
 
 
 def source_of(data: str) -> str:

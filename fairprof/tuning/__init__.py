@@ -1,0 +1,1 @@
+"""The search for the hyperparameters that all designs share."""

@@ -1,0 +1,74 @@
+"""A real PostgreSQL of the tests' own, on loopback."""
+
+import importlib.util
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+
+def program(name: str) -> str | None:
+    """A program of PostgreSQL's server, which Debian keeps off the path."""
+    debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(debian[-1]) if debian else shutil.which(name)
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory) -> str:
+    """The URL of an empty database of a server that this fixture starts, as the user postgres where that must be."""
+    initdb, server = program("initdb"), program("postgres")
+    if not (initdb and server):
+        pytest.skip("PostgreSQL's server is not installed")
+    if importlib.util.find_spec("psycopg") is None:
+        pytest.skip("psycopg, the driver for PostgreSQL, is not installed")
+    user = None
+    if os.geteuid() == 0:  # the server refuses to run as root
+        try:
+            user = pwd.getpwnam("postgres").pw_name
+        except KeyError:
+            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+    # a short path that this user may enter: a socket's name has at most 107 characters
+    folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/fairprof-postgresql-XXXXXX"], text=True).strip())
+    if user:
+        shutil.chown(folder, user)
+    data = folder / "data"
+    subprocess.run(
+        [initdb, "-D", data, "-U", "postgres", "--auth=trust", "--no-sync"],
+        user=user,
+        check=True,
+        capture_output=True,
+        cwd=folder,
+    )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [server, "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder, "-c", "fsync=off"],
+        user=user,
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    import psycopg
+
+    for _ in range(300):
+        try:
+            psycopg.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres", connect_timeout=2).close()
+            break
+        except psycopg.OperationalError:
+            if process.poll() is not None:
+                break
+            import time
+
+            time.sleep(0.1)
+    else:
+        process.terminate()
+        pytest.skip("PostgreSQL does not answer on loopback")
+    yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+    process.terminate()
+    process.wait(timeout=30)
+    shutil.rmtree(folder, ignore_errors=True)
