@@ -69,7 +69,7 @@ def test_two_processes_leave_the_run_that_one_would(together, tmp_path, syntheti
     assert done.returncode == 0, done.stderr[-3000:]
     (alone,) = runs_in(tmp_path)
     folder, run = together
-    assert run.info.status == "FINISHED" and run.info.run_name == "B-seed0"
+    assert run.info.status == "FINISHED" and run.info.run_name == "B-seed0-200"
     assert len(trained_metrics(alone)) > 50
     assert trained_metrics(run) == pytest.approx(trained_metrics(alone), abs=1e-4)
     curves = [pd.read_csv(artifact(*place, "training/history.csv")) for place in ((tmp_path, alone), (folder, run))]
