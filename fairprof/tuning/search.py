@@ -4,8 +4,7 @@ import hashlib
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from pathlib import Path
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import numpy as np
 import optuna
@@ -15,7 +14,7 @@ from filelock import FileLock
 from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from fairprof import tracking
 from fairprof.config import Choice, LogUniform, Settings, TrainingSettings, TuneSettings, Uniform, shared_settings
@@ -61,7 +60,8 @@ def run_search(settings: TuneSettings) -> str:
         weights, _ = find_weights(settings.architecture, settings.weights)
         settings = settings.model_copy(update={"weights": weights.name})
         name = search_name(settings, pool, weights.sha256)
-        tracking.log_settings(settings.model_dump() | {"search_name": name, "pool_fingerprint": pool.fingerprint})
+        shown = {"storage": str(_url(settings, name)), "search_name": name, "pool_fingerprint": pool.fingerprint}
+        tracking.log_settings(settings.model_dump() | shown)
         with opened_study(settings, name) as (study, exclusive):
             _take_over_earlier_runs(study)
             work(study, exclusive, lambda trial: _trained(trial, settings, pool))
@@ -115,28 +115,17 @@ def opened_study(settings: TuneSettings, name: str) -> Iterator[tuple[optuna.Stu
 
     Raises `UserError` where the storage cannot be reached.
     """
-    url, lock_file = _place(settings, name)
+    url = _url(settings, name)
     try:
-        # two workers that make the same tables at once would fail
-        with FileLock(lock_file), _without_remarks():
+        exclusive = _lock_of_workers(url, name)
+        with exclusive(), _without_remarks():  # two workers that make the same tables at once would fail
             storage = RDBStorage(
-                url,
-                engine_kwargs={"connect_args": {"timeout": DATABASE_PATIENCE}} if url.startswith("sqlite") else None,
+                url.render_as_string(hide_password=False),
+                engine_kwargs={"connect_args": {"timeout": DATABASE_PATIENCE}} if _is_file(url) else None,
                 heartbeat_interval=HEARTBEAT,
                 grace_period=GRACE,
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
             )
-    except (SQLAlchemyError, ImportError, ValueError, OSError) as error:
-        raise UserError(
-            f"storage={settings.storage} cannot be used ({' '.join(str(error).split())[:150]}): give auto or the URL "
-            "of a database that runs, with its driver installed"
-        ) from None
-
-    def exclusive() -> AbstractContextManager:
-        return FileLock(lock_file) if url.startswith("sqlite") else _database_lock(storage.engine, name)
-
-    try:
-        with exclusive():
             study = optuna.create_study(
                 storage=storage,
                 study_name=name,
@@ -145,32 +134,54 @@ def opened_study(settings: TuneSettings, name: str) -> Iterator[tuple[optuna.Stu
                 load_if_exists=True,
             )
             _plan(study, settings)
+    except (SQLAlchemyError, ImportError, ValueError, OSError) as error:
+        raise UserError(
+            f"storage={url} cannot be used ({' '.join(str(error).split())[:150]}): give auto or the URL of a database "
+            "that runs, with its driver installed"
+        ) from None
+    try:
         yield study, exclusive
     finally:
         storage.remove_session()
         storage.engine.dispose()
 
 
-def _place(settings: TuneSettings, name: str) -> tuple[str, Path]:
-    folder = cache_folder(settings.cache_dir) / "searches"
-    folder.mkdir(parents=True, exist_ok=True)
-    url = f"sqlite:///{folder / name}.db" if settings.storage == "auto" else settings.storage
-    return url, folder / f"{name}.lock"
+def _url(settings: TuneSettings, name: str) -> sqlalchemy.URL:
+    """The address of the storage, whose password is not shown when it is printed."""
+    if settings.storage == "auto":
+        folder = cache_folder(settings.cache_dir) / "searches"
+        folder.mkdir(parents=True, exist_ok=True)
+        return sqlalchemy.URL.create("sqlite", database=str(folder / f"{name}.db"))
+    try:
+        return sqlalchemy.make_url(settings.storage)
+    except ArgumentError:
+        raise UserError(
+            f"storage={settings.storage} is no URL of a database: give auto, or such as "
+            "postgresql+psycopg://user@host/database"
+        ) from None
 
 
-@contextmanager
-def _database_lock(engine: sqlalchemy.Engine, name: str) -> Iterator[None]:
-    """A lock of the database itself, where it is PostgreSQL: workers on many machines share nothing else."""
-    if engine.dialect.name != "postgresql":
-        yield
-        return
+def _is_file(url: sqlalchemy.URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _lock_of_workers(url: sqlalchemy.URL, name: str) -> Exclusive:
+    """A lock beside a file, or of the database itself: workers on many machines share nothing else."""
+    if _is_file(url):
+        return lambda: FileLock(f"{url.database}.lock")
+    if url.get_backend_name() != "postgresql":
+        return nullcontext
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
     key = {"key": int(hashlib.sha256(name.encode()).hexdigest()[:15], 16)}
-    with engine.connect() as connection:
-        connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), key)
-        try:
+
+    @contextmanager
+    def held() -> Iterator[None]:
+        # the lock ends with the connection, whatever happens to its holder
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), key)
             yield
-        finally:
-            connection.execute(sqlalchemy.text("SELECT pg_advisory_unlock(:key)"), key)
+
+    return held
 
 
 def _plan(study: optuna.Study, settings: TuneSettings) -> None:

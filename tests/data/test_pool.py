@@ -10,7 +10,7 @@ from PIL import Image
 
 from fairprof.config import Settings
 from fairprof.data.pixels import StreamedPixels
-from fairprof.data.pool import fingerprint, load_pool, source_of
+from fairprof.data.pool import fingerprint, load_pool, source_of, without_test
 
 CELLS = [(gender, race, profession) for gender in "mf" for race in "xy" for profession in ("cook", "nurse")]
 COLUMNS = ("gender", "race", "profession")
@@ -374,3 +374,20 @@ def test_real_faces_make_a_pool_that_every_run_shares(shared, make_settings, tmp
     assert pool.table["partition"].value_counts(normalize=True)[["train", "val", "test"]].tolist() == pytest.approx(
         [0.65, 0.15, 0.20], abs=0.03
     )
+
+
+def test_without_its_test_rows_a_pool_has_all_others_and_their_pixels(pool_of, faces):
+    pool = pool_of(faces(12))
+    sealed = without_test(pool)
+    assert set(pool.table["partition"]) == {"train", "val", "test"}
+    assert set(sealed.table["partition"]) == {"train", "val"} and len(sealed.rows_of("test")) == 0
+    kept = pool.table[pool.table["partition"].ne("test")].reset_index(drop=True)
+    pd.testing.assert_frame_equal(sealed.table, kept)
+    assert sealed.fingerprint == pool.fingerprint
+
+
+def test_label_probabilities_follow_the_rows_that_are_kept(make_settings, synthetic_cache):
+    pool = load_pool(make_settings(cache_dir=str(synthetic_cache)), with_pixels=False)
+    sealed = without_test(pool)
+    kept = pool.table["partition"].ne("test").to_numpy()
+    np.testing.assert_array_equal(sealed.label_probabilities, pool.label_probabilities[kept])

@@ -155,9 +155,10 @@ def test_killed_in_a_trial_and_started_again_it_keeps_what_ended_and_retries_the
 
 
 def test_a_storage_that_cannot_be_reached_is_said_in_a_line(settings, refused):
-    with refused("storage=postgresql+psycopg://nobody@127.0.0.1:9/none cannot be used", "give auto or the URL"):
-        learn(settings(storage="postgresql+psycopg://nobody@127.0.0.1:9/none"))
-    with refused("storage=nonsense cannot be used"):
+    # nothing listens there; a password is not printed
+    with refused("storage=postgresql+psycopg://nobody:***@127.0.0.1:9/none cannot be used", "give auto or the URL"):
+        learn(settings(storage="postgresql+psycopg://nobody:secret@127.0.0.1:9/none"))
+    with refused("storage=nonsense is no URL of a database"):
         learn(settings(storage="nonsense"))
 
 
