@@ -242,6 +242,15 @@ class TrainingSettings(AnalysisSettings):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+SourceOfHyperparameters = Annotated[
+    str,
+    setting(
+        "where shared hyperparameters come from that are left at their defaults: default, tuned (the newest "
+        "finished search on the same data), the run id of a search or a run, or a YAML file"
+    ),
+]
+
+
 class Settings(TrainingSettings):
     """The settings of one run."""
 
@@ -261,13 +270,7 @@ class Settings(TrainingSettings):
         ),
     ] = "natural"
     fraction: Annotated[float, setting("share of the draw's training images that is kept", gt=0, le=1)] = 1.0
-    hparams: Annotated[
-        str,
-        setting(
-            "where shared hyperparameters come from that are left at their defaults: default, tuned (the newest "
-            "finished search on the same data), the run id of a search or a run, or a YAML file"
-        ),
-    ] = "default"
+    hparams: SourceOfHyperparameters = "default"
 
     @field_validator("experiment", mode="before")
     @classmethod
@@ -286,13 +289,7 @@ class StudySettings(TrainingSettings):
     fractions: Annotated[
         str, setting("shares of the draw's training images, for the data-scarcity curve (0.25,0.5,1)")
     ] = "1"
-    hparams: Annotated[
-        str,
-        setting(
-            "where shared hyperparameters come from that are left at their defaults: default, tuned (the newest "
-            "finished search on the same data), the run id of a search or a run, or a YAML file"
-        ),
-    ] = "default"
+    hparams: SourceOfHyperparameters = "default"
 
     @field_validator("experiments", "seeds", "train_size", "fractions", mode="before")
     @classmethod

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fairprof.compare.protocol import ALPHA, Protocol
+from fairprof.compare.protocol import Protocol
+from fairprof.metrics.inference import ALPHA
 
 SCORES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
 GAPS = {

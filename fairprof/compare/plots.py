@@ -22,9 +22,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from fairprof.compare.protocol import CONFIDENCE
 from fairprof.figures import GRID, PALETTE
 from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, SCORES
+from fairprof.metrics.inference import CONFIDENCE
 
 # Told apart with every kind of colour blindness (a test simulates them); the reference is dark.
 DESIGN_COLOURS = {"A": "#2b2b2b", "B": PALETTE[1], "C": PALETTE[2], "D": PALETTE[3], "E": "#8fc3e8"}

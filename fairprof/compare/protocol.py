@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 
-ALPHA = 0.05  # level of every claim
-CONFIDENCE = 0.95
-
 
 @dataclass(frozen=True)
 class Protocol:

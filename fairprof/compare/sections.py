@@ -33,8 +33,9 @@ from fairprof.compare.claims import (
     number,
     percent,
 )
-from fairprof.compare.protocol import ALPHA, Protocol
+from fairprof.compare.protocol import Protocol
 from fairprof.data.designs import DESIGNS
+from fairprof.metrics.inference import ALPHA
 
 MANY = 4  # sentences: more of them that claim nothing are folded
 MAIN_GAPS = [(metric, attribute) for metric in list(GAPS)[:2] for attribute in ("gender", "race")]

@@ -4,12 +4,13 @@ from functools import partial
 
 import pandas as pd
 
-from fairprof.compare.protocol import ALPHA, Protocol
+from fairprof.compare.protocol import Protocol
 from fairprof.data.designs import DESIGNS
 from fairprof.documents import results
 from fairprof.documents.provenance import provenance_of
 from fairprof.documents.rendering import render, short
 from fairprof.documents.results import Tables
+from fairprof.metrics.inference import ALPHA
 from fairprof.serving import FORMATS, MAX_BYTES, MAX_PIXELS
 
 SHOWN_GAPS = ("demographic_parity_difference", "equal_opportunity_difference")

@@ -5,9 +5,10 @@ All are of the main arm. Tables and columns are those of `fairprof.compare`; val
 
 import pandas as pd
 
-from fairprof.compare.protocol import CONFIDENCE, Protocol
+from fairprof.compare.protocol import Protocol
 from fairprof.documents.rendering import count, decimal, interval, p_value, percent, spaced
 from fairprof.metrics.fairness import INSUFFICIENT, SUFFICIENT, UNDEFINED
+from fairprof.metrics.inference import CONFIDENCE
 
 Tables = dict[str, pd.DataFrame]
 OVER_CLASSES = "max_over_classes"
