@@ -17,7 +17,7 @@ from fairprof.compare.claims import claims
 from fairprof.compare.collect import RunResults, chosen_runs, collect, require_comparable
 from fairprof.compare.protocol import Protocol
 from fairprof.compare.report import report_html, report_markdown
-from fairprof.compare.statistics import comparison_tables
+from fairprof.compare.statistics import CONFIRMATORY, comparison_tables
 from fairprof.config import AnalysisSettings, CompareSettings, Settings
 from fairprof.documents.annex_iv import annex_iv
 from fairprof.documents.model_card import model_card
@@ -117,6 +117,9 @@ def protocol_of(
         git_commit=tracking.git_commit(first),
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processor cores",
         failed=failed,
+        gaps_of_ceiling={
+            name: first.metrics[f"ceiling/{name}"] for name in CONFIRMATORY if f"ceiling/{name}" in first.metrics
+        },
     )
 
 

@@ -326,9 +326,10 @@ class TuneSettings(TrainingSettings):
     train_size: Annotated[
         Literal["natural", "matched"] | Annotated[int, Field(ge=1)],
         setting(
-            "training images of a trial: matched (every design counts alike, and trials are short), natural or a number"
+            "training images of every trial and design: a number (few make a search of minutes on a laptop), matched (as "
+            "many as the smallest design has) or natural"
         ),
-    ] = "matched"
+    ] = 192
     trials: Annotated[int, setting("trials in all, by all workers; the first is the defaults", ge=1, le=100_000)] = 20
     search: Annotated[
         str, setting("hyperparameters that are searched, separated by commas: all, or some of those with a search law")

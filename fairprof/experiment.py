@@ -16,7 +16,7 @@ from fairprof.data.batches import Inputs, InputsOfRows
 from fairprof.data.designs import DESIGNS, Draw, composition, draw
 from fairprof.data.images import ImageInputs
 from fairprof.data.pool import Pool, load_pool
-from fairprof.data.professions import bayes_ceiling
+from fairprof.data.professions import bayes_ceiling, ceiling_rule
 from fairprof.documents.datasheet import datasheet, datasheet_facts
 from fairprof.explain.gradcam import mean_maps, saliency_maps
 from fairprof.explain.panels import contact_sheet, mean_map_panel
@@ -34,16 +34,17 @@ from fairprof.training import SELECTION_RULES, Measure, Trained, fit
 
 CONTACT_SHEET_IMAGES = 16
 CHECKPOINT_COPIES = 8  # weights and AdamW's two moments, old and new file, and the best weights, old and new
+GAPS = tuple(
+    f"{gap}/{attribute}"
+    for gap in ("demographic_parity_difference", "equal_opportunity_difference")
+    for attribute in fairness.ATTRIBUTES
+)
 HEADLINE = (
     "test/accuracy",
     "test/balanced_accuracy",
     "test/macro_f1",
     "test/macro_f1_of_ceiling",
-    *(
-        f"test/{gap}/{attribute}"
-        for gap in ("demographic_parity_difference", "equal_opportunity_difference")
-        for attribute in fairness.ATTRIBUTES
-    ),
+    *(f"test/{gap}" for gap in GAPS),
     "test/worst_group_accuracy/gender_x_race",
     "best_val/macro_f1",
 )
@@ -308,7 +309,8 @@ def _noise_floors(gaps: pd.DataFrame) -> dict[str, float]:
 
 
 def _ceilings(pool: Pool, rows: np.ndarray, macro_f1: float) -> dict[str, float]:
-    """What the best possible classifier would reach on the test set, where labels are pseudo-professions."""
+    """What the best possible classifier would reach on the test set, where labels are pseudo-professions, and which
+    gaps a classifier shows that knows each label's probabilities and nothing else."""
     if pool.label_probabilities is None:
         return {}
     probabilities = pool.label_probabilities[rows]
@@ -317,9 +319,12 @@ def _ceilings(pool: Pool, rows: np.ndarray, macro_f1: float) -> dict[str, float]
         np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0), probabilities.shape
     )
     natural, balanced = bayes_ceiling(probabilities), bayes_ceiling(probabilities, equalised)
+    chosen = np.eye(len(pool.professions))[ceiling_rule(probabilities)]
+    gaps = fairness.summary(predictions_table(pool, rows, chosen))
     return (
         {f"ceiling/{name}": value for name, value in natural.items()}
         | {f"ceiling/balanced_view/{name}": value for name, value in balanced.items()}
+        | {f"ceiling/{name}": value for name, value in gaps.items() if name in GAPS and np.isfinite(value)}
         | {"test/macro_f1_of_ceiling": macro_f1 / natural["macro_f1"]}
     )
 

@@ -86,6 +86,7 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
                 label_bias,
                 _differences_in_short(differences, protocol),
                 _gaps_in_short(gaps, protocol),
+                _gaps_of_ceiling(protocol),
                 _levelling_down_in_short(levelled_down),
                 possibility,
                 _performance(tables["performance"], protocol),
@@ -274,6 +275,20 @@ def _label_bias(protocol: Protocol) -> str:
     return (
         f"The labels were biased on purpose (label_bias={protocol.label_bias}, strength "
         f"{number(protocol.label_bias_strength)}): gaps in what follows include what was put there."
+    )
+
+
+def _gaps_of_ceiling(protocol: Protocol) -> str:
+    """What of the gaps lies in the data; nothing where the labels' probabilities are unknown."""
+    parts = [
+        f"{GAPS[metric]} {number(value)} by {attribute_name(attribute)}"
+        for (metric, attribute), value in ((name.split("/"), value) for name, value in protocol.gaps_of_ceiling.items())
+    ]
+    if not parts:
+        return ""
+    return (
+        "A classifier that knows the probabilities of each label, which follow from the age bin, and nothing else "
+        f"would itself show, on these images, {enumerated(parts)}: as much lies in the data and not in a design."
     )
 
 

@@ -1,6 +1,6 @@
 """How a comparison was made: everything that its runs have in common, and what was asked of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class Protocol:
     with its strength. ceiling: metric to the best value that these labels allow, empty where unknown. permutations,
     replicates: of the tests and of the bootstrap. delta: margin of equivalence. min_support: rows below which a
     rate is marked. versions: package to version. git_commit: "unknown" where there is none. machine: what it was
-    computed on. failed: name and reason of runs that are missing.
+    computed on. failed: name and reason of runs that are missing. gaps_of_ceiling: "<difference>/<attribute>" to the
+    gap of a classifier that knows each label's probabilities and nothing else; empty where they are unknown.
     """
 
     title: str
@@ -49,3 +50,4 @@ class Protocol:
     git_commit: str
     machine: str
     failed: tuple[tuple[str, str], ...]
+    gaps_of_ceiling: dict[str, float] = field(default_factory=dict)

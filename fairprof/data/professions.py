@@ -104,6 +104,16 @@ def bayes_ceiling(probabilities: np.ndarray, weights: np.ndarray | None = None) 
     }
 
 
+def ceiling_rule(probabilities: np.ndarray) -> np.ndarray:
+    """(N,) int: the class of every row that reaches the ceiling of balanced accuracy, by P(class) (N, K) alone.
+
+    It is the most probable class after the totals of the classes are equalised. What gaps this rule shows between
+    groups lies in the data: groups differ in age, and no classifier that is this good can avoid it.
+    """
+    totals = probabilities.sum(axis=0)
+    return np.divide(probabilities, totals, out=np.zeros_like(probabilities), where=totals > 0).argmax(axis=1)
+
+
 def _macro_f1(joint: np.ndarray, rule: np.ndarray) -> float:
     """Macro-F1 of predicting class rule[i] for kind i; joint (I, K) is P(kind, class)."""
     predicted = np.zeros(joint.shape[1])

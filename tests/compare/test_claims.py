@@ -434,6 +434,16 @@ def test_the_answer_says_what_was_trained_and_how_well_it_does():
     )
 
 
+def test_gaps_that_lie_in_the_data_are_stated_beside_those_found():
+    made = protocol(gaps_of_ceiling={f"{DP}/gender": 0.106, f"{EO}/race": 0.8333})
+    answer = claims(study([gap()]), made).answer
+    assert answer[1] == (
+        "A classifier that knows the probabilities of each label, which follow from the age bin, and nothing else "
+        "would itself show, on these images, demographic parity difference .106 by gender and equal opportunity difference "
+        ".833 by race: as much lies in the data and not in a design."
+    )
+
+
 def test_cells_are_counted_once_for_all_designs():
     # the denominators are those of the common test set: every design has the same ones
     gaps = [gap(design=design, undefined_cells=2, insufficient_cells=3) for design in "AB"]

@@ -14,6 +14,7 @@ from fairprof.data.professions import (
     PROFESSIONS,
     LabelBias,
     bayes_ceiling,
+    ceiling_rule,
     draw_professions,
     profession_probabilities,
 )
@@ -196,3 +197,19 @@ def test_the_ceiling_ignores_classes_that_cannot_occur_and_does_not_depend_on_th
     expected = tuple(bayes_ceiling(rows).values())
     assert tuple(bayes_ceiling(rows[::-1, ::-1]).values()) == pytest.approx(expected)
     assert tuple(bayes_ceiling(np.repeat(rows, 3, axis=0)).values()) == pytest.approx(expected)
+
+
+def test_the_ceiling_s_rule_reaches_the_ceiling_of_balanced_accuracy():
+    probabilities = profession_probabilities(
+        pd.Series(AGE_BINS * 50), pd.Series(["Male"] * 450), pd.Series(["x"] * 450)
+    )
+    rule = ceiling_rule(probabilities)
+    hits = probabilities[np.arange(len(rule)), rule]
+    recalls = [hits[rule == k].sum() / probabilities[:, k].sum() for k in range(4)]
+    assert np.mean(recalls) == pytest.approx(bayes_ceiling(probabilities)["balanced_accuracy"])
+
+
+def test_the_ceiling_s_rule_is_as_worked_by_hand():
+    # the first class is rare: its totals are .5 and 2.5, so .2 / .5 beats .8 / 2.5, and 0 loses
+    probabilities = np.array([[0.2, 0.8], [0.3, 0.7], [0.0, 1.0]])
+    assert ceiling_rule(probabilities).tolist() == [0, 0, 1]
