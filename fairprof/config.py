@@ -326,8 +326,8 @@ class TuneSettings(TrainingSettings):
     train_size: Annotated[
         Literal["natural", "matched"] | Annotated[int, Field(ge=1)],
         setting(
-            "training images of every trial and design: a number (few make a search of minutes on a laptop), matched (as "
-            "many as the smallest design has) or natural"
+            "training images of every trial and design: a number (few make a search of minutes on a laptop), matched "
+            "(as many as the smallest design has) or natural"
         ),
     ] = 192
     trials: Annotated[int, setting("trials in all, by all workers; the first is the defaults", ge=1, le=100_000)] = 20

@@ -439,8 +439,8 @@ def test_gaps_that_lie_in_the_data_are_stated_beside_those_found():
     answer = claims(study([gap()]), made).answer
     assert answer[1] == (
         "A classifier that knows the probabilities of each label, which follow from the age bin, and nothing else "
-        "would itself show, on these images, demographic parity difference .106 by gender and equal opportunity difference "
-        ".833 by race: as much lies in the data and not in a design."
+        "would itself show, on these images, demographic parity difference .106 by gender and equal opportunity "
+        "difference .833 by race: as much lies in the data and not in a design."
     )
 
 
