@@ -279,6 +279,8 @@ def _trained(trial: optuna.Trial, settings: TuneSettings, pool: Pool) -> float |
         shared = Settings(**common, seed=settings.seed, train_size=settings.train_size)
         tracking.log_settings(shared.hyperparameters() | {"hyperparameters_hash": shared.hyperparameters_hash()})
         tracking.set_tags({"fairprof.hyperparameters": shared.hyperparameters_hash()})
+        # what stays if the trial fails or its worker dies
+        tracking.set_tags({"fairprof.trial_state": "failed"})
         scores = []
         for step, design in enumerate(settings.designs()):
             note(f"trial {trial.number}: design {design}")
