@@ -329,7 +329,7 @@ class TuneSettings(TrainingSettings):
             "training images of every trial and design: a number (few make a search of minutes on a laptop), matched "
             "(as many as the smallest design has) or natural"
         ),
-    ] = 192
+    ] = 120
     trials: Annotated[int, setting("trials in all, by all workers; the first is the defaults", ge=1, le=100_000)] = 20
     search: Annotated[
         str, setting("hyperparameters that are searched, separated by commas: all, or some of those with a search law")
