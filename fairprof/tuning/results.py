@@ -1,8 +1,10 @@
 """What a search has found: its winner, how much the hyperparameters matter, and what they do to the comparison."""
 
+import matplotlib
 import numpy as np
 import optuna
 import pandas as pd
+from matplotlib import pyplot
 from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as plots
@@ -13,10 +15,12 @@ from fairprof.config import TuneSettings
 from fairprof.errors import UserError
 from fairprof.figures import GRID, PALETTE
 from fairprof.tuning.objectives import OBJECTIVES
+from fairprof.tuning.remarks import without_remarks
 
 RULE_OF_ONE = "best_validation_score"
 RULE_OF_FRONT = "nearest_to_ideal"
 FEWEST_FOR_IMPORTANCE = 4
+FOREST_SEED = 0  # of the random forest from which importances are read
 
 
 def winner_of(study: optuna.Study) -> FrozenTrial:
@@ -82,8 +86,10 @@ def log_results(study: optuna.Study, settings: TuneSettings) -> None:
     """Logs trials, Optuna's plots and the sensitivity check to the active run, and describes it."""
     winner = winner_of(study)
     tracking.log_table(study.trials_dataframe(), "search/trials.csv")
-    for name, figure in _optuna_figures(study, settings).items():
-        tracking.log_figure(figure, f"search/{name}.png")
+    with without_remarks(), matplotlib.rc_context():  # Optuna sets a style of its own for the whole process
+        for name, figure in _optuna_figures(study, settings).items():
+            tracking.log_figure(figure, f"search/{name}.png")
+            pyplot.close(figure)
     scores = scores_by_design(study, settings)
     sensitivity = sensitivity_table(scores, winner.number)
     tracking.log_table(scores, "search/scores_by_design.csv", index=True)
@@ -139,14 +145,18 @@ def _optuna_figures(study: optuna.Study, settings: TuneSettings) -> dict[str, Fi
         def target(trial: FrozenTrial, number: int = number) -> float:
             return trial.values[number]
 
-        history = plots.plot_optimization_history(study, target=target, target_name=metric)
-        figures[f"history{suffix}"] = _figure_of(history)
-        parallel = plots.plot_parallel_coordinate(study, params=searched, target=target, target_name=metric)
-        figures[f"parallel_coordinate{suffix}"] = _figure_of(parallel)
+        # of a single objective Optuna knows itself whether more is better, and colours by that
+        shown = {"target": target if len(objectives) > 1 else None, "target_name": metric}
+        figures[f"history{suffix}"] = _figure_of(plots.plot_optimization_history(study, **shown))
+        figures[f"parallel_coordinate{suffix}"] = _figure_of(
+            plots.plot_parallel_coordinate(study, params=searched, **shown)
+        )
         values = [target(trial) for trial in complete]
         if len(complete) >= FEWEST_FOR_IMPORTANCE and len(searched) > 1 and np.ptp(values) > 0:
-            importances = plots.plot_param_importances(study, target=target, target_name=metric)
-            figures[f"importance{suffix}"] = _figure_of(importances)
+            evaluator = optuna.importance.FanovaImportanceEvaluator(seed=FOREST_SEED)
+            figures[f"importance{suffix}"] = _figure_of(
+                plots.plot_param_importances(study, evaluator=evaluator, **shown)
+            )
     return figures
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
@@ -30,6 +29,7 @@ from fairprof.processes import Processes
 from fairprof.progress import note, progress_bar
 from fairprof.seeds import derive_seed
 from fairprof.tuning.objectives import OBJECTIVES
+from fairprof.tuning.remarks import without_remarks
 from fairprof.tuning.results import log_results, winner_of
 
 # seconds: how often a worker says that it is alive, and after how long a silent one counts as dead
@@ -102,14 +102,6 @@ Exclusive = Callable[[], AbstractContextManager]
 
 
 @contextmanager
-def _without_remarks() -> Iterator[None]:
-    """Optuna calls heartbeats experimental in a warning of its own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        yield
-
-
-@contextmanager
 def opened_study(settings: TuneSettings, name: str) -> Iterator[tuple[optuna.Study, Exclusive]]:
     """Optuna's study, with all its trials planned, and a lock that all its workers share, as a context manager.
 
@@ -118,7 +110,7 @@ def opened_study(settings: TuneSettings, name: str) -> Iterator[tuple[optuna.Stu
     url = _url(settings, name)
     try:
         exclusive = _lock_of_workers(url, name)
-        with exclusive(), _without_remarks():  # two workers that make the same tables at once would fail
+        with exclusive(), without_remarks():  # two workers that make the same tables at once would fail
             storage = RDBStorage(
                 url.render_as_string(hide_password=False),
                 engine_kwargs={"connect_args": {"timeout": DATABASE_PATIENCE}} if _is_file(url) else None,
@@ -207,7 +199,7 @@ def work(study: optuna.Study, exclusive: Exclusive, objective: Callable[[optuna.
     total = len(counted_trials(study))
     with progress_bar("search", total, "trials") as bar:
         while True:
-            with _without_remarks():
+            with without_remarks():
                 fail_stale_trials(study)
             states = [trial.state for trial in counted_trials(study)]
             bar.update(sum(state.is_finished() for state in states) - bar.n)
@@ -231,7 +223,7 @@ def _run_one(study: optuna.Study, exclusive: Exclusive, objective: Callable[[opt
 
         if not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             return False
-        with _without_remarks():
+        with without_remarks():
             study.optimize(begun, n_trials=1, catch=(Exception,))
         return True
 
@@ -254,7 +246,7 @@ def suggested(trial: optuna.Trial, settings: TuneSettings) -> dict:
     The sampler's randomness depends on seed and trial alone, not on which worker runs it or was killed.
     """
     seed = derive_seed(settings.seed, "search", trial.number) % 2**32
-    with _without_remarks():
+    with without_remarks():
         trial.study.sampler = TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, constant_liar=True)
     return {name: _suggestion(trial, name, law) for name, law in settings.searched().items()}
 
