@@ -64,7 +64,7 @@ def draw(pool: Pool, design: Design, settings: Settings) -> Draw:
     smallest cell's. `train_size` is `natural` (that), `matched` (each design as large as the smallest one) or a
     number of training images, rounded down to equal cells. `imbalance=r` gives the natural axis geometric shares
     with ratio r between its largest and smallest group. `fraction` keeps a share of the training rows; smaller
-    fractions are subsets of larger ones. The test rows are the pool's, whatever the settings.
+    fractions are subsets of larger ones. The test rows are the pool's, whatever the settings; a sealed pool has none.
 
     Raises `UserError` where a cell is empty or too small; it names the cell and its count.
     """
@@ -72,6 +72,8 @@ def draw(pool: Pool, design: Design, settings: Settings) -> Draw:
     val_size = "matched" if settings.train_size == "matched" else "natural"
     val = _balanced_rows(pool, "val", design, settings, val_size, 1.0)
     test = pool.rows_of("test")
+    if not len(test) and not pool.sealed:
+        raise UserError(f"{settings.data}: the test partition is empty: the data set is too small")
     drawn = pool.table.iloc[np.concatenate((train, val))].assign(partition=["train"] * len(train) + ["val"] * len(val))
     return Draw(design, train, val, test, fingerprint(drawn), fingerprint(pool.table.iloc[test]))
 

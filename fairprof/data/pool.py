@@ -36,7 +36,7 @@ class Pool:
     professions: the class names in order. label_probabilities: (N, K) P(class) of every row where labels are
     pseudo-professions, None where they were read. quarantine: image, line, reason, gender, race of every
     unusable row. pixels: the pixel cache, None where only labels were asked for. mangled_ages: how many ages
-    were repaired. fingerprint: hexadecimal digest of rows, labels and partitions.
+    were repaired. fingerprint: hexadecimal digest of rows, labels and partitions. sealed: the test rows were taken out.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Pool:
     pixels: Pixels | None
     mangled_ages: int
     fingerprint: str
+    sealed: bool = False
 
     def rows_of(self, partition: str) -> np.ndarray:
         """Row numbers of a partition, ascending."""
@@ -165,8 +166,6 @@ def _pool(
         }
     )
     table["partition"] = _partitions(table, rows["partition"], groups)
-    if not table["partition"].eq("test").any():
-        raise UserError(f"{settings.data}: the test partition is empty: the data set is too small")
     if table["profession"].cat.categories.size < 2:
         raise UserError(
             f"{settings.data}: every row has the profession {table['profession'].iloc[0]}: "
@@ -230,7 +229,8 @@ def without_test(pool: Pool) -> Pool:
     """The pool without its test rows: whoever has it cannot look at them. The fingerprint stays the whole pool's."""
     kept = np.flatnonzero(pool.table["partition"].ne("test"))
     probabilities = None if pool.label_probabilities is None else pool.label_probabilities[kept]
-    return replace(pool, table=pool.table.iloc[kept].reset_index(drop=True), label_probabilities=probabilities)
+    table = pool.table.iloc[kept].reset_index(drop=True)
+    return replace(pool, table=table, label_probabilities=probabilities, sealed=True)
 
 
 def source_of(data: str) -> str:
