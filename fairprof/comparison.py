@@ -23,6 +23,7 @@ from fairprof.documents.annex_iv import annex_iv
 from fairprof.documents.model_card import model_card
 from fairprof.explain.gradcam import mean_maps
 from fairprof.explain.panels import mean_map_difference_panel, side_by_side_panel
+from fairprof.figures import DPI
 from fairprof.metrics import fairness, inference
 from fairprof.metrics.performance import class_names
 from fairprof.tracking import LoggedRun
@@ -194,7 +195,7 @@ def _saliency_figures(results: Sequence[RunResults], protocol: Protocol) -> dict
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    figure.savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
 
 

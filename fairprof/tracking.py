@@ -31,6 +31,7 @@ from fairprof import serving
 from fairprof.config import Settings
 from fairprof.data.pool import source_of
 from fairprof.errors import UserError
+from fairprof.figures import DPI
 
 EXPERIMENT = "fairprof"  # where runs go that were not started by `mlflow run`
 CHAMPION = "champion"
@@ -116,7 +117,6 @@ class LoggedRun:
     run_id: str
     name: str
     status: str
-    started: int
     params: dict[str, str]
     tags: dict[str, str]
     metrics: dict[str, float]
@@ -164,9 +164,7 @@ def _logged_run(run: Run) -> LoggedRun:
     params = run.data.params
     resolved = {name.removeprefix(RESOLVED): value for name, value in params.items() if name.startswith(RESOLVED)}
     info = run.info
-    return LoggedRun(
-        info.run_id, info.run_name, info.status, info.start_time, params | resolved, run.data.tags, run.data.metrics
-    )
+    return LoggedRun(info.run_id, info.run_name, info.status, params | resolved, run.data.tags, run.data.metrics)
 
 
 def parent_was_interrupted(run: LoggedRun) -> bool:
@@ -262,7 +260,7 @@ def log_metrics(metrics: dict[str, float], step: int | None = None) -> None:
 
 def log_figure(figure: Figure, path: str) -> None:
     """A picture among the run's artifacts, at the size at which it is read."""
-    mlflow.log_figure(figure, path, save_kwargs={"dpi": 110})
+    mlflow.log_figure(figure, path, save_kwargs={"dpi": DPI})
 
 
 def log_text(text: str, path: str) -> None:
@@ -272,13 +270,11 @@ def log_text(text: str, path: str) -> None:
 
 def log_table(table: pd.DataFrame, path: str, index: bool = False) -> None:
     """A table among the run's artifacts, CSV or Parquet by the name's ending."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / Path(path).name
+    with _new_artifact(path) as file:
         if file.suffix == ".parquet":
             table.to_parquet(file, index=index)
         else:
             table.to_csv(file, index=index)
-        mlflow.log_artifact(str(file), str(Path(path).parent))
 
 
 def log_browsable_table(table: pd.DataFrame, path: str) -> None:
@@ -288,25 +284,28 @@ def log_browsable_table(table: pd.DataFrame, path: str) -> None:
 
 def log_bytes(content: bytes, path: str) -> None:
     """A finished file among the run's artifacts."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / Path(path).name
+    with _new_artifact(path) as file:
         file.write_bytes(content)
-        mlflow.log_artifact(str(file), str(Path(path).parent))
 
 
 def log_arrays(arrays: dict[str, np.ndarray], path: str) -> None:
     """Arrays by name in one compressed NumPy file, which loads without pickle."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / Path(path).name
+    with _new_artifact(path) as file:
         np.savez_compressed(file, **arrays)
-        mlflow.log_artifact(str(file), str(Path(path).parent))
 
 
 def log_weights(tensors: dict[str, torch.Tensor], path: str) -> None:
     """A state dict as a safetensors file."""
+    with _new_artifact(path) as file:
+        safetensors.torch.save_file({name: value.contiguous() for name, value in tensors.items()}, file)
+
+
+@contextmanager
+def _new_artifact(path: str) -> Iterator[Path]:
+    """Yields a file to write, which is logged under `path` when the block succeeds."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / Path(path).name
-        safetensors.torch.save_file({name: value.contiguous() for name, value in tensors.items()}, file)
+        yield file
         mlflow.log_artifact(str(file), str(Path(path).parent))
 
 

@@ -8,6 +8,16 @@ import numpy as np
 import pandas as pd
 
 from fairprof.compare.protocol import Protocol
+from fairprof.compare.wording import (
+    attribute_name,
+    counted,
+    designs_named,
+    enumerated,
+    number,
+    p_value,
+    percent,
+    signed,
+)
 from fairprof.metrics.inference import ALPHA
 
 SCORES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
@@ -25,7 +35,6 @@ VERDICTS = {
     "no_claim_possible": "no claim possible",
     "undefined": "undefined",
 }
-UNDEFINED = "undefined"
 CELL = ["arm", "design", "metric", "attribute", "class"]
 SIGN_FLIP = "the smallest p-value that the exact sign-flip test can give"
 
@@ -111,59 +120,13 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
 # Numbers and names as text.
 
 
-def number(value: float) -> str:
-    """Three decimals without a leading zero: ".043", "−.021", "1.204"; "undefined" for NaN."""
-    if pd.isna(value):
-        return UNDEFINED
-    text = f"{abs(value):,.3f}".removeprefix("0")
-    return f"−{text}" if value < 0 and text != ".000" else text
-
-
-def signed(value: float) -> str:
-    """`number` with its sign: "+.043", "−.021", ".000"."""
-    text = number(value)
-    return f"+{text}" if value > 0 and text != ".000" else text
-
-
-def p_value(value: float) -> str:
-    """ "p = .003", "p < .001" or "p undefined"."""
-    if pd.isna(value):
-        return f"p {UNDEFINED}"
-    return "p < .001" if value < 0.001 else f"p = {number(value)}"
-
-
-def percent(value: float) -> str:
-    """ "75.3 %", or "undefined"."""
-    return UNDEFINED if pd.isna(value) else f"{100 * value:.1f} %"
-
-
-def counted(count: int, noun: str) -> str:
-    """ "1 seed", "6 seeds"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def enumerated(items: Iterable[str]) -> str:
-    """ "A", "A and B", "A, B and C"."""
-    *first, last = items
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def attribute_name(attribute: str) -> str:
-    return attribute.replace("_x_", " x ")
-
-
-def designs_named(designs: Sequence[str]) -> str:
-    """ "design A", "designs A and B"."""
-    return f"design{'' if len(designs) == 1 else 's'} {enumerated(designs)}"
-
-
 def _interval(row) -> str:
     return f"[{signed(row.lower)}, {signed(row.upper)}]"
 
 
 def _exact(value: float) -> str:
     """A power of one half as people write it: ".25", ".03125"."""
-    return UNDEFINED if pd.isna(value) else f"{value:.4g}".removeprefix("0")
+    return number(value, ".4g")
 
 
 def _gap_name(row) -> str:
@@ -224,7 +187,7 @@ def _difference_sentence(row, gaps: pd.DataFrame) -> str:
     if row.verdict == "established" and not row.p_holm <= ALPHA:
         adjusted += ": established by max-T, not by Holm"
     if row.verdict == "no_claim_possible":
-        adjusted += f"; {counted(row.seeds, 'seed')} cannot give less than p = {_exact(row.smallest_p)}"
+        adjusted += f"; {counted(row.seeds, 'seed')} cannot give less than p = {number(row.smallest_p, '.4g')}"
     return (
         f"{VERDICTS[row.verdict].capitalize()}: the {_gap_name(row)} ({CLASSES[row.class_]}) of design {row.design} "
         f"minus that of design {row.reference} is {signed(row.value)} {_interval(row)}, mean over "
@@ -340,7 +303,7 @@ def _possibility(differences: pd.DataFrame, protocol: Protocol) -> str:
         )
     designs = differences.groupby("design", sort=False)[["seeds", "smallest_p"]].max()
     possible = designs["smallest_p"] <= ALPHA
-    level = f"{_exact(ALPHA)} level"
+    level = f"{number(ALPHA, '.4g')} level"
     if not possible.any():
         most = designs["seeds"].max()
         return (

@@ -22,21 +22,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from fairprof.compare.claims import METRICS
+from fairprof.compare.wording import attribute_name
 from fairprof.figures import GRID, PALETTE
 from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, SCORES
-from fairprof.metrics.inference import CONFIDENCE
+from fairprof.metrics.inference import CONFIDENCE, CONFIRMATORY_GAPS, MAX_OVER_CLASSES, MEAN_OVER_CLASSES
 
 # Told apart with every kind of colour blindness (a test simulates them); the reference is dark.
 DESIGN_COLOURS = {"A": "#2b2b2b", "B": PALETTE[1], "C": PALETTE[2], "D": PALETTE[3], "E": "#8fc3e8"}
 DESIGN_MARKERS = {"A": "o", "B": "s", "C": "^", "D": "D", "E": "v"}
 
-MAX_OVER_CLASSES = "max_over_classes"
-MEAN_OVER_CLASSES = "mean_over_classes"
-MAIN_GAPS = tuple((metric, attribute) for metric in DIFFERENCES[:2] for attribute in ("gender", "race"))
-METRIC_NAMES = {
-    name: name.replace("_", " ").replace("macro f1", "macro-F1") for name in (*SCORES, *DIFFERENCES, "loss")
-}
-ATTRIBUTE_NAMES = {"gender": "gender", "race": "race", "gender_x_race": "gender x race"}
+METRIC_NAMES = METRICS | {"loss": "loss"}
 
 WIDTH = 12.0  # inches: 1,320 pixels at 110 dpi
 ROW = 0.25  # inches a row of a chart
@@ -100,7 +96,7 @@ def gaps_figure(gaps: pd.DataFrame) -> Figure:
     gaps: the comparison's table. Filled marks are established, hollow ones are not; the confirmatory family is bold.
     """
     shown = _main_arm(gaps[gaps["class"].eq(MAX_OVER_CLASSES)])
-    panels = {f"by {ATTRIBUTE_NAMES[name]}": part for name, part in _by_attribute(shown).items()}
+    panels = {f"by {attribute_name(name)}": part for name, part in _by_attribute(shown).items()}
     return _gap_chart(panels, "metric", METRIC_NAMES, "Gaps between groups, the largest over the classes")
 
 
@@ -109,7 +105,7 @@ def gaps_by_class_figure(gaps: pd.DataFrame) -> Figure:
     single = _main_arm(gaps[~gaps["class"].isin([MAX_OVER_CLASSES, MEAN_OVER_CLASSES])])
     panels = {
         textwrap.fill(_gap_name(metric, attribute), 24): part
-        for metric, attribute in MAIN_GAPS
+        for metric, attribute in CONFIRMATORY_GAPS
         if len(part := single[single["metric"].eq(metric) & single["attribute"].eq(attribute)])
     }
     names = {name: _shortened(name, 26) for name in _ordered(single["class"])}
@@ -177,7 +173,7 @@ def differences_figure(differences: pd.DataFrame, seed_differences: pd.DataFrame
     arm, reference = shown["arm"].iloc[0], shown["reference"].iloc[0]
     points = seed_differences[seed_differences["arm"].eq(arm)]
     panels = {"scores": [(score, "") for score in SCORES]} | {
-        f"gaps by {ATTRIBUTE_NAMES[attribute]}": [(metric, attribute) for metric in DIFFERENCES]
+        f"gaps by {attribute_name(attribute)}": [(metric, attribute) for metric in DIFFERENCES]
         for attribute in ATTRIBUTES
         if shown["attribute"].eq(attribute).any()
     }
@@ -289,7 +285,7 @@ def _gap_change(part: pd.DataFrame) -> str:
 
 def _group_labels(rows: "_Rows", parts: dict[str, pd.DataFrame], reference: str) -> dict[int, str]:
     """Row to text: the attributes, and of every group its size and whether it is best or worst under the reference."""
-    labels = {row: f"by {ATTRIBUTE_NAMES[attribute]}" for attribute, row in rows.headings.items()}
+    labels = {row: f"by {attribute_name(attribute)}" for attribute, row in rows.headings.items()}
     for attribute, part in parts.items():
         groups = part.drop_duplicates("group").set_index("group")
         accuracy, extremes = groups["reference_accuracy"].dropna(), {}
@@ -333,7 +329,8 @@ def tradeoff_figure(runs: pd.DataFrame, performance: pd.DataFrame) -> Figure:
     arm = runs["arm"].iloc[0]
     scores = performance[performance["arm"].eq(arm) & performance["metric"].eq("macro_f1")].set_index("design")
     figure = Figure(figsize=(WIDTH, 4.8), layout="constrained")
-    for axis, (metric, attribute) in zip(figure.subplots(1, len(MAIN_GAPS), sharex=True), MAIN_GAPS, strict=True):
+    axes = figure.subplots(1, len(CONFIRMATORY_GAPS), sharex=True)
+    for axis, (metric, attribute) in zip(axes, CONFIRMATORY_GAPS, strict=True):
         _tradeoff_panel(axis, runs, f"{metric}/{attribute}", scores)
         axis.set_title(textwrap.fill(_gap_name(metric, attribute), 24), fontsize=NORMAL)
         axis.set_xlabel("macro-F1 (right is better)", fontsize=SMALL)
@@ -393,7 +390,7 @@ def training_size_figure(training_size: pd.DataFrame) -> Figure:
 
     training_size: the comparison's table of this name. All arms are shown.
     """
-    quantities = ["macro_f1", *(f"{metric}/{attribute}" for metric, attribute in MAIN_GAPS)]
+    quantities = ["macro_f1", *(f"{metric}/{attribute}" for metric, attribute in CONFIRMATORY_GAPS)]
     figure = Figure(figsize=(WIDTH, 6.4), layout="constrained")
     *axes, legend_axis = figure.subplots(2, 3).flat
     for axis, quantity in zip(axes, quantities, strict=True):
@@ -434,7 +431,7 @@ def epochs_figure(epochs: pd.DataFrame) -> Figure:
     mean is over the same seeds everywhere.
     """
     shown = _main_arm(epochs)
-    quantities = ["macro_f1", *(f"{metric}/{attribute}" for metric, attribute in MAIN_GAPS), "loss"]
+    quantities = ["macro_f1", *(f"{metric}/{attribute}" for metric, attribute in CONFIRMATORY_GAPS), "loss"]
     figure = Figure(figsize=(WIDTH, 6.4), layout="constrained")
     for axis, quantity in zip(figure.subplots(2, 3).flat, quantities, strict=True):
         for design, values in shown[shown["metric"].eq(quantity)].groupby("design"):
@@ -505,7 +502,7 @@ def confusion_figure(confusion: pd.DataFrame, attribute: str) -> Figure:
     bar.set_label("share of the true class, %", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
     figure.suptitle(
-        f"Confusion by {ATTRIBUTE_NAMES[attribute]} and design, counts summed over seeds: what images of a true class\n"
+        f"Confusion by {attribute_name(attribute)} and design, counts summed over seeds: what images of a true class\n"
         "(row) were taken for (column), in %; a dark diagonal is better, matrices that are alike are fairer",
         fontsize=LARGE,
     )
@@ -627,7 +624,7 @@ def _by_attribute(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _gap_name(metric: str, attribute: str) -> str:
-    return f"{METRIC_NAMES[metric]} by {ATTRIBUTE_NAMES[attribute]}"
+    return f"{METRIC_NAMES[metric]} by {attribute_name(attribute)}"
 
 
 def _known(values: pd.Series) -> np.ndarray:

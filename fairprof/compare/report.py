@@ -13,12 +13,10 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from fairprof.compare.claims import (
-    VERDICTS,
-    counted,
-)
+from fairprof.compare.claims import VERDICTS
 from fairprof.compare.protocol import Protocol
 from fairprof.compare.sections import sections
+from fairprof.compare.wording import counted
 
 TEMPLATES = Path(__file__).parent / "templates"
 PNG = b"\x89PNG\r\n\x1a\n"

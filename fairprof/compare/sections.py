@@ -20,25 +20,13 @@ from fairprof.compare.blocks import (
     Terms,
 )
 from fairprof.compare.cells import COUNTED, NOTHING, column_title, probability, properties, table_of
-from fairprof.compare.claims import (
-    CLASSES,
-    GAPS,
-    METRICS,
-    VERDICTS,
-    Claim,
-    Claims,
-    attribute_name,
-    claims,
-    counted,
-    number,
-    percent,
-)
+from fairprof.compare.claims import CLASSES, GAPS, METRICS, VERDICTS, Claim, Claims, claims
 from fairprof.compare.protocol import Protocol
+from fairprof.compare.wording import attribute_name, counted, number, percent
 from fairprof.data.designs import DESIGNS
-from fairprof.metrics.inference import ALPHA
+from fairprof.metrics.inference import ALPHA, CONFIRMATORY_GAPS, MAX_OVER_CLASSES
 
 MANY = 4  # sentences: more of them that claim nothing are folded
-MAIN_GAPS = [(metric, attribute) for metric in list(GAPS)[:2] for attribute in ("gender", "race")]
 
 
 def sections(
@@ -65,7 +53,7 @@ def _summary(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[Bl
     performance = tables["performance"]
     scores = performance[performance["metric"].eq("macro_f1")]
     titles = ["design", "arm", "seeds", "macro-F1 [95 % interval]", "share of the ceiling"]
-    titles += [f"{GAPS[metric]} by {attribute}" for metric, attribute in MAIN_GAPS]
+    titles += [f"{GAPS[metric]} by {attribute}" for metric, attribute in CONFIRMATORY_GAPS]
     rows = tuple(_summary_row(row, tables["gaps"]) for row in scores.itertuples(index=False))
     yield Table("Macro-F1, and gaps between groups (largest over classes)", tuple(map(Column, titles)), rows)
     yield Paragraph(
@@ -77,7 +65,7 @@ def _summary(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[Bl
 
 
 def _summary_row(score, gaps: pd.DataFrame) -> tuple[Cell, ...]:
-    same = gaps[gaps["arm"].eq(score.arm) & gaps["design"].eq(score.design) & gaps["class"].eq("max_over_classes")]
+    same = gaps[gaps["arm"].eq(score.arm) & gaps["design"].eq(score.design) & gaps["class"].eq(MAX_OVER_CLASSES)]
     cells = [
         Cell(score.design, f"{DESIGNS[score.design].natural or 'nothing'} natural"),
         Cell(score.arm),
@@ -85,7 +73,7 @@ def _summary_row(score, gaps: pd.DataFrame) -> tuple[Cell, ...]:
         Cell(number(score.value), f"[{number(score.lower)}, {number(score.upper)}]"),
         Cell(percent(score.share_of_ceiling)),
     ]
-    for metric, attribute in MAIN_GAPS:
+    for metric, attribute in CONFIRMATORY_GAPS:
         found = same[same["metric"].eq(metric) & same["attribute"].eq(attribute)]
         cells += [_gap_cell(row) for row in found.itertuples(index=False)] or [Cell(NOTHING)]
     return tuple(cells)

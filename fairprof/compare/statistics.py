@@ -15,15 +15,11 @@ from fairprof.compare.collect import RunResults
 from fairprof.compare.protocol import Protocol
 from fairprof.metrics import fairness, inference, paired
 from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, SCORES
-from fairprof.metrics.inference import ALPHA, CONFIDENCE
+from fairprof.metrics.inference import ALPHA, CONFIDENCE, CONFIRMATORY_GAPS, MAX_OVER_CLASSES
 from fairprof.seeds import numpy_generator
 
 RESAMPLING_SEED = 0  # of permutations and bootstrap: a comparison of the same runs gives the same numbers
-CONFIRMATORY = tuple(
-    f"{metric}/{attribute}"
-    for metric in ("demographic_parity_difference", "equal_opportunity_difference")
-    for attribute in ("gender", "race")
-)
+CONFIRMATORY = tuple(f"{metric}/{attribute}" for metric, attribute in CONFIRMATORY_GAPS)
 EPOCH_METRICS = ("loss", "macro_f1", *CONFIRMATORY)
 
 
@@ -195,9 +191,8 @@ def _cell_counts(predictions: pd.DataFrame, min_support: int) -> pd.DataFrame:
 
 def _judged_gaps(gaps: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     """Families, adjusted p-values and verdicts: the confirmatory family is that of the main arm, over its designs."""
-    name = gaps["metric"] + "/" + gaps["attribute"]
-    confirmatory = name.isin(CONFIRMATORY) & gaps["class"].eq("max_over_classes") & gaps["arm"].eq(protocol.main_arm)
-    return inference.judged(gaps, confirmatory.to_numpy(), protocol.delta)
+    of_main_arm = gaps["arm"].eq(protocol.main_arm).to_numpy()
+    return inference.judged(gaps, inference.is_confirmatory(gaps) & of_main_arm, protocol.delta)
 
 
 # Differences between designs.
@@ -269,7 +264,7 @@ def _differences_of_arm(
 
 def _difference_place(arm: str, design: str, reference: str, name: str) -> dict[str, str]:
     metric, _, attribute = name.partition("/")
-    of_classes = "max_over_classes" if attribute else ""
+    of_classes = MAX_OVER_CLASSES if attribute else ""
     return dict(zip(PLACE_COLUMNS, (arm, design, reference, metric, attribute, of_classes), strict=True))
 
 
@@ -346,7 +341,7 @@ def _epochs(run: RunResults) -> pd.DataFrame:
 
 
 def _training_size(runs: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
-    floors = gaps[gaps["class"].eq("max_over_classes")].assign(metric=gaps["metric"] + "/" + gaps["attribute"])
+    floors = gaps[gaps["class"].eq(MAX_OVER_CLASSES)].assign(metric=gaps["metric"] + "/" + gaps["attribute"])
     floors = floors.set_index(["arm", "design", "metric"])["null_mean"]
     rows = []
     for (arm, design), of_arm in runs.groupby(["arm", "design"], sort=False):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from fairprof.compare.wording import number
 from fairprof.config import Settings
 from fairprof.data.attributes import AGE_BINS, BIASED_RACES
 from fairprof.data.designs import Draw, composition
@@ -12,7 +13,7 @@ from fairprof.data.pixels import HASH_SIDE
 from fairprof.data.pool import TEST_SHARE, VALIDATION_SHARE, VALIDATION_SHARE_OF_TRAINING, Pool
 from fairprof.data.professions import PROFESSION_GIVEN_AGE, PROFESSIONS
 from fairprof.documents.provenance import provenance_of
-from fairprof.documents.rendering import decimal, percent, render
+from fairprof.documents.rendering import percent, render
 
 PARTITIONS = ("train", "val", "test")
 UNKNOWN = "unknown"
@@ -148,7 +149,7 @@ def _age_table(ages: pd.DataFrame) -> pd.DataFrame:
 
 
 def _professions_given_age() -> pd.DataFrame:
-    table = pd.DataFrame(PROFESSION_GIVEN_AGE, columns=list(PROFESSIONS)).map(lambda share: decimal(share, ".2f"))
+    table = pd.DataFrame(PROFESSION_GIVEN_AGE, columns=list(PROFESSIONS)).map(lambda share: number(share, ".2f"))
     table.insert(0, "age", AGE_BINS)
     return table
 

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-UNDEFINED = "undefined"
+from fairprof.compare.wording import UNDEFINED, counted, number
+
 PROVIDER_INPUT = "PROVIDER INPUT REQUIRED"
 NUMBER = re.compile(r"−?[\d,]*\.?\d+|undefined|under \.001")  # as the functions below write one
 SPECIAL = re.compile(r"([\\`*\[|])")
@@ -26,7 +27,7 @@ def escaped(value: str) -> Markdown:
 
 
 def text(value: Any) -> str:
-    """A value as it stands in a document: counts with thousands, other numbers as `decimal`, NaN and None as
+    """A value as it stands in a document: counts with thousands, other numbers as `number`, NaN and None as
     "undefined", text escaped; `Markdown` is left as it is."""
     if isinstance(value, Markdown):
         return value
@@ -36,21 +37,12 @@ def text(value: Any) -> str:
         return UNDEFINED
     if isinstance(value, Integral):
         return f"{value:,}"
-    return decimal(value) if isinstance(value, Real) else escaped(str(value))
-
-
-def decimal(value: float, form: str = ",.3f") -> str:
-    """A number without the zero before its point: ".043", "−.021", "1.204"; "undefined" for NaN."""
-    if pd.isna(value):
-        return UNDEFINED
-    digits = format(abs(value), form)
-    sign = "−" if value < 0 and float(digits.replace(",", "")) else ""
-    return sign + (digits.removeprefix("0") if digits.startswith("0.") else digits)
+    return number(value) if isinstance(value, Real) else escaped(str(value))
 
 
 def short(value: float) -> str:
     """A number without trailing zeros: ".05"."""
-    return decimal(value, "g")
+    return number(value, "g")
 
 
 def count(value: float) -> str:
@@ -62,12 +54,12 @@ def count(value: float) -> str:
 
 def p_value(value: float) -> str:
     """A p-value with three decimals; never 0."""
-    return "under .001" if value < 0.001 else decimal(value)
+    return "under .001" if value < 0.001 else number(value)
 
 
 def interval(lower: float, upper: float) -> str:
     """An interval in words, ".401 to .455"."""
-    return UNDEFINED if pd.isna(lower) or pd.isna(upper) else f"{decimal(lower)} to {decimal(upper)}"
+    return UNDEFINED if pd.isna(lower) or pd.isna(upper) else f"{number(lower)} to {number(upper)}"
 
 
 def spaced(name: str) -> str:
@@ -80,9 +72,9 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
-def of(noun: str, number: int) -> Markdown:
+def of(noun: str, many: int) -> Markdown:
     """A number of things: "1 run", "6 runs"."""
-    return Markdown(f"{number:,} {noun}{'' if number == 1 else 's'}")
+    return Markdown(counted(many, noun))
 
 
 def listed(values: Iterable) -> Markdown:

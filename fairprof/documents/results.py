@@ -6,12 +6,12 @@ All are of the main arm. Tables and columns are those of `fairprof.compare`; val
 import pandas as pd
 
 from fairprof.compare.protocol import Protocol
-from fairprof.documents.rendering import count, decimal, interval, p_value, percent, spaced
+from fairprof.compare.wording import number
+from fairprof.documents.rendering import count, interval, p_value, percent, spaced
 from fairprof.metrics.fairness import INSUFFICIENT, SUFFICIENT, UNDEFINED
-from fairprof.metrics.inference import CONFIDENCE
+from fairprof.metrics.inference import CONFIDENCE, MAX_OVER_CLASSES
 
 Tables = dict[str, pd.DataFrame]
-OVER_CLASSES = "max_over_classes"
 INTERVAL = f"{percent(CONFIDENCE)} interval"
 STAGES = ("layer2", "layer3", "layer4")
 
@@ -50,7 +50,7 @@ def performance_by_design(tables: Tables, protocol: Protocol) -> pd.DataFrame:
 def gaps(tables: Tables, protocol: Protocol, design: str, attributes: tuple[str, ...]) -> pd.DataFrame:
     """Gaps between groups, the largest over the classes, with floor, p-values and verdict."""
     rows = main_arm(tables, "gaps", protocol, design=design)
-    rows = rows[rows["class"].eq(OVER_CLASSES) & rows["attribute"].isin(attributes)]
+    rows = rows[rows["class"].eq(MAX_OVER_CLASSES) & rows["attribute"].isin(attributes)]
     return pd.DataFrame(
         {
             "attribute": rows["attribute"].map(spaced),
@@ -80,10 +80,10 @@ def gaps_by_design(tables: Tables, protocol: Protocol, metrics: tuple[str, ...])
 
 def established(tables: Tables, protocol: Protocol, design: str) -> list[str]:
     """The established gaps of a design, each as "... by race .123 (floor .061, confirmatory)"."""
-    rows = main_arm(tables, "gaps", protocol, design=design, verdict="established", **{"class": OVER_CLASSES})
+    rows = main_arm(tables, "gaps", protocol, design=design, verdict="established", **{"class": MAX_OVER_CLASSES})
     return [
-        f"{spaced(row.metric)} by {spaced(row.attribute)} {decimal(row.value)} "
-        f"(floor {decimal(row.null_mean)}, {row.family})"
+        f"{spaced(row.metric)} by {spaced(row.attribute)} {number(row.value)} "
+        f"(floor {number(row.null_mean)}, {row.family})"
         for row in rows.itertuples()
     ]
 

@@ -41,10 +41,11 @@ MAX_OVER_CLASSES = "max_over_classes"
 MEAN_OVER_CLASSES = "mean_over_classes"
 CONFIRMATORY = "confirmatory"
 EXPLORATORY = "exploratory"
-CONFIRMATORY_FAMILY = tuple(
-    (attribute, metric, MAX_OVER_CLASSES)
-    for attribute in ("gender", "race")
+# fixed beforehand: metric and attribute of every gap, the largest over the classes
+CONFIRMATORY_GAPS = tuple(
+    (metric, attribute)
     for metric in ("demographic_parity_difference", "equal_opportunity_difference")
+    for attribute in ("gender", "race")
 )
 ESTABLISHED = "established"
 EQUIVALENT = "equivalent"
@@ -436,8 +437,13 @@ def tested_gaps(
     key = ["attribute", "metric", "class"]
     table = tests.merge(gap_upper_bounds(found, predictions), on=key, validate="one_to_one")
     table = table.merge(cells[[*key, "undefined_cells", "insufficient_cells"]], on=key, validate="one_to_one")
-    keys = table[key].itertuples(index=False, name=None)
-    return judged(table, np.array([row in CONFIRMATORY_FAMILY for row in keys]), delta)
+    return judged(table, is_confirmatory(table), delta)
+
+
+def is_confirmatory(table: pd.DataFrame) -> np.ndarray:
+    """(N,) bool: which rows of a table of gaps (metric, attribute, class) are of the confirmatory family."""
+    family = [gap in CONFIRMATORY_GAPS for gap in zip(table["metric"], table["attribute"], strict=True)]
+    return np.array(family) & table["class"].eq(MAX_OVER_CLASSES).to_numpy()
 
 
 def judged(table: pd.DataFrame, confirmatory: np.ndarray, delta: float, alpha: float = ALPHA) -> pd.DataFrame:

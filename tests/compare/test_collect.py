@@ -18,7 +18,7 @@ def run(design: str = "A", seed: int = 0, **changes: str) -> LoggedRun:
         "fairprof.study_key": "key",
         "fairprof.weights_sha256": changes.get("weights_sha256", "none"),
     }
-    return LoggedRun(f"{design}{seed}" * 8, f"{design}-seed{seed}", "FINISHED", 0, params, tags, {})
+    return LoggedRun(f"{design}{seed}" * 8, f"{design}-seed{seed}", "FINISHED", params, tags, {})
 
 
 def test_runs_that_were_trained_alike_may_be_compared():

@@ -51,7 +51,6 @@ def results_of(design: str, seed: int, hit_rates: dict[str, float], train_size: 
         run_id=f"{design}{seed}{train_size}",
         name=f"{design}-seed{seed}",
         status="FINISHED",
-        started=0,
         params={"train_size": train_size, "fraction": "1.0"},
         tags={"fairprof.design": design, "fairprof.seed": str(seed)},
         metrics={"best_epoch": 2.0},

@@ -1,16 +1,10 @@
 """Studies and comparisons, started as a user starts them."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from tests.entrypoints.test_train import ROOT, SMALL, artifact, client, environment, mlflow_run, python, runs_in
+from tests.entrypoints.test_train import ROOT, SMALL, artifact, client, kill_when, mlflow_run, python, runs_in
 
 QUICK = {**SMALL, "epochs": 1, "permutations": 199, "replicates": 200}
 STUDY = {**QUICK, "experiments": "A,B", "seeds": 2}
@@ -41,22 +35,7 @@ def studied(tmp_path_factory, synthetic_cache):
     """A folder in which a study was killed by SIGKILL after its first run, and started again by `mlflow run`."""
     folder = tmp_path_factory.mktemp("study")
     settings = {"cache_dir": synthetic_cache, **STUDY}
-    arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-    with open(folder / "log", "w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "entrypoints.study", *arguments],
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-            env=environment(PYTHONPATH=str(ROOT)),
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + 240
-        while "run 2 of 4" not in (folder / "log").read_text():
-            assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()[-3000:]
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=30)
+    kill_when(folder, "entrypoints.study", settings, lambda: "run 2 of 4" in (folder / "log").read_text())
     first = [run for run in with_role(folder, "run") if run.info.status == "FINISHED"]
     assert [run.info.run_name for run in first] == ["A-seed0"]
     # into the experiment to which runs go that `mlflow run` has not started

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
@@ -61,6 +62,26 @@ def python(folder: Path, program: list[str], settings: dict) -> subprocess.Compl
         env=environment(PYTHONPATH=str(ROOT)),
         timeout=900,
     )
+
+
+def kill_when(folder: Path, module: str, settings: dict, reached: Callable[[], object]) -> None:
+    """Starts a module, which says everything to the file `log`, and kills it and its children as soon as `reached`."""
+    arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
+    with open(folder / "log", "w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            env=environment(PYTHONPATH=str(ROOT)),
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + 300
+        while not reached():
+            assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()[-3000:]
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(timeout=30)
 
 
 def client(folder: Path) -> mlflow.MlflowClient:
@@ -238,22 +259,8 @@ def test_killed_in_an_epoch_and_started_again_it_ends_like_an_undisturbed_run(tm
     undisturbed.mkdir()
     killed.mkdir()
     assert train(undisturbed, settings).returncode == 0
-    arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     trainings = synthetic_cache / "trainings"
-    with open(killed / "log", "w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "entrypoints.train", *arguments],
-            cwd=killed,
-            stdout=log,
-            stderr=log,
-            env=environment(PYTHONPATH=str(ROOT)),
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + 300
-        while not list(trainings.glob("*/resume.ckpt")) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    kill_when(killed, "entrypoints.train", settings, lambda: list(trainings.glob("*/resume.ckpt")))
     (started,) = runs_in(killed)
     assert started.info.status == "RUNNING"  # a killed process can close nothing
     assert train(killed, settings).returncode == 0

@@ -6,6 +6,9 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +21,7 @@ def program(name: str) -> str | None:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory) -> str:
+def postgresql() -> Iterator[str]:
     """The URL of an empty database of a server that this fixture starts, as the user postgres where that must be."""
     initdb, server = program("initdb"), program("postgres")
     if not (initdb and server):
@@ -32,7 +35,7 @@ def postgresql(tmp_path_factory) -> str:
         except KeyError:
             pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
     # a short path that this user may enter: a socket's name has at most 107 characters
-    folder = Path(subprocess.check_output(["mktemp", "-d", "/tmp/fairprof-postgresql-XXXXXX"], text=True).strip())
+    folder = Path(tempfile.mkdtemp(prefix="fairprof-postgresql-"))
     if user:
         shutil.chown(folder, user)
     data = folder / "data"
@@ -53,22 +56,25 @@ def postgresql(tmp_path_factory) -> str:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    try:
+        if not answers(process, port):
+            pytest.skip("PostgreSQL does not answer on loopback")
+        yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def answers(process: subprocess.Popen, port: int) -> bool:
+    """Waits until the server takes connections; False where it ends, or does not within half a minute."""
     import psycopg
 
-    for _ in range(300):
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
         try:
             psycopg.connect(host="127.0.0.1", port=port, user="postgres", dbname="postgres", connect_timeout=2).close()
-            break
+            return True
         except psycopg.OperationalError:
-            if process.poll() is not None:
-                break
-            import time
-
             time.sleep(0.1)
-    else:
-        process.terminate()
-        pytest.skip("PostgreSQL does not answer on loopback")
-    yield f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres"
-    process.terminate()
-    process.wait(timeout=30)
-    shutil.rmtree(folder, ignore_errors=True)
+    return False
