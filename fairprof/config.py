@@ -48,6 +48,11 @@ class Hyperparameter:
     search: LogUniform | Uniform | Choice | None = None
 
 
+# those of pytorch-grad-cam that need nothing but a convolutional layer and a class
+SALIENCY_METHODS = (
+    *("GradCAM", "GradCAMPlusPlus", "GradCAMElementWise", "HiResCAM", "XGradCAM", "LayerCAM", "EigenCAM"),
+    *("EigenGradCAM", "ScoreCAM", "AblationCAM", "ShapleyCAM"),
+)
 # what lies below layer2 is too little work, and too large, to be kept
 PREFIX_FINETUNE = ("head", "layer4", "layer3")
 AUTOMATIC_VIEWS = 4
@@ -92,23 +97,54 @@ class AnalysisSettings(BaseSettings):
             raise UserError(_invalid(error)) from None
 
 
-class TrainingSettings(AnalysisSettings):
-    """What all runs of a study have in common."""
+class DataSettings(AnalysisSettings):
+    """Which images and labels are read, and where and how that runs."""
 
-    # Of what is learned
     data: Annotated[
         str, setting("synthetic, utkface:FOLDER, fairface:FOLDER or manifest:FILE (relative to the project's folder)")
     ] = "synthetic"
-    imbalance: Annotated[
-        Literal["natural"] | Annotated[float, Field(ge=1, le=1000)],
-        setting("largest to smallest group on the axis that the design leaves natural: natural, or a ratio"),
-    ] = "natural"
     label_bias: Annotated[
         Literal["none", "gender", "race", "intersectional"],
         setting("whose pseudo-professions are biased against white_collar"),
     ] = "none"
     label_bias_strength: Annotated[float, setting("strength of the label bias", ge=0, lt=1)] = 0.15
     label_seed: Annotated[int, setting("seed of the pseudo-professions", ge=0, lt=2**32)] = 0
+
+    # Where and how it runs
+    max_quarantined_share: Annotated[
+        float, setting("share of unusable rows above which a data set is refused", ge=0, le=1)
+    ] = 0.1
+    accelerator: Annotated[Literal["auto", "cpu", "gpu"], setting("where the network runs")] = "auto"
+    workers: Annotated[
+        Literal["auto"] | Annotated[int, Field(ge=0, le=64)],
+        setting(
+            "processes that prepare batches; 0 is the training process; auto: 0 on a CPU, which they would only slow "
+            "down, and up to 16 on a GPU"
+        ),
+    ] = "auto"
+    cache_dir: Annotated[
+        str, setting("folder for pixels, prefix outputs and unfinished trainings; auto: the user's cache")
+    ] = "auto"
+    cache_gib: Annotated[
+        float, setting("largest size of pixels and prefix outputs in the cache, GiB; the least recently used go", gt=0)
+    ] = 32.0
+    lock_timeout: Annotated[float, setting("seconds to wait for a cache that another process is filling", ge=0)] = (
+        1800.0
+    )
+
+    def of_a_run(self, **values: Any) -> "Settings":
+        """The settings of a run on the same data in the same place; values: whatever else it has."""
+        return Settings(**{name: getattr(self, name) for name in DataSettings.model_fields} | values)
+
+
+class TrainingSettings(DataSettings):
+    """What all runs of a study have in common."""
+
+    # Of what is learned
+    imbalance: Annotated[
+        Literal["natural"] | Annotated[float, Field(ge=1, le=1000)],
+        setting("largest to smallest group on the axis that the design leaves natural: natural, or a ratio"),
+    ] = "natural"
 
     # The network
     architecture: Annotated[
@@ -197,18 +233,7 @@ class TrainingSettings(AnalysisSettings):
         int, setting("test images whose Grad-CAM is computed for the mean map per group", ge=1)
     ] = 240
 
-    # Where and how it runs
-    max_quarantined_share: Annotated[
-        float, setting("share of unusable rows above which a data set is refused", ge=0, le=1)
-    ] = 0.1
-    accelerator: Annotated[Literal["auto", "cpu", "gpu"], setting("where training runs")] = "auto"
-    workers: Annotated[
-        Literal["auto"] | Annotated[int, Field(ge=0, le=64)],
-        setting(
-            "processes that prepare batches; 0 is the training process; auto: 0 on a CPU, which they would only slow "
-            "down, and up to 16 on a GPU"
-        ),
-    ] = "auto"
+    # How it runs
     compile: Annotated[bool, setting("compile the trained part of the network (torch.compile): for long trainings")] = (
         False
     )
@@ -216,15 +241,6 @@ class TrainingSettings(AnalysisSettings):
         Literal["auto", "off"],
         setting("auto: what the frozen part of the network computes is kept and used again; off: computed every time"),
     ] = "auto"
-    cache_dir: Annotated[
-        str, setting("folder for pixels, prefix outputs and unfinished trainings; auto: the user's cache")
-    ] = "auto"
-    cache_gib: Annotated[
-        float, setting("largest size of pixels and prefix outputs in the cache, GiB; the least recently used go", gt=0)
-    ] = 32.0
-    lock_timeout: Annotated[float, setting("seconds to wait for a cache that another process is filling", ge=0)] = (
-        1800.0
-    )
 
     def view_count(self) -> int | None:
         """How many augmented versions every training image has; None for a new one every epoch."""
@@ -316,6 +332,55 @@ class CompareSettings(AnalysisSettings):
             "is one, otherwise the second); or run ids of a study or of runs, separated by commas"
         ),
     ] = "auto"
+
+
+class EvaluateSettings(DataSettings):
+    """The settings of an evaluation of a registered model."""
+
+    model: Annotated[
+        str, setting("registered model: B or fairprof-B (its champion), fairprof-B@champion, fairprof-B/3")
+    ] = "A"
+    partition: Annotated[
+        Literal["test", "all"],
+        setting("images that are evaluated: the test partition, or all (of data that the model was not trained on)"),
+    ] = "test"
+    robustness_images: Annotated[
+        int, setting("images, balanced over the groups, that are corrupted; 0: none", ge=0)
+    ] = 200
+    seed: Annotated[int, setting("of permutations, bootstraps and corruptions", ge=0, lt=2**32)] = 0
+
+
+class ExplainSettings(DataSettings):
+    """The settings of an explanation of registered models on the same images."""
+
+    models: Annotated[
+        str, setting("registered models, separated by commas: B or fairprof-B (its champion), fairprof-B/3")
+    ] = "A,B,C,D"
+    method: Annotated[Literal[SALIENCY_METHODS], setting("saliency method, as pytorch-grad-cam names it")] = "GradCAM"
+    explained: Annotated[
+        Literal["predicted", "true"], setting("class whose evidence is shown: the predicted or the true one")
+    ] = "predicted"
+    gradcam_images: Annotated[
+        int, setting("test images, balanced over the groups, whose saliency maps are computed", ge=8)
+    ] = 240
+    faithfulness_images: Annotated[
+        int, setting("of these, images on which ROAD, deletion and insertion are measured; 0: none", ge=0)
+    ] = 64
+    seed: Annotated[int, setting("of permutations, bootstraps and randomised weights", ge=0, lt=2**32)] = 0
+
+
+class PrepareSettings(DataSettings):
+    """The settings of an audit of a data set before anything is trained."""
+
+    image_size: Annotated[
+        int, setting("edge, in pixels, of the input that the cache is filled for", ge=32, le=1024)
+    ] = 64
+    imbalance: Annotated[
+        Literal["natural"] | Annotated[float, Field(ge=1, le=1000)],
+        setting("largest to smallest group on the axis that a design leaves natural: natural, or a ratio"),
+    ] = "natural"
+    seed: Annotated[int, setting("of the draws and the bootstraps", ge=0, lt=2**32)] = 0
+    sheet_images: Annotated[int, setting("images per cell of the image sheet; 0: no sheet", ge=0, le=100)] = 8
 
 
 class TuneSettings(TrainingSettings):

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from fairprof import figures, tracking
-from fairprof.compare.plots import gaps_figure
 from fairprof.config import Settings
 from fairprof.data.batches import Inputs, InputsOfRows
 from fairprof.data.designs import DESIGNS, Draw, composition, draw
@@ -24,12 +23,12 @@ from fairprof.explain.sample import balanced_sample
 from fairprof.files import cache_folder, locked, require_room
 from fairprof.hardware import keep_freed_memory, on_gpu
 from fairprof.hyperparameters import with_hyperparameters
-from fairprof.metrics import fairness, inference, performance
+from fairprof.measurement import log_measurements, measured
+from fairprof.metrics import fairness, performance
 from fairprof.model import Classifier, Weights, build_classifier
 from fairprof.predictions import predict, predictions_table
 from fairprof.prefix import PrefixInputs, cached_inputs, explained_inputs
 from fairprof.processes import ALONE, Processes, process_group
-from fairprof.seeds import numpy_generator
 from fairprof.training import SELECTION_RULES, Measure, Trained, fit
 
 CONTACT_SHEET_IMAGES = 16
@@ -265,11 +264,7 @@ def train(
 
 
 def _measure(pool: Pool, settings: Settings) -> Measure:
-    return lambda rows, probabilities: _measured(predictions_table(pool, rows, probabilities), settings)
-
-
-def _measured(predictions: pd.DataFrame, settings: Settings) -> dict[str, float]:
-    return performance.performance(predictions) | fairness.summary(predictions, settings.min_support)
+    return lambda rows, probabilities: measured(predictions_table(pool, rows, probabilities), settings.min_support)
 
 
 def evaluate(
@@ -282,33 +277,13 @@ def evaluate(
     tracking.log_table(val, "predictions/val.parquet")
     tracking.log_table(test, "predictions/test.parquet")
     values = {f"best_val/{name}": value for name, value in performance.performance(val).items()}
-    values |= {f"test/{name}": value for name, value in _measured(test, settings).items()}
-    values |= _ceilings(pool, drawn.test, values["test/macro_f1"])
-    gaps = inference.tested_gaps(
-        test,
-        settings.permutations,
-        settings.replicates,
-        settings.delta,
-        numpy_generator(settings.seed, "noise floor"),
-        min_support=settings.min_support,
-    )
-    tracking.log_metrics(values | _noise_floors(gaps))
-    _log_test_tables(test, gaps, settings)
+    values |= log_measurements(test, settings, settings.seed, arm=settings.train_size, design=settings.experiment)
+    values |= ceilings(pool, drawn.test, values["test/macro_f1"])
+    tracking.log_metrics(values)
     return values, test
 
 
-def _noise_floors(gaps: pd.DataFrame) -> dict[str, float]:
-    """Floor, p-value and upper bound beside every gap that is a metric (the largest over the classes)."""
-    largest = gaps[gaps["class"].eq(inference.MAX_OVER_CLASSES)]
-    values = {
-        f"test/{row.metric}_{figure}/{row.attribute}": getattr(row, figure)
-        for row in largest.itertuples()
-        for figure in ("null_mean", "null_q95", "excess", "p_value", "upper")
-    }
-    return {name: value for name, value in values.items() if np.isfinite(value)}
-
-
-def _ceilings(pool: Pool, rows: np.ndarray, macro_f1: float) -> dict[str, float]:
+def ceilings(pool: Pool, rows: np.ndarray, macro_f1: float) -> dict[str, float]:
     """What the best possible classifier would reach on the test set, where labels are pseudo-professions, and which
     gaps a classifier shows that knows each label's probabilities and nothing else."""
     if pool.label_probabilities is None:
@@ -326,48 +301,6 @@ def _ceilings(pool: Pool, rows: np.ndarray, macro_f1: float) -> dict[str, float]
         | {f"ceiling/balanced_view/{name}": value for name, value in balanced.items()}
         | {f"ceiling/{name}": value for name, value in gaps.items() if name in GAPS and np.isfinite(value)}
         | {"test/macro_f1_of_ceiling": macro_f1 / natural["macro_f1"]}
-    )
-
-
-def _log_test_tables(predictions: pd.DataFrame, tested: pd.DataFrame, settings: Settings) -> None:
-    by_group = fairness.rates_by_group(predictions, settings.min_support)
-    lower, upper = inference.wilson_interval(by_group["numerator"], by_group["denominator"])
-    by_group = by_group.assign(lower=lower, upper=upper)
-    balanced = fairness.rates_by_group(predictions, settings.min_support, fairness.balanced_weights(predictions))
-    views = pd.concat([by_group.assign(view="natural"), balanced.assign(view="balanced")])
-    gaps = fairness.gaps(by_group).merge(
-        tested.drop(columns=["value", "undefined_cells", "insufficient_cells"]),
-        how="left",
-        on=["attribute", "metric", "class"],
-        validate="1:1",
-    )
-    gaps = pd.concat([gaps.assign(view="natural"), fairness.gaps(balanced).assign(view="balanced")])
-    contrasts = inference.contrasts(
-        predictions,
-        settings.replicates,
-        numpy_generator(settings.seed, "contrasts"),
-        min_support=settings.min_support,
-    )
-    scores = inference.bootstrap_scores(predictions, settings.replicates, numpy_generator(settings.seed, "scores"))
-    confusion = performance.confusion_table(predictions)
-    reliability = performance.reliability_table(predictions)
-    tracking.log_table(views, "metrics/by_group.csv")
-    tracking.log_table(gaps, "metrics/gaps.csv")
-    tracking.log_table(contrasts, "metrics/contrasts.csv")
-    tracking.log_table(scores, "metrics/scores.csv")
-    tracking.log_table(
-        fairness.performance_by_group(predictions, settings.min_support), "metrics/performance_by_group.csv"
-    )
-    tracking.log_table(performance.classification_table(predictions), "metrics/per_class.csv", index=True)
-    tracking.log_table(confusion, "metrics/confusion_matrix.csv", index=True)
-    tracking.log_table(reliability, "metrics/reliability.csv")
-    tracking.log_figure(
-        gaps_figure(tested.assign(arm=settings.train_size, design=settings.experiment, seeds=1)), "metrics/gaps.png"
-    )
-    tracking.log_figure(figures.rates_figure(by_group), "metrics/rates_by_group.png")
-    tracking.log_figure(figures.confusion_figure(confusion, "test set"), "metrics/confusion_matrix.png")
-    tracking.log_figure(
-        figures.reliability_figure(reliability, performance.calibration_error(predictions)), "metrics/reliability.png"
     )
 
 

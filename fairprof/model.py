@@ -89,6 +89,16 @@ def build_classifier(architecture: str, weights: str, finetune: str, class_count
     return Classifier(network, used, head, frozen, gradcam_layer, *_cut(network, finetune, head, frozen))
 
 
+def trained_classifier(architecture: str, tensors: dict[str, torch.Tensor], class_count: int) -> Classifier:
+    """A classifier with all its weights, head included, in which nothing is frozen; tensors: its state dict."""
+    network = _network(architecture, class_count, seed=0)
+    network.load_state_dict(tensors)
+    network = network.to(memory_format=torch.channels_last).eval()
+    head = _last_weighted(network).rpartition(".")[0]
+    layer = _last_convolutional_block(network, architecture)
+    return Classifier(network, Weights("trained", ""), head, (), layer, None, None, network)
+
+
 def _network(architecture: str, class_count: int, seed: int) -> nn.Module:
     known = list_models(module=torchvision.models)
     if architecture not in known:

@@ -16,11 +16,13 @@ import mlflow
 import numpy as np
 import pandas as pd
 import psutil
+import safetensors
 import safetensors.torch
 import torch
 from matplotlib.figure import Figure
 from mlflow.data.code_dataset_source import CodeDatasetSource
-from mlflow.entities import Run, RunStatus
+from mlflow.entities import LoggedModelInput, Run, RunStatus
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema
@@ -349,6 +351,84 @@ def register_model(
             registered_model_name=name,
         )
     return _describe_version(name, str(info.registered_model_version), settings, pool_fingerprint, headline)
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """What the registry keeps of one version: its settings (architecture, classes, image_size, and the training's own
+    under `settings`), its state dict, its tags, and the run that trained it."""
+
+    name: str
+    version: str
+    model_id: str
+    run: LoggedRun
+    tags: dict[str, str]
+    settings: dict
+    weights: dict[str, torch.Tensor]
+
+    def __str__(self) -> str:
+        return f"{self.name} version {self.version}"
+
+
+def load_registered(reference: str) -> StoredModel:
+    """The version that a reference names; nothing of it is executed.
+
+    reference: `B` or `fairprof-B` (the champion), `fairprof-B@alias`, `fairprof-B/3`, `fairprof-B/latest`, each with
+    or without `models:/` before it. Raises `UserError` where there is none, or it is not a model of this project.
+    """
+    version = _find_version(reference)
+    client = mlflow.MlflowClient()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            files = Path(
+                mlflow.artifacts.download_artifacts(
+                    artifact_uri=f"models:/{version.name}/{version.version}", dst_path=folder
+                )
+            )
+            settings = json.loads((files / "artifacts" / "settings.json").read_text(encoding="utf-8"))
+            weights = safetensors.torch.load_file(files / "artifacts" / "weights.safetensors")
+        except (MlflowException, OSError, ValueError, safetensors.SafetensorError) as error:
+            raise UserError(
+                f"{version.name} version {version.version} cannot be read as a model of fairprof "
+                f"({' '.join(str(error).split())[:100]}): name another version, or train it again"
+            ) from None
+    run = _logged_run(client.get_run(version.run_id))
+    return StoredModel(version.name, str(version.version), version.model_id, run, version.tags, settings, weights)
+
+
+def _find_version(reference: str) -> ModelVersion:
+    place = reference.strip().removeprefix("models:/")
+    place = f"fairprof-{place.upper()}" if len(place) == 1 else place
+    name, _, number = place.partition("/")
+    name, _, alias = name.partition("@")
+    client = mlflow.MlflowClient()
+    try:
+        if number == "latest":
+            return max(client.search_model_versions(f"name='{name}'"), key=lambda found: int(found.version))
+        if number:
+            return client.get_model_version(name, number)
+        return client.get_model_version_by_alias(name, alias or CHAMPION)
+    except (MlflowException, ValueError):
+        known = ", ".join(model.name for model in client.search_registered_models()) or "none"
+        raise UserError(
+            f"there is no registered model {reference} in {mlflow.get_registry_uri()} (registered are: {known}): name "
+            "one as fairprof-B, fairprof-B@champion or fairprof-B/3, or train it first with `mlflow run . -P "
+            "experiment=B`"
+        ) from None
+
+
+def link_to_model(model: StoredModel, metrics: dict[str, float]) -> None:
+    """Logs metrics to the active run and to the model's own page, with the model as the run's input."""
+    run_id = mlflow.active_run().info.run_id
+    client = mlflow.MlflowClient()
+    client.log_inputs(run_id, models=[LoggedModelInput(model.model_id)])
+    mlflow.log_metrics({name: float(value) for name, value in metrics.items()}, model_id=model.model_id)
+
+
+def tag_version(model: StoredModel, tags: dict[str, str]) -> None:
+    """Tags of a registered version."""
+    for name, value in tags.items():
+        mlflow.MlflowClient().set_model_version_tag(model.name, model.version, name, value)
 
 
 def _signature(classes: tuple[str, ...]) -> ModelSignature:

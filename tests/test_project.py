@@ -8,13 +8,31 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fairprof.config import Choice, CompareSettings, Settings, StudySettings, TuneSettings, shared_settings
+from fairprof.config import (
+    Choice,
+    CompareSettings,
+    EvaluateSettings,
+    ExplainSettings,
+    PrepareSettings,
+    Settings,
+    StudySettings,
+    TuneSettings,
+    shared_settings,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REQUIREMENTS = (ROOT / "requirements.txt").read_text().split("\n")[:-1]
 MLPROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
-SETTINGS = {"main": Settings, "study": StudySettings, "tune": TuneSettings, "compare": CompareSettings}
+SETTINGS = {
+    "main": Settings,
+    "study": StudySettings,
+    "tune": TuneSettings,
+    "compare": CompareSettings,
+    "evaluate": EvaluateSettings,
+    "explain": ExplainSettings,
+    "prepare": PrepareSettings,
+}
 ENTRY_POINTS = {name: entry for name, entry in MLPROJECT["entry_points"].items()}
 
 
@@ -147,13 +165,18 @@ LAYERS = [
     "explain",
     "training",
     "tracking",
+    "registered",
     "hyperparameters",
     "compare",
     "documents",
+    "measurement",
     "experiment",
     "comparison",
     "study",
     "tuning",
+    "evaluation",
+    "explanation",
+    "preparation",
 ]
 
 

@@ -1,0 +1,86 @@
+"""All that is measured on one table of predictions: scores, gaps with their floors, tables and pictures, logged."""
+
+import numpy as np
+import pandas as pd
+
+from fairprof import figures, tracking
+from fairprof.compare.plots import gaps_figure
+from fairprof.config import AnalysisSettings
+from fairprof.metrics import fairness, inference, performance
+from fairprof.seeds import numpy_generator
+
+
+def measured(predictions: pd.DataFrame, min_support: int) -> dict[str, float]:
+    """Scores and gaps of a predictions table by name."""
+    return performance.performance(predictions) | fairness.summary(predictions, min_support)
+
+
+def log_measurements(
+    predictions: pd.DataFrame, settings: AnalysisSettings, seed: int, arm: str | int, design: str
+) -> dict[str, float]:
+    """Logs the tables and pictures of `metrics/` and returns the values by name, each under `test/`.
+
+    predictions: as `predictions_table` makes them, of images that were not trained on. seed: of the permutations and
+    bootstraps. arm, design: what the picture of the gaps names and colours them by.
+    """
+    gaps = inference.tested_gaps(
+        predictions,
+        settings.permutations,
+        settings.replicates,
+        settings.delta,
+        numpy_generator(seed, "noise floor"),
+        min_support=settings.min_support,
+    )
+    contrasts = inference.contrasts(
+        predictions, settings.replicates, numpy_generator(seed, "contrasts"), min_support=settings.min_support
+    )
+    scores = inference.bootstrap_scores(predictions, settings.replicates, numpy_generator(seed, "scores"))
+    tracking.log_table(contrasts, "metrics/contrasts.csv")
+    tracking.log_table(scores, "metrics/scores.csv")
+    _log_rates(predictions, gaps, settings.min_support)
+    _log_performance(predictions, settings.min_support)
+    tracking.log_figure(gaps_figure(gaps.assign(arm=arm, design=design, seeds=1)), "metrics/gaps.png")
+    values = measured(predictions, settings.min_support) | _noise_floors(gaps)
+    return {f"test/{name}": value for name, value in values.items()}
+
+
+def _noise_floors(gaps: pd.DataFrame) -> dict[str, float]:
+    """Floor, p-value and upper bound beside every gap that is a metric (the largest over the classes)."""
+    largest = gaps[gaps["class"].eq(inference.MAX_OVER_CLASSES)]
+    values = {
+        f"{row.metric}_{figure}/{row.attribute}": getattr(row, figure)
+        for row in largest.itertuples()
+        for figure in ("null_mean", "null_q95", "excess", "p_value", "upper")
+    }
+    return {name: value for name, value in values.items() if np.isfinite(value)}
+
+
+def _log_rates(predictions: pd.DataFrame, tested: pd.DataFrame, min_support: int) -> None:
+    by_group = fairness.rates_by_group(predictions, min_support)
+    lower, upper = inference.wilson_interval(by_group["numerator"], by_group["denominator"])
+    by_group = by_group.assign(lower=lower, upper=upper)
+    balanced = fairness.rates_by_group(predictions, min_support, fairness.balanced_weights(predictions))
+    views = pd.concat([by_group.assign(view="natural"), balanced.assign(view="balanced")])
+    gaps = fairness.gaps(by_group).merge(
+        tested.drop(columns=["value", "undefined_cells", "insufficient_cells"]),
+        how="left",
+        on=["attribute", "metric", "class"],
+        validate="1:1",
+    )
+    gaps = pd.concat([gaps.assign(view="natural"), fairness.gaps(balanced).assign(view="balanced")])
+    tracking.log_table(views, "metrics/by_group.csv")
+    tracking.log_table(gaps, "metrics/gaps.csv")
+    tracking.log_figure(figures.rates_figure(by_group), "metrics/rates_by_group.png")
+
+
+def _log_performance(predictions: pd.DataFrame, min_support: int) -> None:
+    confusion = performance.confusion_table(predictions)
+    reliability = performance.reliability_table(predictions)
+    tracking.log_table(fairness.performance_by_group(predictions, min_support), "metrics/performance_by_group.csv")
+    tracking.log_table(performance.classification_table(predictions), "metrics/per_class.csv", index=True)
+    tracking.log_table(confusion, "metrics/confusion_matrix.csv", index=True)
+    tracking.log_table(reliability, "metrics/reliability.csv")
+    tracking.log_figure(figures.confusion_figure(confusion, "test set"), "metrics/confusion_matrix.png")
+    tracking.log_figure(
+        figures.reliability_figure(reliability, performance.calibration_error(predictions)), "metrics/reliability.png"
+    )
