@@ -385,7 +385,8 @@ def register(
     )
     print(
         f"\n{version.name} version {version.version}: {_headline_sentence(values)}\n"
-        f'load it with mlflow.pyfunc.load_model("models:/{version.name}/{version.version}"), browse it with mlflow ui',
+        f'load it with mlflow.pyfunc.load_model("models:/{version.name}/{version.version}")\n'
+        f"browse the runs at {tracking.runs_page()}",
         flush=True,
     )
 

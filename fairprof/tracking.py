@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,8 +30,9 @@ from mlflow.types.schema import ColSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from PIL import Image
 
-from fairprof import serving
+from fairprof import pages, serving
 from fairprof.config import Settings
+from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import source_of
 from fairprof.errors import UserError
 from fairprof.figures import DPI
@@ -39,6 +41,7 @@ EXPERIMENT = "fairprof"  # where runs go that were not started by `mlflow run`
 CHAMPION = "champion"
 CHAMPION_RULE = "val_macro_f1"
 CHAMPION_METRIC = "best_val/macro_f1"
+CHAMPION_TAG = "best_val.macro_f1"
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision")
 CLOSED = "fairprof.closed"
 RESOLVED = "resolved/"  # before the name of a parameter whose first text, which MLflow keeps, was the call as given
@@ -64,7 +67,7 @@ def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
     with mlflow.start_run(**place, nested=True) as run:
         mlflow.set_tag("mlflow.runName", name)
         mlflow.set_tags(tags | _process_tags())
-        _show_as_model_training(run.info.experiment_id)
+        _furnish(run.info.experiment_id)
         _close_abandoned_runs(run.info.experiment_id)
         try:
             yield run.info.run_id
@@ -78,11 +81,28 @@ def _experiment() -> str:
     return os.environ.get("MLFLOW_EXPERIMENT_ID") or mlflow.set_experiment(name).experiment_id
 
 
-def _show_as_model_training(experiment_id: str) -> None:
-    """Opens the experiment's pages on its runs and curves; without a kind, they open on traces of chats."""
+def _furnish(experiment_id: str) -> None:
+    """Opens the experiment's pages on its runs, with the columns that matter; what somebody has set there stays.
+
+    Without a kind, they open on traces of chats.
+    """
     client = mlflow.MlflowClient()
-    if MLFLOW_EXPERIMENT_KIND not in client.get_experiment(experiment_id).tags:
-        client.set_experiment_tag(experiment_id, MLFLOW_EXPERIMENT_KIND, MODEL_DEVELOPMENT)
+    wanted = {MLFLOW_EXPERIMENT_KIND: MODEL_DEVELOPMENT} | pages.experiment_tags(
+        experiment_id, round(time.time() * 1000)
+    )
+    present = client.get_experiment(experiment_id).tags
+    for name, value in wanted.items():
+        if name not in present:
+            client.set_experiment_tag(experiment_id, name, value)
+
+
+def runs_page() -> str:
+    """How to see the runs of the active run's experiment in a browser, as a sentence's end."""
+    address = pages.runs_address(mlflow.active_run().info.experiment_id)
+    server = mlflow.get_tracking_uri()
+    if server.startswith("http"):
+        return f"{server.rstrip('/')}{address}"
+    return f"http://127.0.0.1:5000{address} after `mlflow ui`"
 
 
 def _process_tags() -> dict[str, str]:
@@ -350,6 +370,7 @@ def register_model(
             pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in MODEL_REQUIREMENTS],
             registered_model_name=name,
         )
+    _describe_model(name, settings.experiment, classes)
     return _describe_version(name, str(info.registered_model_version), settings, pool_fingerprint, headline)
 
 
@@ -393,7 +414,9 @@ def load_registered(reference: str) -> StoredModel:
                 f"({' '.join(str(error).split())[:100]}): name another version, or train it again"
             ) from None
     run = _logged_run(client.get_run(version.run_id))
-    return StoredModel(version.name, str(version.version), version.model_id, run, version.tags, settings, weights)
+    # the registry of MLflow 3.17 leaves `model_id` empty in databases; the version's source names the model
+    model_id = version.model_id or version.source.removeprefix("models:/")
+    return StoredModel(version.name, str(version.version), model_id, run, version.tags, settings, weights)
 
 
 def _find_version(reference: str) -> ModelVersion:
@@ -444,6 +467,13 @@ def _example_input() -> pd.DataFrame:
     return pd.DataFrame({"image": [base64.b64encode(buffer.getvalue()).decode()]})
 
 
+def _describe_model(name: str, design: str, classes: tuple[str, ...]) -> None:
+    client = mlflow.MlflowClient()
+    if not client.get_registered_model(name).description:
+        text = pages.model_description(name, design, DESIGNS[design].balanced, classes)
+        client.update_registered_model(name, text)
+
+
 def _describe_version(
     name: str, number: str, settings: Settings, pool_fingerprint: str, headline: dict[str, float]
 ) -> RegisteredVersion:
@@ -458,7 +488,7 @@ def _describe_version(
             "For research on data set composition; not for decisions about people."
         ),
     )
-    tags = {metric.replace("/", "."): f"{value:.4f}" for metric, value in headline.items()}
+    tags = pages.version_tags(headline) | {CHAMPION_TAG: f"{headline[CHAMPION_METRIC]:.4f}"}
     tags |= {"fairprof.pool": pool_fingerprint, "fairprof.hyperparameters": settings.hyperparameters_hash()}
     champion, reason = _champion_decision(client, name, pool_fingerprint, headline[CHAMPION_METRIC])
     for key, value in (tags | {"fairprof.champion": reason}).items():
@@ -480,7 +510,7 @@ def _champion_decision(client: mlflow.MlflowClient, name: str, pool_fingerprint:
             f"rule {CHAMPION_RULE}: {score:.4f}; champion before was version {number}, trained on other data, "
             "so that the two scores cannot be compared and the newer data count"
         )
-    other = float(tags[CHAMPION_METRIC.replace("/", ".")])  # four digits, so the new score counts with four as well
+    other = float(tags[CHAMPION_TAG])  # four digits, so the new score counts with four as well
     better = float(f"{score:.4f}") > other
     verdict = "more" if better else "not more"
     return (

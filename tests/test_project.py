@@ -164,6 +164,7 @@ LAYERS = [
     "prefix",
     "explain",
     "training",
+    "pages",
     "tracking",
     "registered",
     "hyperparameters",

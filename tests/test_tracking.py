@@ -269,6 +269,21 @@ def test_artifacts_are_read_back_as_they_were(store):
     assert kept(run_id).data.tags["fairprof.weights"] == "random"
 
 
+def test_the_experiment_s_page_opens_on_scores_and_gaps_and_what_a_user_set_stays(store, client):
+    with tracking.started_run("first", {}) as run_id:
+        address = tracking.runs_page()
+    experiment = client.get_experiment(kept(run_id).info.experiment_id)
+    assert f"/#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=fairprof" in address
+    view = json.loads(experiment.tags["mlflow.sharedViewState.fairprof"])
+    columns = json.loads(view["state"])["selectedColumns"]
+    assert view["name"] == "Scores and gaps" and "metrics.`test/macro_f1`" in columns
+    assert address.split("#")[1].split(" ")[0] in experiment.tags["mlflow.note.content"]
+    client.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", "mine")
+    with tracking.started_run("second", {}):
+        pass
+    assert client.get_experiment(experiment.experiment_id).tags["mlflow.note.content"] == "mine"
+
+
 # --- registry ---------------------------------------------------------------------------------------------------
 
 
@@ -345,8 +360,53 @@ def test_description_and_tags_hold_the_headline_metrics(versions, client):
     assert "| test/accuracy | 0.4321 |" in version.description
     assert "| test/demographic_parity_difference/race | 0.2500 |" in version.description
     assert "Design B, seed 0, data `synthetic`" in version.description
-    assert version.tags["test.accuracy"] == "0.4321" and version.tags["best_val.macro_f1"] == "0.6000"
+    assert version.tags["DP by race"] == "0.2500" and "EO by race" not in version.tags
+    assert version.tags["best_val.macro_f1"] == "0.6000"
     assert version.tags["fairprof.pool"] == "pool-1"
+
+
+def test_the_model_says_what_it_is_and_how_it_is_loaded(versions, client):
+    description = client.get_registered_model("fairprof-B").description
+    assert "**design B**: images balanced over gender x profession" in description
+    assert "cook, driver, nurse" in description and 'load_model("models:/fairprof-B@champion")' in description
+
+
+@pytest.mark.parametrize(
+    ("reference", "number"),
+    [
+        ("B", "6"),
+        ("b", "6"),
+        ("fairprof-B", "6"),
+        ("models:/fairprof-B@champion", "6"),
+        ("fairprof-B@champion", "6"),
+        ("fairprof-B/4", "4"),
+        ("models:/fairprof-B/latest", "6"),
+    ],
+)
+def test_a_reference_names_a_version(reference, number, versions, network):
+    stored = tracking.load_registered(reference)
+    assert (stored.name, stored.version, str(stored)) == ("fairprof-B", number, f"fairprof-B version {number}")
+    assert stored.settings["classes"] == list(CLASSES)
+    assert all(torch.equal(value, stored.weights[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("reference", ["C", "fairprof-B/7", "fairprof-B@best", "fairprof-X/latest", "a b", ""])
+def test_a_reference_to_nothing_is_refused_with_what_there_is(reference, versions, refused):
+    with refused(f"there is no registered model {reference} in", "fairprof-B", "mlflow run . -P experiment=B"):
+        tracking.load_registered(reference)
+
+
+def test_what_is_logged_of_a_model_is_on_its_page(versions, client):
+    stored = tracking.load_registered("fairprof-B/2")
+    with tracking.started_run("evaluation", {}) as run_id:
+        tracking.link_to_model(stored, {"test/accuracy": 0.5})
+    tracking.tag_version(stored, {"fairprof.evaluation": run_id})
+    assert {metric.key: metric.value for metric in client.get_logged_model(stored.model_id).metrics} == {
+        "test/accuracy": 0.5
+    }
+    assert kept(run_id).data.metrics == {"test/accuracy": 0.5}
+    assert [model.model_id for model in kept(run_id).inputs.model_inputs] == [stored.model_id]
+    assert client.get_model_version("fairprof-B", "2").tags["fairprof.evaluation"] == run_id
 
 
 def test_version_keeps_plain_weights_and_settings(versions, network):
