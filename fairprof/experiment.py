@@ -369,7 +369,12 @@ def register(
     """Registers the model and describes the run by its headline metrics."""
     headline = {name: values[name] for name in HEADLINE if name in values}
     version = tracking.register_model(
-        classifier.network.state_dict(), settings, pool.professions, pool.fingerprint, headline
+        classifier.network.state_dict(),
+        classifier.gradcam_layer,
+        settings,
+        pool.professions,
+        pool.fingerprint,
+        headline,
     )
     rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in headline.items())
     rule = SELECTION_RULES[settings.selection]

@@ -1,14 +1,19 @@
-"""The code of the registered model: decoding, preprocessing, the network and the MLflow model around them.
+"""The code of the registered model: decoding, preprocessing, the network, Grad-CAM, the MLflow model around them, and
+how it answers over HTTP.
 
 This file is copied into every registered version and runs there without the project, so it imports nothing
 of fairprof. Training imports from it: what is served is what was trained.
 """
 
 import base64
-import binascii
+import functools
 import io
 import json
+import logging
 import struct
+import sys
+import threading
+from email.message import Message
 from pathlib import Path
 
 import mlflow.pyfunc
@@ -24,12 +29,26 @@ from torchvision.models import get_model
 from torchvision.transforms.v2 import functional
 
 MAX_BYTES = 64 * 2**20
+MAX_TEXT = 90 * 2**20  # characters: MAX_BYTES as base64, with line breaks
 MAX_PIXELS = 50_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
 HEAD_WIDTH = 512
-BATCH = 32
+BATCH = 32  # images decoded and computed at once: bounds the memory
+
+# What one HTTP request may hold. In Python the number of images is not bounded.
+MAX_BODY = 128 * 2**20  # bytes; an image of MAX_BYTES is 86 MiB of base64 text
+MAX_ROWS = 256
+MAX_VALUES = 64 * MAX_ROWS  # cells: a few bytes of JSON each become objects of a hundred
+
+OVERLAY_SIZE = 224  # least edge of an overlay, pixels
+OVERLAY_SHARE = 0.5  # of the colour where the map is strongest
+INFERNO = (  # matplotlib's colour map at 17 equal steps: perceptually uniform, and readable without colour vision
+    "000004 0b0724 210c4a 3d0965 57106e 71196e 8a226a a32c61 bc3754 d24644 e45a31 f1731d f98e09 fcac11 f9cb35 f2ea69 "
+    "fcffa4"
+).split()
+NAMED_ROWS = 10  # in one message
 
 
 class UndecodableImage(ValueError):
@@ -123,6 +142,71 @@ def build_network(architecture: str, class_count: int) -> nn.Module:
     return network
 
 
+def gradcam(network: nn.Module, layer: str, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits, (N, K) float32, and the Grad-CAM of every image's predicted class at a layer, (N, h, w) float32, >= 0, in
+    units of the logit (Selvaraju et al. 2017).
+
+    images: (N, 3, H, W) float32, normalised. layer: the path of a block whose output is (N, C, h, w). The network's
+    mode, gradients and hooks are left as they were.
+    """
+    outputs = []
+
+    def differentiate_from_here(module: nn.Module, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
+        torch.set_grad_enabled(True)  # until no_grad ends: what lies before the layer keeps nothing in memory
+        outputs.append(output.detach().requires_grad_(True))
+        return outputs[-1].clone()  # what follows may work in place
+
+    hook = network.get_submodule(layer).register_forward_hook(differentiate_from_here)
+    try:
+        with torch.inference_mode(False), torch.no_grad():
+            logits = network(images.clone())  # a copy: images may come from inference mode
+            (gradients,) = torch.autograd.grad(logits.max(dim=1).values.sum(), outputs)
+    finally:
+        hook.remove()
+    maps = (outputs[0].detach() * gradients.mean(dim=(2, 3), keepdim=True)).sum(dim=1).relu()
+    return logits.detach(), maps
+
+
+def overlay(picture: np.ndarray, saliency: torch.Tensor) -> bytes:
+    """A picture with its map laid over it, as PNG: the stronger the map, the brighter its colour and the less of the
+    picture is left. The scale is this map's own, from 0 to its maximum: overlays show where, not how much, and two of
+    them cannot be compared in strength. A map of zeros leaves the picture as it is.
+
+    picture: (S, S, 3) uint8. saliency: (h, w) float32, >= 0; a coarse map is enlarged smoothly (bicubic).
+    """
+    enlarged = nn.functional.interpolate(saliency[None, None], picture.shape[:2], mode="bicubic")[0, 0].numpy()
+    largest = float(saliency.max())
+    strength = (enlarged / largest).clip(0, 1) if largest > 0 else np.zeros_like(enlarged)
+    share = OVERLAY_SHARE * np.sqrt(strength)[..., None]
+    mixed = (1 - share) * picture + share * _colours()[(strength * 255).round().astype(np.uint8)]
+    buffer = io.BytesIO()
+    Image.fromarray(mixed.round().astype(np.uint8)).save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+@functools.cache
+def _colours() -> np.ndarray:
+    """INFERNO in 256 steps, (256, 3) float32, 0 to 255."""
+    steps = np.array([list(bytes.fromhex(colour)) for colour in INFERNO], dtype=np.float32)
+    places = np.linspace(0, len(steps) - 1, 256)
+    return np.stack([np.interp(places, range(len(steps)), levels) for levels in steps.T], axis=1).astype(np.float32)
+
+
+def visible_square(image: Image.Image, size: int) -> np.ndarray:
+    """What the network sees of an RGB image, at `size` pixels: (size, size, 3) uint8."""
+    pixels = square_pixels(image, stored_size(size))
+    margin = round((len(pixels) - size) / 2)
+    return pixels[margin : margin + size, margin : margin + size]
+
+
+class RefusedRequest(MlflowException):
+    """What was given cannot be answered; the message is one line that says why, `status` the HTTP status."""
+
+    def __init__(self, message: str, status: int = 400):
+        super().__init__(message, error_code=INVALID_PARAMETER_VALUE)
+        self.status = status
+
+
 class ProfessionClassifier(mlflow.pyfunc.PythonModel):
     """Encoded images in; `profession`, `probability` and a `probability_<class>` per class out."""
 
@@ -131,39 +215,368 @@ class ProfessionClassifier(mlflow.pyfunc.PythonModel):
         self.network = build_network(self.settings["architecture"], len(self.settings["classes"]))
         self.network.load_state_dict(safetensors.torch.load_file(context.artifacts["weights"]))
         self.network.eval()
+        self.lock = threading.Lock()  # a server predicts in several threads; Grad-CAM hooks into the one network
+        take_over_invocations(self)
 
     def predict(self, context, model_input: pd.DataFrame, params=None) -> pd.DataFrame:
-        """model_input: a data frame with the column `image`, bytes or base64 text of encoded images.
+        """A row per image, with the index of `model_input` where that is a data frame.
 
-        Returns a row per image. Never opens a path or URL. Raises `MlflowException` (HTTP 400) that names the first
-        row which is no image.
+        model_input: encoded images, each as bytes or as base64 text: a data frame whose first column is `image`, a
+        list, or one image alone. No path or URL is ever opened. Columns: `profession`, `probability` (that of the
+        profession) and `probability_<class>`, float64 in 0 to 1.
+
+        params: `explain` (true or false) adds the column `gradcam`: a PNG as bytes, over HTTP as base64 text, with the
+        Grad-CAM of the predicted class laid over what the network sees of the image, as `overlay` describes.
+        `invalid_rows` says what becomes of rows that hold no usable image. `refuse`: nothing is answered, and the
+        error names all of them. `report`: they have missing values, and a column `error` has the reason, which is
+        missing for all other rows.
+
+        Raises `RefusedRequest`, an `MlflowException`: HTTP 400.
         """
-        images = model_input["image"]
-        if len(images) == 0:
-            raise MlflowException("no images were given", error_code=INVALID_PARAMETER_VALUE)
-        rows = list(enumerate(images))
-        probabilities = np.concatenate(
-            [self._probabilities(rows[start : start + BATCH]) for start in range(0, len(rows), BATCH)]
-        )
+        explain, report = _options(params)
+        images = _images(model_input)
         classes = self.settings["classes"]
+        probabilities = np.full((len(images), len(classes)), np.nan)
+        overlays = np.full(len(images), None, dtype=object)
+        reasons: dict[int, str] = {}
+        for start in range(0, len(images), BATCH):
+            with self.lock:
+                pixels, pictures = self._decoded(
+                    images, range(start, min(start + BATCH, len(images))), explain, reasons
+                )
+                rows = list(pixels)
+                if rows and (report or not reasons):
+                    probabilities[rows], maps = self._computed(np.stack(list(pixels.values())), explain)
+                    for row, picture, saliency in zip(pictures, pictures.values(), maps, strict=True):
+                        overlays[row] = overlay(picture, saliency)
+        if reasons and not report:
+            raise RefusedRequest(_naming(reasons, len(images)))
         table = pd.DataFrame(probabilities, columns=[f"probability_{name}" for name in classes])
-        table.insert(0, "profession", [classes[best] for best in probabilities.argmax(axis=1)])
+        best = probabilities.argmax(axis=1)
+        table.insert(0, "profession", [None if row in reasons else classes[k] for row, k in enumerate(best)])
         table.insert(1, "probability", probabilities.max(axis=1))
-        return table
+        if explain:
+            table["gradcam"] = overlays
+        if report:
+            table["error"] = [reasons.get(row) for row in range(len(images))]
+        return table.set_axis(model_input.index) if isinstance(model_input, pd.DataFrame) else table
 
-    def _probabilities(self, rows) -> np.ndarray:
+    def _decoded(
+        self, images: list, rows: range, explain: bool, reasons: dict[int, str]
+    ) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+        """Pixels that enter the network, and pictures to lay the maps over, by row; adds to `reasons` why the others
+        cannot be used."""
         image_size = self.settings["image_size"]
-        pixels = np.stack([square_pixels(_decode_row(row, value), stored_size(image_size)) for row, value in rows])
-        with torch.inference_mode():
-            return self.network(evaluation_input(pixels, image_size)).softmax(dim=1).double().numpy()
+        pixels, pictures = {}, {}
+        for row in rows:
+            try:
+                image = decode_image(_content(images[row]))
+            except UndecodableImage as error:
+                reasons[row] = str(error)
+                continue
+            pixels[row] = square_pixels(image, stored_size(image_size))
+            if explain:
+                pictures[row] = visible_square(image, max(image_size, OVERLAY_SIZE))
+        return pixels, pictures
+
+    def _computed(self, pixels: np.ndarray, explain: bool) -> tuple[np.ndarray, list[torch.Tensor]]:
+        """Probabilities, (N, K) float64, and the maps, if they are asked for."""
+        entering = evaluation_input(pixels, self.settings["image_size"])
+        if explain:
+            logits, maps = gradcam(self.network, self.settings["gradcam_layer"], entering)
+        else:
+            with torch.inference_mode():
+                logits, maps = self.network(entering), []
+        return logits.softmax(dim=1).double().numpy(), list(maps)
 
 
-def _decode_row(row: int, value) -> Image.Image:
+def _options(params: dict | None) -> tuple[bool, bool]:
+    """Whether to explain, and whether to report invalid rows instead of refusing them."""
+    options = {"explain": False, "invalid_rows": "refuse"}
+    if not isinstance(params, dict | None):
+        raise RefusedRequest('params must be an object such as {"explain": true}')
+    if unknown := [name for name in params or {} if name not in options]:
+        raise RefusedRequest(f"unknown in params: {_names(unknown)}; known are explain and invalid_rows")
+    options |= {name: value for name, value in (params or {}).items() if value is not None}
+    if not isinstance(options["explain"], bool):
+        raise RefusedRequest("params: explain must be true or false")
+    if options["invalid_rows"] not in ("refuse", "report"):
+        raise RefusedRequest("params: invalid_rows must be refuse or report")
+    return options["explain"], options["invalid_rows"] == "report"
+
+
+def _images(model_input) -> list:
+    """The values that should be encoded images; raises `RefusedRequest` where there is no column of them, or none."""
+    if isinstance(model_input, pd.DataFrame):
+        names = list(model_input.columns)
+        if names.count("image") != 1 and names != [0]:  # 0: a plain list, as MLflow hands it on
+            raise RefusedRequest(
+                f'{_no_column(names)}; MLflow hands on only the first column of a data frame: give frame[["image"]]'
+            )
+        images = model_input["image" if "image" in names else 0].tolist()
+    else:
+        images = [model_input] if isinstance(model_input, str | bytes) else list(model_input)
+    if not images:
+        raise RefusedRequest("no images were given")
+    return images
+
+
+def _no_column(names: list) -> str:
+    return f"there must be one column `image`; given: {_names(names) or 'none'}"
+
+
+def _names(names: list) -> str:
+    """Names that a caller chose, in a message: few and short."""
+    return ", ".join(repr(str(name)[:40]) for name in names[:5]) + (", ..." if len(names) > 5 else "")
+
+
+def _content(value) -> bytes:
+    """Bytes, or what base64 text (line breaks allowed) stands for; raises `UndecodableImage` for anything else."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value)
+    if isinstance(value, str):
+        if len(value) > MAX_TEXT:
+            raise UndecodableImage(f"text of {len(value):,} characters, more than {MAX_TEXT:,}")
+        if not value.strip():
+            raise UndecodableImage("empty text")
+        try:
+            return base64.b64decode(value.encode("ascii").translate(None, b" \t\r\n"), validate=True)
+        except ValueError:
+            raise UndecodableImage("neither bytes nor base64 text of an image") from None
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        raise UndecodableImage("no image (null)")
+    raise UndecodableImage(f"neither bytes nor base64 text of an image, but {type(value).__name__}")
+
+
+def _naming(reasons: dict[int, str], count: int) -> str:
+    """All rows that cannot be used, with reasons, in one line; from some on only how many more there are."""
+    named = "; ".join(f"row {row}: {reason}" for row, reason in list(reasons.items())[:NAMED_ROWS])
+    more = f"; and {len(reasons) - NAMED_ROWS} more" if len(reasons) > NAMED_ROWS else ""
+    return f"{len(reasons)} of {count} rows cannot be used, counted from 0: {named}{more}"
+
+
+# --- over HTTP --------------------------------------------------------------------------------------------------
+
+_log = logging.getLogger("fairprof")
+
+
+def take_over_invocations(classifier: ProfessionClassifier) -> None:
+    """Lets `answer` reply to POST /invocations where MLflow's scoring server is being started; elsewhere does nothing.
+
+    MLflow's own reply repeats the whole input in its errors, shows tracebacks, is 500 without a content type or for
+    JSON that nests too deep, reads bodies of any size, and turns texts into arrays as wide as the longest, so that one
+    long text among many short ones takes all memory. It has no setting for any of this. The server's module wraps its
+    handler after the model is loaded, and this takes the wrapper's place.
+    """
+    if "mlflow.pyfunc.scoring_server.app" not in sys.modules:
+        return
+    from mlflow.pyfunc import scoring_server
+
+    if not hasattr(scoring_server, "_async_catch_mlflow_exception"):
+        _log.warning("this version of MLflow wraps its handler in another way: it answers requests by its own rules")
+        return
+    scoring_server._async_catch_mlflow_exception = functools.partial(_handler, classifier)
+
+
+def _handler(classifier: ProfessionClassifier, replaced):
+    import asyncio
+
+    from starlette.requests import ClientDisconnect
+    from starlette.responses import Response
+
+    @functools.wraps(replaced)  # whose signature tells FastAPI to hand over the request
+    async def invocations(request):
+        try:
+            body = await _read(request)
+            content_type = _content_type(request.headers)
+        except RefusedRequest as refusal:
+            status, content = _refusal(refusal)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
+        else:
+            status, content = await asyncio.to_thread(answer, classifier, content_type, body)
+        return Response(content, status, media_type="application/json")
+
+    return invocations
+
+
+async def _read(request) -> bytes:
+    """The body, which is given up as soon as it is, or says that it is, longer than MAX_BODY."""
+    announced = request.headers.get("content-length", "0")
+    chunks, size = [], int(announced[:20]) if announced.isdecimal() else 0
+    if size <= MAX_BODY:
+        size = 0
+        async for chunk in request.stream():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_BODY:
+                break
+    if size > MAX_BODY:
+        raise RefusedRequest(f"the request is longer than {MAX_BODY:,} bytes: send fewer images at a time", 413)
+    return b"".join(chunks)
+
+
+def _content_type(headers) -> str:
+    message = Message()
+    message["Content-Type"] = headers.get("content-type", "")
+    media_type = message.get_content_type()
+    if media_type not in READERS:
+        raise RefusedRequest(f"the header Content-Type must be one of {', '.join(READERS)}", 415)
+    if message.get_content_charset("utf-8") not in ("utf-8", "utf8"):
+        raise RefusedRequest("the charset must be utf-8", 415)
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise RefusedRequest("the body must not be compressed: leave out the header Content-Encoding", 415)
+    return media_type
+
+
+def answer(classifier: ProfessionClassifier, content_type: str, body: bytes) -> tuple[int, str]:
+    """HTTP status and JSON for a request: `{"predictions": [...]}`, an object a row with null for what is missing; or
+    `{"error_code": ..., "message": ...}`, one line that repeats nothing of the images."""
     try:
-        return decode_image(base64.b64decode(value, validate=True) if isinstance(value, str) else bytes(value))
-    except (UndecodableImage, binascii.Error, TypeError, ValueError) as error:
-        reason = str(error) if isinstance(error, UndecodableImage) else "neither bytes nor base64 text of an image"
-        raise MlflowException(f"row {row}: {reason}", error_code=INVALID_PARAMETER_VALUE) from None
+        images, params = READERS[content_type](body)
+        if len(images) > MAX_ROWS:
+            raise RefusedRequest(f"more than {MAX_ROWS} rows: send them in several requests", 413)
+        table = classifier.predict(None, images, params)
+        records = [{name: _plain(value) for name, value in row.items()} for row in table.to_dict("records")]
+        return 200, json.dumps({"predictions": records}, allow_nan=False)
+    except RefusedRequest as refusal:
+        return _refusal(refusal)
+    except Exception:  # whatever it is: it is for the log, and the server goes on
+        _log.exception("a request to /invocations failed")
+        return 500, _as_error("INTERNAL_ERROR", "the model failed on this request; the server's log says why")
 
+
+def _refusal(refusal: RefusedRequest) -> tuple[int, str]:
+    return refusal.status, _as_error(refusal.error_code, " ".join(refusal.message.split()))
+
+
+def _as_error(code: str, message: str) -> str:
+    return json.dumps({"error_code": code, "message": message})
+
+
+def _plain(value):
+    """A value as JSON has it."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    return None if value is None or value != value else value
+
+
+def _images_of_json(body: bytes) -> tuple[list, dict | None]:
+    request = _parsed(_text(body))
+    forms = {
+        "dataframe_split": _of_split,
+        "dataframe_records": _of_records,
+        "inputs": _of_values,
+        "instances": _of_values,
+    }
+    given = [name for name in request if name != "params"] if isinstance(request, dict) else []
+    if len(given) != 1 or given[0] not in forms:
+        raise RefusedRequest(f"the body must be a JSON object with one of {', '.join(forms)}, and params if wanted")
+    return forms[given[0]](request[given[0]]), request.get("params")
+
+
+def _text(body: bytes) -> str:
+    if body.count(b",") > MAX_VALUES:  # base64 has none
+        raise RefusedRequest(f"more than {MAX_VALUES:,} values: send at most {MAX_ROWS} rows, of the column image", 413)
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise RefusedRequest("the body is not UTF-8 text") from None
+
+
+def _parsed(text: str):
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except RecursionError:
+        raise RefusedRequest("the body is JSON that nests too deep") from None
+    except ValueError as error:
+        raise RefusedRequest(f"the body is not JSON ({str(error)[:80]})") from None
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise RefusedRequest("the body is a JSON object that has a key twice")
+    return found
+
+
+def _of_split(content) -> list:
+    if not isinstance(content, dict) or not isinstance(content.get("data"), list):
+        raise RefusedRequest('dataframe_split must be an object such as {"columns": ["image"], "data": [["..."]]}')
+    names = content.get("columns", ["image"])
+    if not isinstance(names, list) or names.count("image") != 1:
+        raise RefusedRequest(_no_column(names if isinstance(names, list) else [names]))
+    for row, cells in enumerate(content["data"]):
+        if not isinstance(cells, list) or len(cells) != len(names):
+            raise RefusedRequest(
+                f"row {row}: in dataframe_split data, a row is a list of {len(names)} values, one a column"
+            )
+    return [cells[names.index("image")] for cells in content["data"]]
+
+
+def _of_records(content) -> list:
+    if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
+        raise RefusedRequest('dataframe_records must be a list of objects such as [{"image": "..."}]')
+    if content and not any("image" in record for record in content):
+        raise RefusedRequest(_no_column(list(content[0])))
+    return [record.get("image") for record in content]
+
+
+def _of_values(content) -> list:
+    if isinstance(content, dict):
+        if "image" not in content:
+            raise RefusedRequest(_no_column(list(content)))
+        content = content["image"]
+    if isinstance(content, list):
+        return _of_records(content) if any(isinstance(value, dict) for value in content) else content
+    return [content]
+
+
+def _images_of_csv(body: bytes) -> tuple[list, None]:
+    try:
+        frame = pd.read_csv(io.StringIO(_text(body)), dtype=str, keep_default_na=False, nrows=MAX_ROWS + 1)
+    except (ValueError, OverflowError):
+        raise RefusedRequest("the body is not CSV with a header") from None
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise RefusedRequest("the body is CSV whose rows have more cells than its header")
+    if "image" not in frame:
+        raise RefusedRequest(_no_column(list(frame.columns)))
+    return frame["image"].tolist(), None
+
+
+def _images_of_parquet(body: bytes) -> tuple[list, None]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        metadata = pyarrow.parquet.read_metadata(io.BytesIO(body))
+        size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+        if metadata.num_rows > MAX_ROWS or size > MAX_BODY:
+            raise RefusedRequest(f"more than {MAX_ROWS} rows, or {MAX_BODY:,} bytes once unpacked", 413)
+        if metadata.schema.names.count("image") != 1:
+            raise RefusedRequest(_no_column(metadata.schema.names))
+        file = pyarrow.parquet.ParquetFile(io.BytesIO(body), read_dictionary=["image"])
+        return _of_column(file.read(columns=["image"]).column("image")), None
+    except (pyarrow.ArrowException, OSError, ValueError):
+        raise RefusedRequest("the body is not a Parquet file that can be read") from None
+
+
+def _of_column(column) -> list:
+    """A column's values. Equal ones are one object: a dictionary of one large value and many rows stays small."""
+    values = []
+    for chunk in column.chunks:
+        if hasattr(chunk, "dictionary"):
+            known = chunk.dictionary.to_pylist()
+            values += [None if place is None else known[place] for place in chunk.indices.to_pylist()]
+        else:
+            values += chunk.to_pylist()
+    return values
+
+
+READERS = {
+    "application/json": _images_of_json,
+    "text/csv": _images_of_csv,
+    "application/vnd.apache.parquet": _images_of_parquet,
+}
 
 mlflow.models.set_model(ProfessionClassifier())

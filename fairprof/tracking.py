@@ -26,7 +26,7 @@ from mlflow.entities import LoggedModelInput, Run, RunStatus
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
-from mlflow.types.schema import ColSpec, Schema
+from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec, Schema
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 from PIL import Image
 
@@ -42,7 +42,7 @@ CHAMPION = "champion"
 CHAMPION_RULE = "val_macro_f1"
 CHAMPION_METRIC = "best_val/macro_f1"
 CHAMPION_TAG = "best_val.macro_f1"
-MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "safetensors", "torch", "torchvision")
+MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pyarrow", "safetensors", "torch", "torchvision")
 CLOSED = "fairprof.closed"
 RESOLVED = "resolved/"  # before the name of a parameter whose first text, which MLflow keeps, was the call as given
 CLOCK_TOLERANCE = 5.0  # seconds by which a process's start may seem to move when the clock is set
@@ -61,8 +61,7 @@ def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
     Runs that a killed process of this machine left open are closed first. An error in the block becomes the
     run's tag `fairprof.error` and its status FAILED.
     """
-    for switch in QUIET:
-        os.environ.setdefault(switch, "false")
+    _keep_quiet()
     place = {} if "MLFLOW_RUN_ID" in os.environ else {"experiment_id": _experiment()}
     with mlflow.start_run(**place, nested=True) as run:
         mlflow.set_tag("mlflow.runName", name)
@@ -74,6 +73,11 @@ def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
         except BaseException as error:
             mlflow.set_tag("fairprof.error", f"{type(error).__name__}: {error}"[:500])
             raise
+
+
+def _keep_quiet() -> None:
+    for switch in QUIET:
+        os.environ.setdefault(switch, "false")
 
 
 def _experiment() -> str:
@@ -343,6 +347,7 @@ class RegisteredVersion:
 
 def register_model(
     tensors: dict[str, torch.Tensor],
+    gradcam_layer: str,
     settings: Settings,
     classes: tuple[str, ...],
     pool_fingerprint: str,
@@ -350,17 +355,21 @@ def register_model(
 ) -> RegisteredVersion:
     """Logs the classifier as an MLflow model and registers it as the next version of `fairprof-<experiment>`.
 
-    The model needs no code of this project and unpickles nothing. headline: metrics for the version's description
-    and tags; `best_val/macro_f1` among them decides whether the alias `champion` moves here.
+    The model needs no code of this project and unpickles nothing. gradcam_layer: path of the block of the network
+    whose maps explain it. headline: metrics for the version's description and tags; `best_val/macro_f1` among them
+    decides whether the alias `champion` moves here.
     """
     name = f"fairprof-{settings.experiment}"
-    preprocessing = {"architecture": settings.architecture, "classes": list(classes), "image_size": settings.image_size}
+    model = {
+        "architecture": settings.architecture,
+        "classes": list(classes),
+        "image_size": settings.image_size,
+        "gradcam_layer": gradcam_layer,
+    }
     with tempfile.TemporaryDirectory() as folder:
         weights, description = Path(folder) / "weights.safetensors", Path(folder) / "settings.json"
         safetensors.torch.save_file({key: value.contiguous() for key, value in tensors.items()}, weights)
-        description.write_text(
-            json.dumps(preprocessing | {"settings": settings.model_dump()}, indent=2), encoding="utf-8"
-        )
+        description.write_text(json.dumps(model | {"settings": settings.model_dump()}, indent=2), encoding="utf-8")
         info = mlflow.pyfunc.log_model(
             name="model",
             python_model=serving.__file__,
@@ -397,6 +406,7 @@ def load_registered(reference: str) -> StoredModel:
     reference: `B` or `fairprof-B` (the champion), `fairprof-B@alias`, `fairprof-B/3`, `fairprof-B/latest`, each with
     or without `models:/` before it. Raises `UserError` where there is none, or it is not a model of this project.
     """
+    _keep_quiet()
     version = _find_version(reference)
     client = mlflow.MlflowClient()
     with tempfile.TemporaryDirectory() as folder:
@@ -440,12 +450,23 @@ def _find_version(reference: str) -> ModelVersion:
         ) from None
 
 
+def active_run_id() -> str:
+    """The id of the run that is active."""
+    return mlflow.active_run().info.run_id
+
+
 def link_to_model(model: StoredModel, metrics: dict[str, float]) -> None:
-    """Logs metrics to the active run and to the model's own page, with the model as the run's input."""
-    run_id = mlflow.active_run().info.run_id
+    """Makes a model the input of the active run, and shows metrics of the run on the model's own page, beside the data
+    set that the run has logged."""
+    run_id = active_run_id()
     client = mlflow.MlflowClient()
     client.log_inputs(run_id, models=[LoggedModelInput(model.model_id)])
-    mlflow.log_metrics({name: float(value) for name, value in metrics.items()}, model_id=model.model_id)
+    inputs = client.get_run(run_id).inputs.dataset_inputs
+    mlflow.log_metrics(
+        {name: float(value) for name, value in metrics.items()},
+        model_id=model.model_id,
+        dataset=inputs[0].dataset if inputs else None,
+    )
 
 
 def tag_version(model: StoredModel, tags: dict[str, str]) -> None:
@@ -457,7 +478,12 @@ def tag_version(model: StoredModel, tags: dict[str, str]) -> None:
 def _signature(classes: tuple[str, ...]) -> ModelSignature:
     outputs = [ColSpec("string", "profession"), ColSpec("double", "probability")]
     outputs += [ColSpec("double", f"probability_{name}") for name in classes]
-    return ModelSignature(inputs=Schema([ColSpec("string", "image")]), outputs=Schema(outputs))
+    outputs += [ColSpec("binary", "gradcam", required=False), ColSpec("string", "error", required=False)]
+    params = [ParamSpec("explain", "boolean", False), ParamSpec("invalid_rows", "string", "refuse")]
+    # without a name, or MLflow would refuse plain lists; of any type, or it would make arrays of texts that are all as
+    # wide as the longest: the model itself checks names and values
+    inputs = Schema([ColSpec(AnyType())])
+    return ModelSignature(inputs=inputs, outputs=Schema(outputs), params=ParamSchema(params))
 
 
 def _example_input() -> pd.DataFrame:
@@ -485,6 +511,8 @@ def _describe_version(
         description=(
             f"Design {settings.experiment}, seed {settings.seed}, data `{settings.data.partition(':')[0]}`, "
             f"hyperparameters `{settings.hyperparameters_hash()}`.\n\n| metric | value |\n|---|---|\n{rows}\n\n"
+            "Takes encoded images, bytes or base64 text, as a list or as a data frame's column `image`. Adds `gradcam` "
+            'with `params={"explain": true}` and `error` with `params={"invalid_rows": "report"}`.\n\n'
             "For research on data set composition; not for decisions about people."
         ),
     )
@@ -494,8 +522,18 @@ def _describe_version(
     for key, value in (tags | {"fairprof.champion": reason}).items():
         client.set_model_version_tag(name, number, key, value)
     if champion:
-        client.set_registered_model_alias(name, CHAMPION, number)
+        _move_champion(client, name, number, reason)
     return RegisteredVersion(name, number, champion, reason)
+
+
+def _move_champion(client: mlflow.MlflowClient, name: str, number: str, reason: str) -> None:
+    """Moves the alias; the version that had it says who has it now and why, and the model's page says so too."""
+    before = client.get_registered_model(name).aliases.get(CHAMPION)
+    client.set_registered_model_alias(name, CHAMPION, number)
+    move = f"version {number}, {reason}"
+    if before is not None:
+        client.set_model_version_tag(name, str(before), "fairprof.replaced_by", move)
+    client.set_registered_model_tag(name, "fairprof.champion", move)
 
 
 def _champion_decision(client: mlflow.MlflowClient, name: str, pool_fingerprint: str, score: float) -> tuple[bool, str]:

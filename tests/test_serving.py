@@ -1,25 +1,62 @@
-"""Decoding, preprocessing and the network of the registered model."""
+"""The registered model: decoding, preprocessing, network and Grad-CAM, what `predict` takes and refuses, and how
+MLflow's scoring server answers with it."""
 
+import base64
+import gc
+import http.client
+import importlib
 import io
+import json
+import math
+import socket
 import struct
+import subprocess
+import sys
+import threading
+import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import matplotlib
+import mlflow
 import numpy as np
+import pandas as pd
+import psutil
+import pyarrow
+import pyarrow.parquet
 import pytest
 import torch
+import uvicorn
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import scoring_server
 from PIL import Image
 from torch import nn
 
+from fairprof import serving, tracking
+from fairprof.config import Settings
+from fairprof.explain.gradcam import saliency_maps
+from fairprof.explain.panels import overlay as overlay_of_panels
+from fairprof.model import build_classifier
 from fairprof.serving import (
+    INFERNO,
     MAX_BYTES,
+    MAX_ROWS,
+    MAX_TEXT,
     UndecodableImage,
     build_network,
     decode_image,
     evaluation_input,
+    gradcam,
     normalise,
+    overlay,
     square_pixels,
     stored_size,
+    visible_square,
 )
+
+# mlflow converts an input example with an operation that pandas will change
+pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")
 
 NOISE = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
 
@@ -216,3 +253,707 @@ def test_the_last_linear_layer_becomes_the_study_s_head(architecture, features):
 def test_networks_that_cannot_take_the_head_are_refused(architecture, reason):
     with pytest.raises(ValueError, match=reason):
         build_network(architecture, 4)
+
+
+# --- Grad-CAM and its overlay -----------------------------------------------------------------------------------
+
+
+def network_of(architecture: str) -> tuple[nn.Module, str]:
+    """A network with random weights whose batch norms know the statistics of noise, and the layer to explain."""
+    classifier = build_classifier(architecture, "random", "all", 4, seed=0)
+    network = classifier.network
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0  # so that activations of random weights do not vanish
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network.train()(torch.randn(16, 3, 64, 64))
+    return network.eval(), classifier.gradcam_layer
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "mobilenet_v2", "vgg11", "densenet121"])
+def test_maps_equal_those_of_the_explained_runs(architecture):
+    network, layer = network_of(architecture)
+    images = torch.randn(5, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+    logits, maps = gradcam(network, layer, images)
+    with torch.no_grad():
+        torch.testing.assert_close(logits, network(images), rtol=0, atol=1e-5)
+    expected = saliency_maps(network, layer, images, logits.argmax(dim=1).numpy())
+    assert expected.max() > 1e-4
+    np.testing.assert_allclose(maps.numpy() / expected.max(), expected / expected.max(), atol=1e-5)
+    singles = torch.cat([gradcam(network, layer, images[[row]])[1] for row in range(5)])
+    np.testing.assert_allclose(maps.numpy() / expected.max(), singles.numpy() / expected.max(), atol=1e-5)
+
+
+@pytest.mark.parametrize("context", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_grad_cam_leaves_the_network_and_the_mode_of_gradients_as_they_were(context):
+    network, layer = network_of("resnet18")
+    network.layer1.train()
+    modes = {name: module.training for name, module in network.named_modules()}
+    network.fc[1].weight.grad = kept = torch.ones_like(network.fc[1].weight)
+    before = {name: value.clone() for name, value in network.state_dict().items() if "layer1" not in name}
+    with context():
+        mode = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+        _, maps = gradcam(network, layer, torch.randn(3, 3, 64, 64))
+        assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == mode
+    assert {name: module.training for name, module in network.named_modules()} == modes
+    assert not [module for module in network.modules() if module._forward_hooks or module._backward_hooks]
+    assert [parameter for parameter in network.parameters() if parameter.grad is not None] == [network.fc[1].weight]
+    assert network.fc[1].weight.grad is kept and bool((kept == 1).all())
+    assert all(torch.equal(value, network.state_dict()[name]) for name, value in before.items())
+    assert not maps.requires_grad
+
+
+def test_no_hook_is_left_when_the_network_fails():
+    network, layer = network_of("resnet18")
+    with pytest.raises(RuntimeError):
+        gradcam(network, layer, torch.randn(2, 5, 64, 64))
+    assert not network.get_submodule(layer)._forward_hooks
+
+
+def test_colours_are_those_of_inferno():
+    steps = np.array([list(bytes.fromhex(colour)) for colour in INFERNO])
+    expected = matplotlib.colormaps["inferno"](np.linspace(0, 1, len(INFERNO)))[:, :3] * 255
+    assert np.abs(steps - expected).max() <= 1
+
+
+def test_overlays_are_those_of_the_contact_sheet_on_the_scale_of_the_image():
+    generator = np.random.default_rng(3)
+    picture = generator.integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    saliency = generator.random((3, 3)).astype(np.float32) * 7
+    content = overlay(picture, torch.from_numpy(saliency))
+    shown = np.asarray(Image.open(io.BytesIO(content)))
+    assert content.startswith(b"\x89PNG") and shown.shape == (224, 224, 3)
+    expected = overlay_of_panels(picture, saliency, float(saliency.max()))
+    assert np.abs(shown.astype(int) - expected).max() <= 5  # half of what 17 colours differ from 256
+    np.testing.assert_array_equal(
+        shown, np.asarray(Image.open(io.BytesIO(overlay(picture, torch.from_numpy(saliency * 8)))))
+    )
+
+
+def test_a_map_of_zeros_leaves_the_picture_as_it_is():
+    picture = np.random.default_rng(4).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(overlay(picture, torch.zeros(2, 2))))), picture)
+
+
+@pytest.mark.parametrize("size", [32, 64, 224])
+def test_the_picture_under_a_map_is_what_enters_the_network(size):
+    image = Image.fromarray(NOISE).resize((300, 280), Image.Resampling.BICUBIC)
+    entering = evaluation_input(square_pixels(image, stored_size(size)), size)
+    torch.testing.assert_close(normalise(torch.tensor(visible_square(image, size)).movedim(-1, 0)), entering)
+
+
+# --- predict ----------------------------------------------------------------------------------------------------
+
+CLASSES = ("cook", "driver", "nurse")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A registry of its own with one version of fairprof-B, an untrained network for images of 32 pixels."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
+            patch.delenv(name, raising=False)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        patch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+        patch.chdir(folder)
+        classifier = build_classifier("resnet18", "random", "all", len(CLASSES), seed=0)
+        with tracking.started_run("B-seed0", {}):
+            tracking.register_model(
+                classifier.network.state_dict(),
+                classifier.gradcam_layer,
+                Settings(experiment="B", architecture="resnet18", image_size=32),
+                CLASSES,
+                "pool",
+                {"best_val/macro_f1": 0.5},
+            )
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def model(store):
+    return mlflow.pyfunc.load_model("models:/fairprof-B@champion")
+
+
+def smooth(seed: int) -> bytes:
+    """A picture unlike the others."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return encoded(Image.fromarray(coarse).resize((48, 60), Image.Resampling.BICUBIC))
+
+
+CONTENTS = [smooth(seed) for seed in range(5)]
+TEXTS = [base64.b64encode(content).decode() for content in CONTENTS]
+COLUMNS = ["profession", "probability", *(f"probability_{name}" for name in CLASSES)]
+
+
+@pytest.fixture(scope="module")
+def expected(model) -> pd.DataFrame:
+    """What the network says of CONTENTS, computed from its parts."""
+    network = model.unwrap_python_model().network
+    pixels = np.stack([square_pixels(decode_image(content), stored_size(32)) for content in CONTENTS])
+    with torch.no_grad():
+        probabilities = network(evaluation_input(pixels, 32)).softmax(dim=1).double().numpy()
+    table = pd.DataFrame(probabilities, columns=COLUMNS[2:])
+    table.insert(0, "profession", [CLASSES[best] for best in probabilities.argmax(axis=1)])
+    table.insert(1, "probability", probabilities.max(axis=1))
+    return table
+
+
+def same(got: pd.DataFrame, wanted: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(got[COLUMNS], wanted, check_dtype=False, atol=1e-6, rtol=0)
+
+
+FORMS = {
+    "frame of bytes": lambda: pd.DataFrame({"image": CONTENTS}),
+    "frame of text": lambda: pd.DataFrame({"image": TEXTS}),
+    "frame of both": lambda: pd.DataFrame({"image": CONTENTS[:2] + TEXTS[2:]}),
+    "frame with more behind": lambda: pd.DataFrame({"image": TEXTS, "id": range(5), "note": "x"}),
+    "list of bytes": lambda: CONTENTS,
+    "list of text": lambda: TEXTS,
+    "list of both": lambda: CONTENTS[:2] + TEXTS[2:],
+    "list of records": lambda: [{"image": content} for content in CONTENTS],
+    "array": lambda: np.array(TEXTS, dtype=object),
+    "series": lambda: pd.Series(CONTENTS, name="image"),
+    "bytearrays": lambda: pd.DataFrame({"image": [bytearray(content) for content in CONTENTS]}),
+    "text in lines": lambda: [base64.encodebytes(content).decode() for content in CONTENTS],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_input_has_the_same_answer(form, model, expected):
+    table = model.predict(FORMS[form]())
+    same(table, expected)
+    assert list(table) == COLUMNS
+
+
+@pytest.mark.parametrize("one", [CONTENTS[3], TEXTS[3]], ids=["bytes", "text"])
+def test_one_image_alone_is_a_table_of_one_row(one, model, expected):
+    same(model.predict(one), expected.iloc[[3]].reset_index(drop=True))
+
+
+def test_the_answer_has_the_index_of_the_data_frame(model, expected):
+    frame = pd.DataFrame({"image": CONTENTS}, index=[7, 3, 3, "a", None]).iloc[1:]
+    table = model.predict(frame)
+    pd.testing.assert_index_equal(table.index, frame.index)
+    same(table.reset_index(drop=True), expected.iloc[1:].reset_index(drop=True))
+
+
+def test_more_images_than_a_batch_holds_keep_their_order(model, expected):
+    order = np.random.default_rng(0).integers(0, 5, 2 * serving.BATCH + 7)
+    same(model.predict([CONTENTS[place] for place in order]), expected.iloc[order].reset_index(drop=True))
+
+
+NO_IMAGE = {
+    "a path": "/etc/passwd",
+    "an address": "http://127.0.0.1:9/face.png",
+    "another address": "s3://bucket/face.png",
+    "a file's address": "file:///etc/passwd",
+    "a data address": f"data:image/png;base64,{TEXTS[0]}",
+    "base64 of something else": base64.b64encode(b"no picture").decode(),
+    "characters without base64": "\u00e4\u20ac",
+    "a number": 5,
+    "a large number": 10**12,
+    "true": True,
+    "a list": [TEXTS[0]],
+    "an object": {"b64": TEXTS[0]},
+    "bytes of something else": b"no picture",
+    "a truncated image": CONTENTS[0][:200],
+}
+MISSING = {"none": None, "nan": math.nan, "nat": pd.NaT, "na": pd.NA, "empty": "", "spaces": " \n", "no bytes": b""}
+
+
+@pytest.mark.parametrize("bad", NO_IMAGE | MISSING)
+def test_what_is_no_image_is_refused_by_its_row(bad, model):
+    value = (NO_IMAGE | MISSING)[bad]
+    frame = pd.DataFrame({"image": pd.Series([TEXTS[0], value, TEXTS[1]], dtype=object)})
+    with pytest.raises(
+        MlflowException, match=r"^1 of 3 rows cannot be used, counted from 0: row 1: [^\n]+$"
+    ) as refusal:
+        model.predict(frame)
+    assert refusal.value.get_http_status_code() == 400
+    assert str(value) not in str(refusal.value) or len(str(value)) < 5
+
+
+@pytest.mark.parametrize("values", [[5, 6], [math.nan, math.nan], [None, None], [True, False], ["", ""]], ids=str)
+def test_columns_of_nothing_else_are_refused_too(values, model):
+    for given in (values, pd.DataFrame({"image": values})):
+        with pytest.raises(MlflowException, match="^2 of 2 rows cannot be used.*row 0: .*; row 1: "):
+            model.predict(given)
+
+
+def test_bounds_are_checked_before_anything_is_decoded(model):
+    cases = {
+        "more than 50,000,000": base64.b64encode(png_header(30_000, 30_000)).decode(),
+        f"more than {MAX_TEXT:,}": "A" * (MAX_TEXT + 1),
+        f"more than {MAX_BYTES:,}": bytes(MAX_BYTES + 1),
+    }
+    for words, value in cases.items():
+        with pytest.raises(MlflowException, match=f"row 1: .*{words}"):
+            model.predict([TEXTS[0], value])
+
+
+def test_all_bad_rows_are_named_up_to_ten(model):
+    values = [TEXTS[0], "", TEXTS[1]] + [None] * 12
+    with pytest.raises(MlflowException) as refusal:
+        model.predict(pd.DataFrame({"image": values}))
+    message = str(refusal.value)
+    assert message.startswith(
+        "13 of 15 rows cannot be used, counted from 0: row 1: empty text; row 3: no image (null);"
+    )
+    assert "row 11: " in message and "row 12" not in message and message.endswith("; and 3 more")
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_reported_rows_lose_nobody_else_s_answer(explain, model, expected):
+    bad = list((NO_IMAGE | MISSING).values())
+    order = np.random.default_rng(1).permutation(len(bad) + 50)
+    values = [(CONTENTS[place % 5] if place < 50 else bad[place - 50]) for place in order]
+    table = model.predict(
+        pd.DataFrame({"image": pd.Series(values, dtype=object)}), params={"invalid_rows": "report", "explain": explain}
+    )
+    good = order < 50
+    assert list(table) == [*COLUMNS, *(["gradcam"] if explain else []), "error"]
+    assert (table["error"].isna() == good).all()
+    same(table[good].reset_index(drop=True), expected.iloc[order[good] % 5].reset_index(drop=True))
+    assert table.loc[~good, table.columns != "error"].isna().all(axis=None)
+    assert set(table.loc[~good, "error"]) >= {"empty text", "no image (null)", "empty file"}
+
+
+def test_rows_that_are_all_bad_can_be_reported(model):
+    table = model.predict(["", None], params={"invalid_rows": "report"})
+    assert table["error"].tolist() == ["empty text", "no image (null)"]
+    assert table[COLUMNS].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (lambda: pd.DataFrame({"picture": TEXTS}), "there must be one column `image`; given: 'picture'"),
+        (lambda: pd.DataFrame({"id": range(5), "image": TEXTS}), "given: 'id'; MLflow hands on only the first column"),
+        (lambda: pd.DataFrame({"image": []}), "no images were given"),
+        (lambda: [], "missing inputs"),  # MLflow's own words
+    ],
+    ids=["other", "order", "empty", "empty list"],
+)
+def test_input_without_images_is_refused(given, words, model):
+    with pytest.raises(MlflowException, match=words):
+        model.predict(given())
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ({"explain": "yes"}, "explain"),
+        ({"explain": 1}, "explain"),
+        ({"invalid_rows": "drop"}, "must be refuse or report"),
+    ],
+)
+def test_wrong_params_are_refused(params, words, model):
+    with pytest.raises(MlflowException, match=words):
+        model.predict(TEXTS, params=params)
+
+
+def test_overlays_come_with_the_same_answers(model, expected):
+    table = model.predict(CONTENTS, params={"explain": True})
+    same(table, expected)
+    implementation = model.unwrap_python_model()
+    pixels = np.stack([square_pixels(decode_image(content), stored_size(32)) for content in CONTENTS])
+    layer = implementation.settings["gradcam_layer"]
+    classes = expected["profession"].map(CLASSES.index).to_numpy()
+    maps = saliency_maps(implementation.network, layer, evaluation_input(pixels, 32), classes)
+    for content, saliency, got in zip(CONTENTS, maps, table["gradcam"], strict=True):
+        picture = visible_square(decode_image(content), 224)
+        shown = np.asarray(Image.open(io.BytesIO(got)))
+        wanted = np.asarray(Image.open(io.BytesIO(overlay(picture, torch.from_numpy(saliency)))))
+        assert np.abs(shown.astype(int) - wanted).max() <= 1
+    assert not implementation.network.training
+    assert not [module for module in implementation.network.modules() if module._forward_hooks]
+
+
+def test_threads_that_explain_and_threads_that_do_not_disturb_nobody(model, expected):
+    def ask(number: int) -> pd.DataFrame:
+        return model.predict([CONTENTS[number % 5]], params={"explain": number % 2 == 0})
+
+    with ThreadPoolExecutor(4) as pool:
+        for number, table in enumerate(pool.map(ask, range(40))):
+            same(table, expected.iloc[[number % 5]].reset_index(drop=True))
+            assert ("gradcam" in table) == (number % 2 == 0)
+
+
+def test_memory_stays_flat_over_a_thousand_maps_and_some_overlays(model):
+    implementation = model.unwrap_python_model()
+    images = torch.randn(100, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    process = psutil.Process()
+    sizes = []
+    for _ in range(10):
+        gradcam(implementation.network, "layer4.1", images)
+        model.predict(CONTENTS, params={"explain": True})
+        gc.collect()
+        sizes.append(process.memory_info().rss)
+    assert sizes[-1] - sizes[2] < 16 * 2**20, sizes  # the first rounds grow the heap
+
+
+WATCHED: list[str] = []
+WATCHING = threading.Event()
+
+
+def note(event: str, arguments: tuple) -> None:
+    if WATCHING.is_set() and event in ("open", "socket.connect", "socket.getaddrinfo", "subprocess.Popen"):
+        WATCHED.append(f"{event} {arguments}")
+
+
+def test_nothing_that_a_caller_names_is_opened(model, tmp_path):
+    (tmp_path / "face.png").write_bytes(CONTENTS[0])
+    path = str(tmp_path / "face.png")
+    with socket.create_server(("127.0.0.1", 0)) as canary:
+        canary.settimeout(0.2)
+        address = f"127.0.0.1:{canary.getsockname()[1]}/face.png"
+        named = [path, f"file://{path}", "face.png", "/dev/zero", f"http://{address}", f"https://{address}"]
+        named += [f"s3://{address}", f"ftp://{address}", path.encode(), f"//{address}"]
+        table = model.predict(TEXTS[:1], params={"invalid_rows": "report"})  # whatever is imported late is imported
+        sys.addaudithook(note)  # there is no way to remove it
+        WATCHING.set()
+        try:
+            table = model.predict(named, params={"invalid_rows": "report", "explain": True})
+        finally:
+            WATCHING.clear()
+        assert table["error"].notna().all() and WATCHED == []
+        with pytest.raises(TimeoutError):
+            canary.accept()
+
+
+def test_signature_and_example_are_valid(store, model):
+    signature = model.metadata.signature
+    assert [param.name for param in signature.params] == ["explain", "invalid_rows"]
+    assert [column.name for column in signature.outputs] == [*COLUMNS, "gradcam", "error"]
+    assert list(model.predict(model.input_example)) == COLUMNS
+    folder = Path(mlflow.artifacts.download_artifacts("models:/fairprof-B@champion"))
+    served = (folder / "serving_input_example.json").read_text()
+    assert list(mlflow.models.utils._validate_serving_input(str(folder), served)) == COLUMNS
+
+
+HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute(sys.argv[2])
+if "IMMEDIATE" in sys.argv[2]:
+    connection.execute("update registered_models set description = 'held'")
+print(connection.execute("select count(*) from registered_models").fetchall(), flush=True)
+sys.stdin.read()
+connection.execute("rollback")
+"""
+
+
+@pytest.mark.parametrize("transaction", ["BEGIN", "BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+def test_model_loads_while_another_process_holds_the_registry(transaction, store, expected):
+    command = [sys.executable, "-c", HOLD, str(store / "mlflow.db"), transaction]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "[(1,)]\n"
+        free = threading.Timer(1.0 if transaction == "BEGIN EXCLUSIVE" else 60.0, holder.stdin.close)
+        free.start()
+        try:
+            same(mlflow.pyfunc.load_model("models:/fairprof-B@champion").predict(TEXTS), expected)
+            if transaction == "BEGIN EXCLUSIVE":  # nobody can read meanwhile: it is waited for
+                assert free.finished.is_set()
+        finally:
+            free.cancel()
+            holder.stdin.close()
+
+
+# --- over HTTP --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def app(store):
+    """MLflow's own app with the registered model in it, as `mlflow models serve` imports it."""
+    name = "mlflow.pyfunc.scoring_server.app"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scoring_server, "_async_catch_mlflow_exception", scoring_server._async_catch_mlflow_exception)
+        patch.setenv(scoring_server._SERVER_MODEL_PATH, "models:/fairprof-B@champion")
+        patch.setenv(mlflow.environment_variables._MLFLOW_IS_IN_SERVING_ENVIRONMENT.name, "true")
+        assert name not in sys.modules
+        module = importlib.import_module(name)
+        yield module.app
+        del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def port(app):
+    """Where the app answers on the loopback interface."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    deadline = time.monotonic() + 30
+    while not server.started:
+        assert thread.is_alive() and time.monotonic() < deadline
+        time.sleep(0.02)
+    yield server.servers[0].sockets[0].getsockname()[1]
+    server.should_exit = True
+    thread.join(30)
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+def asked(port: int, body: bytes | str, headers: dict | None = None, method: str = "POST", path: str = "/invocations"):
+    """Status and text of the answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, path, body, JSON if headers is None else headers)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def parquet(frame: pd.DataFrame, **options) -> bytes:
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, **options)
+    return buffer.getvalue()
+
+
+CSV, PARQUET = {"Content-Type": "text/csv"}, {"Content-Type": "application/vnd.apache.parquet"}
+REQUESTS = {
+    "split": lambda: ({"dataframe_split": {"columns": ["image"], "data": [[text] for text in TEXTS]}}, JSON),
+    "split with more": lambda: (
+        {"dataframe_split": {"columns": ["id", "image"], "index": [4, 5, 6, 7, 8], "data": list(enumerate(TEXTS))}},
+        {"Content-Type": "Application/JSON; charset=UTF-8"},
+    ),
+    "records": lambda: ({"dataframe_records": [{"image": text, "id": 1} for text in TEXTS]}, JSON),
+    "inputs": lambda: ({"inputs": TEXTS, "params": {}}, JSON),
+    "inputs by column": lambda: ({"inputs": {"image": TEXTS}, "params": None}, JSON),
+    "instances": lambda: ({"instances": TEXTS, "params": {"explain": None}}, JSON),
+    "instances as records": lambda: ({"instances": [{"image": text} for text in TEXTS]}, JSON),
+    "csv": lambda: (pd.DataFrame({"id": range(5), "image": TEXTS}).to_csv(index=False), CSV),
+    "csv with lines in its cells": lambda: (
+        pd.DataFrame({"image": [base64.encodebytes(content).decode() for content in CONTENTS]}).to_csv(index=False),
+        CSV,
+    ),
+    "parquet of text": lambda: (parquet(pd.DataFrame({"image": TEXTS})), PARQUET),
+    "parquet of bytes": lambda: (parquet(pd.DataFrame({"id": range(5), "image": CONTENTS})), PARQUET),
+    "parquet, plain": lambda: (parquet(pd.DataFrame({"image": CONTENTS}), use_dictionary=False), PARQUET),
+}
+
+
+@pytest.mark.parametrize("form", REQUESTS)
+def test_every_form_of_request_has_the_same_answer(form, port, expected):
+    body, headers = REQUESTS[form]()
+    status, text = asked(port, json.dumps(body) if isinstance(body, dict) else body, headers)
+    assert status == 200, text
+    table = pd.DataFrame(json.loads(text)["predictions"])
+    same(table, expected)
+    assert list(table) == COLUMNS
+
+
+@pytest.mark.parametrize("body", [{"inputs": TEXTS[2]}, {"inputs": {"image": TEXTS[2]}}, {"instances": [TEXTS[2]]}])
+def test_one_image_alone_is_answered_over_http(body, port, expected):
+    status, text = asked(port, json.dumps(body))
+    assert status == 200
+    same(pd.DataFrame(json.loads(text)["predictions"]), expected.iloc[[2]].reset_index(drop=True))
+
+
+def test_overlays_and_missing_values_travel_as_text_and_null(port, model):
+    params = {"explain": True, "invalid_rows": "report"}
+    status, text = asked(port, json.dumps({"inputs": [TEXTS[0], "/etc/passwd"], "params": params}))
+    assert status == 200 and "NaN" not in text
+    good, bad = json.loads(text)["predictions"]
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(good["gradcam"], validate=True))))
+    wanted = np.asarray(Image.open(io.BytesIO(model.predict(TEXTS[0], params={"explain": True})["gradcam"][0])))
+    assert np.abs(shown.astype(int) - wanted).max() <= 1
+    assert good["error"] is None and bad.pop("error") == "neither bytes nor base64 text of an image"
+    assert set(bad) == {*COLUMNS, "gradcam"} and set(bad.values()) == {None}
+
+
+def deep(levels: int) -> str:
+    return '{"inputs": ' + "[" * levels + "]" * levels + "}"
+
+
+SPLIT = '{"dataframe_split": {"columns": ["image"], "data": [[%s]]}}'
+MALFORMED = {
+    "no content type": ("{}", {}, 415, "the header Content-Type must be one of application/json, text/csv"),
+    "an image": (CONTENTS[0], {"Content-Type": "image/png"}, 415, "the header Content-Type must be"),
+    "a strange content type": ("{}", {"Content-Type": ";;="}, 415, "the header Content-Type must be"),
+    "another charset": ("{}", {"Content-Type": "application/json; charset=utf-16"}, 415, "charset must be utf-8"),
+    "a compressed body": ("{}", JSON | {"Content-Encoding": "gzip"}, 415, "must not be compressed"),
+    "an empty body": ("", JSON, 400, "the body is not JSON"),
+    "no json": (b"\x89PNG....", JSON, 400, "the body is not UTF-8 text"),
+    "half of it": ('{"inputs": ["', JSON, 400, "the body is not JSON"),
+    "deep nesting": (deep(100_000), JSON, 400, "nests too deep"),
+    "a key twice": ('{"inputs": ["a"], "inputs": ["b"]}', JSON, 400, "a key twice"),
+    "a long number": ('{"inputs": [' + "9" * 5000 + "]}", JSON, 400, "the body is not JSON"),
+    "an infinite number": ('{"inputs": [1e999]}', JSON, 400, "row 0: neither bytes nor base64 text of an image, but"),
+    "nan": (SPLIT % "NaN", JSON, 400, "row 0: no image (null)"),
+    "null": (SPLIT % "null", JSON, 400, "row 0: no image (null)"),
+    "a number": (SPLIT % "17", JSON, 400, "row 0: neither bytes nor base64 text of an image, but int"),
+    "half a character": (SPLIT % '"\\ud800"', JSON, 400, "row 0: neither bytes nor base64 text of an image"),
+    "an empty text": (SPLIT % '""', JSON, 400, "row 0: empty text"),
+    "a list": ("[]", JSON, 400, "the body must be a JSON object with one of dataframe_split"),
+    "nothing known": ('{"images": []}', JSON, 400, "the body must be a JSON object with one of"),
+    "two of them": ('{"inputs": ["a"], "instances": ["a"]}', JSON, 400, "the body must be a JSON object with one of"),
+    "for language models": (
+        '{"messages": [{"role": "user"}]}',
+        JSON,
+        400,
+        "the body must be a JSON object with one of",
+    ),
+    "a prompt": ('{"prompt": "x", "inputs": ["a"]}', JSON, 400, "the body must be a JSON object with one of"),
+    "an empty batch": ('{"inputs": []}', JSON, 400, "no images were given"),
+    "an empty frame": ('{"dataframe_split": {"columns": ["image"], "data": []}}', JSON, 400, "no images were given"),
+    "no records": ('{"dataframe_records": []}', JSON, 400, "no images were given"),
+    "another column": (SPLIT.replace("image", "picture") % '"x"', JSON, 400, "one column `image`; given: 'picture'"),
+    "other records": ('{"dataframe_records": [{"a": 1}]}', JSON, 400, "one column `image`; given: 'a'"),
+    "other inputs": ('{"inputs": {"a": [1]}}', JSON, 400, "one column `image`; given: 'a'"),
+    "no columns": ('{"inputs": {}}', JSON, 400, "one column `image`; given: none"),
+    "columns of strange kinds": (SPLIT.replace('["image"]', "[[1], null, {}]") % '"x"', JSON, 400, "given: '[1]', "),
+    "columns that are none": (SPLIT.replace('["image"]', "7") % '"x"', JSON, 400, "given: '7'"),
+    "the column twice": (SPLIT.replace('"image"', '"image", "image"') % '"x"', JSON, 400, "one column `image`"),
+    "cells too many": (SPLIT % '"x", "y"', JSON, 400, "row 0: in dataframe_split data, a row is a list of 1 values"),
+    "rows that are none": ('{"dataframe_split": {"data": ["x"]}}', JSON, 400, "row 0: in dataframe_split data"),
+    "a frame that is none": ('{"dataframe_split": [1]}', JSON, 400, "dataframe_split must be an object"),
+    "records that are none": ('{"dataframe_records": {"image": 1}}', JSON, 400, "dataframe_records must be a list"),
+    "records and others": ('{"inputs": [{"image": "x"}, "y"]}', JSON, 400, "must be a list of objects"),
+    "inputs null": ('{"inputs": null}', JSON, 400, "row 0: no image (null)"),
+    "a record without": (
+        '{"inputs": [{"image": ""}, {"a": 1}]}',
+        JSON,
+        400,
+        "row 0: empty text; row 1: no image (null)",
+    ),
+    "params that are none": ('{"inputs": ["x"], "params": [1]}', JSON, 400, "params must be an object"),
+    "an unknown parameter": (
+        '{"inputs": ["x"], "params": {"explained": true}}',
+        JSON,
+        400,
+        "unknown in params: 'explai",
+    ),
+    "a wrong parameter": (
+        '{"inputs": ["x"], "params": {"explain": "true"}}',
+        JSON,
+        400,
+        "explain must be true or false",
+    ),
+    "another parameter": ('{"inputs": ["x"], "params": {"invalid_rows": []}}', JSON, 400, "must be refuse or report"),
+    "too many rows": (json.dumps({"inputs": ["x"] * (MAX_ROWS + 1)}), JSON, 413, f"more than {MAX_ROWS} rows"),
+    "too many values": ("[" + "[]," * 20_000 + "[]]", JSON, 413, "more than 16,384 values"),
+    "too many pixels": (
+        SPLIT % json.dumps(base64.b64encode(png_header(30_000, 30_000)).decode()),
+        JSON,
+        400,
+        "row 0: more than 50,000,000 pixels",
+    ),
+    "an empty csv": ("", CSV, 400, "not CSV with a header"),
+    "a csv without rows": ("image\n", CSV, 400, "no images were given"),
+    "a csv of many rows": ("image\n" + "x\n" * 100_000, CSV, 413, f"more than {MAX_ROWS} rows"),
+    "a csv of something else": ("a,b\n1,2\n", CSV, 400, "one column `image`; given: 'a', 'b'"),
+    "a csv of more cells": ("image\nx,y\n", CSV, 400, "more cells than its header"),
+    "a csv of fewer cells": ("id,image\nx\n", CSV, 400, "row 0: "),
+    "an uneven csv": ("image\nx\nx,y,z\n", CSV, 400, "not CSV with a header"),
+    "a csv with an open quote": ('image\n"x', CSV, 400, "not CSV with a header"),
+    "a csv of null bytes": ("image\n\0\0", CSV, 400, "row 0: "),
+    "no utf-8 csv": (b"image\n\xff", CSV, 400, "not UTF-8"),
+    "no parquet": (b"PAR1 and no more", PARQUET, 400, "not a Parquet file"),
+    "an empty parquet": (b"", PARQUET, 400, "not a Parquet file"),
+    "half a parquet": (parquet(pd.DataFrame({"image": CONTENTS}))[200:], PARQUET, 400, "not a Parquet file"),
+    "a parquet of something else": (parquet(pd.DataFrame({"a": [1]})), PARQUET, 400, "given: 'a'"),
+    "a parquet of numbers": (parquet(pd.DataFrame({"image": [1]})), PARQUET, 400, "row 0: neither bytes"),
+    "a parquet without rows": (parquet(pd.DataFrame({"image": CONTENTS[:0]})), PARQUET, 400, "no images were given"),
+    "a parquet of many rows": (parquet(pd.DataFrame({"image": [""] * 10**6})), PARQUET, 413, "more than 256 rows"),
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_a_malformed_request_is_answered_in_one_line(case, port):
+    body, headers, status, words = MALFORMED[case]
+    got, text = asked(port, body, headers)
+    assert (got, len(text.splitlines())) == (status, 1), text
+    answer = json.loads(text)
+    assert set(answer) == {"error_code", "message"} and words in answer["message"], answer
+    assert "\n" not in answer["message"] and len(answer["message"]) < 300
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/invocations", 405), ("PUT", "/invocations", 405), ("POST", "/ping", 405), ("POST", "/invocation", 404)],
+)
+def test_other_methods_and_addresses_are_4xx(method, path, status, port):
+    got, text = asked(port, "{}", JSON, method, path)
+    assert got == status and len(text.splitlines()) == 1
+
+
+def test_bad_rows_of_a_request_are_all_named(port):
+    values = [TEXTS[0], "/etc/passwd", TEXTS[1], None]
+    status, text = asked(port, json.dumps({"inputs": values}))
+    assert status == 400
+    assert json.loads(text)["message"] == (
+        "2 of 4 rows cannot be used, counted from 0: row 1: neither bytes nor base64 text of an image; "
+        "row 3: no image (null)"
+    )
+
+
+def test_a_body_that_says_it_is_too_long_is_not_read(port):
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 999999999999\r\n\r\n{"
+        )
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += client.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 413 ") and b"longer than 134,217,728 bytes" in answer
+
+
+def test_a_body_that_turns_out_too_long_is_given_up(port, app, model, monkeypatch):
+    (handler,) = (route.endpoint for route in app.routes if route.path == "/invocations")
+    monkeypatch.setitem(handler.__globals__, "MAX_BODY", 2**16)
+    status, text = asked(port, (b" " * 1000 for _ in range(100)))  # in chunks, without a length
+    assert status == 413 and "longer than 65,536 bytes" in text
+    assert asked(port, json.dumps({"inputs": TEXTS[0]}))[0] == 200
+
+
+def test_a_body_that_breaks_off_disturbs_nobody(port):
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(
+                b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\nContent-Length: 99\r\n\r\nim"
+            )
+    assert asked(port, json.dumps({"inputs": TEXTS[0]}))[0] == 200
+
+
+def test_a_fault_of_the_model_is_one_line_and_its_traceback_is_in_the_log(port, app, monkeypatch, caplog):
+    (handler,) = (route.endpoint for route in app.routes if route.path == "/invocations")
+
+    def fail(*arguments):
+        raise ZeroDivisionError("a fault of the program")
+
+    monkeypatch.setitem(handler.__globals__, "decode_image", fail)
+    status, text = asked(port, json.dumps({"inputs": TEXTS[0]}))
+    assert status == 500 and "fault" not in text and len(text.splitlines()) == 1
+    assert json.loads(text)["message"] == "the model failed on this request; the server's log says why"
+    assert "ZeroDivisionError: a fault of the program" in caplog.text and "Traceback" in caplog.text
+
+
+def test_one_large_value_in_many_rows_of_parquet_stays_small(port):
+    values = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 200, pyarrow.int32()), [b"x" * 2**23])
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.table({"image": values}), buffer)
+    before = psutil.Process().memory_info().rss
+    status, text = asked(port, buffer.getvalue(), PARQUET)
+    assert status == 400 and "200 of 200 rows cannot be used" in text
+    assert psutil.Process().memory_info().rss - before < 200 * 2**20
+
+
+def test_scoring_servers_of_others_are_left_alone(store, monkeypatch):
+    kept = object()
+    monkeypatch.setattr(scoring_server, "_async_catch_mlflow_exception", kept)
+    monkeypatch.delitem(sys.modules, "mlflow.pyfunc.scoring_server.app", raising=False)
+    mlflow.pyfunc.load_model("models:/fairprof-B@champion")
+    assert scoring_server._async_catch_mlflow_exception is kept
+
+
+def test_an_mlflow_that_has_changed_serves_by_its_own_rules(store, monkeypatch, caplog):
+    monkeypatch.delattr(scoring_server, "_async_catch_mlflow_exception")
+    monkeypatch.setitem(sys.modules, "mlflow.pyfunc.scoring_server.app", scoring_server)
+    mlflow.pyfunc.load_model("models:/fairprof-B@champion")
+    assert "answers requests by its own rules" in caplog.text

@@ -296,7 +296,7 @@ def registered(network, macro_f1: float, pool: str = "pool-1", experiment: str =
     settings = Settings(experiment=experiment, architecture="mobilenet_v2", image_size=IMAGE_SIZE)
     headline = {"test/accuracy": 0.4321, "test/demographic_parity_difference/race": 0.25, "best_val/macro_f1": macro_f1}
     with tracking.started_run(f"{experiment}-seed0", {}):
-        return tracking.register_model(network.state_dict(), settings, CLASSES, pool, headline)
+        return tracking.register_model(network.state_dict(), "features.18", settings, CLASSES, pool, headline)
 
 
 @pytest.fixture(scope="module")
@@ -346,6 +346,24 @@ def test_reason_of_every_decision_is_a_tag_of_the_version(name, words, versions,
     reason = client.get_model_version(version.name, version.version).tags["fairprof.champion"]
     assert reason == version.reason
     assert reason.startswith("rule val_macro_f1: ") and all(word in reason for word in words)
+
+
+def test_version_that_was_replaced_says_by_which_and_why(versions, client):
+    replaced = {}
+    for name, version in versions.items():
+        tags = client.get_model_version(version.name, version.version).tags
+        if "fairprof.replaced_by" in tags:
+            replaced[name] = tags["fairprof.replaced_by"]
+    assert replaced == {
+        "first": f"version 4, {versions['better'].reason}",
+        "better": f"version 5, {versions['other data'].reason}",
+        "other data": f"version 6, {versions['better on other data'].reason}",
+    }
+
+
+def test_page_of_the_model_has_the_newest_reason(versions, client):
+    newest = versions["better on other data"]
+    assert client.get_registered_model("fairprof-B").tags == {"fairprof.champion": f"version 6, {newest.reason}"}
 
 
 def test_alias_names_the_last_champion(versions, client):
@@ -510,7 +528,7 @@ def test_single_images_are_answered_as_in_a_batch(elsewhere, expected):
 @pytest.mark.parametrize("bad", ["damaged", "no base64", "path", "address"])
 def test_bad_row_is_an_error_that_names_it(bad, elsewhere):
     message = elsewhere["refused"][bad]
-    assert message.startswith("MlflowException: ") and "row 2: " in message
+    assert message.startswith("RefusedRequest: 1 of 3 rows cannot be used") and "row 2: " in message
 
 
 def test_model_is_served_from_text_in_this_process_too(versions, photographs, expected):
