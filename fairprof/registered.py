@@ -6,10 +6,12 @@ from pydantic import ValidationError
 
 from fairprof import tracking
 from fairprof.config import DataSettings, Settings
-from fairprof.data.pool import Pool, load_pool
+from fairprof.data.pool import Pool, load_pool, source_of
 from fairprof.errors import UserError
 from fairprof.model import Classifier, trained_classifier
 from fairprof.tracking import LoggedRun, StoredModel
+
+SPLIT_HERE = ("synthetic", "utkface")  # kinds of data without partitions of their own: labels and rows decide on them
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,29 @@ def pool_for(model: RegisteredModel, settings: DataSettings) -> Pool:
             f"{', '.join(model.classes)}: use data with the same professions"
         )
     return pool
+
+
+def require_unseen(model: RegisteredModel, pool: Pool, settings: DataSettings, partition: str) -> None:
+    """Raises `UserError` where images of a partition (test, or all) may be among those that the model was trained on.
+
+    The test partition of the pool that it was trained on is unseen. Of the same data set under other labels or with
+    other rows, it is only where the data set has partitions of its own.
+    """
+    if trained_on(model, pool):
+        if partition == "all":
+            raise UserError(
+                f"partition=all: {model} was trained on images of {settings.data}: use partition=test, or other data"
+            )
+        return
+    same_source = source_of(settings.data) == source_of(model.settings.data)
+    if same_source and (partition == "all" or settings.data.partition(":")[0] in SPLIT_HERE):
+        trained = model.settings
+        raise UserError(
+            f"partition={partition}: {model} was trained on images of {settings.data}, which had other rows or labels "
+            f"then (label_bias={trained.label_bias}, label_bias_strength={trained.label_bias_strength:g}, label_seed="
+            f"{trained.label_seed}), so that its training images may be among these: use the data as they were, with "
+            "partition=test, or other data"
+        )
 
 
 def trained_on(model: RegisteredModel, pool: Pool) -> bool:

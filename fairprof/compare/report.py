@@ -5,7 +5,7 @@ Both are laid out from one list of sections, so that they say the same.
 
 import base64
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from fairprof.compare.blocks import Section
 from fairprof.compare.claims import VERDICTS
 from fairprof.compare.protocol import Protocol
 from fairprof.compare.sections import sections
@@ -35,10 +36,17 @@ def report_html(
 
     Raises `ValueError` where a table is missing or a picture is no PNG.
     """
+    return html_page(protocol.title, _subtitle(protocol), sections(tables, protocol, pictures), pictures, documents)
+
+
+def html_page(
+    title: str, subtitle: str, content: Iterable[Section], pictures: dict[str, bytes], documents: dict[str, str]
+) -> str:
+    """Any sections as such a page. Raises `ValueError` where a picture is no PNG."""
     return _html().render(
-        title=protocol.title,
-        subtitle=_subtitle(protocol),
-        sections=sections(tables, protocol, pictures),
+        title=title,
+        subtitle=subtitle,
+        sections=tuple(content),
         images={name: _image(name, png) for name, png in pictures.items()},
         documents=documents,
         verdicts=VERDICTS,

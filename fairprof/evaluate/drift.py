@@ -1,0 +1,118 @@
+"""The images that are evaluated against those of the training: what they are, and what is predicted for them."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from fairprof.metrics.performance import class_names
+from fairprof.metrics.selective import confidence_of
+from fairprof.metrics.shift import (
+    COMPARABLE,
+    ExpectedAccuracy,
+    composition_shift,
+    confidence_shift,
+    expected_accuracy,
+    judged_shift,
+)
+
+JOINT = "gender x race x profession"
+PREDICTED, CONFIDENCE = "predicted class", "confidence"
+TOTAL_VARIATION, KOLMOGOROV_SMIRNOV = "total_variation", "kolmogorov_smirnov"
+
+
+class Drift(NamedTuple):
+    """Tables about shift.
+
+    data: the evaluated images against the training run's own test images, a random sample of the data that it learned
+    from; composition by gender, race, age, profession and their joint, the predicted class, and the confidence. Columns
+    of `composition_shift` and `judged_shift`, with `distance` (total_variation or kolmogorov_smirnov) and its `value`.
+    training: the composition of the evaluated images against that of the training images, which the design has made;
+    `balanced` says whether the design has fixed it. accuracy: expected and observed, on either set of images,
+    with and without temperature scaling.
+    """
+
+    data: pd.DataFrame
+    training: pd.DataFrame
+    accuracy: pd.DataFrame
+
+
+def drift(
+    evaluated: dict[str, pd.DataFrame],
+    own_test: dict[str, pd.DataFrame],
+    validation: pd.DataFrame,
+    composition: pd.DataFrame,
+    balanced: Sequence[str],
+    permutations: int,
+    generator: np.random.Generator,
+) -> Drift:
+    """Compares the predictions of an evaluation with those of the training run.
+
+    evaluated, own_test: predictions tables, under "before" as the model gives them and under "after" temperature
+    scaling. validation: the run's validation predictions, drawn by the design as the training images were: their ages
+    stand for the training images' ages, which a run does not record. composition: the run's `data/composition.csv`.
+    balanced: the axes that the design has balanced.
+    """
+    here, there = evaluated["before"], own_test["before"]
+    data = composition_shift(
+        sample_counts(there) | {PREDICTED: _predicted(there)},
+        sample_counts(here) | {PREDICTED: _predicted(here)},
+        permutations,
+        generator,
+    )
+    data.insert(2, "distance", TOTAL_VARIATION)
+    data = data.rename(columns={"total_variation": "value"})
+    confidence = confidence_shift(confidence_of(there), confidence_of(here))
+    data.loc[len(data)] = {
+        "attribute": CONFIDENCE,
+        "status": COMPARABLE,
+        "distance": KOLMOGOROV_SMIRNOV,
+        "value": confidence.statistic,
+        "p_value": confidence.p_value,
+        "reference_images": len(there),
+        "evaluated_images": len(here),
+        "only_reference": "",
+        "only_evaluated": "",
+    }
+    training = composition_shift(
+        training_counts(composition, validation), sample_counts(here), permutations, generator
+    ).rename(columns={"total_variation": "value"})
+    fixed = training["attribute"].isin([*balanced, JOINT])
+    records = [
+        {"images": images, "scaling": stage, **_expected(table)._asdict()}
+        for images, tables in (("own test", own_test), ("evaluated", evaluated))
+        for stage, table in tables.items()
+    ]
+    return Drift(judged_shift(data), judged_shift(training).assign(balanced=fixed), pd.DataFrame(records))
+
+
+def sample_counts(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Images by gender, race, age, profession and the joint of all but age, of a predictions table."""
+    profession = table["y_true"].astype(str)
+    joint = table["gender"].astype(str) + " x " + table["race"].astype(str) + " x " + profession
+    columns = {"gender": table["gender"], "race": table["race"], "age": table["age"], "profession": profession}
+    return {name: values.value_counts() for name, values in (columns | {JOINT: joint}).items()}
+
+
+def training_counts(composition: pd.DataFrame, validation: pd.DataFrame) -> dict[str, pd.Series]:
+    """The same of a run's training images; ages are those of its validation images."""
+    train = composition[composition["partition"].eq("train")]
+    joint = train.assign(joint=train["gender"] + " x " + train["race"] + " x " + train["profession"])
+    counts = {
+        name: joint.groupby(column)["count"].sum()
+        for name, column in (("gender", "gender"), ("race", "race"), ("profession", "profession"), (JOINT, "joint"))
+    }
+    ages = sample_counts(validation)["age"]
+    return {"gender": counts["gender"], "race": counts["race"], "age": ages} | {
+        name: counts[name] for name in ("profession", JOINT)
+    }
+
+
+def _predicted(table: pd.DataFrame) -> pd.Series:
+    return table["y_pred"].value_counts().reindex(class_names(table), fill_value=0)
+
+
+def _expected(table: pd.DataFrame) -> ExpectedAccuracy:
+    correct = table["y_pred"].astype(str).eq(table["y_true"].astype(str)).to_numpy()
+    return expected_accuracy(confidence_of(table), correct)

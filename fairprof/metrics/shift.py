@@ -1,0 +1,161 @@
+"""Whether the images that are evaluated are like those of the training: composition and predictions.
+
+Two samples of the same population differ, too. So every distance stands beside what chance alone gives at these numbers
+of images: permuting which sample an image belongs to. Groups that are named by different words cannot be compared at
+all, and are a shift of their own kind.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import chi2_contingency, ks_2samp, random_table
+
+from fairprof.metrics.inference import ALPHA, ESTABLISHED, NOT_ESTABLISHED, TIE, check_number, holm, wilson_interval
+
+COMPARABLE = "comparable"
+DIFFERENT_VOCABULARY = "different_vocabulary"
+NOT_RECORDED = "not_recorded"
+
+
+class CategoryShift(NamedTuple):
+    """Two samples over the same categories.
+
+    total_variation: half the sum of |p - q|, [0, 1], ideal 0. jensen_shannon: the Jensen-Shannon distance, base 2,
+    [0, 1], ideal 0 (Lin 1991). null_mean, null_q95: of the total variation after permuting which sample a row belongs
+    to; p_value: how often it is as much then. chi_square, chi_square_p: Pearson's test of homogeneity, NaN where a
+    single category occurs.
+    """
+
+    total_variation: float
+    jensen_shannon: float
+    null_mean: float
+    null_q95: float
+    p_value: float
+    chi_square: float
+    chi_square_p: float
+
+
+def category_shift(
+    reference: ArrayLike, evaluated: ArrayLike, permutations: int, generator: np.random.Generator
+) -> CategoryShift:
+    """The distance between two samples, as counts (C,) of the same categories, and its test.
+
+    Raises ValueError where a sample has no rows.
+    """
+    check_number(permutations, "permutations")
+    table = np.array([reference, evaluated], dtype=np.int64)
+    if (table.sum(axis=1) == 0).any():
+        raise ValueError("a sample has no rows; give counts of two samples that have some")
+    table = table[:, table.sum(axis=0) > 0]
+    table = table[:, np.lexsort(table)]  # an order that the names of the categories do not influence
+    shares = table / table.sum(axis=1, keepdims=True)
+    value = float(np.abs(shares[0] - shares[1]).sum() / 2)
+    drawn = random_table(table.sum(axis=1), table.sum(axis=0), seed=generator).rvs(permutations)
+    drawn = drawn / table.sum(axis=1)[:, None]
+    null = np.abs(drawn[:, 0] - drawn[:, 1]).sum(axis=-1) / 2
+    tested = chi2_contingency(table, correction=False) if table.shape[1] > 1 else None
+    return CategoryShift(
+        value,
+        # of equal shares, rounding would make it the root of a number below 0
+        float(np.nan_to_num(jensenshannon(shares[0], shares[1], base=2))),
+        float(null.mean()),
+        float(np.quantile(null, 0.95)),
+        float((1 + (null >= value - TIE).sum()) / (permutations + 1)),
+        float(tested.statistic) if tested else np.nan,
+        float(tested.pvalue) if tested else np.nan,
+    )
+
+
+def composition_shift(
+    reference: dict[str, pd.Series],
+    evaluated: dict[str, pd.Series],
+    permutations: int,
+    generator: np.random.Generator,
+) -> pd.DataFrame:
+    """The composition of two samples by one attribute after the other, a row each.
+
+    reference, evaluated: attribute to counts, indexed by the categories' names; None where it is not recorded.
+    Samples are comparable unless each has categories that the other has not: then the words differ ("Monk 1-4" and
+    "White"), and no distance between them means anything.
+
+    Columns: attribute, status (comparable, different_vocabulary, not_recorded), those of `CategoryShift` (NaN unless
+    comparable), reference_images, evaluated_images, only_reference and only_evaluated (the categories that
+    one sample alone has, separated by commas).
+    """
+    records = []
+    for attribute in reference:
+        first, second = _present(reference[attribute]), _present(evaluated.get(attribute))
+        record = {"attribute": attribute, "status": NOT_RECORDED, "only_reference": "", "only_evaluated": ""}
+        if len(first) and len(second):
+            only = [name for name in first.index if name not in second.index]
+            new = [name for name in second.index if name not in first.index]
+            record |= {"only_reference": ", ".join(only), "only_evaluated": ", ".join(new)}
+            record["status"] = DIFFERENT_VOCABULARY if only and new else COMPARABLE
+        if record["status"] == COMPARABLE:
+            names = first.index.union(second.index)
+            counts = (sample.reindex(names, fill_value=0) for sample in (first, second))
+            record |= category_shift(*counts, permutations, generator)._asdict()
+        records.append(record | {"reference_images": int(first.sum()), "evaluated_images": int(second.sum())})
+    columns = ["attribute", "status", *CategoryShift._fields, "reference_images", "evaluated_images"]
+    table = pd.DataFrame(records).reindex(columns=[*columns, "only_reference", "only_evaluated"])
+    return table.astype({name: float for name in CategoryShift._fields})
+
+
+def _present(counts: pd.Series | None) -> pd.Series:
+    if counts is None:
+        return pd.Series(dtype=np.int64)
+    counts = counts.set_axis(counts.index.astype(str))
+    return counts[counts > 0]
+
+
+class ConfidenceShift(NamedTuple):
+    """Two samples of confidences: the two-sample Kolmogorov-Smirnov statistic, [0, 1], its p-value, and the means."""
+
+    statistic: float
+    p_value: float
+    reference_mean: float
+    evaluated_mean: float
+
+
+def confidence_shift(reference: np.ndarray, evaluated: np.ndarray) -> ConfidenceShift:
+    """The largest distance between the distribution functions of two samples of confidences (Smirnov 1948)."""
+    found = ks_2samp(reference, evaluated)
+    return ConfidenceShift(
+        float(found.statistic), float(found.pvalue), float(np.mean(reference)), float(np.mean(evaluated))
+    )
+
+
+class ExpectedAccuracy(NamedTuple):
+    """expected: the mean confidence; observed: the accuracy with its Wilson interval; difference: expected - observed,
+    above 0 where the classifier promises more than it holds."""
+
+    expected: float
+    observed: float
+    lower: float
+    upper: float
+    difference: float
+
+
+def expected_accuracy(confidence: np.ndarray, correct: np.ndarray) -> ExpectedAccuracy:
+    """The accuracy that calibrated confidences (N,) promise against the one that is found (correct: (N,) bool).
+
+    A classifier that was calibrated on the training data and is not here has met a shift (Garg et al. 2022,
+    arXiv:2201.04234, "average confidence").
+    """
+    lower, upper = wilson_interval(correct.sum(), len(correct))
+    expected, observed = float(confidence.mean()), float(correct.mean())
+    return ExpectedAccuracy(expected, observed, float(lower), float(upper), expected - observed)
+
+
+def judged_shift(table: pd.DataFrame, alpha: float = ALPHA) -> pd.DataFrame:
+    """`table` (with status and p_value) and two more columns.
+
+    p_adjusted: `holm` over the table; verdict: "established" where p_adjusted <= alpha or the vocabularies differ,
+    otherwise "not_established". Not rejecting does not show that there is no shift.
+    """
+    adjusted = holm(table["p_value"])
+    shifted = (adjusted <= alpha) | table["status"].eq(DIFFERENT_VOCABULARY).to_numpy()
+    return table.assign(p_adjusted=adjusted, verdict=np.where(shifted, ESTABLISHED, NOT_ESTABLISHED))

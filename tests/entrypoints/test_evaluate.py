@@ -1,0 +1,184 @@
+"""Evaluations of a model that a real training has registered, started as a user starts them."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fairprof.config import EvaluateSettings
+from fairprof.evaluation import run_evaluation
+from fairprof.metrics.performance import calibration_error, performance
+from tests.entrypoints.test_study import with_role
+from tests.entrypoints.test_train import SMALL, artifact, client, python, train
+
+QUICK = {"permutations": 199, "replicates": 100, "accelerator": "cpu"}
+CORRUPTED = 24
+FILES = (
+    *("report.html", "predictions/evaluation.parquet", "data/quarantine.csv"),
+    *("metrics/by_group.csv", "metrics/gaps.csv", "metrics/scores.csv", "metrics/contrasts.csv"),
+    *("calibration/by_group.csv", "calibration/gaps.csv", "calibration/reliability.png"),
+    *("selective/scores.csv", "selective/by_group.csv", "selective/gaps.csv", "selective/curves.png"),
+    *("robustness/accuracy.csv", "robustness/gaps.csv", "robustness/predictions.parquet", "robustness/race.png"),
+    *("robustness/gender.png", "robustness/corruptions.png"),
+    *("shift/data.csv", "shift/training.csv", "shift/expected_accuracy.csv", "shift/composition.png"),
+    "speed/times.csv",
+)
+
+
+@pytest.fixture(scope="module")
+def registered(tmp_path_factory, synthetic_cache):
+    """A folder in which design B was trained on the embedded data, and registered."""
+    folder = tmp_path_factory.mktemp("registered")
+    done = train(folder, {"experiment": "B", "cache_dir": synthetic_cache, **SMALL, "epochs": 2})
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def evaluated(registered, synthetic_cache):
+    """The champion evaluated on the data that it was trained on: the folder, the run, and what was said."""
+    settings = {"model": "fairprof-B@champion", "cache_dir": synthetic_cache, "robustness_images": CORRUPTED, **QUICK}
+    done = python(registered, ["-m", "entrypoints.evaluate"], settings)
+    assert done.returncode == 0, done.stderr[-3000:]
+    (run,) = with_role(registered, "evaluation")
+    return registered, run, done
+
+
+@pytest.fixture(scope="module")
+def table(evaluated):
+    folder, run, _ = evaluated
+
+    def read(path: str) -> pd.DataFrame:
+        file = artifact(folder, run, path)
+        return pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
+
+    return read
+
+
+def test_the_run_is_named_tagged_and_linked_to_the_version(evaluated):
+    folder, run, _ = evaluated
+    assert run.info.run_name == "evaluate-fairprof-B-1-on-synthetic" and run.info.status == "FINISHED"
+    names = ("role", "model", "design", "data", "shift")
+    assert [run.data.tags[f"fairprof.{name}"] for name in names] == [
+        *("evaluation", "fairprof-B/1", "B", "synthetic", "none found")
+    ]
+    store = client(folder)
+    (used,) = store.get_run(run.info.run_id).inputs.model_inputs  # a search of runs leaves them out
+    shown = {m.key: m.value for m in store.get_logged_model(used.model_id).metrics if m.run_id == run.info.run_id}
+    assert shown["test/macro_f1"] == run.data.metrics["test/macro_f1"]
+    assert {"calibration/temperature", "robustness/mean_corruption_accuracy"} <= set(shown)
+    version = store.get_model_version("fairprof-B", "1")
+    assert version.tags["fairprof.evaluation.synthetic"] == run.info.run_id
+    assert {used.dataset.name for used in run.inputs.dataset_inputs} == {"synthetic[test]"}
+
+
+def test_predictions_and_metrics_are_those_of_the_training_run_on_the_same_images(evaluated, table):
+    folder, run, _ = evaluated
+    (trained,) = with_role(folder, "run")
+    own = pd.read_parquet(artifact(folder, trained, "predictions/test.parquet"))
+    predictions = table("predictions/evaluation.parquet")
+    assert predictions["image"].tolist() == own["image"].tolist()
+    assert predictions["y_pred"].tolist() == own["y_pred"].tolist()
+    for name in ("macro_f1", "log_loss", "demographic_parity_difference/race", "worst_group_accuracy/gender"):
+        assert run.data.metrics[f"test/{name}"] == pytest.approx(trained.data.metrics[f"test/{name}"], abs=1e-6)
+    assert run.data.metrics["ceiling/macro_f1"] == trained.data.metrics["ceiling/macro_f1"]
+
+
+def test_every_table_and_picture_is_there(evaluated):
+    folder, run, _ = evaluated
+    for path in FILES:
+        assert artifact(folder, run, path).stat().st_size > 0, path
+
+
+def test_calibration_is_that_of_the_predictions(evaluated, table):
+    values = evaluated[1].data.metrics
+    predictions = table("predictions/evaluation.parquet")
+    assert values["calibration/before/calibration_error"] == pytest.approx(calibration_error(predictions))
+    assert values["calibration/before/log_loss"] == pytest.approx(performance(predictions)["log_loss"])
+    assert 0.05 <= values["calibration/temperature"] <= 20
+    by_group = table("calibration/by_group.csv")
+    assert set(by_group["stage"]) == {"before", "after"}
+    race = by_group[by_group["attribute"].eq("race") & by_group["metric"].eq("calibration_error")]
+    assert race["images"].nunique() == 1 and race["images"].iloc[0] == race["support"].min()
+
+
+def test_curves_are_logged_by_coverage_and_by_severity(evaluated, table):
+    folder, run, _ = evaluated
+    history = client(folder).get_metric_history(run.info.run_id, "selective/accuracy")
+    assert sorted(point.step for point in history) == list(range(10, 101, 10))
+    assert {point.step: point.value for point in history}[100] == pytest.approx(run.data.metrics["test/accuracy"])
+    history = client(folder).get_metric_history(run.info.run_id, "robustness/accuracy/noise")
+    assert sorted(point.step for point in history) == list(range(6))
+    assert run.data.metrics["robustness/images"] == CORRUPTED
+
+
+def test_corrupted_images_are_balanced_and_clean_ones_predicted_as_in_the_evaluation(table):
+    corrupted, predictions = table("robustness/predictions.parquet"), table("predictions/evaluation.parquet")
+    assert len(corrupted) == 31 * CORRUPTED
+    clean = corrupted[corrupted["corruption"].eq("clean")]
+    assert clean.groupby(["gender", "race"], observed=True).size().nunique() == 1
+    own = predictions.set_index("image").loc[clean["image"], "y_pred"]
+    assert clean["y_pred"].tolist() == own.tolist()
+
+
+def test_the_same_data_show_no_shift_and_the_design_is_told(evaluated, table):
+    data = table("shift/data.csv")
+    assert set(data["verdict"]) == {"not_established"} and set(data["status"]) == {"comparable"}
+    training = table("shift/training.csv").set_index("attribute")
+    assert training["balanced"].to_dict() == {
+        "gender": True,
+        "race": False,
+        "age": False,
+        "profession": True,
+        "gender x race x profession": True,
+    }
+    assert training.loc["profession", "reference_images"] == training.loc["gender", "reference_images"]
+
+
+def test_the_answer_is_said_described_and_at_the_top_of_a_report_that_needs_nothing_else(evaluated):
+    folder, run, done = evaluated
+    page = artifact(folder, run, "report.html").read_text()
+    note = run.data.tags["mlflow.note.content"]
+    for text in (
+        "How good: On ",
+        "No shift found between the model's own test images",
+        "images a second in batches of 32",
+    ):
+        assert text in page.replace("&#39;", "'") and text in done.stdout
+    assert note.startswith("**fairprof-B version 1** evaluated on `synthetic` (test).")
+    assert page.count("data:image/png;base64,") == 7
+    assert 'src="http' not in page and "<script" not in page
+    assert "nan" not in page.split("<main>")[1].split("data:image")[0].lower().replace("finance", "").split()
+
+
+def test_other_faces_are_a_shift_and_all_of_them_may_be_evaluated(
+    evaluated, synthetic_cache, write_image, tmp_path, monkeypatch, capsys
+):
+    folder = evaluated[0]
+    for number in range(96):
+        age, gender, race = (5, 25, 45, 80)[number % 4], number // 4 % 2, number // 8 % 3
+        write_image(tmp_path / "faces" / f"{age}_{gender}_{race}_2017{number:05}.jpg.chip.jpg", number)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.chdir(folder)
+    data = f"utkface:{tmp_path / 'faces'}"
+    settings = {"model": "B", "data": data, "partition": "all", "robustness_images": 0, **QUICK}
+    run_evaluation(EvaluateSettings(**settings, cache_dir=str(synthetic_cache)))
+    run = with_role(folder, "evaluation")[-1]
+    assert run.data.tags["fairprof.shift"] == "established"
+    data = pd.read_csv(artifact(folder, run, "shift/data.csv")).set_index("attribute")
+    assert data.loc["race", "status"] == "different_vocabulary" and np.isnan(data.loc["race", "value"])
+    assert data.loc["age", "verdict"] == "established"
+    assert "different vocabulary (training data: Monk" in capsys.readouterr().out
+    assert run.data.metrics["data/evaluated"] == 96
+    assert "robustness/mean_corruption_accuracy" not in run.data.metrics
+    predictions = pd.read_parquet(artifact(folder, run, "predictions/evaluation.parquet"))
+    assert set(predictions["partition"]) == {"train", "val", "test"}
+
+
+def test_settings_are_parameters(evaluated):
+    parameters = evaluated[1].data.params
+    assert parameters["partition"] == "test" and parameters["robustness_images"] == str(CORRUPTED)
+    assert "fairprof-B/1" in (parameters["model"], parameters.get("resolved/model"))
+    assert json.loads(parameters["permutations"]) == 199

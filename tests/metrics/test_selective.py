@@ -1,0 +1,174 @@
+"""Selective prediction: worked by hand, against plain loops, and on classifiers whose truth is known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fairprof.metrics.fairness import summary
+from fairprof.metrics.selective import (
+    COVERAGES,
+    accepted,
+    confidence_of,
+    rate_gap,
+    risk_coverage,
+    selective_by_group,
+    selective_gaps,
+    selective_scores,
+)
+
+
+@pytest.fixture
+def hand() -> pd.DataFrame:
+    """Ten rows of two classes; the confidences .9 .9 .8 .8 .8 .7 .6 .6 .55 .5; rows 2, 5 and 8 are wrong."""
+    confidence = np.array([0.9, 0.9, 0.8, 0.8, 0.8, 0.7, 0.6, 0.6, 0.55, 0.5])
+    true = np.array(["a"] * 10)
+    true[[2, 5, 8]] = "b"
+    return pd.DataFrame(
+        {
+            "image": [f"{row}.png" for row in range(10)],
+            "y_true": true,
+            "y_pred": "a",
+            "probability_a": confidence,
+            "probability_b": 1 - confidence,
+            "gender": ["Female", "Male"] * 5,
+            "race": ["one"] * 5 + ["two"] * 5,
+        }
+    )
+
+
+def random_table(rows: int = 600, seed: int = 0, shy: float = 0.0) -> pd.DataFrame:
+    """Three classes; women's confidences are lower by `shy`."""
+    generator = np.random.default_rng(seed)
+    classes = np.array(["a", "b", "c"])
+    gender = generator.choice(["Female", "Male"], rows)
+    top = generator.uniform(0.5 + shy, 1, rows) - shy * (gender == "Female")
+    predicted = generator.integers(3, size=rows)
+    probabilities = np.repeat((1 - top)[:, None] / 2, 3, axis=1)
+    probabilities[np.arange(rows), predicted] = top
+    true = np.where(generator.random(rows) < top, predicted, generator.integers(3, size=rows))
+    table = pd.DataFrame(probabilities, columns=[f"probability_{name}" for name in classes])
+    return table.assign(
+        image=[f"{row}.png" for row in range(rows)],
+        y_true=classes[true],
+        y_pred=classes[predicted],
+        gender=gender,
+        race=generator.choice(["one", "two"], rows),
+    )
+
+
+# By hand.
+
+
+@pytest.mark.parametrize(
+    ("coverage", "kept"), [(1.0, 10), (0.9, 9), (0.7, 8), (0.6, 6), (0.5, 5), (0.4, 5), (0.3, 5), (0.2, 2), (0.1, 2)]
+)
+def test_rows_of_equal_confidence_are_kept_or_refused_together(hand, coverage, kept):
+    assert accepted(confidence_of(hand), coverage).sum() == kept
+
+
+@pytest.mark.parametrize("coverage", [0, -0.1, 1.1])
+def test_a_coverage_is_a_share(hand, coverage):
+    with pytest.raises(ValueError, match="coverage is"):
+        accepted(confidence_of(hand), coverage)
+
+
+def test_accuracy_against_coverage_by_hand(hand):
+    found = selective_scores(hand, (1.0, 0.6, 0.2)).set_index("coverage")
+    assert found["accuracy"].tolist() == pytest.approx([0.7, 4 / 6, 1.0])
+    assert found["covered"].tolist() == pytest.approx([1.0, 0.6, 0.2])
+    assert found["threshold"].tolist() == pytest.approx([0.5, 0.7, 0.9])
+
+
+def test_a_group_of_which_nothing_is_kept_stays_visible_and_has_no_accuracy(hand):
+    found = selective_by_group(hand, (0.2,), min_support=1, attributes=["race"]).set_index("group")
+    assert found["images"].to_dict() == {"one": 2, "two": 0}
+    assert found.loc["two", "evidence"] == "undefined" and np.isnan(found.loc["two", "accuracy"])
+    assert found["group_coverage"].to_dict() == {"one": 0.4, "two": 0.0}
+    gaps = selective_gaps(hand, 19, np.random.default_rng(0), (0.2,), 1, ["race"]).set_index("metric")
+    assert np.isnan(gaps.loc["accuracy_difference", "value"])
+    assert gaps.loc["accuracy_difference", "undefined_cells"] == 1
+    assert gaps.loc["coverage_difference", "value"] == pytest.approx(0.4)
+
+
+def test_the_area_under_the_risk_coverage_curve_by_hand(hand):
+    # mean errors within ties: 0 0 | 1/3 1/3 1/3 | 1 | 0 0 | 1 | 0
+    errors = np.array([0, 0, 1 / 3, 1 / 3, 1 / 3, 1, 0, 0, 1, 0])
+    area = (errors.cumsum() / np.arange(1, 11)).mean()
+    best = (np.array([0] * 7 + [1, 2, 3]) / np.arange(1, 11)).mean()
+    found = risk_coverage(hand, 50, np.random.default_rng(0), attributes=()).iloc[0]
+    assert found["area"] == pytest.approx(area)
+    assert found["best"] == pytest.approx(best)
+    assert found["excess"] == pytest.approx(area - best)
+    assert found["error_rate"] == pytest.approx(0.3)
+
+
+# Against loops, and where the truth is known.
+
+
+def test_the_area_of_all_errors_last_is_the_best_and_of_equal_confidences_the_error_rate():
+    table = random_table(200)
+    wrong = (table["y_true"] != table["y_pred"]).to_numpy()
+    ordered = table.assign(probability_a=np.where(wrong, 0.5, 0.9), y_pred="a", y_true=np.where(wrong, "b", "a"))
+    rest = (1 - ordered["probability_a"]) / 2
+    ordered = ordered.assign(probability_b=rest, probability_c=rest)
+    found = risk_coverage(ordered, 20, np.random.default_rng(0), attributes=()).iloc[0]
+    assert found["area"] == pytest.approx(found["best"])
+    level = ordered.assign(probability_a=0.5, probability_b=0.25, probability_c=0.25)
+    found = risk_coverage(level, 20, np.random.default_rng(0), attributes=()).iloc[0]
+    assert found["area"] == pytest.approx(found["error_rate"])
+
+
+def test_more_images_make_shorter_intervals_of_the_area():
+    few, many = (
+        risk_coverage(random_table(rows), 300, np.random.default_rng(0), attributes=()).iloc[0] for rows in (200, 3200)
+    )
+    assert few["lower"] <= few["area"] <= few["upper"]
+    assert 2.5 < (few["upper"] - few["lower"]) / (many["upper"] - many["lower"]) < 6  # 4 is expected
+
+
+def test_at_full_coverage_the_gaps_are_those_of_the_whole_table():
+    table = random_table()
+    found = selective_gaps(table, 99, np.random.default_rng(0), (1.0,)).set_index(["metric", "attribute"])["value"]
+    whole = summary(table)
+    for metric in ("demographic_parity_difference", "equal_opportunity_difference"):
+        for attribute in ("gender", "race"):
+            assert found[metric, attribute] == pytest.approx(whole[f"{metric}/{attribute}"])
+    assert found["coverage_difference", "gender"] == 0
+
+
+def test_every_gap_has_a_row_at_every_coverage_and_its_own_floor():
+    found = selective_gaps(random_table(), 99, np.random.default_rng(0))
+    assert len(found) == len(COVERAGES) * 2 * 4
+    floors = found[found["metric"].eq("demographic_parity_difference") & found["attribute"].eq("gender")]
+    assert floors["null_q95"].iloc[-1] > floors["null_q95"].iloc[0]  # fewer images, larger gaps by chance
+
+
+def test_a_group_that_is_refused_more_often_is_found():
+    alike = selective_gaps(random_table(shy=0.0), 199, np.random.default_rng(0), (0.5,)).set_index(
+        ["metric", "attribute"]
+    )
+    shy = selective_gaps(random_table(shy=0.15), 199, np.random.default_rng(0), (0.5,)).set_index(
+        ["metric", "attribute"]
+    )
+    assert alike.loc[("coverage_difference", "gender"), "p_value"] > 0.05
+    assert shy.loc[("coverage_difference", "gender"), "p_value"] == 1 / 200
+    assert shy.loc[("coverage_difference", "race"), "p_value"] > 0.05
+
+
+def test_the_test_of_a_rate_gap_keeps_its_level():
+    generator = np.random.default_rng(0)
+    totals = np.array([60, 90, 30])
+    rejected = [rate_gap(generator.binomial(totals, 0.4), totals, 99, generator)["p_value"] <= 0.05 for _ in range(300)]
+    assert np.mean(rejected) <= 0.09
+
+
+def test_renaming_groups_and_moving_rows_changes_no_number():
+    table = random_table()
+    other = table.replace({"Female": "Zoe", "one": "three"}).sample(frac=1, random_state=0)
+    first, second = (
+        selective_gaps(rows, 99, np.random.default_rng(0), (0.5,)).drop(columns="attribute") for rows in (table, other)
+    )
+    pd.testing.assert_frame_equal(first, second)
+    areas = [risk_coverage(rows, 50, np.random.default_rng(0)) for rows in (table, other)]
+    assert areas[0]["area"].tolist()[0] == pytest.approx(areas[1]["area"].tolist()[0])
+    assert sorted(areas[0]["upper"]) == pytest.approx(sorted(areas[1]["upper"]))

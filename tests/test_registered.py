@@ -1,0 +1,147 @@
+"""Registered models as classifiers: what was registered is what is loaded, and what they must not be evaluated on."""
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from fairprof import tracking
+from fairprof.config import EvaluateSettings, Settings
+from fairprof.data.pool import load_pool
+from fairprof.model import build_classifier
+from fairprof.registered import load_model, pool_for, require_unseen, trained_on
+
+# mlflow converts an input example with an operation that pandas will change
+pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A store and a working directory of the module's own."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
+            patch.setenv(name, "")
+            patch.delenv(name)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        patch.chdir(folder)
+        yield folder
+
+
+def faces(folder, professions: tuple[str, str], partition: bool) -> str:
+    """A manifest of 24 pictures; data are its value of the setting `data`."""
+    from PIL import Image
+
+    folder.mkdir(exist_ok=True)
+    generator = np.random.default_rng(0)
+    rows = []
+    for number in range(24):
+        Image.fromarray(generator.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(folder / f"{number:02}.png")
+        rows.append(
+            {
+                "image": f"{number:02}.png",
+                "gender": ("Female", "Male")[number % 2],
+                "race": ("one", "two")[number // 2 % 2],
+                "profession": professions[number // 4 % 2],
+            }
+            | ({"partition": ("train", "val", "test")[number % 3]} if partition else {})
+        )
+    pd.DataFrame(rows).to_csv(folder / "faces.csv", index=False)
+    return f"manifest:{folder / 'faces.csv'}"
+
+
+@pytest.fixture(scope="module")
+def model(store):
+    """A registered network with random weights, and the settings of the data that it is said to be trained on."""
+    data = faces(store / "trained", ("cook", "nurse"), partition=False)
+    cache = str(store / "cache")
+    settings = Settings(experiment="C", architecture="resnet18", image_size=32, data=data, cache_dir=cache)
+    classifier = build_classifier("resnet18", "random", "all", 2, seed=0)
+    pool = load_pool(settings)
+    with tracking.started_run("C-seed0", {"fairprof.role": "run"}):
+        tracking.register_model(
+            classifier.network.state_dict(),
+            classifier.gradcam_layer,
+            settings,
+            pool.professions,
+            pool.fingerprint,
+            {"best_val/macro_f1": 0.5},
+        )
+    return load_model("C"), classifier, EvaluateSettings(model="C", data=data, cache_dir=cache)
+
+
+def test_what_is_loaded_is_what_was_registered(model):
+    loaded, classifier, _ = model
+    images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        assert torch.equal(loaded.classifier.network(images), classifier.network.eval()(images))
+    assert loaded.classifier.gradcam_layer == classifier.gradcam_layer
+    assert (loaded.classes, loaded.image_size, str(loaded)) == (("cook", "nurse"), 32, "fairprof-C version 1")
+    assert loaded.run.name == "C-seed0" and loaded.settings.experiment == "C"
+
+
+@pytest.mark.parametrize(
+    "reference", ["c", "fairprof-C", "models:/fairprof-C/1", "fairprof-C/latest", "fairprof-C@champion"]
+)
+def test_every_way_to_name_a_version_finds_it(model, reference):
+    assert str(load_model(reference)) == "fairprof-C version 1"
+
+
+@pytest.mark.parametrize("reference", ["B", "fairprof-C/7", "fairprof-C@staging", "models:/other/1"])
+def test_an_unknown_model_is_refused_with_those_there_are(model, refused, reference):
+    with refused(f"no registered model {reference}", "registered are: fairprof-C"):
+        load_model(reference)
+
+
+def test_its_own_data_have_unseen_test_images_and_no_others(model, refused):
+    loaded, _, settings = model
+    pool = pool_for(loaded, settings)
+    assert trained_on(loaded, pool)
+    require_unseen(loaded, pool, settings, "test")
+    with refused("partition=all", "fairprof-C version 1 was trained on images of manifest:", "partition=test"):
+        require_unseen(loaded, pool, settings, "all")
+
+
+def test_other_data_are_unseen_and_other_professions_refused(model, store, refused):
+    loaded, _, settings = model
+    other = settings.model_copy(update={"data": faces(store / "other", ("cook", "nurse"), partition=True)})
+    pool = pool_for(loaded, other)
+    assert not trained_on(loaded, pool)
+    require_unseen(loaded, pool, other, "all")
+    strange = settings.model_copy(update={"data": faces(store / "strange", ("cook", "pilot"), partition=True)})
+    with refused("professions cook, pilot", "fairprof-C version 1 predicts cook, nurse"):
+        pool_for(loaded, strange)
+
+
+def test_the_same_data_with_other_rows_may_hold_training_images(model, store, refused):
+    loaded, _, settings = model
+    path = store / "trained" / "faces.csv"
+    rows = pd.read_csv(path)
+    rows.iloc[:-1].to_csv(path, index=False)
+    try:
+        pool = pool_for(loaded, settings)
+        assert not trained_on(loaded, pool)
+        with refused("partition=all", "had other rows or labels then", "label_seed=0"):
+            require_unseen(loaded, pool, settings, "all")
+    finally:
+        rows.to_csv(path, index=False)
+
+
+def test_the_model_and_metrics_of_an_evaluation_are_linked(model, store):
+    loaded, _, settings = model
+    pool = pool_for(loaded, settings)
+    with tracking.started_run("evaluation", {}) as run_id:
+        tracking.log_input(pool.table.iloc[pool.rows_of("test")], settings.data, "test", pool.fingerprint)
+        tracking.link_to_model(loaded.stored, {"test/accuracy": 0.5})
+        tracking.tag_version(loaded.stored, {"fairprof.evaluation.manifest": run_id})
+        assert tracking.active_run_id() == run_id
+    client = mlflow.MlflowClient()
+    (used,) = client.get_run(run_id).inputs.model_inputs
+    assert used.model_id == loaded.stored.model_id
+    shown = client.get_logged_model(used.model_id).metrics
+    assert [(m.key, m.value, m.run_id, m.dataset_name) for m in shown if m.run_id == run_id] == [
+        ("test/accuracy", 0.5, run_id, "manifest[test]")
+    ]
+    assert client.get_model_version("fairprof-C", "1").tags["fairprof.evaluation.manifest"] == run_id
