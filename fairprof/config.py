@@ -48,10 +48,12 @@ class Hyperparameter:
     search: LogUniform | Uniform | Choice | None = None
 
 
-# those of pytorch-grad-cam that need nothing but a convolutional layer and a class
+# those of pytorch-grad-cam whose maps, of one layer and for a class, can be had raw. Not RandomCAM, which is no
+# explanation (and draws from NumPy's global generator); nor FullGrad, which adds up layers scaled image by image; nor
+# FEM, whose threshold of two standard deviations nothing exceeds in 2 x 2 fields
 SALIENCY_METHODS = (
-    *("GradCAM", "GradCAMPlusPlus", "GradCAMElementWise", "HiResCAM", "XGradCAM", "LayerCAM", "EigenCAM"),
-    *("EigenGradCAM", "ScoreCAM", "AblationCAM", "ShapleyCAM"),
+    *("GradCAM", "GradCAMPlusPlus", "GradCAMElementWise", "HiResCAM", "XGradCAM", "LayerCAM", "FinerCAM"),
+    *("ShapleyCAM", "EigenCAM", "EigenGradCAM", "SegEigenCAM", "KPCA_CAM", "ScoreCAM", "AblationCAM"),
 )
 # what lies below layer2 is too little work, and too large, to be kept
 PREFIX_FINETUNE = ("head", "layer4", "layer3")
@@ -368,6 +370,20 @@ class ExplainSettings(DataSettings):
     ] = 64
     seed: Annotated[int, setting("of permutations, bootstraps and randomised weights", ge=0, lt=2**32)] = 0
 
+    @field_validator("models")
+    @classmethod
+    def _different_models(cls, value: str) -> str:
+        labels = [_label_of(reference) for reference in _references(value)]
+        if not labels:
+            raise ValueError("a list of registered models, separated by commas, with at least one")
+        if len(set(labels)) < len(labels):
+            raise ValueError("a list in which no model occurs twice")
+        return value
+
+    def references(self) -> dict[str, str]:
+        """The models by a short name, as tables and pictures show them: B for fairprof-B, B-3 for fairprof-B/3."""
+        return {_label_of(reference): reference for reference in _references(self.models)}
+
 
 class PrepareSettings(DataSettings):
     """The settings of an audit of a data set before anything is trained."""
@@ -379,8 +395,15 @@ class PrepareSettings(DataSettings):
         Literal["natural"] | Annotated[float, Field(ge=1, le=1000)],
         setting("largest to smallest group on the axis that a design leaves natural: natural, or a ratio"),
     ] = "natural"
-    seed: Annotated[int, setting("of the draws and the bootstraps", ge=0, lt=2**32)] = 0
-    sheet_images: Annotated[int, setting("images per cell of the image sheet; 0: no sheet", ge=0, le=100)] = 8
+    assumed_accuracy: Annotated[
+        Literal["auto"] | Annotated[float, Field(gt=0, lt=1)],
+        setting(
+            "share of every class that a classifier gets right, which the expected noise floors assume; auto: as the "
+            "best possible prediction does where professions are drawn from the age, elsewhere 0.7"
+        ),
+    ] = "auto"
+    seed: Annotated[int, setting("of permutations, bootstraps, simulations and the sheets", ge=0, lt=2**32)] = 0
+    sheet_images: Annotated[int, setting("images per cell of the image sheets; 0: no sheets", ge=0, le=100)] = 8
 
 
 class TuneSettings(TrainingSettings):
@@ -437,6 +460,15 @@ class TuneSettings(TrainingSettings):
         laws = {name: mark.search for name, mark in shared_settings().items() if mark.search is not None}
         chosen = list(laws) if self.search == "all" else [name.strip() for name in self.search.split(",")]
         return {name: law for name, law in laws.items() if name in chosen}
+
+
+def _references(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _label_of(reference: str) -> str:
+    name = reference.removeprefix("models:/").removeprefix("fairprof-").removesuffix("@champion")
+    return name.upper() if len(name) == 1 else name.replace("/", "-").replace("@", "-")
 
 
 RUN_SETTING = {"experiments": "experiment", "seeds": "seed", "train_size": "train_size", "fractions": "fraction"}

@@ -15,7 +15,8 @@ PALETTE = ("#3b6fb6", "#d9822b", "#4c9a6a", "#a05195", "#8c6d31", "#c44e52", "#5
 def composition_figure(composition: pd.DataFrame, title: str) -> Figure:
     """Images per race x gender, stacked by profession, a panel for each partition."""
     partitions = list(composition["partition"].cat.categories)
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    groups = len(composition[["race", "gender"]].drop_duplicates())
+    figure = Figure(figsize=(11, max(4.2, 1.4 + 0.3 * groups)), layout="constrained")
     for axis, partition in zip(figure.subplots(1, len(partitions)), partitions, strict=True):
         counts = composition[composition["partition"].eq(partition)].pivot_table(
             index=["race", "gender"], columns="profession", values="count", observed=False, aggfunc="sum"

@@ -403,8 +403,8 @@ class StoredModel:
 def load_registered(reference: str) -> StoredModel:
     """The version that a reference names; nothing of it is executed.
 
-    reference: `B` or `fairprof-B` (the champion), `fairprof-B@alias`, `fairprof-B/3`, `fairprof-B/latest`, each with
-    or without `models:/` before it. Raises `UserError` where there is none, or it is not a model of this project.
+    reference: `B` or `fairprof-B` (the champion), `fairprof-B@alias`, `B/3`, `fairprof-B/latest`, each with or without
+    `models:/` before it. Raises `UserError` where there is none, or it is not a model of this project.
     """
     _keep_quiet()
     version = _find_version(reference)
@@ -430,10 +430,9 @@ def load_registered(reference: str) -> StoredModel:
 
 
 def _find_version(reference: str) -> ModelVersion:
-    place = reference.strip().removeprefix("models:/")
-    place = f"fairprof-{place.upper()}" if len(place) == 1 else place
-    name, _, number = place.partition("/")
+    name, _, number = reference.strip().removeprefix("models:/").partition("/")
     name, _, alias = name.partition("@")
+    name = f"fairprof-{name.upper()}" if len(name) == 1 else name
     client = mlflow.MlflowClient()
     try:
         if number == "latest":

@@ -398,6 +398,7 @@ def test_the_model_says_what_it_is_and_how_it_is_loaded(versions, client):
         ("models:/fairprof-B@champion", "6"),
         ("fairprof-B@champion", "6"),
         ("fairprof-B/4", "4"),
+        ("b/4", "4"),
         ("models:/fairprof-B/latest", "6"),
     ],
 )

@@ -89,15 +89,15 @@ def _balanced_rows(
             _quotas(labels, other, settings.imbalance if other.natural else "natural", partition).sum()
             for other in DESIGNS.values()
         )
-        quotas = _scaled(quotas, smallest)
+        quotas = scaled(quotas, smallest)
     elif size != "natural":
         if size > quotas.sum():
             raise UserError(
                 f"train_size={size}: design {design.name} can take at most {quotas.sum()} training images "
                 f"({_smallest_cell(labels, quotas.index.names)})"
             )
-        quotas = _scaled(quotas, size)
-    quotas = _scaled(quotas, fraction * quotas.sum())
+        quotas = scaled(quotas, size)
+    quotas = scaled(quotas, fraction * quotas.sum())
     if quotas.min() < 1:
         raise UserError(
             f"design {design.name}: no image would be left in some cells of the {partition} partition "
@@ -117,38 +117,47 @@ def _quotas(labels: pd.DataFrame, design: Design, imbalance: str | float, partit
 
     Without `imbalance` the cells are those of the balanced axes; with it, those of all three.
     """
-    counts = labels.groupby(list(design.balanced), observed=False).size()
-    if counts.min() == 0:
+    cells = design_cells(labels, design)
+    if cells["count"].min() == 0:
         raise UserError(
             f"design {design.name}: empty cell in the {partition} partition: "
             f"{_smallest_cell(labels, design.balanced)}: add such images, or choose a design that does not "
             f"balance {' x '.join(design.balanced)}"
         )
+    if imbalance != "natural":
+        if design.natural is None:
+            raise UserError(f"imbalance={imbalance:g}: design {design.name} leaves no axis natural: use B, C or D")
+        cells = design_cells(labels, design, imbalance)
+        if cells["count"].min() == 0:
+            raise UserError(
+                f"imbalance={imbalance:g}: design {design.name}: empty cell in the {partition} partition: "
+                f"{_smallest_cell(labels, cells.index.names)}: add such images, or use imbalance=natural"
+            )
+    return quotas_of(cells, (cells["count"] / cells["share"]).min())
+
+
+def design_cells(labels: pd.DataFrame, design: Design, imbalance: str | float = "natural") -> pd.DataFrame:
+    """The cells that a design fills, one row each, indexed by their axes: count (rows there are, maybe none) and share
+    (of the largest quota that the cell gets).
+
+    Without `imbalance` the cells are those of the balanced axes, and all shares are 1. With it they are those of all
+    axes, with geometric shares on the natural one, from its most frequent group down to 1/imbalance of it.
+    """
     if imbalance == "natural":
-        return pd.Series(counts.min(), index=counts.index)
-    if design.natural is None:
-        raise UserError(f"imbalance={imbalance:g}: design {design.name} leaves no axis natural: use B, C or D")
-    return _geometric_quotas(labels, design, float(imbalance), partition)
-
-
-def _geometric_quotas(labels: pd.DataFrame, design: Design, ratio: float, partition: str) -> pd.Series:
-    """Quotas with geometric shares on the natural axis, from its most frequent group down to 1/ratio of it."""
+        return labels.groupby(list(design.balanced), observed=False).size().to_frame("count").assign(share=1.0)
     groups = labels[design.natural].value_counts().index  # most frequent first
     steps = np.arange(len(groups)) / max(len(groups) - 1, 1)
-    shares = pd.Series(ratio**-steps, index=groups.astype(str))
-    axes = [*design.balanced, design.natural]
-    counts = labels.groupby(axes, observed=False).size()
-    if counts.min() == 0:
-        raise UserError(
-            f"imbalance={ratio:g}: design {design.name}: empty cell in the {partition} partition: "
-            f"{_smallest_cell(labels, axes)}: add such images, or use imbalance=natural"
-        )
-    share = shares[counts.index.get_level_values(design.natural).astype(str)].to_numpy()
-    largest = (counts / share).min()
-    return pd.Series(np.floor(share * largest + 1e-9).astype(int), index=counts.index)
+    shares = pd.Series(float(imbalance) ** -steps, index=groups.astype(str))
+    cells = labels.groupby([*design.balanced, design.natural], observed=False).size().to_frame("count")
+    return cells.assign(share=shares[cells.index.get_level_values(design.natural).astype(str)].to_numpy())
 
 
-def _scaled(quotas: pd.Series, size: float) -> pd.Series:
+def quotas_of(cells: pd.DataFrame, largest: float) -> pd.Series:
+    """Rows that every one of `design_cells` gives where the largest quota is `largest`, rounded down."""
+    return np.floor(cells["share"] * largest + 1e-9).astype(int)
+
+
+def scaled(quotas: pd.Series, size: float) -> pd.Series:
     """Quotas scaled down to at most `size` rows in all, equal ones staying equal."""
     scale = min(1.0, size / max(quotas.sum(), 1))
     return np.floor(quotas * scale + 1e-9).astype(int)

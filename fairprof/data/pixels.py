@@ -26,6 +26,10 @@ ARRAY, RECORDS = "pixels.npy", "records.parquet"
 RECORD_BYTES = 256  # at most, in the file of records
 
 
+class NoImages(UserError):
+    """Not a single image of the data set exists."""
+
+
 class StreamedPixels:
     """Pixels that no cache holds: images are decoded whenever they are asked for, here or in a forked worker."""
 
@@ -82,8 +86,8 @@ def cached_pixels(images: EncodedImages, image_size: int, cache: Cache) -> Pixel
     """Opens the pixels of `images` for networks of `image_size`, and decodes them first if nobody has yet.
 
     Pixels that are larger than the whole cache may be are not kept, their records are.
-    Raises `UserError` where not a single image exists, the disk has no room, or another process fills this cache
-    for longer than the cache's `lock_timeout`.
+    Raises `NoImages` where not a single image exists, and `UserError` where the disk has no room or another process
+    fills this cache for longer than the cache's `lock_timeout`.
     """
     size = stored_size(image_size)
     key = _key(images, size)
@@ -130,7 +134,7 @@ def _key(images: EncodedImages, size: int) -> str:
             missing += identity.endswith(MISSING)
             bar.update()
     if missing and missing == len(images):
-        raise UserError(f"none of the {missing:,} images exists: the first should be at {first.removesuffix(MISSING)}")
+        raise NoImages(f"none of the {missing:,} images exists: the first should be at {first.removesuffix(MISSING)}")
     return digest.hexdigest()[:24]
 
 

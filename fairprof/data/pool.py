@@ -16,7 +16,7 @@ from fairprof.data.duplicates import near_duplicate_groups
 from fairprof.data.pixels import Pixels, cached_pixels, perceptual_bits
 from fairprof.data.professions import PROFESSIONS, LabelBias, draw_professions, profession_probabilities
 from fairprof.data.sources import open_source
-from fairprof.data.sources.listing import QUARANTINE_COLUMNS, Listing
+from fairprof.data.sources.listing import QUARANTINE_COLUMNS, Listing, RegionFiles
 from fairprof.errors import UserError
 from fairprof.seeds import uniforms
 
@@ -37,6 +37,7 @@ class Pool:
     pseudo-professions, None where they were read. quarantine: image, line, reason, gender, race of every
     unusable row. pixels: the pixel cache, None where only labels were asked for. mangled_ages: how many ages
     were repaired. fingerprint: hexadecimal digest of rows, labels and partitions. sealed: the test rows were taken out.
+    regions: the region masks, by the column pixel; None where the data set has none.
     """
 
     name: str
@@ -48,10 +49,33 @@ class Pool:
     mangled_ages: int
     fingerprint: str
     sealed: bool = False
+    regions: RegionFiles | None = None
 
     def rows_of(self, partition: str) -> np.ndarray:
         """Row numbers of a partition, ascending."""
         return np.flatnonzero(self.table["partition"].eq(partition))
+
+
+@dataclass(frozen=True)
+class ScreenedRows:
+    """What was read of a data set, before anything is refused or split.
+
+    rows: a row per record that the listing holds, its columns and: pixel (int, the row in the pixel cache), reason
+    (why it cannot be used, empty where it can), near_duplicates (int, equal for images that are nearly the same
+    picture; -1 where they were not compared) and group (str, equal for rows that must share a partition: images of
+    one person, and near-duplicates). quarantine: every record that cannot be used, also those that the listing left
+    out. pixels: None where only labels were asked for.
+    """
+
+    listing: Listing
+    rows: pd.DataFrame
+    quarantine: pd.DataFrame
+    pixels: Pixels | None
+
+    @property
+    def usable(self) -> pd.Series:
+        """(N,) bool: which of the rows become a pool's."""
+        return self.rows["reason"].eq("")
 
 
 def load_pool(settings: Settings, with_pixels: bool = True) -> Pool:
@@ -60,24 +84,35 @@ def load_pool(settings: Settings, with_pixels: bool = True) -> Pool:
     Raises `UserError` where the data set cannot be used, or more than `settings.max_quarantined_share` of its
     rows cannot.
     """
+    screened = screened_rows(settings, with_pixels)
+    refuse_if_mostly_unusable(screened, settings)
+    return pool_of(screened, settings)
+
+
+def screened_rows(settings: Settings, with_pixels: bool = True) -> ScreenedRows:
+    """Every record of the data set that `settings.data` names, with the reason why it cannot be used if there is one.
+
+    Raises `UserError` where nothing can be read, and its subclass `NoImages` where no image exists.
+    """
     cache = Cache.of(settings)
     listing = open_source(settings.data, cache)
     rows = listing.rows.assign(pixel=np.arange(len(listing.rows)))
     reasons = pd.Series("", index=rows.index, dtype=object)
     reasons[rows["image"].duplicated()] = "duplicate: the image is listed on an earlier line"
     pixels, groups = None, rows["person"].where(rows["person"].fillna("").ne(""), rows["image"])
+    near = pd.Series(-1, index=rows.index)
     if with_pixels and len(rows):
         pixels = cached_pixels(listing.images, settings.image_size, cache)
         reasons = reasons.where(reasons.ne(""), pixels.records["reason"].astype(object))
         reasons = reasons.where(reasons.ne(""), _identical_files(rows, pixels.records["sha256"], reasons))
-        groups = _joined_groups(groups, pixels.records["perceptual_hash"], reasons)
+        usable = reasons.eq("")
+        near[usable] = near_duplicate_groups(perceptual_bits(pixels.records["perceptual_hash"][usable]))
+        groups = _joined_groups(groups, near, usable)
     reasons = reasons.where(reasons.ne(""), _leaks(rows, groups, reasons))
-    usable = reasons.eq("")
-    quarantine = pd.concat(
-        [listing.quarantine, rows.assign(reason=reasons)[~usable][list(QUARANTINE_COLUMNS)]], ignore_index=True
-    ).sort_values(["line", "image"], ignore_index=True)
-    _refuse_if_mostly_unusable(len(rows[usable]), quarantine, settings)
-    return _pool(listing, rows[usable], groups[usable], quarantine, pixels, settings)
+    rows = rows.assign(reason=reasons, near_duplicates=near, group=groups)
+    rejected = rows.loc[reasons.ne(""), list(QUARANTINE_COLUMNS)]
+    quarantine = pd.concat([listing.quarantine, rejected], ignore_index=True)
+    return ScreenedRows(listing, rows, quarantine.sort_values(["line", "image"], ignore_index=True), pixels)
 
 
 def _identical_files(rows: pd.DataFrame, digests: pd.Series, reasons: pd.Series) -> pd.Series:
@@ -95,11 +130,10 @@ def _identical_files(rows: pd.DataFrame, digests: pd.Series, reasons: pd.Series)
     return found
 
 
-def _joined_groups(groups: pd.Series, hashes: pd.Series, reasons: pd.Series) -> pd.Series:
+def _joined_groups(groups: pd.Series, near: pd.Series, usable: pd.Series) -> pd.Series:
     """Groups of rows that must share a partition: those of one person, joined with near-duplicate images."""
-    usable = reasons.eq("")
     names, persons = np.unique(groups[usable].to_numpy(dtype=object), return_inverse=True)
-    near = near_duplicate_groups(perceptual_bits(hashes[usable]))
+    near = near[usable].to_numpy()
     # a row links its person to its cluster of pictures: whatever is connected belongs together
     links = coo_array((np.ones(len(near)), (persons, len(names) + near)), shape=(len(names) + len(near),) * 2)
     component = connected_components(links, directed=False)[1][: len(names)]
@@ -121,7 +155,9 @@ def _leaks(rows: pd.DataFrame, groups: pd.Series, reasons: pd.Series) -> pd.Seri
     return leaks
 
 
-def _refuse_if_mostly_unusable(usable: int, quarantine: pd.DataFrame, settings: Settings) -> None:
+def refuse_if_mostly_unusable(screened: ScreenedRows, settings: Settings) -> None:
+    """Raises `UserError` where no row is usable, or more than `settings.max_quarantined_share` are not."""
+    usable, quarantine = int(screened.usable.sum()), screened.quarantine
     total = usable + len(quarantine)
     if usable and len(quarantine) <= settings.max_quarantined_share * total:
         return
@@ -133,14 +169,14 @@ def _refuse_if_mostly_unusable(usable: int, quarantine: pd.DataFrame, settings: 
     )
 
 
-def _pool(
-    listing: Listing,
-    rows: pd.DataFrame,
-    groups: pd.Series,
-    quarantine: pd.DataFrame,
-    pixels: Pixels | None,
-    settings: Settings,
-) -> Pool:
+def pool_of(screened: ScreenedRows, settings: Settings) -> Pool:
+    """The pool of the usable rows, however few they are.
+
+    Raises `UserError` where they cannot be used together: one profession only, a label bias on labels that were read.
+    """
+    listing, pixels = screened.listing, screened.pixels
+    rows = screened.rows[screened.usable]
+    groups = rows["group"]
     order = rows["image"].argsort(kind="stable")
     rows, groups = rows.iloc[order].reset_index(drop=True), groups.iloc[order].reset_index(drop=True)
     probabilities, professions = None, rows["profession"]
@@ -177,10 +213,11 @@ def _pool(
         table,
         tuple(table["profession"].cat.categories),
         probabilities,
-        quarantine,
+        screened.quarantine,
         pixels,
         listing.mangled_ages,
         fingerprint(table, digests),
+        regions=listing.regions,
     )
 
 

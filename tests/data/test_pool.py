@@ -10,7 +10,7 @@ from PIL import Image
 
 from fairprof.config import Settings
 from fairprof.data.pixels import StreamedPixels
-from fairprof.data.pool import fingerprint, load_pool, source_of, without_test
+from fairprof.data.pool import fingerprint, load_pool, screened_rows, source_of, without_test
 
 CELLS = [(gender, race, profession) for gender in "mf" for race in "xy" for profession in ("cook", "nurse")]
 COLUMNS = ("gender", "race", "profession")
@@ -80,6 +80,26 @@ def test_bad_rows_are_quarantined_with_line_reason_and_group(pool_of, faces, tmp
     ]
     assert pool.quarantine["race"].tolist() == ["x", "x", "y", "x", "y"]
     assert len(pool.table) == 20 and set(pool.table["image"]).isdisjoint({"0001.png", "0004.png", "0008.png"})
+
+
+def test_screening_keeps_every_row_with_its_reason_and_those_it_belongs_with(
+    make_settings, write_manifest, faces, tmp_path
+):
+    rows = faces(3, person="")
+    (tmp_path / "0001.png").write_bytes(b"")
+    copied(tmp_path, "copy.jpg", "0003.png")
+    rows.append({**rows[3], "image": "copy.jpg"})
+    rows[5]["person"] = rows[6]["person"] = "Ada"
+    settings = make_settings(data=write_manifest(rows), image_size=32)
+    screened = screened_rows(settings)
+    assert screened.rows["image"].tolist() == [row["image"] for row in rows]  # in the order of the pixels
+    assert screened.rows["reason"].ne("").tolist() == [number == 1 for number in range(25)]
+    assert screened.usable.sum() == 24 and screened.quarantine["image"].tolist() == ["0001.png"]
+    near = screened.rows["near_duplicates"]
+    assert near[3] == near[24] and near[1] == -1 and near[screened.usable].nunique() == 23
+    assert screened.rows["group"][[3, 24]].nunique() == 1 and screened.rows["group"][[5, 6]].nunique() == 1
+    labels = screened_rows(settings, with_pixels=False)
+    assert labels.pixels is None and labels.rows["near_duplicates"].eq(-1).all() and labels.usable.all()
 
 
 def test_too_many_bad_rows_are_an_error_that_names_the_first(pool_of, faces, tmp_path, refused):
