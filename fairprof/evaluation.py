@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from fairprof import figures, tracking
+from fairprof import figures, registry, tracking
 from fairprof.config import EvaluateSettings
 from fairprof.data.designs import DESIGNS
 from fairprof.data.images import ImageInputs
@@ -349,8 +349,8 @@ def _log_found(found: Evaluation, pictures: dict[str, bytes], model: RegisteredM
     tracking.log_metrics(values)
     shifted = found.drift.data["verdict"].eq(ESTABLISHED).any()
     tracking.set_tags({"fairprof.shift": "established" if shifted else "none found"})
-    tracking.link_to_model(model.stored, {name: values[name] for name in ON_THE_MODEL if name in values})
-    tracking.tag_version(model.stored, {f"fairprof.evaluation.{found.subject.data}": tracking.active_run_id()})
+    registry.link_to_model(model.stored, {name: values[name] for name in ON_THE_MODEL if name in values})
+    registry.tag_version(model.stored, {f"fairprof.evaluation.{found.subject.data}": tracking.active_run_id()})
     print("\n" + "\n".join(f"{lead}: {sentence}" for lead, sentence in answer(found).items()), flush=True)
     print("the report: report.html among the artifacts of this run", flush=True)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fairprof import figures, tracking
+from fairprof import figures, registry, tracking
 from fairprof.config import Settings
 from fairprof.data.batches import Inputs, InputsOfRows
 from fairprof.data.designs import DESIGNS, Draw, composition, draw
@@ -368,7 +368,7 @@ def register(
 ) -> None:
     """Registers the model and describes the run by its headline metrics."""
     headline = {name: values[name] for name in HEADLINE if name in values}
-    version = tracking.register_model(
+    version = registry.register_model(
         classifier.network.state_dict(),
         classifier.gradcam_layer,
         settings,

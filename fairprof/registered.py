@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from fairprof import tracking
+from fairprof import registry
 from fairprof.config import DataSettings, Settings
 from fairprof.data.pool import Pool, load_pool, source_of
 from fairprof.errors import UserError
 from fairprof.model import Classifier, trained_classifier
-from fairprof.tracking import LoggedRun, StoredModel
+from fairprof.registry import StoredModel
+from fairprof.tracking import LoggedRun
 
 SPLIT_HERE = ("synthetic", "utkface")  # kinds of data without partitions of their own: labels and rows decide on them
 
@@ -41,11 +42,11 @@ class RegisteredModel:
 
 
 def load_model(reference: str) -> RegisteredModel:
-    """The registered model that a reference names (see `tracking.load_registered`); none of its code is executed.
+    """The registered model that a reference names (see `registry.load_registered`); none of its code is executed.
 
     Raises `UserError` where there is none, or it is not one of fairprof's.
     """
-    stored = tracking.load_registered(reference)
+    stored = registry.load_registered(reference)
     known = {name: value for name, value in stored.settings["settings"].items() if name in Settings.model_fields}
     try:
         settings = Settings(**known)

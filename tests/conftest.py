@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -132,6 +133,20 @@ def held():
             yield holder.stdin.close
 
     return hold
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Iterator[Path]:
+    """A store of its own in a folder of its own, which is the working directory meanwhile."""
+    folder = tmp_path_factory.mktemp("store")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
+            patch.setenv(name, "")  # so that what mlflow sets there is undone afterwards
+            patch.delenv(name)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        patch.chdir(folder)
+        yield folder
 
 
 @pytest.fixture

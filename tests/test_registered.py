@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from fairprof import tracking
+from fairprof import registry, tracking
 from fairprof.config import EvaluateSettings, Settings
 from fairprof.data.pool import load_pool
 from fairprof.model import build_classifier
@@ -14,20 +14,6 @@ from fairprof.registered import load_model, pool_for, require_unseen, trained_on
 
 # mlflow converts an input example with an operation that pandas will change
 pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    """A store and a working directory of the module's own."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
-            patch.setenv(name, "")
-            patch.delenv(name)
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
-        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-        patch.chdir(folder)
-        yield folder
 
 
 def faces(folder, professions: tuple[str, str], partition: bool) -> str:
@@ -61,7 +47,7 @@ def model(store):
     classifier = build_classifier("resnet18", "random", "all", 2, seed=0)
     pool = load_pool(settings)
     with tracking.started_run("C-seed0", {"fairprof.role": "run"}):
-        tracking.register_model(
+        registry.register_model(
             classifier.network.state_dict(),
             classifier.gradcam_layer,
             settings,
@@ -134,8 +120,8 @@ def test_the_model_and_metrics_of_an_evaluation_are_linked(model, store):
     pool = pool_for(loaded, settings)
     with tracking.started_run("evaluation", {}) as run_id:
         tracking.log_input(pool.table.iloc[pool.rows_of("test")], settings.data, "test", pool.fingerprint)
-        tracking.link_to_model(loaded.stored, {"test/accuracy": 0.5})
-        tracking.tag_version(loaded.stored, {"fairprof.evaluation.manifest": run_id})
+        registry.link_to_model(loaded.stored, {"test/accuracy": 0.5})
+        registry.tag_version(loaded.stored, {"fairprof.evaluation.manifest": run_id})
         assert tracking.active_run_id() == run_id
     client = mlflow.MlflowClient()
     (used,) = client.get_run(run_id).inputs.model_inputs

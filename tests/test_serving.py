@@ -33,7 +33,7 @@ from mlflow.pyfunc import scoring_server
 from PIL import Image
 from torch import nn
 
-from fairprof import serving, tracking
+from fairprof import registry, serving, tracking
 from fairprof.config import Settings
 from fairprof.explain.gradcam import saliency_maps
 from fairprof.explain.panels import overlay as overlay_of_panels
@@ -361,7 +361,7 @@ def store(tmp_path_factory):
         patch.chdir(folder)
         classifier = build_classifier("resnet18", "random", "all", len(CLASSES), seed=0)
         with tracking.started_run("B-seed0", {}):
-            tracking.register_model(
+            registry.register_model(
                 classifier.network.state_dict(),
                 classifier.gradcam_layer,
                 Settings(experiment="B", architecture="resnet18", image_size=32),

@@ -1,0 +1,283 @@
+"""The model registry in a real store: versions, the champion, what is kept, and loading it elsewhere."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from fairprof import registry, tracking
+from fairprof.config import Settings
+from fairprof.model import build_classifier
+from fairprof.serving import decode_image, evaluation_input, square_pixels, stored_size
+
+CLASSES = ("cook", "driver", "nurse")
+IMAGE_SIZE = 32
+
+# mlflow converts an input example with an operation that pandas will change
+pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")
+
+
+@pytest.fixture
+def client(store) -> mlflow.MlflowClient:
+    return mlflow.MlflowClient()
+
+
+@pytest.fixture(scope="module")
+def network():
+    return build_classifier("mobilenet_v2", "random", "layer2", len(CLASSES), seed=0).network.eval()
+
+
+def registered(network, macro_f1: float, pool: str = "pool-1", experiment: str = "B") -> registry.RegisteredVersion:
+    settings = Settings(experiment=experiment, architecture="mobilenet_v2", image_size=IMAGE_SIZE)
+    headline = {"test/accuracy": 0.4321, "test/demographic_parity_difference/race": 0.25, "best_val/macro_f1": macro_f1}
+    with tracking.started_run(f"{experiment}-seed0", {}):
+        return registry.register_model(network.state_dict(), "features.18", settings, CLASSES, pool, headline)
+
+
+@pytest.fixture(scope="module")
+def versions(store, network) -> dict[str, registry.RegisteredVersion]:
+    """The versions of fairprof-B, in the order in which they were registered."""
+    scores = {
+        "first": (0.50004, "pool-1"),
+        "equal": (0.50004, "pool-1"),
+        "worse": (0.4, "pool-1"),
+        "better": (0.6, "pool-1"),
+        "other data": (0.1, "pool-2"),
+        "better on other data": (0.2, "pool-2"),
+    }
+    return {name: registered(network, score, pool) for name, (score, pool) in scores.items()}
+
+
+def test_versions_are_numbered_in_their_order(versions):
+    assert [(version.name, version.version) for version in versions.values()] == [
+        ("fairprof-B", str(number)) for number in range(1, 7)
+    ]
+
+
+def test_champion_moves_to_the_first_version_a_better_one_and_other_data(versions):
+    assert {name: version.champion for name, version in versions.items()} == {
+        "first": True,
+        "equal": False,
+        "worse": False,
+        "better": True,
+        "other data": True,
+        "better on other data": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("first", ["0.5000", "the first version"]),
+        ("equal", ["0.5000 is not more than 0.5000 of champion version 1"]),
+        ("worse", ["0.4000 is not more than 0.5000 of champion version 1"]),
+        ("better", ["0.6000 is more than 0.5000 of champion version 1"]),
+        ("other data", ["0.1000", "version 4, trained on other data"]),
+        ("better on other data", ["0.2000 is more than 0.1000 of champion version 5"]),
+    ],
+)
+def test_reason_of_every_decision_is_a_tag_of_the_version(name, words, versions, client):
+    version = versions[name]
+    reason = client.get_model_version(version.name, version.version).tags["fairprof.champion"]
+    assert reason == version.reason
+    assert reason.startswith("rule val_macro_f1: ") and all(word in reason for word in words)
+
+
+def test_version_that_was_replaced_says_by_which_and_why(versions, client):
+    replaced = {}
+    for name, version in versions.items():
+        tags = client.get_model_version(version.name, version.version).tags
+        if "fairprof.replaced_by" in tags:
+            replaced[name] = tags["fairprof.replaced_by"]
+    assert replaced == {
+        "first": f"version 4, {versions['better'].reason}",
+        "better": f"version 5, {versions['other data'].reason}",
+        "other data": f"version 6, {versions['better on other data'].reason}",
+    }
+
+
+def test_page_of_the_model_has_the_newest_reason(versions, client):
+    newest = versions["better on other data"]
+    assert client.get_registered_model("fairprof-B").tags == {"fairprof.champion": f"version 6, {newest.reason}"}
+
+
+def test_alias_names_the_last_champion(versions, client):
+    assert str(client.get_model_version_by_alias("fairprof-B", "champion").version) == "6"
+    assert {name: str(number) for name, number in client.get_registered_model("fairprof-B").aliases.items()} == {
+        "champion": "6"
+    }
+
+
+def test_description_and_tags_hold_the_headline_metrics(versions, client):
+    version = client.get_model_version("fairprof-B", versions["better"].version)
+    assert "| test/accuracy | 0.4321 |" in version.description
+    assert "| test/demographic_parity_difference/race | 0.2500 |" in version.description
+    assert "Design B, seed 0, data `synthetic`" in version.description
+    assert version.tags["DP by race"] == "0.2500" and "EO by race" not in version.tags
+    assert version.tags["best_val.macro_f1"] == "0.6000"
+    assert version.tags["fairprof.pool"] == "pool-1"
+
+
+def test_the_model_says_what_it_is_and_how_it_is_loaded(versions, client):
+    description = client.get_registered_model("fairprof-B").description
+    assert "**design B**: images balanced over gender x profession" in description
+    assert "cook, driver, nurse" in description and 'load_model("models:/fairprof-B@champion")' in description
+
+
+@pytest.mark.parametrize(
+    ("reference", "number"),
+    [
+        ("B", "6"),
+        ("b", "6"),
+        ("fairprof-B", "6"),
+        ("models:/fairprof-B@champion", "6"),
+        ("fairprof-B@champion", "6"),
+        ("fairprof-B/4", "4"),
+        ("b/4", "4"),
+        ("models:/fairprof-B/latest", "6"),
+    ],
+)
+def test_a_reference_names_a_version(reference, number, versions, network):
+    stored = registry.load_registered(reference)
+    assert (stored.name, stored.version, str(stored)) == ("fairprof-B", number, f"fairprof-B version {number}")
+    assert stored.settings["classes"] == list(CLASSES)
+    assert all(torch.equal(value, stored.weights[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize("reference", ["C", "fairprof-B/7", "fairprof-B@best", "fairprof-X/latest", "a b", ""])
+def test_a_reference_to_nothing_is_refused_with_what_there_is(reference, versions, refused):
+    with refused(f"there is no registered model {reference} in", "fairprof-B", "mlflow run . -P experiment=B"):
+        registry.load_registered(reference)
+
+
+def test_what_is_logged_of_a_model_is_on_its_page(versions, client):
+    stored = registry.load_registered("fairprof-B/2")
+    with tracking.started_run("evaluation", {}) as run_id:
+        registry.link_to_model(stored, {"test/accuracy": 0.5})
+    registry.tag_version(stored, {"fairprof.evaluation": run_id})
+    assert {metric.key: metric.value for metric in client.get_logged_model(stored.model_id).metrics} == {
+        "test/accuracy": 0.5
+    }
+    assert mlflow.get_run(run_id).data.metrics == {"test/accuracy": 0.5}
+    assert [model.model_id for model in mlflow.get_run(run_id).inputs.model_inputs] == [stored.model_id]
+    assert client.get_model_version("fairprof-B", "2").tags["fairprof.evaluation"] == run_id
+
+
+def test_version_keeps_plain_weights_and_settings(versions, network):
+    folder = Path(mlflow.artifacts.download_artifacts("models:/fairprof-B/1"))
+    weights = registry.safetensors.torch.load_file(next(folder.rglob("weights.safetensors")))
+    assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
+    settings = json.loads(next(folder.rglob("settings.json")).read_text())
+    assert settings["classes"] == list(CLASSES) and settings["settings"]["experiment"] == "B"
+    assert not [path for path in folder.rglob("*") if path.suffix in (".pkl", ".pickle", ".pth", ".pt")]
+
+
+LOADED_ELSEWHERE = """
+import base64, importlib.util, json, sys
+from pathlib import Path
+import mlflow, pandas as pd
+assert importlib.util.find_spec("fairprof") is None, "the project is importable here"
+names = ["models:/fairprof-B@champion", "models:/fairprof-B/latest", "models:/fairprof-B/1"]
+models = {name: mlflow.pyfunc.load_model(name) for name in names}
+contents = [Path(name).read_bytes() for name in sys.argv[1:]]
+texts = [base64.b64encode(content).decode() for content in contents]
+frame = lambda values: pd.DataFrame({"image": values})
+answers = {name: model.predict(frame(contents)).to_dict("list") for name, model in models.items()}
+model = models[names[0]]
+answers["text"] = model.predict(frame(texts)).to_dict("list")
+answers["singly"] = [model.predict(frame([text])).to_dict("list") for text in texts]
+refused = {}
+bad = {"damaged": contents[1][:90], "no base64": "%%%", "path": sys.argv[1], "address": "file://" + sys.argv[1]}
+for name, value in bad.items():
+    try:
+        refused[name] = str(model.predict(frame([texts[0], texts[1], value])))
+    except Exception as error:
+        refused[name] = f"{type(error).__name__}: {error}"
+answers["refused"] = refused
+answers["modules"] = [name for name in sys.modules if name.split(".")[0] == "fairprof"]
+print("ANSWERS " + json.dumps(answers))
+"""
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("photographs")
+    paths = []
+    for number, size in enumerate([(48, 48), (60, 40), (33, 70)]):
+        coarse = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        path = folder / f"{number}.{('png', 'jpg', 'webp')[number]}"
+        Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(path)
+        paths.append(path)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def elsewhere(versions, photographs, tmp_path_factory) -> dict:
+    """What a process says that loads the model by name in another folder, without the project and without pickle."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (folder / "client.py").write_text(LOADED_ELSEWHERE)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    process = subprocess.run(
+        [sys.executable, "-I", str(folder / "client.py"), *map(str, photographs)],
+        cwd=folder,
+        env=environment | {"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert process.returncode == 0, process.stderr[-3000:]
+    return json.loads(process.stdout.split("ANSWERS ")[1])
+
+
+@pytest.fixture(scope="module")
+def expected(network, photographs) -> np.ndarray:
+    """The network's own probabilities, (3, K)."""
+    pixels = np.stack([square_pixels(decode_image(path.read_bytes()), stored_size(IMAGE_SIZE)) for path in photographs])
+    with torch.inference_mode():
+        return network(evaluation_input(pixels, IMAGE_SIZE)).softmax(dim=1).double().numpy()
+
+
+def probabilities_of(answer: dict) -> np.ndarray:
+    return np.column_stack([answer[f"probability_{name}"] for name in CLASSES])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "way", ["models:/fairprof-B@champion", "models:/fairprof-B/latest", "models:/fairprof-B/1", "text"]
+)
+def test_model_loaded_elsewhere_says_what_the_network_says(way, elsewhere, expected):
+    answer = elsewhere[way]
+    np.testing.assert_allclose(probabilities_of(answer), expected, atol=1e-6)
+    np.testing.assert_allclose(answer["probability"], expected.max(axis=1), atol=1e-6)
+    assert answer["profession"] == [CLASSES[best] for best in expected.argmax(axis=1)]
+    assert list(answer) == ["profession", "probability", *(f"probability_{name}" for name in CLASSES)]
+    assert elsewhere["modules"] == []
+
+
+@pytest.mark.slow
+def test_single_images_are_answered_as_in_a_batch(elsewhere, expected):
+    answers = np.concatenate([probabilities_of(answer) for answer in elsewhere["singly"]])
+    np.testing.assert_allclose(answers, expected, atol=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bad", ["damaged", "no base64", "path", "address"])
+def test_bad_row_is_an_error_that_names_it(bad, elsewhere):
+    message = elsewhere["refused"][bad]
+    assert message.startswith("RefusedRequest: 1 of 3 rows cannot be used") and "row 2: " in message
+
+
+def test_model_is_served_from_text_in_this_process_too(versions, photographs, expected):
+    model = mlflow.pyfunc.load_model("models:/fairprof-B@champion")
+    text = base64.b64encode(photographs[0].read_bytes()).decode()
+    answer = model.predict(pd.DataFrame({"image": [text]}))
+    np.testing.assert_allclose(answer[[f"probability_{name}" for name in CLASSES]].to_numpy(), expected[:1], atol=1e-6)
