@@ -1,4 +1,5 @@
-"""Grad-CAM saliency maps of whole batches, raw: nothing is scaled per image, so groups can be compared."""
+"""Saliency maps of whole batches, by any method of pytorch-grad-cam: raw, nothing is scaled per image, so that groups
+can be compared."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -6,16 +7,22 @@ from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
+import pytorch_grad_cam
 import torch
-from pytorch_grad_cam import GradCAM
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from pytorch_grad_cam import AblationCAM, GradCAM, ScoreCAM, SegEigenCAM, ShapleyCAM
+from pytorch_grad_cam.base_cam import BaseCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget, FinerWeightedTarget
 from torch import nn
+from torch.nn import functional
+from tqdm import tqdm
 
 from fairprof.hardware import channels_last
 from fairprof.parts import Boundary, part
 from fairprof.progress import progress_bar
 
 BATCH = 16  # images differentiated at once: bounds the memory
+FORWARD_BATCH = 64  # masked images, or ablated activations, in one forward pass
+COMPARED_CLASSES = 3  # of Finer-CAM, those with the nearest logits
 
 
 class Entering(Protocol):
@@ -24,64 +31,207 @@ class Entering(Protocol):
     def __getitem__(self, places: slice) -> torch.Tensor: ...
 
 
-class RawGradCAM(GradCAM):
-    """pytorch-grad-cam's Grad-CAM without its resizing and its min-max scaling of every image."""
+class _RawMaps(BaseCAM):
+    """A method of pytorch-grad-cam without its resizing and its min-max scaling of every image."""
+
+    sign_is_arbitrary = False  # of a principal component
 
     def compute_cam_per_layer(self, input_tensor, targets, eigen_smooth):
-        (activations,), (gradients,) = self.activations_and_grads.activations, self.activations_and_grads.gradients
-        maps = self.get_cam_image(
-            input_tensor,
-            self.target_layers[0],
-            targets,
-            activations.detach().cpu().numpy(),
-            gradients.detach().cpu().numpy(),
-            eigen_smooth,
-        )
+        (activations,) = self.activations_and_grads.activations
+        gradients = next(iter(self.activations_and_grads.gradients), None)
+        if self.detach:
+            activations = activations.detach().cpu().numpy()
+            gradients = None if gradients is None else gradients.detach().cpu().numpy()
+        maps = self.get_cam_image(input_tensor, self.target_layers[0], targets, activations, gradients, eigen_smooth)
+        if self.sign_is_arbitrary:
+            # as Chung, Ying 2025, eq. 13, decide it
+            turned = np.abs(maps.min(axis=(1, 2))) > np.abs(maps.max(axis=(1, 2)))
+            maps = np.where(turned[:, None, None], -maps, maps)
         return np.maximum(maps, 0)
 
     def aggregate_multi_layers(self, cam_per_target_layer):
         return cam_per_target_layer
 
 
-def saliency_maps(
-    network: nn.Module, layer: str, entering: Entering, classes: np.ndarray, boundary: Boundary | None = None
-) -> np.ndarray:
-    """Grad-CAM of every image for its class at a layer (Selvaraju et al. 2017).
+class _Forward(_RawMaps):
+    """A method that weighs every channel by forward passes of its own, which the progress bar counts."""
 
-    ReLU of the sum over channels of the layer's activation times the mean gradient of the class's logit.
-    entering: (N, 3, H, W) float32, normalised images; or what enters the network at `boundary`, (N, ...) float, as
-    the prefix cache has it. It is sliced a batch at a time. classes: (N,) int, one explicit target an image. layer: the
-    path of a block of the network whose output is (N, C, h, w). Returns (N, h, w) float32, >= 0, in units of the
-    logit; a map of zeros says that nothing there speaks for the class. The network's mode, gradients and hooks are
-    left as they were. Raises ValueError for a class that the network does not have.
+    network: nn.Module
+    images: torch.Tensor
+    bar: tqdm
+
+    def _logits(self, network: nn.Module, inputs: torch.Tensor, target: ClassifierOutputTarget) -> np.ndarray:
+        logits = target(network(channels_last(inputs)))
+        self.bar.update(len(inputs))
+        return logits.float().cpu().numpy()
+
+
+class RawScoreCAM(_Forward, ScoreCAM):
+    """Score-CAM (Wang et al. 2020) a few channels at a time: all masked images of one image would take a GiB."""
+
+    @torch.no_grad()
+    def get_cam_weights(self, input_tensor, target_layer, targets, activations, grads):
+        weights = np.empty(activations.shape[:2], dtype=np.float32)
+        for place, target in enumerate(targets):
+            channels = torch.from_numpy(activations[place]).to(self.images.device)
+            scores = [
+                self._logits(self.network, _masks(some, self.images.shape[-2:]) * self.images[place], target)
+                for some in channels.split(FORWARD_BATCH)
+            ]
+            weights[place] = torch.from_numpy(np.concatenate(scores)).softmax(dim=0).numpy()
+        return weights
+
+
+def _masks(channels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """Channels (C, h, w), enlarged and each scaled to 0..1: (C, 1, H, W)."""
+    enlarged = functional.interpolate(channels[:, None], size, mode="bilinear", align_corners=True)
+    lowest, highest = enlarged.amin((2, 3), keepdim=True), enlarged.amax((2, 3), keepdim=True)
+    return (enlarged - lowest) / (highest - lowest + 1e-8)
+
+
+class RawAblationCAM(_Forward, AblationCAM):
+    """Ablation-CAM (Desai, Ramaswamy 2020): how much of the class's logit is lost without a channel, which is set to 0.
+
+    The library sets it to -1e7 where activations are not those of a ReLU, and a negative logit turns its maps around;
+    here the loss is divided by the logit's absolute value.
+    """
+
+    @torch.no_grad()
+    def get_cam_weights(self, input_tensor, target_layer, targets, activations, grads):
+        weights = np.empty(activations.shape[:2], dtype=np.float32)
+        for place, target in enumerate(targets):
+            one = input_tensor[place : place + 1]
+            whole = target(self.model(one)).float().cpu().numpy()
+            without = []
+            for channels in torch.arange(one.shape[1], device=one.device).split(FORWARD_BATCH):
+                ablated = one.repeat(len(channels), 1, 1, 1)
+                ablated[torch.arange(len(channels)), channels] = 0
+                without.append(self._logits(self.model, ablated, target))
+            weights[place] = (whole - np.concatenate(without)) / np.abs(whole)
+        return weights
+
+
+class RawShapleyCAM(_RawMaps, ShapleyCAM):
+    """ShapleyCAM; where the gradient does not depend on the activation, as behind the last block of a ResNet, the
+    Hessian is 0 and it is Grad-CAM."""
+
+    def get_cam_weights(self, input_tensor, target_layer, targets, activations, grads):
+        if not grads.requires_grad:
+            return grads.mean(dim=(2, 3)).cpu().numpy()
+        return super().get_cam_weights(input_tensor, target_layer, targets, activations, grads)
+
+
+def _raw(method: type[BaseCAM], sign_is_arbitrary: bool = False) -> type[_RawMaps]:
+    return type(f"Raw{method.__name__}", (_RawMaps, method), {"sign_is_arbitrary": sign_is_arbitrary})
+
+
+AS_THEY_ARE = ("GradCAM", "GradCAMPlusPlus", "GradCAMElementWise", "HiResCAM", "XGradCAM", "LayerCAM")
+PRINCIPAL_COMPONENTS = ("EigenCAM", "EigenGradCAM", "KPCA_CAM")
+METHODS: dict[str, type[_RawMaps]] = {
+    **{name: _raw(getattr(pytorch_grad_cam, name)) for name in AS_THEY_ARE},
+    **{name: _raw(getattr(pytorch_grad_cam, name), sign_is_arbitrary=True) for name in PRINCIPAL_COMPONENTS},
+    "SegEigenCAM": _raw(SegEigenCAM),
+    "FinerCAM": _raw(GradCAM),  # of another target
+    "ShapleyCAM": RawShapleyCAM,
+    "ScoreCAM": RawScoreCAM,
+    "AblationCAM": RawAblationCAM,
+}
+COSTLY = tuple(name for name, method in METHODS.items() if issubclass(method, _Forward))
+# maps that are sums of activation times gradient of the logit
+IN_LOGIT_UNITS = ("GradCAM", "GradCAMElementWise", "HiResCAM", "XGradCAM", "LayerCAM", "ShapleyCAM", "FinerCAM")
+
+
+def unit_of(method: str) -> str:
+    """What a method's maps are measured in."""
+    return "logit units" if method in IN_LOGIT_UNITS else "the method's units"
+
+
+def saliency_maps(
+    network: nn.Module,
+    layer: str,
+    entering: Entering,
+    classes: np.ndarray,
+    boundary: Boundary | None = None,
+    method: str = "GradCAM",
+) -> np.ndarray:
+    """The saliency map of every image for its class at a layer.
+
+    With the method GradCAM (Selvaraju et al. 2017) it is the ReLU of the sum over channels of the layer's activation
+    times the mean gradient of the class's logit; METHODS are the others. entering: (N, 3, H, W) float32, normalised
+    images; or what enters the network at `boundary`, (N, ...) float, as the prefix cache has it. It is sliced a batch
+    at a time. classes: (N,) int, one explicit target an image. layer: the path of a block of the network whose output
+    is (N, C, h, w). Returns (N, h, w) float32, >= 0, in `unit_of(method)`; a map of zeros says that nothing there
+    speaks for the class. The network's mode, gradients and hooks are left as they were. Raises ValueError for a class
+    that the network does not have, an unknown method, and ScoreCAM, which masks images, at a boundary.
 
     The network is cut behind the layer: what lies before is computed without gradients, and pytorch-grad-cam gets
     the rest.
     """
-    class_count = [module for module in network.modules() if isinstance(module, nn.Linear)][-1].out_features
-    if any(not 0 <= number < class_count for number in classes):  # the library would swallow the IndexError
-        raise ValueError(f"Grad-CAM targets must be classes 0 to {class_count - 1}")
+    _check(network, classes, boundary, method)
     explained = Boundary(layer, after=True)
     before = part(network, boundary, explained)
     behind = nn.Sequential(OrderedDict(layer=nn.Identity(), rest=part(network, explained, None)))
     device = next(network.parameters()).device
     maps = []
-    with _unchanged(network), progress_bar("Grad-CAM", len(classes), "images") as bar:
+    with _unchanged(network), _bar(method, len(classes)) as bar:
         for start in range(0, len(classes), BATCH):
             batch = channels_last(entering[start : start + BATCH].to(device).float())
             with torch.no_grad():
                 activations = before(batch)
-            targets = [ClassifierOutputTarget(int(number)) for number in classes[start : start + BATCH]]
-            maps.append(_maps_of_batch(behind, activations, targets))
-            bar.update(len(targets))
+            if start == 0 and method in COSTLY:
+                bar.total = len(classes) * activations.shape[1]
+            chosen = [int(number) for number in classes[start : start + BATCH]]
+            maps.append(_maps_of_batch(method, network, behind, batch, activations, chosen, bar))
     return np.concatenate(maps).astype(np.float32)
 
 
-def _maps_of_batch(behind: nn.Sequential, activations: torch.Tensor, targets: list) -> np.ndarray:
+def _check(network: nn.Module, classes: np.ndarray, boundary: Boundary | None, method: str) -> None:
+    class_count = [module for module in network.modules() if isinstance(module, nn.Linear)][-1].out_features
+    if any(not 0 <= number < class_count for number in classes):  # the library would swallow the IndexError
+        raise ValueError(f"saliency targets must be classes 0 to {class_count - 1}")
+    if method not in METHODS:
+        raise ValueError(f"{method} is not a saliency method: use one of {', '.join(METHODS)}")
+    if method == "ScoreCAM" and boundary is not None:
+        raise ValueError("ScoreCAM masks images: give images, not what enters behind a boundary")
+
+
+def _bar(method: str, images: int) -> tqdm:
+    if method in COSTLY:
+        return progress_bar(f"{method} of {images} images", images, "forward passes")
+    return progress_bar("Grad-CAM" if method == "GradCAM" else method, images, "images")
+
+
+def _maps_of_batch(
+    method: str,
+    network: nn.Module,
+    behind: nn.Sequential,
+    batch: torch.Tensor,
+    activations: torch.Tensor,
+    classes: list[int],
+    bar: tqdm,
+) -> np.ndarray:
     # a copy: activations may come from inference mode, where nothing can be differentiated
     activations = activations.clone().requires_grad_(True)
-    with RawGradCAM(behind, [behind.layer]) as gradcam:
-        return gradcam(activations, targets)
+    targets = [ClassifierOutputTarget(number) for number in classes]
+    if method == "FinerCAM":
+        targets = _finer_targets(behind, activations, classes)
+    with METHODS[method](behind, [behind.layer]) as library:
+        library.network, library.images, library.bar = network, batch, bar
+        maps = library(activations, targets)
+    if method not in COSTLY:
+        bar.update(len(classes))
+    return maps
+
+
+@torch.no_grad()
+def _finer_targets(behind: nn.Sequential, activations: torch.Tensor, classes: list[int]) -> list[FinerWeightedTarget]:
+    """For every image its class against the classes with the nearest logits (Zhang et al. 2025)."""
+    targets = []
+    for logits, number in zip(behind(activations).float().cpu().numpy(), classes, strict=True):
+        nearest = np.argsort(np.abs(logits - logits[number]), kind="stable")
+        others = [int(other) for other in nearest if other != number]
+        targets.append(FinerWeightedTarget(number, others[:COMPARED_CLASSES], alpha=1))
+    return targets
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import itertools
 import textwrap
+from dataclasses import dataclass
 
 import cv2
 import matplotlib
@@ -19,6 +20,7 @@ OVERLAY = 0.5  # share of the map where it is strongest
 SIGNED = matplotlib.colormaps["RdBu_r"].with_extremes(bad="#d5d5d5")
 MEANS = COLOURS.with_extremes(bad="#d5d5d5")
 RIGHT, WRONG = "#1a7f37", "#b42318"
+OUTLINE = (140, 255, 235)  # of regions; no colour of a map or a face
 
 
 def overlay(pixels: np.ndarray, saliency: np.ndarray, largest: float) -> np.ndarray:
@@ -97,14 +99,34 @@ def mean_map_panel(
     return figure
 
 
+@dataclass(frozen=True)
+class Wording:
+    """How a panel calls what it shows. compared: what the columns or rows are, design or model. method: of the maps.
+    unit: of their values. explained: the class, predicted or true."""
+
+    compared: str = "design"
+    method: str = "Grad-CAM"
+    unit: str = "logit units"
+    explained: str = "predicted"
+
+
+OF_DESIGNS = Wording()
+
+
 def side_by_side_panel(
-    predictions: dict[str, pd.DataFrame], pixels: np.ndarray, maps: dict[str, np.ndarray], title: str
+    predictions: dict[str, pd.DataFrame],
+    pixels: np.ndarray,
+    maps: dict[str, np.ndarray],
+    title: str,
+    wording: Wording = OF_DESIGNS,
+    masks: np.ndarray | None = None,
 ) -> Figure:
     """A row per image: the image, then the overlay of every design, all on one colour scale.
 
     predictions: design to the predictions of the same images, in the same order. pixels: (N, S, S, 3) uint8. maps:
-    design to (N, h, w) raw maps for the class that the design predicted, >= 0. Below an overlay stands what the design
-    predicted, with a tick where that is the true class and a cross where it is not.
+    design to (N, h, w) raw maps for the class that is explained, >= 0. masks: (N, S, S) int, regions whose outlines
+    are drawn. Below an overlay stands what the design predicted, with a tick where that is the true class and a cross
+    where it is not.
 
     Raises `ValueError` where the designs' images differ.
     """
@@ -119,21 +141,37 @@ def side_by_side_panel(
     largest = float(np.quantile(np.concatenate([maps[design].ravel() for design in designs]), 0.995))
     for place, (line, row) in enumerate(zip(axes, first.itertuples(index=False), strict=True)):
         age = f", {row.age}" if isinstance(row.age, str) else ""
-        line[0].imshow(pixels[place], interpolation="lanczos")
+        mask = None if masks is None else masks[place]
+        line[0].imshow(
+            pixels[place] if mask is None else _outlined(_enlarged(pixels[place]), mask), interpolation="lanczos"
+        )
         _caption(line[0], f"{row.gender}, {row.race}{age}\n{captions[place]}")
         for axis, design in zip(line[1:], designs, strict=True):
             predicted = predictions[design]["y_pred"].iloc[place]
             right = predicted == row.y_true
-            axis.imshow(overlay(_enlarged(pixels[place]), maps[design][place], largest))
+            axis.imshow(_outlined(overlay(_enlarged(pixels[place]), maps[design][place], largest), mask))
             _caption(axis, _wrapped(f"{'✓' if right else '✗'} {predicted}"), RIGHT if right else WRONG)
-    for axis, heading in zip(axes[0], ["image", *(f"design {design}" for design in designs)], strict=True):
+    for axis, heading in zip(axes[0], ["image", *(f"{wording.compared} {design}" for design in designs)], strict=True):
         axis.set_title(heading, fontsize=9, fontweight="bold")
-    _entitled(figure, f"{title}\nGrad-CAM for the predicted class, all on one colour scale; ✓ is right, ✗ is wrong")
+    _entitled(
+        figure,
+        f"{title}\n{wording.method} for the {wording.explained} class, all on one colour scale; ✓ is right, ✗ is wrong",
+    )
     return figure
 
 
+def _outlined(image: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """The image, (S, S, 3) uint8, with a light line where regions meet."""
+    if mask is None:
+        return image
+    size = image.shape[0]
+    regions = cv2.resize(mask.astype(np.uint8), (size, size), interpolation=cv2.INTER_NEAREST)
+    edge = cv2.morphologyEx(regions, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8)) > 0
+    return np.where(edge[..., None], np.array(OUTLINE, np.uint8), image)
+
+
 def mean_map_difference_panel(
-    mean_maps: dict[str, dict[str, np.ndarray]], counts: dict[str, int], title: str
+    mean_maps: dict[str, dict[str, np.ndarray]], counts: dict[str, int], title: str, wording: Wording = OF_DESIGNS
 ) -> Figure:
     """Two rows per design, a column per group: the group's mean raw map, and its difference from all other images.
 
@@ -158,16 +196,60 @@ def mean_map_difference_panel(
             axis.imshow(maps[design][group], colours, norm=scale, interpolation="bilinear")
             if np.isnan(maps[design][group]).all():
                 axis.text(0.5, 0.5, "undefined", transform=axis.transAxes, ha="center", va="center", fontsize=6.5)
-        name = f"design {design}\n{('mean map', 'minus all others')[row]}"
+        name = f"{wording.compared} {design}\n{('mean map', 'minus all others')[row]}"
         axes[number, 0].text(-0.08, 0.5, name, transform=axes[number, 0].transAxes, ha="right", va="center", fontsize=8)
     for axis, group in zip(axes[0], groups, strict=True):
         axis.set_title(f"{names[group]}\n{counts[group]:,} images", fontsize=7.5)
-    for (_, colours, scale), label, share in zip(scales, ("mean Grad-CAM", "difference"), (0.5, 0.05), strict=True):
+    for (_, colours, scale), label, share in zip(
+        scales, (f"mean {wording.method}", "difference"), (0.5, 0.05), strict=True
+    ):
         place = figure.add_axes((1 - 0.95 / figure.get_figwidth(), share, 0.13 / figure.get_figwidth(), 0.33))
         figure.colorbar(ScalarMappable(scale, colours), cax=place)
-        place.set_ylabel(f"{label} (logit units)", fontsize=8)
+        place.set_ylabel(f"{label} ({wording.unit})", fontsize=8)
         place.tick_params(labelsize=7)
     _entitled(figure, f"{title}\nbelow each: red is stronger than in the images of all other groups, blue is weaker")
+    return figure
+
+
+def reference_difference_panel(
+    mean_maps: dict[str, dict[str, np.ndarray]],
+    counts: dict[str, int],
+    reference: str,
+    title: str,
+    wording: Wording = OF_DESIGNS,
+) -> Figure:
+    """A row per model but the reference, a column per group: the model's mean map minus the reference's, on one colour
+    scale that is symmetric about 0.
+
+    mean_maps: model to group to (h, w), the mean of *normalised* maps, whose fields sum to 1: otherwise a model with
+    larger logits would be stronger everywhere. Differences are in percentage points of the attention. counts: group to
+    its images.
+    """
+    others = [model for model in sorted(mean_maps) if model != reference]
+    differences = {
+        model: {group: 100 * (mean_maps[model][group] - mean_maps[reference][group]) for group in counts}
+        for model in others
+    }
+    groups = list(counts)
+    cell = float(np.clip(10 / len(groups) - 0.1, 0.62, 1.5))
+    names = {group: textwrap.fill(group, int(cell * 17), max_lines=8, placeholder=" …") for group in groups}
+    top = 0.65 + LINE * (1 + max(name.count("\n") + 1 for name in names.values()))
+    figure, axes = _fixed_grid(len(others), len(groups), cell, below=0.02, margins=(1.1, 1.2, 0.1, top))
+    scale = Normalize(-_largest(differences), _largest(differences))
+    for line, model in zip(axes, others, strict=True):
+        for axis, group in zip(line, groups, strict=True):
+            axis.imshow(differences[model][group], SIGNED, norm=scale, interpolation="bilinear")
+        name = f"{wording.compared} {model}\nminus {reference}"
+        line[0].text(-0.08, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=8)
+    for axis, group in zip(axes[0], groups, strict=True):
+        axis.set_title(f"{names[group]}\n{counts[group]:,} images", fontsize=7.5)
+    place = figure.add_axes((1 - 0.95 / figure.get_figwidth(), 0.1, 0.13 / figure.get_figwidth(), 0.6))
+    figure.colorbar(ScalarMappable(scale, SIGNED), cax=place)
+    place.set_ylabel("difference (percentage points\nof the attention)", fontsize=8)
+    place.tick_params(labelsize=7)
+    _entitled(
+        figure, f"{title}\nred: more of its attention lies there than {wording.compared} {reference}'s, blue: less"
+    )
     return figure
 
 

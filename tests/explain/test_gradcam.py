@@ -1,15 +1,21 @@
-"""Grad-CAM against pytorch-grad-cam itself and against a short function of our own, and what it leaves untouched."""
+"""Saliency maps against pytorch-grad-cam itself and against short functions, and what they leave as it was."""
+
+import gc
+from typing import get_args
 
 import numpy as np
+import psutil
 import pytest
+import pytorch_grad_cam
 import torch
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
+from fairprof.config import SALIENCY_METHODS, ExplainSettings
 from fairprof.explain import gradcam
-from fairprof.explain.gradcam import mean_maps, saliency_maps
+from fairprof.explain.gradcam import COSTLY, METHODS, PRINCIPAL_COMPONENTS, mean_maps, saliency_maps
 from fairprof.model import Classifier, build_classifier
 from fairprof.parts import Boundary, part
 
@@ -296,3 +302,165 @@ def test_mean_maps_by_hand():
     np.testing.assert_array_equal(means["a"], [[4, 5], [6, 7]])
     np.testing.assert_array_equal(means["b"], [[4, 5], [6, 7]])
     np.testing.assert_array_equal(mean_maps(maps, np.array(["a", "a", "b"]))["a"], [[2, 3], [4, 5]])
+
+
+# --- the other methods ------------------------------------------------------------------------------------------
+
+CHEAP = [name for name in METHODS if name not in COSTLY]
+# those whose library result is another: of arbitrary sign, or it divides by the sign of the logit
+AS_THE_LIBRARY = [name for name in CHEAP if name not in PRINCIPAL_COMPONENTS and name != "FinerCAM"]
+BLOCK = "layer1"  # of the fewest channels
+
+
+@pytest.fixture(scope="module")
+def small() -> nn.Module:
+    return network_and_layer()[0]
+
+
+@pytest.fixture(scope="module")
+def few(images) -> torch.Tensor:
+    return images[:3, :, :32, :32]
+
+
+def test_the_setting_knows_every_method_and_no_other():
+    assert tuple(sorted(METHODS)) == tuple(sorted(SALIENCY_METHODS))
+    assert set(get_args(ExplainSettings.model_fields["method"].annotation)) == set(METHODS)
+    assert all(hasattr(pytorch_grad_cam, name) for name in METHODS)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered")
+@pytest.mark.parametrize("method", [*AS_THE_LIBRARY, "AblationCAM"])
+def test_scaled_maps_of_every_method_equal_those_of_pytorch_grad_cam(method, small, few):
+    with torch.no_grad():
+        classes = small(few).argmax(dim=1).numpy()  # positive logits
+    maps = saliency_maps(small, BLOCK, few, classes, method=method)
+    with getattr(pytorch_grad_cam, method)(small, [small.get_submodule(BLOCK)]) as library:
+        expected = library(
+            few.clone().requires_grad_(True), [ClassifierOutputTarget(int(number)) for number in classes]
+        )
+    assert expected.max() > 0.9
+    scaled = scale_cam_image(scale_cam_image(maps, (32, 32)))
+    np.testing.assert_allclose(scaled, expected, atol=2e-3 if method == "AblationCAM" else 1e-4)
+
+
+@pytest.mark.parametrize("method", PRINCIPAL_COMPONENTS)
+def test_maps_of_a_principal_component_have_the_sign_that_its_largest_value_gives(method, small, few):
+    maps = saliency_maps(small, BLOCK, few, CLASSES[:3], method=method)
+    raw = METHODS[method].sign_is_arbitrary
+    METHODS[method].sign_is_arbitrary = False
+    try:
+        one = saliency_maps(small, BLOCK, few, CLASSES[:3], method=method)
+    finally:
+        METHODS[method].sign_is_arbitrary = raw
+    same = [np.allclose(a, b, atol=1e-5 * a.max()) for a, b in zip(maps, one, strict=True)]
+    apart = [np.minimum(a, b).max() < 1e-5 * a.max() for a, b in zip(maps, one, strict=True)]  # the other sign
+    assert all(a or b for a, b in zip(same, apart, strict=True))
+    assert all(a.max() >= b.max() * (1 - 1e-5) for a, b in zip(maps, one, strict=True))
+
+
+def test_score_cam_equals_pytorch_grad_cam_on_the_whole_network(images, capfd):
+    """On the first block, of 64 channels: it takes a forward pass for each."""
+    network, _ = network_and_layer()
+    maps = saliency_maps(network, "layer1", images[:2], CLASSES[:2], method="ScoreCAM")
+    assert "128/128" in capfd.readouterr().err or maps.shape == (2, 16, 16)  # the bar counts forward passes
+    with pytorch_grad_cam.ScoreCAM(network, [network.layer1]) as library:
+        expected = library(images[:2], [ClassifierOutputTarget(int(number)) for number in CLASSES[:2]])
+    scaled = scale_cam_image(scale_cam_image(maps, (SIZE, SIZE)))
+    np.testing.assert_allclose(scaled, expected, atol=1e-4)
+
+
+def test_finer_cam_is_grad_cam_of_the_weighted_differences_to_the_other_classes(small, few):
+    """d of w_k (y_c - y_k) summed over k, divided by the sum of w, w being the probabilities (Zhang et al. 2025)."""
+    maps = saliency_maps(small, BLOCK, few, CLASSES[:3], method="FinerCAM")
+    activations = []
+    hook = small.get_submodule(BLOCK).register_forward_hook(lambda module, inputs, output: activations.append(output))
+    logits = small(few.clone().requires_grad_(True))
+    hook.remove()
+    own = logits.gather(1, torch.tensor(CLASSES[:3])[:, None])
+    weights = logits.softmax(dim=1) * (torch.arange(4) != torch.tensor(CLASSES[:3])[:, None])
+    total = ((weights * (own - logits)).sum(dim=1) / weights.sum(dim=1)).sum()
+    (gradients,) = torch.autograd.grad(total, activations[0])
+    expected = (activations[0] * gradients.mean((2, 3), keepdim=True)).sum(1).relu().detach().numpy()
+    np.testing.assert_allclose(maps, expected, atol=1e-4 * expected.max())
+
+
+@pytest.mark.parametrize("method", [*CHEAP, "AblationCAM"])
+def test_batch_equals_single_images_for_every_method(method, small, few):
+    batch = saliency_maps(small, BLOCK, few, CLASSES[:3], method=method)
+    singles = [saliency_maps(small, BLOCK, few[[row]], CLASSES[[row]], method=method)[0] for row in range(3)]
+    assert batch.dtype == np.float32 and batch.shape == (3, 8, 8) and batch.min() >= 0
+    np.testing.assert_allclose(batch / batch.max(), np.array(singles) / batch.max(), atol=2e-4)
+
+
+@pytest.mark.parametrize("fails", [False, True], ids=["done", "fails"])
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_leaves_mode_gradients_and_hooks_as_they_were(method, fails, images, monkeypatch):
+    network, _ = network_and_layer()
+    network.train()
+    network.layer1.eval()
+    network.requires_grad_(False)
+    network.fc.requires_grad_(True)
+    network.fc[4].weight.grad = gradient = torch.full_like(network.fc[4].weight, 3.0)
+    modes = [block.training for block in network.modules()]
+    trainable = [parameter.requires_grad for parameter in network.parameters()]
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    hooks = hook_counts(network)
+    if fails:
+        monkeypatch.setattr(METHODS[method], "get_cam_image", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            saliency_maps(network, BLOCK, images[:1], CLASSES[:1], method=method)
+    else:
+        saliency_maps(network, BLOCK, images[:1], CLASSES[:1], method=method)
+    assert [block.training for block in network.modules()] == modes
+    assert [parameter.requires_grad for parameter in network.parameters()] == trainable
+    assert hook_counts(network) == hooks
+    assert network.fc[4].weight.grad is gradient and bool((gradient == 3.0).all())
+    assert [name for name, parameter in network.named_parameters() if parameter.grad is not None] == ["fc.4.weight"]
+    assert all(torch.equal(value, state[name]) for name, value in network.state_dict().items())
+
+
+def test_unknown_methods_and_score_cam_behind_a_boundary_are_refused(small, few):
+    with pytest.raises(ValueError, match="NoCAM is not a saliency method"):
+        saliency_maps(small, BLOCK, few, CLASSES[:3], method="NoCAM")
+    with pytest.raises(ValueError, match="ScoreCAM masks images"):
+        saliency_maps(small, "layer3", few, CLASSES[:3], Boundary("layer2"), method="ScoreCAM")
+
+
+def test_ablation_cam_keeps_its_maps_where_the_logit_is_negative(few):
+    """Only the bias tells the two networks apart: what a channel adds is the same, and so is the map's form."""
+    network, layer = network_and_layer()
+    with torch.no_grad():
+        network.fc[4].bias += 100.0
+    above = saliency_maps(network, layer, few, CLASSES[:3], method="AblationCAM")
+    with torch.no_grad():
+        network.fc[4].bias -= 200.0
+    below = saliency_maps(network, layer, few, CLASSES[:3], method="AblationCAM")
+    assert above.max() > 0
+    np.testing.assert_allclose(below / below.max(), above / above.max(), atol=0.02)
+
+
+def live_tensors() -> int:
+    gc.collect()
+    return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
+
+
+def test_memory_is_flat_over_a_thousand_maps():
+    network, layer = network_and_layer()
+    images = torch.randn(100, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    classes = np.arange(100) % 4
+    process = psutil.Process()
+    saliency_maps(network, layer, images, classes)
+    before, tensors = process.memory_info().rss, live_tensors()
+    for _ in range(10):
+        saliency_maps(network, layer, images, classes)
+    assert process.memory_info().rss - before < 10 * 2**20  # less than 10 KiB a map
+    assert live_tensors() == tensors
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name != "ScoreCAM"])
+def test_no_method_keeps_tensors(method, small, few):
+    def once():
+        saliency_maps(small, BLOCK, few[:1], CLASSES[:1], method=method)
+        return live_tensors()
+
+    assert once() == once()

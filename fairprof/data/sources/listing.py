@@ -1,6 +1,8 @@
 """What every source turns its files into: labelled rows, rejected rows, and access to the encoded images."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pandas as pd
 
@@ -8,6 +10,21 @@ from fairprof.data.encoded_images import EncodedImages
 
 ROW_COLUMNS = ("image", "line", "gender", "race", "age", "profession", "partition", "person")
 QUARANTINE_COLUMNS = ("image", "line", "reason", "gender", "race")
+
+
+@dataclass(frozen=True)
+class RegionFiles:
+    """Region masks that are files: pictures of one channel, as large as the upright image, whose pixels are indices of
+    REGIONS (0 background, 1 face, 2 hair). `fairprof.data.regions` reads them.
+
+    images: the images they belong to. folder: that of the masks. names: paths relative to it or absolute, "" where
+    an image has none. places: where each is named, for messages ("faces.csv, line 7").
+    """
+
+    images: EncodedImages
+    folder: Path
+    names: Sequence[str]
+    places: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -19,7 +36,8 @@ class Listing:
     the place in the label file (0: the file name itself holds the labels).
     quarantine: the label records that cannot be used, with the columns QUARANTINE_COLUMNS.
     images: the encoded images, in the order of `rows`.
-    races: the vocabulary's usual order. mangled_ages: how many ages were repaired.
+    races: the vocabulary's usual order. mangled_ages: how many ages were repaired. regions: the region masks in the
+    order of `rows`, None where the source has none.
     """
 
     name: str
@@ -28,6 +46,7 @@ class Listing:
     images: EncodedImages
     races: tuple[str, ...] = field(default=())
     mangled_ages: int = 0
+    regions: RegionFiles | None = None
 
 
 def split_by_reason(records: pd.DataFrame, reasons: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:

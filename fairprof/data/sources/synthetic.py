@@ -17,7 +17,7 @@ from fairprof.cache import Cache
 from fairprof.data.attributes import AGE_BINS, GENDERS, LAST_YEARS, SYNTHETIC_RACES
 from fairprof.data.encoded_images import ImageFiles
 from fairprof.data.portraits import Person, draw_portrait
-from fairprof.data.sources.listing import ROW_COLUMNS, Listing, split_by_reason
+from fairprof.data.sources.listing import ROW_COLUMNS, Listing, RegionFiles, split_by_reason
 from fairprof.files import atomic_folder, locked
 from fairprof.progress import progress_bar
 from fairprof.seeds import numpy_generator
@@ -51,12 +51,14 @@ def read(cache: Cache) -> Listing:
     rows, quarantine = split_by_reason(
         records[[name for name in ROW_COLUMNS if name in records]], pd.Series("", index=records.index)
     )
+    images = ImageFiles(folder, rows["image"].array)
     return Listing(
         "synthetic",
         rows,
         quarantine,
-        ImageFiles(folder, rows["image"].array),
+        images,
         races=tuple(SYNTHETIC_RACES),
+        regions=RegionFiles(images, folder, records["regions"].array, records["image"].array),
     )
 
 

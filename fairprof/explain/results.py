@@ -1,0 +1,77 @@
+"""All that an explanation of registered models has found, as its report, pictures and metrics need it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fairprof.data.regions import CENTRE_PRIOR
+
+FACE, HAIR, CENTRE = "face", "hair", "centre"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What was explained, how, and what came of it.
+
+    models: label to what it stands for ("fairprof-B version 3"). reference: the label that the others are compared
+    with. method, unit: of the maps. explained: predicted or true. data: as it was given. images: number of them;
+    without_mask: those that have no region mask. kind, regions: of the masks (`RegionMasks`). areas: region to its
+    mean share of the images. fields: of a map, height and width. undefined: label to the number of maps that are
+    zero. tables: by name, those of the artifacts; empty where something was not asked for. permutations, replicates,
+    min_support: as set. created: ISO 8601.
+    """
+
+    models: dict[str, str]
+    reference: str
+    method: str
+    unit: str
+    explained: str
+    data: str
+    images: int
+    without_mask: int
+    kind: str
+    regions: tuple[str, ...]
+    areas: dict[str, float]
+    fields: tuple[int, int]
+    undefined: dict[str, int]
+    tables: dict[str, pd.DataFrame]
+    permutations: int
+    replicates: int
+    min_support: int
+    created: str
+
+    @property
+    def main_region(self) -> str:
+        """The region that stands first in sentences: the face, or the centre where there are no masks."""
+        return CENTRE if self.kind == CENTRE_PRIOR else FACE
+
+
+def metrics(found: Explanation) -> dict[str, dict[str, float]]:
+    """The headline numbers of each model, by label; those that are defined."""
+    values: dict[str, dict[str, float]] = {label: {} for label in found.models}
+    whole = found.tables["by_group"]
+    for row in whole[whole["attribute"].eq("all")].itertuples():
+        name = row.measure.replace("attention_", "attention/").replace("density_", "attention_density/")
+        values[row.model][name] = row.value
+    gaps = found.tables["gaps"]
+    for row in gaps[gaps["measure"].eq(f"attention_{found.main_region}")].itertuples():
+        values[row.model][f"attention_gap/{row.attribute}"] = row.value
+        values[row.model][f"attention_gap_p_value/{row.attribute}"] = row.p_value
+    distances = found.tables["map_distances"]
+    for row in distances[distances["pair"].eq("largest")].itertuples():
+        values[row.model][f"map_distance/{row.attribute}"] = row.distance
+        values[row.model][f"map_distance_null_q95/{row.attribute}"] = row.null_q95
+        values[row.model][f"map_distance_p_value/{row.attribute}"] = row.p_value
+    faithful = found.tables["faithfulness"]
+    for row in faithful[faithful["attribute"].eq("all")].itertuples() if len(faithful) else ():
+        values[row.model][f"faithfulness/{row.measure}"] = row.value
+        values[row.model][f"faithfulness_of_random_maps/{row.measure}"] = row.reference_value
+    for row in found.tables["similarity"].itertuples():
+        values[row.model][f"randomised_{row.randomised}_similarity"] = row.similarity
+    for label, count in found.undefined.items():
+        values[label]["undefined_maps"] = float(count)
+    return {
+        label: {f"{label}/{name}": float(value) for name, value in of_model.items() if np.isfinite(value)}
+        for label, of_model in values.items()
+    }

@@ -1,0 +1,194 @@
+"""An explanation of registered models: what it logs, what it links, and how it refuses."""
+
+import base64
+import re
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from fairprof import registry, tracking
+from fairprof.config import ExplainSettings, Settings
+from fairprof.data.professions import PROFESSIONS
+from fairprof.errors import UserError
+from fairprof.experiment import run_experiment
+from fairprof.explain.panels import Wording, reference_difference_panel
+from fairprof.explanation import TABLES, load_models, run_explanation
+from fairprof.model import build_classifier
+from tests.entrypoints.test_train import python
+
+# of MLflow's own calls of pandas
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Operation with range is deprecated"),
+    pytest.mark.filterwarnings("ignore:For backward compatibility, 'str' dtypes are included"),
+    pytest.mark.slow,
+]
+QUICK = {"permutations": 99, "replicates": 100}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explain")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
+            patch.setenv(name, "")
+            patch.delenv(name)
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
+        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        patch.chdir(folder)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def models(store, synthetic_cache):
+    """Designs A and B at 64 px, and a network of 32 px that never learned anything as the second version of A."""
+    small = {"architecture": "resnet18", "weights": "random", "epochs": 1, "train_size": 48, "gradcam_images": 16}
+    for experiment in ("A", "B"):
+        run_experiment(Settings(experiment=experiment, cache_dir=str(synthetic_cache), **small, **QUICK))
+    classifier = build_classifier("resnet18", "random", "all", len(PROFESSIONS), 0)
+    with tracking.started_run("A-small", {}):
+        tracking.register_model(
+            classifier.network.state_dict(),
+            classifier.gradcam_layer,
+            Settings(image_size=32, architecture="resnet18"),
+            PROFESSIONS,
+            "another pool",
+            {"best_val/macro_f1": 0.1},
+        )
+
+
+def settings_of(synthetic_cache, **values) -> ExplainSettings:
+    given = {
+        "models": "fairprof-A/1,B",
+        "gradcam_images": 48,
+        "faithfulness_images": 8,
+        "cache_dir": str(synthetic_cache),
+    }
+    return ExplainSettings(**given | QUICK | values)
+
+
+@pytest.fixture(scope="module")
+def explained(models, synthetic_cache):
+    run_id = run_explanation(settings_of(synthetic_cache))
+    return mlflow.MlflowClient().get_run(run_id)
+
+
+def test_a_run_is_named_tagged_and_linked_to_the_models(explained):
+    assert (explained.info.run_name, explained.info.status) == ("explain-A-1-B", "FINISHED")
+    tags = explained.data.tags
+    assert [tags[f"fairprof.{name}"] for name in ("role", "models", "method", "data")] == [
+        "explanation",
+        "A-1,B",
+        "GradCAM",
+        "synthetic",
+    ]
+    linked = {used.model_id for used in explained.inputs.model_inputs}
+    versions = [registry.load_registered(reference) for reference in ("fairprof-A/1", "fairprof-B/1")]
+    assert linked == {version.model_id for version in versions}
+    for version, label in zip(versions, ("A-1", "B"), strict=True):
+        logged = {metric.key for metric in mlflow.get_logged_model(version.model_id).metrics}
+        assert f"{label}/attention/hair" in logged
+    assert tags["mlflow.note.content"].startswith("Of model A-1's attention lie ")
+
+
+def test_metrics_are_the_numbers_of_the_tables(explained):
+    run_id, logged = explained.info.run_id, explained.data.metrics
+    whole = tracking.load_table(run_id, "attention/by_group.csv")
+    whole = whole[whole["attribute"].eq("all")].set_index(["model", "measure"])["value"]
+    for label in ("A-1", "B"):
+        shares = [logged[f"{label}/attention/{region}"] for region in ("background", "face", "hair")]
+        assert sum(shares) == pytest.approx(1)
+        assert shares[2] == pytest.approx(whole[label, "attention_hair"])
+        for name in ("attention_gap/race", "map_distance/gender", "faithfulness/road", "randomised_head_similarity"):
+            assert np.isfinite(logged[f"{label}/{name}"])
+    similarity = tracking.load_table(run_id, "randomisation/similarity.csv")
+    assert list(similarity["randomised"])[:6] == ["head", "layer4", "layer3", "layer2", "layer1", "everything"]
+    per_image = tracking.load_table(run_id, "attention/per_image.csv")
+    assert len(per_image) == 2 * 48 and set(per_image["masks"]) == {"regions"}
+    undefined = per_image["attention_face"].isna().groupby(per_image["model"]).sum()
+    assert undefined.to_dict() == {label: logged[f"{label}/undefined_maps"] for label in ("A-1", "B")}
+
+
+def test_tables_pictures_and_raw_maps_are_there(explained):
+    run_id = explained.info.run_id
+    names = {entry.path for entry in mlflow.MlflowClient().list_artifacts(run_id, "tables")}
+    assert names == {f"tables/{path.replace('/', '_')}.json" for path in TABLES.values()}
+    pictures = {entry.path for entry in mlflow.MlflowClient().list_artifacts(run_id, "pictures")}
+    assert len(pictures) == 9 and "pictures/model_differences_race.png" in pictures
+    arrays = tracking.load_arrays(run_id, "saliency/maps.npz")
+    assert arrays["maps_A-1"].shape == arrays["maps_B"].shape == (48, 2, 2)
+    assert arrays["regions"].shape == (48, 64, 64) and arrays["region_names"].tolist() == ["background", "face", "hair"]
+
+
+def test_the_report_is_one_page_that_begins_with_the_answer(explained):
+    page = tracking.load_text(explained.info.run_id, "report.html")
+    assert not re.search(r"(src|href)=\"(?!data:|#)", page) and "<script" not in page
+    sources = re.findall(r"data:image/png;base64,([^\"]+)", page)
+    assert len(sources) == 9 and all(base64.b64decode(source).startswith(b"\x89PNG") for source in sources)
+    answer = page.split("The answer</h2>")[1].split("</section>")[0]
+    for text in ("Of model A-1&#39;s attention lie", "on the face", "beyond chance", "random maps", "randomised"):
+        assert text in answer
+
+
+def test_a_method_that_ignores_the_head_is_flagged_and_data_without_masks_have_a_centre_prior(
+    models, synthetic_cache, tmp_path
+):
+    table = pd.read_csv(synthetic_cache / "synthetic-1" / "labels.csv").iloc[:400]
+    table["image"] = [str(synthetic_cache / "synthetic-1" / name) for name in table["image"]]
+    table[["image", "gender", "race", "age"]].to_csv(tmp_path / "faces.csv", index=False)
+    settings = settings_of(
+        synthetic_cache,
+        models="B",
+        data=f"manifest:{tmp_path / 'faces.csv'}",
+        method="EigenCAM",
+        explained="true",
+        faithfulness_images=0,
+    )
+    run_id = run_explanation(settings)
+    run = mlflow.MlflowClient().get_run(run_id)
+    assert run.data.params["regions"] == "centre prior"
+    assert run.data.metrics["B/randomised_head_similarity"] == pytest.approx(1)
+    assert "B/attention/centre" in run.data.metrics and "B/attention/face" not in run.data.metrics
+    assert set(tracking.load_table(run_id, "attention/by_group.csv")["masks"]) == {"centre prior"}
+    page = tracking.load_text(run_id, "report.html")
+    assert "FLAGGED" in page and "centre prior" in page and "It was not measured" in page and "on the face" not in page
+
+
+def test_models_that_cannot_be_explained_together_are_refused(models, synthetic_cache, refused):
+    with refused("fairprof-A version 2 takes images of 32 pixels", "fairprof-B version 1", "64"):
+        load_models(settings_of(synthetic_cache, models="B,fairprof-A/2"))
+    with refused("both fairprof-B version 1", "name it once"):
+        load_models(settings_of(synthetic_cache, models="B,fairprof-B/1"))
+    with refused("no registered model C"):
+        load_models(settings_of(synthetic_cache, models="B,C"))
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [("", "at least one"), (" , ", "at least one"), ("A,a", "occurs twice"), ("B,fairprof-B@champion", "occurs twice")],
+)
+def test_a_list_without_models_or_with_one_twice_is_answered_in_a_line(given, text):
+    with pytest.raises(UserError, match=text):
+        ExplainSettings.from_arguments(["--models", given])
+
+
+def test_labels_are_short():
+    settings = ExplainSettings(models="b, fairprof-A, models:/fairprof-C/3,fairprof-D@old, other/2")
+    assert list(settings.references()) == ["B", "A", "C-3", "D-old", "other-2"]
+
+
+def test_a_missing_model_is_one_line_for_the_user(store, models):
+    done = python(store, ["-m", "entrypoints.explain"], {"models": "nobody"})
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("fairprof: error")]
+    assert "no registered model nobody" in line
+
+
+def test_the_panel_of_differences_shows_their_sign_on_one_scale():
+    means = {"A": {"all": np.full((2, 2), 0.25)}, "B": {"all": np.array([[0.5, 0.25], [0.25, 0.0]])}}
+    figure = reference_difference_panel(means, {"all": 9}, "A", "title", Wording("model"))
+    (image,) = figure.axes[0].images
+    np.testing.assert_allclose(image.get_array(), [[25, 0], [0, -25]])
+    assert image.get_clim() == (-25, 25)
+    assert figure.axes[0].get_title() == "all\n9 images"
