@@ -18,6 +18,7 @@ from fairprof.explain.randomisation import CHANGED, EVERYTHING, FLAGGED, HEAD, T
 from fairprof.explain.results import Explanation
 from fairprof.metrics.inference import ALPHA, CONFIRMATORY
 
+SYMMETRIC = 2  # fields along an edge, of which none lies nearer to the middle than another
 COARSE = 4  # fields of a map: with fewer along an edge it is said that they are few
 
 
@@ -168,6 +169,11 @@ def _undefined(found: Explanation) -> list[str]:
         )
     if found.without_mask:
         said.append(f"{counted(found.without_mask, 'image')} of {found.images:,} have no region mask and no shares.")
+    if found.kind == CENTRE_PRIOR and max(found.fields) <= SYMMETRIC:
+        said.append(
+            f"With {found.fields[0]} x {found.fields[1]} fields every map has the same share on the centre, by "
+            "symmetry: these shares say nothing about the models."
+        )
     if min(found.fields) < COARSE:
         said.append(
             f"A map has only {found.fields[0]} x {found.fields[1]} fields: shares of small regions are blurred. A "
@@ -226,7 +232,7 @@ def _shares(found: Explanation) -> Table:
 def _differences(found: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
     distances = found.tables["map_distances"]
     family = distances[distances["pair"].eq(LARGEST)].drop(columns=["pair", "masks"])
-    yield table_of("The largest distance between groups' mean maps", family)
+    yield table_of("The largest distance between groups' mean maps", _named(family))
     yield Paragraph(
         "The distance is the total variation between the means of the normalised maps: the share of attention that "
         f"would have to move. The null: groups permuted {found.permutations:,} times among the images of each true "
@@ -248,11 +254,18 @@ def _differences(found: Explanation, pictures: dict[str, bytes]) -> Iterable[Blo
     contrasts = found.tables["contrasts"].drop(columns="masks")
     yield table_of("Each group minus all other images, simultaneous 95 % bands", _readable(contrasts), {"contrast"})
     pairs = distances[~distances["pair"].eq(LARGEST)].drop(columns=["pair", "masks", "family"])
-    yield table_of("Distances between the mean maps of all pairs of groups", pairs)
+    yield table_of("Distances between the mean maps of all pairs of groups", _named(pairs))
+
+
+def _named(distances: pd.DataFrame) -> pd.DataFrame:
+    return distances.rename(columns={"first_group": "one group", "second_group": "the other"})
 
 
 def _readable(table: pd.DataFrame) -> pd.DataFrame:
-    return table.assign(measure=table["measure"].str.replace("_", " "))
+    spaced = table.assign(measure=table["measure"].str.replace("_", " "))
+    return spaced.rename(
+        columns=lambda name: name.replace("_group", " group").replace("reference_value", "reference's")
+    )
 
 
 def _models_differ(found: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:

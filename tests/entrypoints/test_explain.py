@@ -48,7 +48,7 @@ def models(store, synthetic_cache):
         run_experiment(Settings(experiment=experiment, cache_dir=str(synthetic_cache), **small, **QUICK))
     classifier = build_classifier("resnet18", "random", "all", len(PROFESSIONS), 0)
     with tracking.started_run("A-small", {}):
-        tracking.register_model(
+        registry.register_model(
             classifier.network.state_dict(),
             classifier.gradcam_layer,
             Settings(image_size=32, architecture="resnet18"),
@@ -152,6 +152,7 @@ def test_a_method_that_ignores_the_head_is_flagged_and_data_without_masks_have_a
     assert "B/attention/centre" in run.data.metrics and "B/attention/face" not in run.data.metrics
     assert set(tracking.load_table(run_id, "attention/by_group.csv")["masks"]) == {"centre prior"}
     page = tracking.load_text(run_id, "report.html")
+    assert "by symmetry: these shares say nothing" in page  # 2 x 2 fields
     assert "FLAGGED" in page and "centre prior" in page and "It was not measured" in page and "on the face" not in page
 
 
