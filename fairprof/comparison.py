@@ -1,6 +1,5 @@
 """The comparison of runs that exist: tables, pictures, documents and one report, from what the runs have left."""
 
-import io
 import os
 import platform
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ from fairprof.documents.annex_iv import annex_iv
 from fairprof.documents.model_card import model_card
 from fairprof.explain.gradcam import mean_maps
 from fairprof.explain.panels import mean_map_difference_panel, side_by_side_panel
-from fairprof.figures import DPI
+from fairprof.figures import png_of
 from fairprof.metrics import fairness, inference
 from fairprof.metrics.performance import class_names
 from fairprof.tracking import LoggedRun
@@ -59,7 +58,7 @@ def compare_and_log(runs: Sequence[LoggedRun], settings: AnalysisSettings, faile
         tracking.log_table(table, f"comparison/{name}.csv")
         tracking.log_browsable_table(table, f"comparison/tables/{name}.json")
     figures = _figures(tables, protocol) | _saliency_figures(results, protocol)
-    pictures = {name: _png(figure) for name, figure in figures.items()}
+    pictures = {name: png_of(figure) for name, figure in figures.items()}
     for name, picture in pictures.items():
         tracking.log_bytes(picture, f"comparison/{name}.png")
     documents = {f"model_card_{design}.md": model_card(tables, protocol, design) for design in protocol.designs}
@@ -191,12 +190,6 @@ def _saliency_figures(results: Sequence[RunResults], protocol: Protocol) -> dict
             f"Mean Grad-CAM of the predicted class by {attribute}, mean over the seeds of each design",
         )
     return figures
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    return buffer.getvalue()
 
 
 def _describe(tables: dict[str, pd.DataFrame], protocol: Protocol) -> None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from fairprof import figures, registry, tracking
 from fairprof.config import EvaluateSettings
 from fairprof.data.designs import DESIGNS
-from fairprof.data.images import ImageInputs
+from fairprof.data.images import ImageInputs, pixels_seen
 from fairprof.data.pool import Pool
 from fairprof.evaluate import plots
 from fairprof.evaluate.corruptions import CORRUPTIONS, SEVERITIES, corrupted
@@ -30,7 +30,7 @@ from fairprof.evaluate.robustness import (
 from fairprof.evaluate.speed import BATCHES, Speed, measured_speed
 from fairprof.experiment import GAPS, ceilings
 from fairprof.explain.sample import balanced_sample
-from fairprof.figures import DPI
+from fairprof.figures import png_of
 from fairprof.hardware import device_of
 from fairprof.measurement import log_measurements
 from fairprof.metrics.calibration import calibration_gaps, calibration_table, fitted_temperature, with_temperature
@@ -245,7 +245,7 @@ def _robustness(
         return None, {}
     table = pool.table.iloc[rows]
     chosen = table.iloc[balanced_sample(table, settings.robustness_images)].reset_index(drop=True)
-    pixels = centre_crops(pool.pixels.array[chosen["pixel"].to_numpy()], model.image_size)
+    pixels = pixels_seen(pool.pixels.array[chosen["pixel"].to_numpy()], model.image_size)
     predicted = outcomes(model.classifier.network, model.classes, chosen, pixels, settings.seed)
     tracking.log_table(predicted, "robustness/predictions.parquet")
     accuracy = accuracy_under_corruption(predicted, settings.min_support)
@@ -256,13 +256,7 @@ def _robustness(
     name = chosen["image"].to_numpy()[:1]
     shown = {level: corrupted(pixels[:1], name, *level, settings.seed)[0] for level in levels}
     title = f"One image under every corruption, {model.image_size} px, as the network sees it"
-    return found, {"corruptions": _png(plots.corruption_sheet(shown, title))}
-
-
-def centre_crops(pixels: np.ndarray, image_size: int) -> np.ndarray:
-    """What the network sees of stored pixels (N, S, S, 3), before it is normalised: (N, H, H, 3) uint8."""
-    margin = round((pixels.shape[1] - image_size) / 2)
-    return np.ascontiguousarray(pixels[:, margin : margin + image_size, margin : margin + image_size])
+    return found, {"corruptions": png_of(plots.corruption_sheet(shown, title))}
 
 
 def _drift(
@@ -292,7 +286,7 @@ def _pictures(found: Evaluation, evaluated: dict[str, pd.DataFrame], training: T
     if found.robustness is not None:
         for attribute in ("race", "gender"):
             drawn[f"robustness_{attribute}"] = plots.robustness_figure(found.robustness.accuracy, attribute)
-    return {name: _png(figure) for name, figure in drawn.items()}
+    return {name: png_of(figure) for name, figure in drawn.items()}
 
 
 def _shift_figure(here: pd.DataFrame, training: TrainingRecord) -> Figure:
@@ -317,12 +311,6 @@ def _in_order(counts: pd.Series, table: pd.DataFrame) -> pd.Series:
         if set(counts.index) <= set(order):
             return counts.reindex([name for name in order if name in counts.index])
     return counts.sort_index()
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    return buffer.getvalue()
 
 
 FOLDER_OF_PICTURE = {

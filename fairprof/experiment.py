@@ -13,7 +13,7 @@ from fairprof import figures, registry, tracking
 from fairprof.config import Settings
 from fairprof.data.batches import Inputs, InputsOfRows
 from fairprof.data.designs import DESIGNS, Draw, composition, draw
-from fairprof.data.images import ImageInputs
+from fairprof.data.images import ImageInputs, pixels_seen
 from fairprof.data.pool import Pool, load_pool
 from fairprof.data.professions import bayes_ceiling, ceiling_rule
 from fairprof.documents.datasheet import datasheet, datasheet_facts
@@ -324,7 +324,7 @@ def explain(
         targets,
         explained.boundary,
     )
-    cropped = _centre(pixels, settings.image_size)
+    cropped = pixels_seen(pixels, settings.image_size)
     title = f"Design {settings.experiment}, seed {settings.seed}"
     shown = slice(0, CONTACT_SHEET_IMAGES)
     tracking.log_figure(
@@ -355,12 +355,6 @@ def explain(
         },
         "gradcam/maps.npz",
     )
-
-
-def _centre(pixels: np.ndarray, image_size: int) -> np.ndarray:
-    """What the network sees of stored pixels, (N, image_size, image_size, 3) uint8."""
-    margin = round((pixels.shape[1] - image_size) / 2)
-    return pixels[:, margin : margin + image_size, margin : margin + image_size]
 
 
 def register(

@@ -1,7 +1,6 @@
 """The path of an explanation: what registered models look at in the same images, measured by group, and whether the
 maps can be trusted."""
 
-import io
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,9 +10,9 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from fairprof import registry, tracking
-from fairprof.config import ExplainSettings, Settings
+from fairprof.config import ExplainSettings
 from fairprof.data.batches import InputsOfRows
-from fairprof.data.images import ImageInputs
+from fairprof.data.images import ImageInputs, pixels_seen
 from fairprof.data.pool import Pool
 from fairprof.data.regions import RegionMasks, region_masks
 from fairprof.errors import UserError
@@ -31,7 +30,7 @@ from fairprof.explain.randomisation import EVERYTHING, randomised_networks, simi
 from fairprof.explain.report import answer, description, report
 from fairprof.explain.results import Explanation, metrics
 from fairprof.explain.sample import balanced_sample
-from fairprof.figures import DPI
+from fairprof.figures import png_of
 from fairprof.hardware import device_of
 from fairprof.metrics.fairness import group_labels
 from fairprof.model import build_classifier
@@ -205,17 +204,11 @@ def _explained(settings: ExplainSettings, models: dict[str, RegisteredModel], po
         pool,
         rows,
         InputsOfRows(inputs, rows),
-        _seen(pool, rows, of_a_run),
+        pixels_seen(pool.pixels.array[pool.table["pixel"].to_numpy()[rows]], image_size),
         region_masks(pool.regions, pool.table["pixel"].to_numpy()[rows], image_size),
         predictions,
         classes,
     )
-
-
-def _seen(pool: Pool, rows: np.ndarray, settings: Settings) -> np.ndarray:
-    pixels = pool.pixels.array[pool.table["pixel"].to_numpy()[rows]]
-    margin = round((pixels.shape[1] - settings.image_size) / 2)
-    return pixels[:, margin : margin + settings.image_size, margin : margin + settings.image_size]
 
 
 def _log_inputs(settings: ExplainSettings, subject: Explained) -> None:
@@ -424,7 +417,7 @@ def _pictures(
     if len(explanation.tables["faithfulness"]):
         figures["faithfulness"] = plots.faithfulness_figure(explanation)
     figures["randomisation"] = plots.randomisation_figure(explanation)
-    return {name: _png(figure) for name, figure in figures.items()}
+    return {name: png_of(figure) for name, figure in figures.items()}
 
 
 def _reference_panel(
@@ -449,12 +442,6 @@ def _reference_panel(
         f"Mean of the normalised maps, minus those of model {explanation.reference}",
         wording,
     )
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    return buffer.getvalue()
 
 
 def _log_found(

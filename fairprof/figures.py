@@ -1,5 +1,6 @@
 """Pictures of one run: composition, training curves, confusion matrix, calibration, rates by group."""
 
+import io
 import itertools
 
 import numpy as np
@@ -10,6 +11,13 @@ from matplotlib.lines import Line2D
 GRID = {"color": "#d9d9d9", "linewidth": 0.6}
 DPI = 110  # of every picture: a figure of 12 inches is 1,320 pixels wide
 PALETTE = ("#3b6fb6", "#d9822b", "#4c9a6a", "#a05195", "#8c6d31", "#c44e52", "#5f6b7a", "#2a9d8f")
+
+
+def png_of(figure: Figure) -> bytes:
+    """A picture as a PNG file, at the size at which it is read."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()
 
 
 def composition_figure(composition: pd.DataFrame, title: str) -> Figure:

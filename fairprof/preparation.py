@@ -1,11 +1,9 @@
 """The path of an audit: read, count, look, and say what can be trained, before anything is."""
 
-import io
 import time
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from fairprof import tracking
 from fairprof.cache import Cache, readable
@@ -15,7 +13,7 @@ from fairprof.data.pixels import ARRAY, NoImages, StreamedPixels
 from fairprof.data.pool import Pool, ScreenedRows, pool_of, refuse_if_mostly_unusable, screened_rows
 from fairprof.errors import UserError
 from fairprof.experiment import ceilings
-from fairprof.figures import DPI
+from fairprof.figures import png_of
 from fairprof.metrics.inference import MAX_OVER_CLASSES
 from fairprof.prepare import plots, sheets
 from fairprof.prepare.answer import answer, to_mend
@@ -82,7 +80,7 @@ def log_audit(audit: Audit, screened: ScreenedRows, cache: tuple[str, ...]) -> N
         tracking.log_table(table, f"data/{name}.csv")
         if len(table):
             tracking.log_browsable_table(table.head(BROWSABLE_ROWS), f"data/tables/{name}.json")
-    pictures = {name: _png(figure) for name, figure in plots.pictures(audit).items()}
+    pictures = {name: png_of(figure) for name, figure in plots.pictures(audit).items()}
     for name, picture in pictures.items():
         tracking.log_bytes(picture, f"data/{name}.png")
     _log_sheets(audit, screened)
@@ -92,12 +90,6 @@ def log_audit(audit: Audit, screened: ScreenedRows, cache: tuple[str, ...]) -> N
     page = html_page(title(audit), _subtitle(audit), sections(audit, cache, pictures), pictures, {})
     tracking.log_text(page, "report.html")
     _describe(audit)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    return buffer.getvalue()
 
 
 def _subtitle(audit: Audit) -> str:

@@ -101,6 +101,12 @@ def square_pixels(image: Image.Image, size: int) -> np.ndarray:
     return np.asarray(ImageOps.fit(image, (size, size), method=Image.Resampling.BILINEAR))
 
 
+def middle_of(length: int, size: int) -> slice:
+    """The `size` places in the middle of `length`, as torchvision's centre crop takes them."""
+    start = round((length - size) / 2)
+    return slice(start, start + size)
+
+
 def normalise(pixels: torch.Tensor) -> torch.Tensor:
     """(..., 3, H, W) uint8 -> float32, ImageNet-normalised."""
     return functional.normalize(
@@ -195,8 +201,8 @@ def _colours() -> np.ndarray:
 def visible_square(image: Image.Image, size: int) -> np.ndarray:
     """What the network sees of an RGB image, at `size` pixels: (size, size, 3) uint8."""
     pixels = square_pixels(image, stored_size(size))
-    margin = round((len(pixels) - size) / 2)
-    return pixels[margin : margin + size, margin : margin + size]
+    middle = middle_of(len(pixels), size)
+    return pixels[middle, middle]
 
 
 class RefusedRequest(MlflowException):

@@ -5,6 +5,7 @@ import entrypoints  # noqa: F401, I001  (how OpenMP waits is said before torch i
 import ctypes
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -57,9 +58,12 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def synthetic_cache(tmp_path_factory) -> Path:
-    """A cache folder in which the embedded data set is drawn; once for all tests."""
+    """A cache folder, of this process's tests, in which the embedded data set is drawn."""
+    drawn = tmp_path_factory.getbasetemp()
+    drawn = (drawn.parent if "PYTEST_XDIST_WORKER" in os.environ else drawn) / "drawn"  # by one process for all of them
+    synthetic.read(Cache(drawn, size_limit=2**30, lock_timeout=300.0))
     folder = tmp_path_factory.mktemp("synthetic") / "cache"
-    synthetic.read(Cache(folder, size_limit=2**30, lock_timeout=5.0))
+    shutil.copytree(drawn / synthetic.VERSION, folder / synthetic.VERSION)
     return folder
 
 

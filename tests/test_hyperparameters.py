@@ -46,3 +46,15 @@ def test_searches_are_for_the_same_images_and_labels():
     assert data_key(Settings(data="utkface:faces")) == data_key(StudySettings(data="utkface:./faces", seeds="3"))
     assert data_key(Settings()) != data_key(Settings(label_bias="gender"))
     assert data_key(Settings()) != data_key(Settings(data="utkface:faces"))
+
+
+@pytest.mark.parametrize(
+    ("hparams", "message"),
+    [
+        ("tuned", "hparams=tuned: no search on synthetic has finished here"),
+        ("nowhere.yaml", "hparams=nowhere.yaml is neither a file nor a run's id"),
+    ],
+)
+def test_a_source_that_is_not_there_is_refused(hparams, message, store, refused):
+    with refused(message):
+        with_hyperparameters(Settings(hparams=hparams))

@@ -7,7 +7,7 @@ from torchvision.transforms import v2
 from fairprof.data.pool import Pool
 from fairprof.hardware import one_thread
 from fairprof.seeds import derive_seed
-from fairprof.serving import evaluation_input, normalise
+from fairprof.serving import evaluation_input, middle_of, normalise
 
 VIEW_SEED = 0  # a numbered view of an image is the same for all designs and seeds, so that they can share its outputs
 
@@ -27,6 +27,12 @@ def augmentation(image_size: int) -> v2.Transform:
             v2.RandomErasing(p=0.1),
         ]
     )
+
+
+def pixels_seen(pixels: np.ndarray, image_size: int) -> np.ndarray:
+    """What a network sees of stored pixels, (N, S, S, 3) uint8, before it is normalised: their centre, (N, H, H, 3)."""
+    middle = middle_of(pixels.shape[1], image_size)
+    return np.ascontiguousarray(pixels[:, middle, middle])
 
 
 class ImageInputs:

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from fairprof.data.portraits import REGIONS
 from fairprof.data.sources.listing import RegionFiles
 from fairprof.errors import UserError
-from fairprof.serving import UndecodableImage, decode_image, stored_size
+from fairprof.serving import UndecodableImage, decode_image, middle_of, stored_size
 
 CENTRE_PRIOR = "centre prior"
 CENTRE_REGIONS = ("periphery", "centre")
@@ -67,8 +67,8 @@ def _as_seen(mask: Image.Image, image_size: int) -> np.ndarray:
     """The central square, scaled and cropped as `square_pixels` and the evaluation's centre crop do."""
     size = stored_size(image_size)
     square = np.asarray(ImageOps.fit(mask, (size, size), method=Image.Resampling.NEAREST))
-    margin = round((size - image_size) / 2)
-    return square[margin : margin + image_size, margin : margin + image_size]
+    middle = middle_of(size, image_size)
+    return square[middle, middle]
 
 
 @dataclass(frozen=True)

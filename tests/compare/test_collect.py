@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from fairprof.compare.collect import require_comparable
-from fairprof.config import Settings, shared_settings
+from fairprof.compare.collect import chosen_runs, require_comparable
+from fairprof.config import CompareSettings, Settings, shared_settings
 from fairprof.tracking import LoggedRun
 
 
@@ -47,3 +47,8 @@ def test_the_same_run_twice_is_refused(refused):
     twice = replace(run("A"), run_id="other")
     with refused("A-seed0 is there twice", "as A0A0A0A0", "and other"):
         require_comparable([run("A"), run("B"), twice])
+
+
+def test_runs_that_are_not_there_are_refused(store, refused):
+    with refused("there is no run 0123456789abcdef0123456789abcdef"):
+        chosen_runs(CompareSettings(runs="0123456789abcdef0123456789abcdef"))

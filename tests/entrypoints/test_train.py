@@ -314,7 +314,6 @@ BAD_INPUT = {
         lambda folder: {"data": manifest(folder, "image,race,age\na.jpg,White,3\n")},
         "faces.csv: missing column gender",
     ),
-    "weights that are no file": (lambda folder: {"weights": "nowhere.pth"}, "weights=nowhere.pth: no file"),
 }
 
 
