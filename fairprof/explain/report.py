@@ -81,7 +81,7 @@ def _groups(found: Explanation) -> list[str]:
     family = distances[distances["family"].eq(CONFIRMATORY)]
     established = family[family["p_adjusted"].le(ALPHA)]
     said = [
-        f"Model {row.model} looks elsewhere by {attribute_name(row.attribute)}: {percent(row.distance)} of the "
+        f"Model {row.model} looks at other places by {attribute_name(row.attribute)}: {percent(row.distance)} of the "
         f"attention would have to move between {row.first_group} and {row.second_group} (chance alone: "
         f"{percent(row.null_mean)}, 95 % of the time at most {percent(row.null_q95)}; {p_value(row.p_adjusted)}, Holm)."
         for row in established.itertuples()

@@ -210,7 +210,7 @@ def _small_cells(audit: Audit) -> Iterator[str]:
         for row in doubtful.itertuples()
         if row.metric in GAPS
     ]
-    which = f", so that {enumerated(gaps)} rests on too few images in some groups" if gaps else ""
+    which = f", so that too few images of some groups are behind {enumerated(gaps)}" if gaps else ""
     yield (
         f"Of {len(audit.tables['cells']):,} cells of gender x race x profession, {empty:,} have no test image and "
         f"{small:,} fewer than {audit.settings.min_support}{which}."
