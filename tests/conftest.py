@@ -23,6 +23,7 @@ from fairprof.cache import Cache
 from fairprof.config import Settings
 from fairprof.data.sources import synthetic
 from fairprof.errors import UserError
+from tests.places import mlflow_in
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
@@ -142,14 +143,7 @@ def held():
 @pytest.fixture(scope="module")
 def store(tmp_path_factory) -> Iterator[Path]:
     """A store of its own in a folder of its own, which is the working directory meanwhile."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
-            patch.setenv(name, "")  # so that what mlflow sets there is undone afterwards
-            patch.delenv(name)
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
-        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-        patch.chdir(folder)
+    with mlflow_in(tmp_path_factory.mktemp("store")) as folder:
         yield folder
 
 

@@ -28,19 +28,6 @@ QUICK = {"permutations": 99, "replicates": 100}
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("explain")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
-            patch.setenv(name, "")
-            patch.delenv(name)
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
-        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-        patch.chdir(folder)
-        yield folder
-
-
-@pytest.fixture(scope="module")
 def models(store, synthetic_cache):
     """Designs A and B at 64 px, and a network of 32 px that never learned anything as the second version of A."""
     small = {"architecture": "resnet18", "weights": "random", "epochs": 1, "train_size": 48, "gradcam_images": 16}

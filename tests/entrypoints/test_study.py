@@ -4,7 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fairprof.comparison import run_comparison
+from fairprof.config import CompareSettings, Settings, StudySettings
+from fairprof.errors import UserError
+from fairprof.experiment import run_experiment
+from fairprof.study import run_study
 from tests.entrypoints.test_train import ROOT, SMALL, artifact, client, kill_when, mlflow_run, python, runs_in
+from tests.places import mlflow_in
+
+# of MLflow's own calls of pandas
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Operation with range is deprecated"),
+    pytest.mark.filterwarnings("ignore:For backward compatibility, 'str' dtypes are included"),
+]
 
 QUICK = {**SMALL, "epochs": 1, "permutations": 199, "replicates": 200}
 STUDY = {**QUICK, "experiments": "A,B", "seeds": 2}
@@ -14,8 +26,9 @@ def study(folder, settings):
     return python(folder, ["-m", "entrypoints.study"], settings)
 
 
-def compare(folder, settings=None):
-    return python(folder, ["-m", "entrypoints.compare"], {"permutations": 199, "replicates": 200} | (settings or {}))
+def compare(folder, **settings):
+    with mlflow_in(folder):
+        run_comparison(CompareSettings(**{"permutations": 199, "replicates": 200} | settings))
 
 
 def with_role(folder, role):
@@ -58,12 +71,12 @@ def test_an_interrupted_study_goes_on_and_repeats_nothing_that_finished(studied)
     assert listed["status"].tolist() == ["reused", "finished", "finished", "finished"]
 
 
-def test_the_same_study_again_trains_nothing(studied, synthetic_cache):
+def test_the_same_study_again_trains_nothing(studied, synthetic_cache, capsys):
     folder, _, _ = studied
     before = len(with_role(folder, "run"))
-    done = study(folder, {"cache_dir": synthetic_cache, **STUDY})
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "4 of 4 runs have been trained before" in done.stdout
+    with mlflow_in(folder):
+        run_study(StudySettings(cache_dir=str(synthetic_cache), **STUDY))
+    assert "4 of 4 runs have been trained before" in capsys.readouterr().out
     assert len(with_role(folder, "run")) == before
 
 
@@ -141,8 +154,7 @@ def test_the_report_is_one_file_with_everything(studied, report):
 
 def test_a_comparison_of_the_study_gives_the_same_tables(studied, report):
     folder, _, _ = studied
-    done = compare(folder)
-    assert done.returncode == 0, done.stderr[-3000:]
+    compare(folder)
     comparison = with_role(folder, "comparison")[-1]
     assert comparison.info.status == "FINISHED"
     for name in ("performance", "gaps", "differences"):
@@ -152,13 +164,16 @@ def test_a_comparison_of_the_study_gives_the_same_tables(studied, report):
 
 def test_runs_that_were_trained_otherwise_are_refused_by_name(studied, synthetic_cache):
     folder, _, _ = studied
-    other = {"cache_dir": synthetic_cache, **QUICK, "learning_rate": 0.001, "experiment": "B", "seed": 1}
-    assert python(folder, ["-m", "entrypoints.train"], other).returncode == 0
-    message = error_of(compare(folder, {"runs": "newest_runs"}))
+    other = {"cache_dir": str(synthetic_cache), **QUICK, "learning_rate": 0.001, "experiment": "B", "seed": 1}
+    with mlflow_in(folder):
+        run_experiment(Settings(**other))
+    with pytest.raises(UserError) as refusal:
+        compare(folder, runs="newest_runs")
+    message = str(refusal.value)
     assert "learning_rate is" in message and "0.001 in B-seed1" in message
     assert "macro_f1" not in message and "epochs" not in message
     client(folder).delete_run(with_role(folder, "run")[-1].info.run_id)
-    assert compare(folder, {"runs": "newest_runs"}).returncode == 0
+    compare(folder, runs="newest_runs")
 
 
 def test_a_run_that_fails_is_reported_and_the_others_go_on(studied, synthetic_cache):

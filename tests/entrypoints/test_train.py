@@ -14,7 +14,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fairprof.config import Settings
+from fairprof.experiment import run_experiment
+from tests.places import mlflow_in
+
 ROOT = Path(__file__).resolve().parents[2]
+# of MLflow's own calls of pandas
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Operation with range is deprecated"),
+    pytest.mark.filterwarnings("ignore:For backward compatibility, 'str' dtypes are included"),
+]
+
 SMALL = {"architecture": "resnet18", "image_size": 32, "epochs": 3, "weights": "random", "gradcam_images": 16}
 TRAINED_METRICS = (
     "test/macro_f1",
@@ -197,8 +207,8 @@ def test_the_artifacts_of_the_design_are_there_and_readable(finished):
 
 
 def test_the_contact_sheet_shows_the_same_test_images_for_every_design(finished, tmp_path, synthetic_cache):
-    done = train(tmp_path, {"experiment": "A", "cache_dir": synthetic_cache, **SMALL, "epochs": 1})
-    assert done.returncode == 0, done.stderr[-3000:]
+    with mlflow_in(tmp_path):
+        run_experiment(Settings(experiment="A", cache_dir=str(synthetic_cache), **SMALL | {"epochs": 1}))
     (other,) = runs_in(tmp_path)
     shown = [
         np.load(artifact(folder, run, "gradcam/maps.npz"))["image"].tolist()
@@ -328,16 +338,14 @@ def test_bad_input_is_one_line(case, tmp_path, synthetic_cache):
     assert "Traceback" not in done.stderr
 
 
-def test_the_same_training_twice_at_once_is_refused(tmp_path, synthetic_cache):
-    from filelock import FileLock
-
-    settings = {"experiment": "D", "cache_dir": synthetic_cache, **SMALL, "epochs": 1}
-    assert train(tmp_path, settings).returncode == 0
-    locks = sorted((synthetic_cache / "trainings").glob("*.lock"), key=lambda path: path.stat().st_mtime)
-    with FileLock(locks[-1]):
-        done = train(tmp_path, settings)
-    assert done.returncode == 1
-    assert "this very training is in use by another process" in done.stderr
+def test_the_same_training_twice_at_once_is_refused(tmp_path, synthetic_cache, refused, held):
+    settings = Settings(experiment="D", cache_dir=str(synthetic_cache), **SMALL | {"epochs": 1})
+    with mlflow_in(tmp_path):
+        run_experiment(settings)
+        locks = sorted((synthetic_cache / "trainings").glob("*.lock"), key=lambda path: path.stat().st_mtime)
+        with held(locks[-1]), refused("this very training is in use by another process"):
+            run_experiment(settings)
+    assert [run.info.status for run in runs_in(tmp_path)] == ["FINISHED", "FAILED"]
 
 
 @pytest.mark.slow

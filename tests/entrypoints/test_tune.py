@@ -5,8 +5,17 @@ import pytest
 import yaml
 
 from fairprof.config import Settings
+from fairprof.errors import UserError
+from fairprof.experiment import run_experiment
 from tests.entrypoints.test_study import compare, error_of, with_role
 from tests.entrypoints.test_train import ROOT, artifact, mlflow_run, python
+from tests.places import mlflow_in
+
+# of MLflow's own calls of pandas
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Operation with range is deprecated"),
+    pytest.mark.filterwarnings("ignore:For backward compatibility, 'str' dtypes are included"),
+]
 
 QUICK = {"architecture": "resnet18", "image_size": 32, "epochs": 1, "weights": "random", "train_size": 60}
 SEARCH = {**QUICK, "experiments": "A,B", "trials": 5, "search": "learning_rate,label_smoothing"}
@@ -62,15 +71,18 @@ def test_the_search_leaves_its_tables_and_pictures(searched):
 
 def test_tuned_runs_are_the_winner_s_and_another_value_is_refused_by_name(searched, synthetic_cache):
     folder, search = searched
-    base = {"cache_dir": synthetic_cache, **RUN, "replicates": 100}
-    for settings in ({"experiment": "A"}, {"experiment": "B"}):
-        assert python(folder, ["-m", "entrypoints.train"], base | settings).returncode == 0
+    base = {"cache_dir": str(synthetic_cache), **RUN, "replicates": 100}
+    with mlflow_in(folder):
+        for experiment in ("A", "B"):
+            run_experiment(Settings(experiment=experiment, **base))
     runs = with_role(folder, "run")
     assert {run.data.tags["fairprof.hyperparameters"] for run in runs} == {search.data.tags["fairprof.hyperparameters"]}
     assert {run.data.params["architecture"] for run in runs} == {"resnet18"}
-    other = base | {"experiment": "B", "seed": 1, "weight_decay": 0.03}
-    assert python(folder, ["-m", "entrypoints.train"], other).returncode == 0
-    message = error_of(compare(folder, {"runs": "newest_runs"}))
+    with mlflow_in(folder):
+        run_experiment(Settings(experiment="B", seed=1, weight_decay=0.03, **base))
+    with pytest.raises(UserError) as refusal:
+        compare(folder, runs="newest_runs")
+    message = str(refusal.value)
     assert "weight_decay is" in message and "0.03 in B-seed1" in message and "learning_rate" not in message
 
 
