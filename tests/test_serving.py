@@ -54,6 +54,7 @@ from fairprof.serving import (
     stored_size,
     visible_square,
 )
+from tests.places import mlflow_in
 
 # mlflow converts an input example with an operation that pandas will change
 pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")
@@ -351,14 +352,8 @@ CLASSES = ("cook", "driver", "nurse")
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     """A registry of its own with one version of fairprof-B, an untrained network for images of 32 pixels."""
-    folder = tmp_path_factory.mktemp("store")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
-            patch.delenv(name, raising=False)
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
-        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    with mlflow_in(tmp_path_factory.mktemp("store")) as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-        patch.chdir(folder)
         classifier = build_classifier("resnet18", "random", "all", len(CLASSES), seed=0)
         with tracking.started_run("B-seed0", {}):
             registry.register_model(

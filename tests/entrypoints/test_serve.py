@@ -24,6 +24,7 @@ from PIL import Image
 
 from fairprof.config import Settings
 from fairprof.experiment import run_experiment
+from tests.places import mlflow_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Operation with range is deprecated")]
 
@@ -76,13 +77,7 @@ def free_port() -> int:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, synthetic_cache):
     """A registry with the model of a short run on the embedded data, the run's test predictions and their images."""
-    folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID"):
-            patch.delenv(name, raising=False)
-        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
-        patch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-        patch.chdir(folder)
+    with mlflow_in(tmp_path_factory.mktemp("trained")) as folder:
         settings = {"architecture": "resnet18", "image_size": 32, "epochs": 1, "weights": "random"}
         settings |= {"gradcam_images": 8, "cache_dir": str(synthetic_cache)}
         run_id = run_experiment(Settings(experiment="B", **settings))
