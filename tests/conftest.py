@@ -24,8 +24,8 @@ from fairprof.config import Settings
 from fairprof.data.sources import synthetic
 from fairprof.errors import UserError
 from tests.places import mlflow_in
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
 NEW_MOUNTS = 0x00020000  # CLONE_NEWNS of unshare(2)

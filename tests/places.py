@@ -1,10 +1,12 @@
-"""Where a test's runs go."""
+"""Where the project is, and where a test's runs go."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @contextmanager

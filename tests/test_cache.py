@@ -14,8 +14,8 @@ import pytest
 from fairprof.cache import Cache
 from fairprof.config import Settings
 from fairprof.files import atomic_folder
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 MIB = 2**20
 
 

@@ -5,14 +5,13 @@ import platform
 import resource
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
 from fairprof.hardware import channels_last, device_of, on_gpu, precision_of
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 with_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 

@@ -27,8 +27,8 @@ from fairprof.parts import Boundary
 from fairprof.predictions import predict
 from fairprof.prefix import PrefixCache, PrefixInputs, cached_inputs, explained_inputs
 from fairprof.training import fit
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 VIEWS = 3
 # of the 8 cells gender x race x profession, which the designs therefore draw from differently
 ROWS_PER_CELL = {"train": (6, 8, 10, 12, 6, 9, 11, 7), "val": (3,) * 8, "test": (3,) * 8}

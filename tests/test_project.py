@@ -19,8 +19,8 @@ from fairprof.config import (
     TuneSettings,
     shared_settings,
 )
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REQUIREMENTS = (ROOT / "requirements.txt").read_text().split("\n")[:-1]
 MLPROJECT = yaml.safe_load((ROOT / "MLproject").read_text())

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from fairprof.row_store import RowStore
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 SHAPE = (3, 2)
 RECORD = 3 * 2 * 2  # bytes of a record in half precision
 

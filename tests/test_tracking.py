@@ -5,7 +5,6 @@ import os
 import platform
 import subprocess
 import sys
-from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -20,8 +19,8 @@ from PIL import Image
 from fairprof import tracking
 from fairprof.config import Settings
 from fairprof.errors import UserError
+from tests.places import ROOT
 
-PROJECT = Path(__file__).resolve().parents[1]
 CLASSES = ("cook", "driver", "nurse")
 IMAGE_SIZE = 32
 
@@ -146,7 +145,7 @@ def test_run_of_a_process_that_was_really_killed_is_closed_by_the_next_one(store
         pass
     process = subprocess.run(
         [sys.executable, "-c", KILLED_RUN],
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=240,

@@ -25,6 +25,7 @@ from fairprof.model import Classifier, build_classifier, weights_digest
 from fairprof.prefix import cached_inputs
 from fairprof.processes import ALONE
 from fairprof.training import SELECTION_RULES, TrainingStep, class_weights, fit
+from tests.places import ROOT
 
 ROWS_PER_CELL = {"train": 4, "val": 2, "test": 1}  # of 8 cells: 32 training images are 4 batches of 8
 
@@ -650,7 +651,7 @@ def killed(small_settings, stopping, pool, tmp_path_factory) -> Path:
     process = subprocess.run(
         [sys.executable, str(folder / "trainings.py"), str(folder / "cases.json")],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=300,

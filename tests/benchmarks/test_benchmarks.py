@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.places import ROOT
 
 
 def benchmarks(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess:

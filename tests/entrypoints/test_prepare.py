@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.entrypoints.test_train import ROOT, artifact, client, mlflow_run, python, runs_in
+from tests.entrypoints.test_train import artifact, client, mlflow_run, python, runs_in
+from tests.places import ROOT
 
 pytestmark = pytest.mark.slow
 QUICK = {"image_size": 32, "replicates": 100, "permutations": 99}

@@ -9,8 +9,8 @@ from fairprof.config import CompareSettings, Settings, StudySettings
 from fairprof.errors import UserError
 from fairprof.experiment import run_experiment
 from fairprof.study import run_study
-from tests.entrypoints.test_train import ROOT, SMALL, artifact, client, kill_when, mlflow_run, python, runs_in
-from tests.places import mlflow_in
+from tests.entrypoints.test_train import SMALL, artifact, client, kill_when, mlflow_run, python, runs_in
+from tests.places import ROOT, mlflow_in
 
 # of MLflow's own calls of pandas
 pytestmark = [

@@ -13,8 +13,9 @@ import pytest
 
 from fairprof.config import Settings
 from fairprof.data.pool import load_pool
-from tests.conftest import ROOT, TORCHRUN
+from tests.conftest import TORCHRUN
 from tests.entrypoints.test_train import SMALL, artifact, environment, runs_in, train
+from tests.places import ROOT
 
 HEAD = {**SMALL, "experiment": "B", "finetune": "head", "train_size": 200}
 

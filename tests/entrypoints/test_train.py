@@ -16,9 +16,8 @@ import pytest
 
 from fairprof.config import Settings
 from fairprof.experiment import run_experiment
-from tests.places import mlflow_in
+from tests.places import ROOT, mlflow_in
 
-ROOT = Path(__file__).resolve().parents[2]
 # of MLflow's own calls of pandas
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Operation with range is deprecated"),

@@ -8,8 +8,8 @@ from fairprof.config import Settings
 from fairprof.errors import UserError
 from fairprof.experiment import run_experiment
 from tests.entrypoints.test_study import compare, error_of, with_role
-from tests.entrypoints.test_train import ROOT, artifact, mlflow_run, python
-from tests.places import mlflow_in
+from tests.entrypoints.test_train import artifact, mlflow_run, python
+from tests.places import ROOT, mlflow_in
 
 # of MLflow's own calls of pandas
 pytestmark = [

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import optuna
 import pytest
@@ -14,8 +13,8 @@ from optuna.trial import TrialState
 from fairprof.config import Settings, TuneSettings
 from fairprof.tuning import search
 from fairprof.tuning.search import counted_trials, hyperparameters_of, opened_study, suggested, work
+from tests.places import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 SEARCH = "learning_rate,weight_decay,batch_size"
 WORKER = """
 import os, sys, time
