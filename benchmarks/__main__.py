@@ -20,11 +20,11 @@ from benchmarks.pool import measure_fairface, measure_pool
 from benchmarks.prefix import measure_prefix
 from benchmarks.scale import FULL, QUICK, Scale, image_folder, settings_of
 from benchmarks.training import measure_gpu, measure_training
-from fairprof.cache import Cache
 from fairprof.config import Settings
 from fairprof.data.pool import load_pool
 from fairprof.errors import UserError, shown_in_one_line
-from fairprof.files import cache_folder
+from fairprof.runtime.cache import Cache
+from fairprof.runtime.files import cache_folder
 
 GPU_BATCH = 256
 

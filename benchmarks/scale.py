@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairprof.cache import Cache
 from fairprof.config import Settings
 from fairprof.data.sources import open_source, synthetic
+from fairprof.runtime.cache import Cache
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from fairprof.data.batches import Inputs
 from fairprof.data.designs import DESIGNS, Draw, draw
 from fairprof.data.images import ImageInputs
 from fairprof.data.pool import Pool
-from fairprof.hardware import keep_freed_memory
 from fairprof.model import build_classifier
+from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.training import fit
 
 PLAIN_WORKERS = 2  # as tutorials have it

@@ -3,7 +3,7 @@
 import sys
 
 from fairprof.errors import shown_in_one_line
-from fairprof.files import cache_folder
+from fairprof.runtime.files import cache_folder
 
 if __name__ == "__main__":
     with shown_in_one_line(cache_folder("auto") / "logs"):

@@ -31,7 +31,6 @@ from fairprof.evaluate.speed import BATCHES, Speed, measured_speed
 from fairprof.experiment import GAPS, ceilings
 from fairprof.explain.sample import balanced_sample
 from fairprof.figures import png_of
-from fairprof.hardware import device_of
 from fairprof.measurement import log_measurements
 from fairprof.metrics.calibration import calibration_gaps, calibration_table, fitted_temperature, with_temperature
 from fairprof.metrics.inference import ESTABLISHED
@@ -45,6 +44,7 @@ from fairprof.metrics.selective import (
 )
 from fairprof.predictions import predict
 from fairprof.registered import RegisteredModel, load_model, pool_for, require_unseen
+from fairprof.runtime.hardware import device_of
 from fairprof.seeds import numpy_generator
 
 ON_THE_MODEL = (

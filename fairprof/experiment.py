@@ -20,15 +20,15 @@ from fairprof.documents.datasheet import datasheet, datasheet_facts
 from fairprof.explain.gradcam import mean_maps, saliency_maps
 from fairprof.explain.panels import contact_sheet, mean_map_panel
 from fairprof.explain.sample import balanced_sample
-from fairprof.files import cache_folder, locked, require_room
-from fairprof.hardware import keep_freed_memory, on_gpu
 from fairprof.hyperparameters import with_hyperparameters
 from fairprof.measurement import log_measurements, measured
 from fairprof.metrics import fairness, performance
 from fairprof.model import Classifier, Weights, build_classifier
 from fairprof.predictions import predict, predictions_table
 from fairprof.prefix import PrefixInputs, cached_inputs, explained_inputs
-from fairprof.processes import ALONE, Processes, process_group
+from fairprof.runtime.files import cache_folder, locked, require_room
+from fairprof.runtime.hardware import keep_freed_memory, on_gpu
+from fairprof.runtime.processes import ALONE, Processes, process_group
 from fairprof.training import SELECTION_RULES, Measure, Trained, fit
 
 CONTACT_SHEET_IMAGES = 16

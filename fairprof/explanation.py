@@ -31,11 +31,11 @@ from fairprof.explain.report import answer, description, report
 from fairprof.explain.results import Explanation, metrics
 from fairprof.explain.sample import balanced_sample
 from fairprof.figures import png_of
-from fairprof.hardware import device_of
 from fairprof.metrics.fairness import group_labels
 from fairprof.model import build_classifier
 from fairprof.predictions import predict
 from fairprof.registered import RegisteredModel, load_model, pool_for, require_unseen
+from fairprof.runtime.hardware import device_of
 from fairprof.seeds import derive_seed, numpy_generator
 
 SIDE_BY_SIDE_IMAGES = 8

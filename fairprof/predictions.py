@@ -7,10 +7,10 @@ import torch
 from fairprof.config import Settings
 from fairprof.data.batches import Inputs, evaluation_batches
 from fairprof.data.pool import Pool
-from fairprof.hardware import channels_last
 from fairprof.model import Classifier
-from fairprof.processes import ALONE, Processes
-from fairprof.progress import progress_bar
+from fairprof.runtime.hardware import channels_last
+from fairprof.runtime.processes import ALONE, Processes
+from fairprof.runtime.progress import progress_bar
 
 PROBABILITY_PREFIX = "probability_"
 

@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from fairprof.cache import DESCRIPTION, Cache
 from fairprof.config import Settings
 from fairprof.data.batches import EVALUATION_BATCH, worker_count
 from fairprof.data.images import ImageInputs
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
-from fairprof.hardware import device_of
 from fairprof.model import Classifier, weights_digest
 from fairprof.parts import Boundary, part
-from fairprof.progress import note, progress_bar
-from fairprof.row_store import RowStore
+from fairprof.runtime.cache import DESCRIPTION, Cache
+from fairprof.runtime.hardware import device_of
+from fairprof.runtime.progress import note, progress_bar
+from fairprof.runtime.row_store import RowStore
 
 LAYOUT = "prefix-1"  # part of the key: raise the number when what is computed, or the files, change
 EXPONENT_OF_NOISE = 5  # what noise gives at most is scaled to 2**4..2**5: 2**11 below the largest float16

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from fairprof import tracking
-from fairprof.cache import Cache, readable
 from fairprof.compare.report import html_page
 from fairprof.config import PrepareSettings
 from fairprof.data.pixels import ARRAY, NoImages, StreamedPixels
@@ -21,7 +20,8 @@ from fairprof.prepare.audit import GAPS, Audit, audited
 from fairprof.prepare.counts import EMPTY, SMALL
 from fairprof.prepare.report import sections, title
 from fairprof.prepare.sizes import imbalance_name
-from fairprof.progress import progress_bar
+from fairprof.runtime.cache import Cache, readable
+from fairprof.runtime.progress import progress_bar
 
 BROWSABLE_ROWS = 2_000  # of a table that the UI shows; the CSV file has all
 CONTEXTS = {"train": "train", "val": "validation", "test": "test"}

@@ -15,11 +15,11 @@ from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.pool import Pool, load_pool
 from fairprof.errors import UserError
 from fairprof.experiment import run_key, run_name, run_tags, train_and_register
-from fairprof.hardware import keep_freed_memory
 from fairprof.hyperparameters import with_hyperparameters
 from fairprof.model import Weights, find_weights
-from fairprof.processes import Processes
-from fairprof.progress import note, progress_bar
+from fairprof.runtime.hardware import keep_freed_memory
+from fairprof.runtime.processes import Processes
+from fairprof.runtime.progress import note, progress_bar
 
 WAITING, FINISHED, REUSED, FAILED = "waiting", "finished", "reused", "failed"
 

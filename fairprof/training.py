@@ -19,10 +19,10 @@ from fairprof.data.batches import Inputs, TrainingBatch, evaluation_batches, tra
 from fairprof.data.designs import Draw
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
-from fairprof.hardware import channels_last, device_of, on_gpu, precision_of
 from fairprof.model import Classifier
-from fairprof.processes import ALONE, Processes
-from fairprof.progress import progress_bar
+from fairprof.runtime.hardware import channels_last, device_of, on_gpu, precision_of
+from fairprof.runtime.processes import ALONE, Processes
+from fairprof.runtime.progress import progress_bar
 from fairprof.seeds import derive_seed
 from fairprof.synchronised import announce, synchronised
 

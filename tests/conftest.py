@@ -19,7 +19,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fairprof.cache import Cache
+from fairprof.runtime.cache import Cache
 from fairprof.config import Settings
 from fairprof.data.sources import synthetic
 from fairprof.errors import UserError

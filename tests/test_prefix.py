@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 from torchvision.models import get_model
 
-from fairprof.cache import Cache
 from fairprof.config import Settings
 from fairprof.data.batches import InputsOfRows
 from fairprof.data.designs import DESIGNS, Draw, draw
@@ -26,6 +25,7 @@ from fairprof.model import Classifier, build_classifier
 from fairprof.parts import Boundary
 from fairprof.predictions import predict
 from fairprof.prefix import PrefixCache, PrefixInputs, cached_inputs, explained_inputs
+from fairprof.runtime.cache import Cache
 from fairprof.training import fit
 from tests.places import ROOT
 

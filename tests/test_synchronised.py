@@ -12,7 +12,7 @@ import torch
 from torch import distributed, nn
 from torch.testing import assert_close
 from fairprof.data.batches import TrainingBatch
-from fairprof.processes import process_group
+from fairprof.runtime.processes import process_group
 from fairprof.synchronised import announce, synchronised
 
 torch.set_num_threads(1)

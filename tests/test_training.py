@@ -23,7 +23,7 @@ from fairprof.data.images import ImageInputs
 from fairprof.data.pool import Pool, load_pool
 from fairprof.model import Classifier, build_classifier, weights_digest
 from fairprof.prefix import cached_inputs
-from fairprof.processes import ALONE
+from fairprof.runtime.processes import ALONE
 from fairprof.training import SELECTION_RULES, TrainingStep, class_weights, fit
 from tests.places import ROOT
 

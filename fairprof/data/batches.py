@@ -11,9 +11,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fairprof.config import Settings
 from fairprof.data.pool import Pool
-from fairprof.hardware import on_gpu
 from fairprof.parts import Boundary
-from fairprof.processes import Processes
+from fairprof.runtime.hardware import on_gpu
+from fairprof.runtime.processes import Processes
 from fairprof.seeds import derive_seed, numpy_generator
 
 EVALUATION_BATCH = 64

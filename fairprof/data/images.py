@@ -5,7 +5,7 @@ import torch
 from torchvision.transforms import v2
 
 from fairprof.data.pool import Pool
-from fairprof.hardware import one_thread
+from fairprof.runtime.hardware import one_thread
 from fairprof.seeds import derive_seed
 from fairprof.serving import evaluation_input, middle_of, normalise
 

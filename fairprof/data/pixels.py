@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from fairprof.cache import DESCRIPTION, Cache, readable
 from fairprof.data.encoded_images import MISSING, EncodedImages
 from fairprof.errors import UserError
-from fairprof.files import atomic_folder, remove_folder, require_room
-from fairprof.progress import note, progress_bar
+from fairprof.runtime.cache import DESCRIPTION, Cache, readable
+from fairprof.runtime.files import atomic_folder, remove_folder, require_room
+from fairprof.runtime.progress import note, progress_bar
 from fairprof.serving import UndecodableImage, decode_image, square_pixels, stored_size
 
 LAYOUT = "pixels-1"  # part of the key: raise the number when decoding or the files change

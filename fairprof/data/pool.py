@@ -9,7 +9,6 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from fairprof.cache import Cache
 from fairprof.config import Settings
 from fairprof.data.attributes import AGE_BINS, GENDERS, categorical
 from fairprof.data.duplicates import near_duplicate_groups
@@ -18,6 +17,7 @@ from fairprof.data.professions import PROFESSIONS, LabelBias, draw_professions, 
 from fairprof.data.sources import open_source
 from fairprof.data.sources.listing import QUARANTINE_COLUMNS, Listing, RegionFiles
 from fairprof.errors import UserError
+from fairprof.runtime.cache import Cache
 from fairprof.seeds import uniforms
 
 TEST_SHARE = 0.20

@@ -14,7 +14,6 @@ from torch import nn
 
 from fairprof.data.batches import EVALUATION_BATCH
 from fairprof.evaluate.corruptions import CORRUPTIONS, SEVERITIES, corrupted
-from fairprof.hardware import channels_last
 from fairprof.metrics.fairness import ATTRIBUTES, INSUFFICIENT, MIN_SUPPORT, SUFFICIENT, group_labels
 from fairprof.metrics.inference import (
     ALPHA,
@@ -30,7 +29,8 @@ from fairprof.metrics.inference import (
     wilson_interval,
 )
 from fairprof.metrics.performance import scores_from_counts
-from fairprof.progress import progress_bar
+from fairprof.runtime.hardware import channels_last
+from fairprof.runtime.progress import progress_bar
 from fairprof.serving import normalise
 
 CLEAN = "clean"

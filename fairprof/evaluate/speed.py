@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from fairprof.hardware import channels_last
+from fairprof.runtime.hardware import channels_last
 from fairprof.serving import decode_image, evaluation_input, square_pixels, stored_size
 
 BATCHES = (1, 32)

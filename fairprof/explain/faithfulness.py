@@ -24,8 +24,8 @@ from torchvision.transforms.v2 import functional as transforms
 
 from fairprof.explain.attention import enlarged
 from fairprof.explain.gradcam import Entering
-from fairprof.hardware import channels_last
-from fairprof.progress import progress_bar
+from fairprof.runtime.hardware import channels_last
+from fairprof.runtime.progress import progress_bar
 from fairprof.seeds import derive_seed, numpy_generator
 
 PERCENTILES = (20, 40, 60, 80)  # of the pixels that are removed

@@ -16,9 +16,9 @@ from torch import nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from fairprof.hardware import channels_last
 from fairprof.parts import Boundary, part
-from fairprof.progress import progress_bar
+from fairprof.runtime.hardware import channels_last
+from fairprof.runtime.progress import progress_bar
 
 BATCH = 16  # images differentiated at once: bounds the memory
 FORWARD_BATCH = 64  # masked images, or ablated activations, in one forward pass

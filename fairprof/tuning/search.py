@@ -21,12 +21,12 @@ from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool, load_pool, without_test
 from fairprof.errors import UserError
 from fairprof.experiment import validation_scores
-from fairprof.files import cache_folder
-from fairprof.hardware import keep_freed_memory
 from fairprof.hyperparameters import SEARCHED_DATA, WINNER, data_key
 from fairprof.model import find_weights
-from fairprof.processes import Processes
-from fairprof.progress import note, progress_bar
+from fairprof.runtime.files import cache_folder
+from fairprof.runtime.hardware import keep_freed_memory
+from fairprof.runtime.processes import Processes
+from fairprof.runtime.progress import note, progress_bar
 from fairprof.seeds import derive_seed
 from fairprof.tuning.objectives import OBJECTIVES
 from fairprof.tuning.remarks import without_remarks

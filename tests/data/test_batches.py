@@ -20,7 +20,7 @@ from fairprof.data.batches import (
 )
 from fairprof.data.images import ImageInputs
 from fairprof.data.pool import Pool
-from fairprof.processes import ALONE, Processes
+from fairprof.runtime.processes import ALONE, Processes
 
 ALL = np.arange(40)
 

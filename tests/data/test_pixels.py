@@ -17,10 +17,10 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from fairprof.cache import Cache
 from fairprof.data.encoded_images import ImageFiles, ParquetImages
 from fairprof.data.pixels import StreamedPixels, _decode_all, cached_pixels, perceptual_bits
-from fairprof.files import atomic_folder, sha256_of
+from fairprof.runtime.cache import Cache
+from fairprof.runtime.files import atomic_folder, sha256_of
 
 SIZE = 56  # an input of 56 is stored at 64 pixels
 

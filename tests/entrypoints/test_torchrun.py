@@ -127,7 +127,7 @@ from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.images import ImageInputs
 from fairprof.data.pool import load_pool
 from fairprof.model import build_classifier
-from fairprof.processes import process_group
+from fairprof.runtime.processes import process_group
 from fairprof.training import fit
 
 def trained(settings, folder):

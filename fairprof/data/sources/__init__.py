@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from fairprof.cache import Cache
 from fairprof.data.sources import fairface, manifest, synthetic, utkface
 from fairprof.data.sources.listing import Listing
 from fairprof.errors import UserError
+from fairprof.runtime.cache import Cache
 
 FROM_PATH = {"utkface": utkface.read, "fairface": fairface.read, "manifest": manifest.read}
 

@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from fairprof.cache import Cache
 from fairprof.data.attributes import AGE_BINS, GENDERS, LAST_YEARS, SYNTHETIC_RACES
 from fairprof.data.encoded_images import ImageFiles
 from fairprof.data.portraits import Person, draw_portrait
 from fairprof.data.sources.listing import ROW_COLUMNS, Listing, RegionFiles, split_by_reason
-from fairprof.files import atomic_folder, locked
-from fairprof.progress import progress_bar
+from fairprof.runtime.cache import Cache
+from fairprof.runtime.files import atomic_folder, locked
+from fairprof.runtime.progress import progress_bar
 from fairprof.seeds import numpy_generator
 
 VERSION = "synthetic-1"  # raise the number when a portrait or a label changes

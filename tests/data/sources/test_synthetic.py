@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from fairprof.cache import Cache
 from fairprof.config import Settings
 from fairprof.data.attributes import AGE_BINS
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.pool import load_pool
 from fairprof.data.portraits import Person, draw_portrait
 from fairprof.data.sources import synthetic
+from fairprof.runtime.cache import Cache
 from fairprof.seeds import numpy_generator
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from fairprof.hardware import channels_last, device_of, on_gpu, precision_of
+from fairprof.runtime.hardware import channels_last, device_of, on_gpu, precision_of
 from tests.places import ROOT
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -59,7 +59,7 @@ def test_what_is_no_image_stays_as_it_is():
 FREEING = """
 import resource, sys
 import torch
-from fairprof.hardware import keep_freed_memory
+from fairprof.runtime.hardware import keep_freed_memory
 
 torch.set_num_threads(1)
 if sys.argv[1] == "keep":

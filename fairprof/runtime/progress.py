@@ -4,7 +4,7 @@ import sys
 
 from tqdm import tqdm
 
-from fairprof.processes import Processes
+from fairprof.runtime.processes import Processes
 
 LOG_INTERVAL = 15.0  # seconds between lines where standard error is not a terminal
 

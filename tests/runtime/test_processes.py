@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fairprof.processes import ALONE, Processes, process_group
+from fairprof.runtime.processes import ALONE, Processes, process_group
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ import json
 import sys
 import numpy as np
 import torch
-from fairprof.processes import process_group
-from fairprof.progress import note, progress_bar
+from fairprof.runtime.processes import process_group
+from fairprof.runtime.progress import note, progress_bar
 
 torch.set_num_threads(1)
 with process_group(on_gpu=False) as processes:

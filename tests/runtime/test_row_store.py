@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairprof.row_store import RowStore
+from fairprof.runtime.row_store import RowStore
 from tests.places import ROOT
 
 SHAPE = (3, 2)
@@ -134,7 +134,7 @@ APPENDING = """
 import sys
 from pathlib import Path
 import numpy as np
-from fairprof.row_store import RowStore
+from fairprof.runtime.row_store import RowStore
 store = RowStore(Path(sys.argv[1]), "view-0", (3, 2))
 missing = store.missing(np.arange(100_000))
 print("ready", flush=True)

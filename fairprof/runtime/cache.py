@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fairprof.config import Settings
-from fairprof.files import cache_folder, locked, remove_folder, require_room, unfinished_folders
+from fairprof.runtime.files import cache_folder, locked, remove_folder, require_room, unfinished_folders
 
 ROOMS = ("pixels", "prefix")
 DESCRIPTION = "description.txt"  # in an entry: what it holds, in a line

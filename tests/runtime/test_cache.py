@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fairprof.cache import Cache
 from fairprof.config import Settings
-from fairprof.files import atomic_folder
+from fairprof.runtime.cache import Cache
+from fairprof.runtime.files import atomic_folder
 from tests.places import ROOT
 
 MIB = 2**20
@@ -151,8 +151,8 @@ def test_processes_make_room_one_after_another(cache, three, held):
 KILLED = """
 import sys
 from pathlib import Path
-from fairprof.cache import Cache
-from fairprof.files import atomic_folder
+from fairprof.runtime.cache import Cache
+from fairprof.runtime.files import atomic_folder
 cache = Cache(Path(sys.argv[1]), 2**30, 5.0)
 entry = cache.entry("pixels", "killed")
 with cache.locked(entry, "the entry"), atomic_folder(entry) as unfinished:
@@ -231,8 +231,8 @@ BUSY = """
 import sys
 import numpy as np
 from pathlib import Path
-from fairprof.cache import Cache
-from fairprof.files import atomic_folder
+from fairprof.runtime.cache import Cache
+from fairprof.runtime.files import atomic_folder
 
 folder, seed = Path(sys.argv[1]), int(sys.argv[2])
 cache = Cache(folder, 2**20, 60.0)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fairprof.files import (
+from fairprof.runtime.files import (
     atomic_folder,
     cache_folder,
     locked,
