@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from fairprof import tracking
 from fairprof.compare import plots
 from fairprof.compare.claims import claims
 from fairprof.compare.collect import RunResults, chosen_runs, collect, require_comparable
@@ -25,7 +24,8 @@ from fairprof.explain.panels import mean_map_difference_panel, side_by_side_pane
 from fairprof.figures import png_of
 from fairprof.metrics import fairness, inference
 from fairprof.metrics.performance import class_names
-from fairprof.tracking import LoggedRun
+from fairprof.store import tracking
+from fairprof.store.tracking import LoggedRun
 
 PACKAGES = (
     *("fairlearn", "grad-cam", "lightning", "matplotlib", "mlflow", "numpy", "optuna", "pandas", "scikit-learn"),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from fairprof import figures, registry, tracking
+from fairprof import figures
 from fairprof.config import EvaluateSettings
 from fairprof.data.designs import DESIGNS
 from fairprof.data.images import ImageInputs, pixels_seen
@@ -46,6 +46,7 @@ from fairprof.predictions import predict
 from fairprof.registered import RegisteredModel, load_model, pool_for, require_unseen
 from fairprof.runtime.hardware import device_of
 from fairprof.seeds import numpy_generator
+from fairprof.store import registry, tracking
 
 ON_THE_MODEL = (
     "test/accuracy",

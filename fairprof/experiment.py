@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fairprof import figures, registry, tracking
+from fairprof import figures
 from fairprof.config import Settings
 from fairprof.data.batches import Inputs, InputsOfRows
 from fairprof.data.designs import DESIGNS, Draw, composition, draw
@@ -29,6 +29,7 @@ from fairprof.prefix import PrefixInputs, cached_inputs, explained_inputs
 from fairprof.runtime.files import cache_folder, locked, require_room
 from fairprof.runtime.hardware import keep_freed_memory, on_gpu
 from fairprof.runtime.processes import ALONE, Processes, process_group
+from fairprof.store import registry, tracking
 from fairprof.training import SELECTION_RULES, Measure, Trained, fit
 
 CONTACT_SHEET_IMAGES = 16

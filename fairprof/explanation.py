@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
 
-from fairprof import registry, tracking
 from fairprof.config import ExplainSettings
 from fairprof.data.batches import InputsOfRows
 from fairprof.data.images import ImageInputs, pixels_seen
@@ -37,6 +36,7 @@ from fairprof.predictions import predict
 from fairprof.registered import RegisteredModel, load_model, pool_for, require_unseen
 from fairprof.runtime.hardware import device_of
 from fairprof.seeds import derive_seed, numpy_generator
+from fairprof.store import registry, tracking
 
 SIDE_BY_SIDE_IMAGES = 8
 RANDOMISATION_IMAGES = 64

@@ -6,10 +6,10 @@ from typing import TypeVar
 import yaml
 from pydantic import ValidationError
 
-from fairprof import tracking
 from fairprof.config import Settings, StudySettings, TrainingSettings, shared_settings
 from fairprof.data.pool import source_of
 from fairprof.errors import UserError
+from fairprof.store import tracking
 
 WINNER = "best_hparams.yaml"  # among a search's artifacts
 SEARCHED_DATA = "fairprof.searched_data"

@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from fairprof import figures, tracking
+from fairprof import figures
 from fairprof.compare.plots import gaps_figure
 from fairprof.config import AnalysisSettings
 from fairprof.metrics import fairness, inference, performance
 from fairprof.seeds import numpy_generator
+from fairprof.store import tracking
 
 
 def measured(predictions: pd.DataFrame, min_support: int) -> dict[str, float]:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from fairprof import tracking
 from fairprof.compare.report import html_page
 from fairprof.config import PrepareSettings
 from fairprof.data.pixels import ARRAY, NoImages, StreamedPixels
@@ -22,6 +21,7 @@ from fairprof.prepare.report import sections, title
 from fairprof.prepare.sizes import imbalance_name
 from fairprof.runtime.cache import Cache, readable
 from fairprof.runtime.progress import progress_bar
+from fairprof.store import tracking
 
 BROWSABLE_ROWS = 2_000  # of a table that the UI shows; the CSV file has all
 CONTEXTS = {"train": "train", "val": "validation", "test": "test"}

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from fairprof import registry
 from fairprof.config import DataSettings, Settings
 from fairprof.data.pool import Pool, load_pool, source_of
 from fairprof.errors import UserError
 from fairprof.model import Classifier, trained_classifier
-from fairprof.registry import StoredModel
-from fairprof.tracking import LoggedRun
+from fairprof.store import registry
+from fairprof.store.registry import StoredModel
+from fairprof.store.tracking import LoggedRun
 
 SPLIT_HERE = ("synthetic", "utkface")  # kinds of data without partitions of their own: labels and rows decide on them
 

@@ -7,7 +7,6 @@ from itertools import product
 
 import pandas as pd
 
-from fairprof import tracking
 from fairprof.compare.collect import STUDY_RUNS
 from fairprof.comparison import compare_and_log
 from fairprof.config import Settings, StudySettings, TrainingSettings
@@ -20,6 +19,7 @@ from fairprof.model import Weights, find_weights
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.processes import Processes
 from fairprof.runtime.progress import note, progress_bar
+from fairprof.store import tracking
 
 WAITING, FINISHED, REUSED, FAILED = "waiting", "finished", "reused", "failed"
 

@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 import torch
 
-from fairprof import registry, tracking
 from fairprof.config import EvaluateSettings, Settings
 from fairprof.data.pool import load_pool
 from fairprof.model import build_classifier
 from fairprof.registered import load_model, pool_for, require_unseen, trained_on
+from fairprof.store import registry, tracking
 
 # mlflow converts an input example with an operation that pandas will change
 pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")

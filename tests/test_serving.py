@@ -33,7 +33,7 @@ from mlflow.pyfunc import scoring_server
 from PIL import Image
 from torch import nn
 
-from fairprof import registry, serving, tracking
+from fairprof import serving
 from fairprof.config import Settings
 from fairprof.explain.gradcam import saliency_maps
 from fairprof.explain.panels import overlay as overlay_of_panels
@@ -54,6 +54,7 @@ from fairprof.serving import (
     stored_size,
     visible_square,
 )
+from fairprof.store import registry, tracking
 from tests.places import mlflow_in
 
 # mlflow converts an input example with an operation that pandas will change

@@ -6,10 +6,10 @@ from functools import cached_property
 
 import pandas as pd
 
-from fairprof import tracking
 from fairprof.config import CompareSettings, shared_settings
 from fairprof.errors import UserError
-from fairprof.tracking import LoggedRun
+from fairprof.store import tracking
+from fairprof.store.tracking import LoggedRun
 
 STUDY_RUNS = "study/runs.csv"
 # what a study key is made of, beside the shared hyperparameters: name in a message, where it is logged

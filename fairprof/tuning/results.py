@@ -10,10 +10,10 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as plots
 from scipy.stats import rankdata
 
-from fairprof import tracking
 from fairprof.config import TuneSettings
 from fairprof.errors import UserError
 from fairprof.figures import GRID, PALETTE
+from fairprof.store import tracking
 from fairprof.tuning.objectives import OBJECTIVES
 from fairprof.tuning.remarks import without_remarks
 

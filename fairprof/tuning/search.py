@@ -15,7 +15,6 @@ from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_s
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from fairprof import tracking
 from fairprof.config import Choice, LogUniform, Settings, TrainingSettings, TuneSettings, Uniform, shared_settings
 from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool, load_pool, without_test
@@ -28,6 +27,7 @@ from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.processes import Processes
 from fairprof.runtime.progress import note, progress_bar
 from fairprof.seeds import derive_seed
+from fairprof.store import tracking
 from fairprof.tuning.objectives import OBJECTIVES
 from fairprof.tuning.remarks import without_remarks
 from fairprof.tuning.results import log_results, winner_of

@@ -6,7 +6,7 @@ import pytest
 
 from fairprof.compare.collect import chosen_runs, require_comparable
 from fairprof.config import CompareSettings, Settings, shared_settings
-from fairprof.tracking import LoggedRun
+from fairprof.store.tracking import LoggedRun
 
 
 def run(design: str = "A", seed: int = 0, **changes: str) -> LoggedRun:

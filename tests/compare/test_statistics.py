@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from fairprof.compare.collect import RunResults
 from fairprof.compare.protocol import Protocol
 from fairprof.compare.statistics import CONFIRMATORY, comparison_tables
-from fairprof.tracking import LoggedRun
+from fairprof.store.tracking import LoggedRun
 
 CLASSES = ("student", "retired")
 IMAGES = 400

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairprof import registry, tracking
 from fairprof.config import ExplainSettings, Settings
 from fairprof.data.professions import PROFESSIONS
 from fairprof.errors import UserError
@@ -16,6 +15,7 @@ from fairprof.experiment import run_experiment
 from fairprof.explain.panels import Wording, reference_difference_panel
 from fairprof.explanation import TABLES, load_models, run_explanation
 from fairprof.model import build_classifier
+from fairprof.store import registry, tracking
 from tests.entrypoints.test_train import python
 
 # of MLflow's own calls of pandas

@@ -20,11 +20,12 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec, Schema
 from PIL import Image
 
-from fairprof import pages, serving, tracking
+from fairprof import serving
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS
 from fairprof.errors import UserError
-from fairprof.tracking import LoggedRun
+from fairprof.store import pages, tracking
+from fairprof.store.tracking import LoggedRun
 
 CHAMPION = "champion"
 CHAMPION_RULE = "val_macro_f1"

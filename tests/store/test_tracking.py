@@ -16,9 +16,9 @@ from matplotlib.figure import Figure
 from mlflow.entities import Metric, Run
 from PIL import Image
 
-from fairprof import tracking
 from fairprof.config import Settings
 from fairprof.errors import UserError
+from fairprof.store import tracking
 from tests.places import ROOT
 
 CLASSES = ("cook", "driver", "nurse")

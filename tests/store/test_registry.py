@@ -14,10 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
-from fairprof import registry, tracking
 from fairprof.config import Settings
 from fairprof.model import build_classifier
 from fairprof.serving import decode_image, evaluation_input, square_pixels, stored_size
+from fairprof.store import registry, tracking
 
 CLASSES = ("cook", "driver", "nurse")
 IMAGE_SIZE = 32

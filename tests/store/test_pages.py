@@ -3,7 +3,7 @@
 import json
 
 from fairprof.experiment import HEADLINE
-from fairprof.pages import HEADLINE_COLUMNS, VERSION_TAGS, experiment_tags, model_description, version_tags
+from fairprof.store.pages import HEADLINE_COLUMNS, VERSION_TAGS, experiment_tags, model_description, version_tags
 
 
 def test_the_columns_and_tags_are_metrics_of_a_run():

@@ -25,10 +25,10 @@ from mlflow.entities import Run, RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
 
-from fairprof import pages
 from fairprof.data.pool import source_of
 from fairprof.errors import UserError
 from fairprof.figures import DPI
+from fairprof.store import pages
 
 EXPERIMENT = "fairprof"  # where runs go that were not started by `mlflow run`
 CLOSED = "fairprof.closed"
