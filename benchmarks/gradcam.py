@@ -9,7 +9,7 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from benchmarks.scale import Scale
 from fairprof.explain.gradcam import BATCH, saliency_maps
-from fairprof.model import build_classifier
+from fairprof.network.classifier import build_classifier
 
 
 def measure_gradcam(scale: Scale) -> dict[str, float]:

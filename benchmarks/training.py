@@ -14,13 +14,13 @@ import torch
 
 from benchmarks.scale import Scale
 from fairprof.config import Settings
-from fairprof.data.batches import Inputs
 from fairprof.data.designs import DESIGNS, Draw, draw
-from fairprof.data.images import ImageInputs
 from fairprof.data.pool import Pool
-from fairprof.model import build_classifier
+from fairprof.network.batches import Inputs
+from fairprof.network.classifier import build_classifier
+from fairprof.network.images import ImageInputs
+from fairprof.network.training import fit
 from fairprof.runtime.hardware import keep_freed_memory
-from fairprof.training import fit
 
 PLAIN_WORKERS = 2  # as tutorials have it
 WARM_UP = 2  # steps that are not counted

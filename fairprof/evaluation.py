@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from fairprof import figures
 from fairprof.config import EvaluateSettings
 from fairprof.data.designs import DESIGNS
-from fairprof.data.images import ImageInputs, pixels_seen
 from fairprof.data.pool import Pool
 from fairprof.evaluate import plots
 from fairprof.evaluate.corruptions import CORRUPTIONS, SEVERITIES, corrupted
@@ -42,8 +41,9 @@ from fairprof.metrics.selective import (
     selective_gaps,
     selective_scores,
 )
-from fairprof.predictions import predict
-from fairprof.registered import RegisteredModel, load_model, pool_for, require_unseen
+from fairprof.network.images import ImageInputs, pixels_seen
+from fairprof.network.predictions import predict
+from fairprof.network.registered import RegisteredModel, load_model, pool_for, require_unseen
 from fairprof.runtime.hardware import device_of
 from fairprof.seeds import numpy_generator
 from fairprof.store import registry, tracking
@@ -71,7 +71,7 @@ def run_evaluation(settings: EvaluateSettings) -> str:
     name = f"evaluate-{model.stored.name}-{model.stored.version}-on-{data_name(settings.data)}"
     tags = {
         "fairprof.role": "evaluation",
-        "fairprof.model": f"{model.stored.name}/{model.stored.version}",
+        "fairprof.network.classifier": f"{model.stored.name}/{model.stored.version}",
         "fairprof.design": model.settings.experiment,
         "fairprof.data": settings.data.partition(":")[0],
         "fairprof.partition": settings.partition,

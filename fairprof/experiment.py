@@ -11,9 +11,7 @@ import pandas as pd
 
 from fairprof import figures
 from fairprof.config import Settings
-from fairprof.data.batches import Inputs, InputsOfRows
 from fairprof.data.designs import DESIGNS, Draw, composition, draw
-from fairprof.data.images import ImageInputs, pixels_seen
 from fairprof.data.pool import Pool, load_pool
 from fairprof.data.professions import bayes_ceiling, ceiling_rule
 from fairprof.documents.datasheet import datasheet, datasheet_facts
@@ -23,14 +21,16 @@ from fairprof.explain.sample import balanced_sample
 from fairprof.hyperparameters import with_hyperparameters
 from fairprof.measurement import log_measurements, measured
 from fairprof.metrics import fairness, performance
-from fairprof.model import Classifier, Weights, build_classifier
-from fairprof.predictions import predict, predictions_table
-from fairprof.prefix import PrefixInputs, cached_inputs, explained_inputs
+from fairprof.network.batches import Inputs, InputsOfRows
+from fairprof.network.classifier import Classifier, Weights, build_classifier
+from fairprof.network.images import ImageInputs, pixels_seen
+from fairprof.network.predictions import predict, predictions_table
+from fairprof.network.prefix import PrefixInputs, cached_inputs, explained_inputs
+from fairprof.network.training import SELECTION_RULES, Measure, Trained, fit
 from fairprof.runtime.files import cache_folder, locked, require_room
 from fairprof.runtime.hardware import keep_freed_memory, on_gpu
 from fairprof.runtime.processes import ALONE, Processes, process_group
 from fairprof.store import registry, tracking
-from fairprof.training import SELECTION_RULES, Measure, Trained, fit
 
 CONTACT_SHEET_IMAGES = 16
 CHECKPOINT_COPIES = 8  # weights and AdamW's two moments, old and new file, and the best weights, old and new

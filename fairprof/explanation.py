@@ -10,8 +10,6 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from fairprof.config import ExplainSettings
-from fairprof.data.batches import InputsOfRows
-from fairprof.data.images import ImageInputs, pixels_seen
 from fairprof.data.pool import Pool
 from fairprof.data.regions import RegionMasks, region_masks
 from fairprof.errors import UserError
@@ -31,9 +29,11 @@ from fairprof.explain.results import Explanation, metrics
 from fairprof.explain.sample import balanced_sample
 from fairprof.figures import png_of
 from fairprof.metrics.fairness import group_labels
-from fairprof.model import build_classifier
-from fairprof.predictions import predict
-from fairprof.registered import RegisteredModel, load_model, pool_for, require_unseen
+from fairprof.network.batches import InputsOfRows
+from fairprof.network.classifier import build_classifier
+from fairprof.network.images import ImageInputs, pixels_seen
+from fairprof.network.predictions import predict
+from fairprof.network.registered import RegisteredModel, load_model, pool_for, require_unseen
 from fairprof.runtime.hardware import device_of
 from fairprof.seeds import derive_seed, numpy_generator
 from fairprof.store import registry, tracking

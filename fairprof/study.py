@@ -15,7 +15,7 @@ from fairprof.data.pool import Pool, load_pool
 from fairprof.errors import UserError
 from fairprof.experiment import run_key, run_name, run_tags, train_and_register
 from fairprof.hyperparameters import with_hyperparameters
-from fairprof.model import Weights, find_weights
+from fairprof.network.classifier import Weights, find_weights
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.processes import Processes
 from fairprof.runtime.progress import note, progress_bar

@@ -37,7 +37,7 @@ from fairprof import serving
 from fairprof.config import Settings
 from fairprof.explain.gradcam import saliency_maps
 from fairprof.explain.panels import overlay as overlay_of_panels
-from fairprof.model import build_classifier
+from fairprof.network.classifier import build_classifier
 from fairprof.serving import (
     INFERNO,
     MAX_BYTES,

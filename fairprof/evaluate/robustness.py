@@ -12,7 +12,6 @@ import torch
 from scipy.stats import norm
 from torch import nn
 
-from fairprof.data.batches import EVALUATION_BATCH
 from fairprof.evaluate.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 from fairprof.metrics.fairness import ATTRIBUTES, INSUFFICIENT, MIN_SUPPORT, SUFFICIENT, group_labels
 from fairprof.metrics.inference import (
@@ -29,6 +28,7 @@ from fairprof.metrics.inference import (
     wilson_interval,
 )
 from fairprof.metrics.performance import scores_from_counts
+from fairprof.network.batches import EVALUATION_BATCH
 from fairprof.runtime.hardware import channels_last
 from fairprof.runtime.progress import progress_bar
 from fairprof.serving import normalise

@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from fairprof.parts import Boundary, part
+from fairprof.network.parts import Boundary, part
 from fairprof.runtime.hardware import channels_last
 from fairprof.runtime.progress import progress_bar
 

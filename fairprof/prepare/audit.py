@@ -11,7 +11,7 @@ from fairprof.experiment import ceilings
 from fairprof.metrics import fairness
 from fairprof.metrics.association import associations, given_a_third
 from fairprof.metrics.inference import holm
-from fairprof.predictions import predictions_table
+from fairprof.network.predictions import predictions_table
 from fairprof.prepare import counts, duplicates, quarantine
 from fairprof.prepare.noise_floors import AssumedClassifier, assumed_classifier, expected_noise_floors, supports
 from fairprof.prepare.sizes import design_sizes

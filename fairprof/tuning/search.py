@@ -21,7 +21,7 @@ from fairprof.data.pool import Pool, load_pool, without_test
 from fairprof.errors import UserError
 from fairprof.experiment import validation_scores
 from fairprof.hyperparameters import SEARCHED_DATA, WINNER, data_key
-from fairprof.model import find_weights
+from fairprof.network.classifier import find_weights
 from fairprof.runtime.files import cache_folder
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.processes import Processes

@@ -124,11 +124,11 @@ from pathlib import Path
 import torch
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, draw
-from fairprof.data.images import ImageInputs
+from fairprof.network.images import ImageInputs
 from fairprof.data.pool import load_pool
-from fairprof.model import build_classifier
+from fairprof.network.classifier import build_classifier
 from fairprof.runtime.processes import process_group
-from fairprof.training import fit
+from fairprof.network.training import fit
 
 def trained(settings, folder):
     with process_group(on_gpu=False) as processes:

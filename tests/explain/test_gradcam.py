@@ -16,8 +16,8 @@ from torch import nn
 from fairprof.config import SALIENCY_METHODS, ExplainSettings
 from fairprof.explain import gradcam
 from fairprof.explain.gradcam import COSTLY, METHODS, PRINCIPAL_COMPONENTS, mean_maps, saliency_maps
-from fairprof.model import Classifier, build_classifier
-from fairprof.parts import Boundary, part
+from fairprof.network.classifier import Classifier, build_classifier
+from fairprof.network.parts import Boundary, part
 
 SIZE = 64
 CLASSES = np.array([0, 1, 2, 3, 3, 2, 0])

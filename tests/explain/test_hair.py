@@ -7,9 +7,7 @@ import pytest
 import torch
 
 from fairprof.config import Settings
-from fairprof.data.batches import InputsOfRows
 from fairprof.data.designs import Draw
-from fairprof.data.images import ImageInputs
 from fairprof.data.pool import load_pool
 from fairprof.data.portraits import REGIONS
 from fairprof.data.regions import region_masks
@@ -18,9 +16,11 @@ from fairprof.explain import attention
 from fairprof.explain.gradcam import saliency_maps
 from fairprof.explain.randomisation import CHANGED, EVERYTHING, randomised_networks, similarities
 from fairprof.metrics.performance import performance
-from fairprof.model import build_classifier
-from fairprof.predictions import predict, predictions_table
-from fairprof.training import fit
+from fairprof.network.batches import InputsOfRows
+from fairprof.network.classifier import build_classifier
+from fairprof.network.images import ImageInputs
+from fairprof.network.predictions import predict, predictions_table
+from fairprof.network.training import fit
 
 IMAGES = 240
 LAYER = "layer2"  # 8 x 8 fields at 64 pixels: hair is narrower than the 2 x 2 of the last stage

@@ -16,7 +16,7 @@ from fairprof.explain.randomisation import (
     similarities,
     similarity,
 )
-from fairprof.model import build_classifier
+from fairprof.network.classifier import build_classifier
 from tests.explain.test_gradcam import classifier_of
 
 BLOCKS = ("layer1", "layer2", "layer3", "layer4")

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from fairprof.config import Settings
-from fairprof.model import build_classifier
+from fairprof.network.classifier import build_classifier
 from fairprof.serving import decode_image, evaluation_input, square_pixels, stored_size
 from fairprof.store import registry, tracking
 

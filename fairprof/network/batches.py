@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fairprof.config import Settings
 from fairprof.data.pool import Pool
-from fairprof.parts import Boundary
+from fairprof.network.parts import Boundary
 from fairprof.runtime.hardware import on_gpu
 from fairprof.runtime.processes import Processes
 from fairprof.seeds import derive_seed, numpy_generator

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from fairprof.data.images import ImageInputs
 from fairprof.data.pixels import StreamedPixels
 from fairprof.data.pool import Pool, load_pool
+from fairprof.network.images import ImageInputs
 from fairprof.serving import evaluation_input
 
 SIZE = 32

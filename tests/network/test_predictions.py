@@ -7,12 +7,12 @@ import torch
 from PIL import Image
 
 from fairprof.config import Settings
-from fairprof.data import batches
-from fairprof.data.images import ImageInputs
 from fairprof.data.pool import Pool, load_pool
-from fairprof.model import Classifier, build_classifier
-from fairprof.predictions import predict, predictions_table
-from fairprof.prefix import cached_inputs
+from fairprof.network import batches
+from fairprof.network.classifier import Classifier, build_classifier
+from fairprof.network.images import ImageInputs
+from fairprof.network.predictions import predict, predictions_table
+from fairprof.network.prefix import cached_inputs
 from fairprof.serving import evaluation_input
 
 PROFESSIONS = ("astronaut", "baker", "cook")

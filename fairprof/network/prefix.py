@@ -13,12 +13,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from fairprof.config import Settings
-from fairprof.data.batches import EVALUATION_BATCH, worker_count
-from fairprof.data.images import ImageInputs
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
-from fairprof.model import Classifier, weights_digest
-from fairprof.parts import Boundary, part
+from fairprof.network.batches import EVALUATION_BATCH, worker_count
+from fairprof.network.classifier import Classifier, weights_digest
+from fairprof.network.images import ImageInputs
+from fairprof.network.parts import Boundary, part
 from fairprof.runtime.cache import DESCRIPTION, Cache
 from fairprof.runtime.hardware import device_of
 from fairprof.runtime.progress import note, progress_bar

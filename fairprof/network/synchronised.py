@@ -4,7 +4,7 @@ import torch
 from torch import distributed, nn
 from torch.nn import functional
 
-from fairprof.data.batches import TrainingBatch
+from fairprof.network.batches import TrainingBatch
 
 
 class SumOverProcesses(torch.autograd.Function):

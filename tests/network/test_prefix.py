@@ -16,17 +16,17 @@ from PIL import Image
 from torchvision.models import get_model
 
 from fairprof.config import Settings
-from fairprof.data.batches import InputsOfRows
 from fairprof.data.designs import DESIGNS, Draw, draw
-from fairprof.data.images import ImageInputs
 from fairprof.data.pool import Pool, load_pool
 from fairprof.explain.gradcam import saliency_maps
-from fairprof.model import Classifier, build_classifier
-from fairprof.parts import Boundary
-from fairprof.predictions import predict
-from fairprof.prefix import PrefixCache, PrefixInputs, cached_inputs, explained_inputs
+from fairprof.network.batches import InputsOfRows
+from fairprof.network.classifier import Classifier, build_classifier
+from fairprof.network.images import ImageInputs
+from fairprof.network.parts import Boundary
+from fairprof.network.predictions import predict
+from fairprof.network.prefix import PrefixCache, PrefixInputs, cached_inputs, explained_inputs
+from fairprof.network.training import fit
 from fairprof.runtime.cache import Cache
-from fairprof.training import fit
 from tests.places import ROOT
 
 VIEWS = 3
@@ -291,10 +291,10 @@ import numpy as np
 import torch
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, draw
-from fairprof.data.images import ImageInputs
+from fairprof.network.images import ImageInputs
 from fairprof.data.pool import load_pool
-from fairprof.model import build_classifier
-from fairprof.prefix import cached_inputs
+from fairprof.network.classifier import build_classifier
+from fairprof.network.prefix import cached_inputs
 
 torch.set_num_threads(1)
 

@@ -3,17 +3,17 @@
 import torch
 from torch import nn
 
-from fairprof.data.batches import TrainingBatch
-from fairprof.synchronised import GlobalBatchNorm, GlobalDropout, announce, synchronised
+from fairprof.network.batches import TrainingBatch
+from fairprof.network.synchronised import GlobalBatchNorm, GlobalDropout, announce, synchronised
 
 WHOLE_AND_SHARED = """
 import copy, json, sys
 import torch
 from torch import distributed, nn
 from torch.testing import assert_close
-from fairprof.data.batches import TrainingBatch
+from fairprof.network.batches import TrainingBatch
 from fairprof.runtime.processes import process_group
-from fairprof.synchronised import announce, synchronised
+from fairprof.network.synchronised import announce, synchronised
 
 torch.set_num_threads(1)
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}

@@ -17,14 +17,14 @@ import torch
 from PIL import Image
 
 from fairprof.config import Settings
-from fairprof.data.batches import Inputs, TrainingBatch, evaluation_batches
 from fairprof.data.designs import DESIGNS, Draw, draw
-from fairprof.data.images import ImageInputs
 from fairprof.data.pool import Pool, load_pool
-from fairprof.model import Classifier, build_classifier, weights_digest
-from fairprof.prefix import cached_inputs
+from fairprof.network.batches import Inputs, TrainingBatch, evaluation_batches
+from fairprof.network.classifier import Classifier, build_classifier, weights_digest
+from fairprof.network.images import ImageInputs
+from fairprof.network.prefix import cached_inputs
+from fairprof.network.training import SELECTION_RULES, TrainingStep, class_weights, fit
 from fairprof.runtime.processes import ALONE
-from fairprof.training import SELECTION_RULES, TrainingStep, class_weights, fit
 from tests.places import ROOT
 
 ROWS_PER_CELL = {"train": 4, "val": 2, "test": 1}  # of 8 cells: 32 training images are 4 batches of 8
@@ -559,9 +559,9 @@ import lightning, torch
 from fairprof import training
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, draw
-from fairprof.data.images import ImageInputs
+from fairprof.network.images import ImageInputs
 from fairprof.data.pool import load_pool
-from fairprof.model import build_classifier
+from fairprof.network.classifier import build_classifier
 
 def kill_at_call(owner, name, number, before):
     original, calls = getattr(owner, name), []

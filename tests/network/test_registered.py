@@ -8,8 +8,8 @@ import torch
 
 from fairprof.config import EvaluateSettings, Settings
 from fairprof.data.pool import load_pool
-from fairprof.model import build_classifier
-from fairprof.registered import load_model, pool_for, require_unseen, trained_on
+from fairprof.network.classifier import build_classifier
+from fairprof.network.registered import load_model, pool_for, require_unseen, trained_on
 from fairprof.store import registry, tracking
 
 # mlflow converts an input example with an operation that pandas will change

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from fairprof.config import DataSettings, Settings
 from fairprof.data.pool import Pool, load_pool, source_of
 from fairprof.errors import UserError
-from fairprof.model import Classifier, trained_classifier
+from fairprof.network.classifier import Classifier, trained_classifier
 from fairprof.store import registry
 from fairprof.store.registry import StoredModel
 from fairprof.store.tracking import LoggedRun

@@ -15,16 +15,16 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch.nn import functional
 
 from fairprof.config import Settings
-from fairprof.data.batches import Inputs, TrainingBatch, evaluation_batches, training_batches
 from fairprof.data.designs import Draw
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
-from fairprof.model import Classifier
+from fairprof.network.batches import Inputs, TrainingBatch, evaluation_batches, training_batches
+from fairprof.network.classifier import Classifier
+from fairprof.network.synchronised import announce, synchronised
 from fairprof.runtime.hardware import channels_last, device_of, on_gpu, precision_of
 from fairprof.runtime.processes import ALONE, Processes
 from fairprof.runtime.progress import progress_bar
 from fairprof.seeds import derive_seed
-from fairprof.synchronised import announce, synchronised
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torchvision.models import get_model_weights, list_models
 
 from fairprof.config import PREFIX_FINETUNE
 from fairprof.errors import UserError
-from fairprof.parts import Boundary, part
+from fairprof.network.parts import Boundary, part
 from fairprof.runtime.files import sha256_of
 from fairprof.seeds import derive_seed
 from fairprof.serving import build_network

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torchvision.ops import StochasticDepth
 
-from fairprof.model import build_classifier
-from fairprof.parts import Boundary, part
+from fairprof.network.classifier import build_classifier
+from fairprof.network.parts import Boundary, part
 
 ARCHITECTURES = [
     "resnet18",

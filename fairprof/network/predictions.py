@@ -5,9 +5,9 @@ import pandas as pd
 import torch
 
 from fairprof.config import Settings
-from fairprof.data.batches import Inputs, evaluation_batches
 from fairprof.data.pool import Pool
-from fairprof.model import Classifier
+from fairprof.network.batches import Inputs, evaluation_batches
+from fairprof.network.classifier import Classifier
 from fairprof.runtime.hardware import channels_last
 from fairprof.runtime.processes import ALONE, Processes
 from fairprof.runtime.progress import progress_bar

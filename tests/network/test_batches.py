@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from fairprof.config import Settings
-from fairprof.data.batches import (
+from fairprof.data.pool import Pool
+from fairprof.network.batches import (
     EVALUATION_BATCH,
     BatchPlan,
     InputsOfRows,
@@ -18,8 +19,7 @@ from fairprof.data.batches import (
     training_batches,
     worker_count,
 )
-from fairprof.data.images import ImageInputs
-from fairprof.data.pool import Pool
+from fairprof.network.images import ImageInputs
 from fairprof.runtime.processes import ALONE, Processes
 
 ALL = np.arange(40)
