@@ -13,6 +13,7 @@ from fairprof import figures
 from fairprof.config import EvaluateSettings
 from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool
+from fairprof.data.sample import balanced_sample
 from fairprof.evaluate import plots
 from fairprof.evaluate.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 from fairprof.evaluate.drift import PREDICTED, Drift, drift, sample_counts, training_counts
@@ -28,7 +29,6 @@ from fairprof.evaluate.robustness import (
 )
 from fairprof.evaluate.speed import BATCHES, Speed, measured_speed
 from fairprof.experiment import GAPS, ceilings
-from fairprof.explain.sample import balanced_sample
 from fairprof.figures import png_of
 from fairprof.measurement import log_measurements
 from fairprof.metrics.calibration import calibration_gaps, calibration_table, fitted_temperature, with_temperature

@@ -14,10 +14,10 @@ from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, Draw, composition, draw
 from fairprof.data.pool import Pool, load_pool
 from fairprof.data.professions import bayes_ceiling, ceiling_rule
+from fairprof.data.sample import balanced_sample
 from fairprof.documents.datasheet import datasheet, datasheet_facts
 from fairprof.explain.gradcam import mean_maps, saliency_maps
 from fairprof.explain.panels import contact_sheet, mean_map_panel
-from fairprof.explain.sample import balanced_sample
 from fairprof.hyperparameters import with_hyperparameters
 from fairprof.measurement import log_measurements, measured
 from fairprof.metrics import fairness, performance

@@ -12,9 +12,9 @@ from torch import nn
 from fairprof.config import ExplainSettings
 from fairprof.data.pool import Pool
 from fairprof.data.regions import RegionMasks, region_masks
+from fairprof.data.sample import balanced_sample
 from fairprof.errors import UserError
-from fairprof.explain import attention, plots
-from fairprof.explain.attention import Measured
+from fairprof.explain import plots
 from fairprof.explain.faithfulness import SCORES, faithfulness, random_maps
 from fairprof.explain.gradcam import COSTLY, mean_maps, saliency_maps, unit_of
 from fairprof.explain.panels import (
@@ -26,8 +26,9 @@ from fairprof.explain.panels import (
 from fairprof.explain.randomisation import EVERYTHING, randomised_networks, similarities
 from fairprof.explain.report import answer, description, report
 from fairprof.explain.results import Explanation, metrics
-from fairprof.explain.sample import balanced_sample
 from fairprof.figures import png_of
+from fairprof.metrics import attention
+from fairprof.metrics.attention import Measured
 from fairprof.metrics.fairness import group_labels
 from fairprof.network.batches import InputsOfRows
 from fairprof.network.classifier import build_classifier

@@ -13,7 +13,7 @@ import torch
 from scipy.stats import rankdata
 from torch import nn
 
-from fairprof.explain.attention import resampled_weights
+from fairprof.metrics.attention import resampled_weights
 from fairprof.metrics.inference import CONFIDENCE
 from fairprof.metrics.performance import divide, mean_of_defined
 

@@ -12,9 +12,9 @@ from fairprof.data.pool import load_pool
 from fairprof.data.portraits import REGIONS
 from fairprof.data.regions import region_masks
 from fairprof.data.sources import synthetic
-from fairprof.explain import attention
 from fairprof.explain.gradcam import saliency_maps
 from fairprof.explain.randomisation import CHANGED, EVERYTHING, randomised_networks, similarities
+from fairprof.metrics import attention
 from fairprof.metrics.performance import performance
 from fairprof.network.batches import InputsOfRows
 from fairprof.network.classifier import build_classifier

@@ -7,7 +7,7 @@ import torch
 from scipy import stats
 from torch.nn import functional
 
-from fairprof.explain import attention
+from fairprof.metrics import attention
 
 NAMES = ("background", "face", "hair")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairprof.explain.sample import balanced_sample
+from fairprof.data.sample import balanced_sample
 
 AXES = ("gender", "race", "profession")
 
