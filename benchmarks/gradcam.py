@@ -8,8 +8,8 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
 from benchmarks.scale import Scale
-from fairprof.explain.gradcam import BATCH, saliency_maps
 from fairprof.network.classifier import build_classifier
+from fairprof.saliency.gradcam import BATCH, saliency_maps
 
 
 def measure_gradcam(scale: Scale) -> dict[str, float]:

@@ -19,11 +19,11 @@ from fairprof.compare.statistics import CONFIRMATORY, comparison_tables
 from fairprof.config import AnalysisSettings, CompareSettings, Settings
 from fairprof.documents.annex_iv import annex_iv
 from fairprof.documents.model_card import model_card
-from fairprof.explain.gradcam import mean_maps
-from fairprof.explain.panels import mean_map_difference_panel, side_by_side_panel
 from fairprof.figures import png_of
 from fairprof.metrics import fairness, inference
 from fairprof.metrics.performance import class_names
+from fairprof.saliency.gradcam import mean_maps
+from fairprof.saliency.panels import mean_map_difference_panel, side_by_side_panel
 from fairprof.store import tracking
 from fairprof.store.tracking import LoggedRun
 

@@ -16,8 +16,6 @@ from fairprof.data.pool import Pool, load_pool
 from fairprof.data.professions import bayes_ceiling, ceiling_rule
 from fairprof.data.sample import balanced_sample
 from fairprof.documents.datasheet import datasheet, datasheet_facts
-from fairprof.explain.gradcam import mean_maps, saliency_maps
-from fairprof.explain.panels import contact_sheet, mean_map_panel
 from fairprof.hyperparameters import with_hyperparameters
 from fairprof.measurement import log_measurements, measured
 from fairprof.metrics import fairness, performance
@@ -30,6 +28,8 @@ from fairprof.network.training import SELECTION_RULES, Measure, Trained, fit
 from fairprof.runtime.files import cache_folder, locked, require_room
 from fairprof.runtime.hardware import keep_freed_memory, on_gpu
 from fairprof.runtime.processes import ALONE, Processes, process_group
+from fairprof.saliency.gradcam import mean_maps, saliency_maps
+from fairprof.saliency.panels import contact_sheet, mean_map_panel
 from fairprof.store import registry, tracking
 
 CONTACT_SHEET_IMAGES = 16

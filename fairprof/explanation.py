@@ -15,15 +15,6 @@ from fairprof.data.regions import RegionMasks, region_masks
 from fairprof.data.sample import balanced_sample
 from fairprof.errors import UserError
 from fairprof.explain import plots
-from fairprof.explain.faithfulness import SCORES, faithfulness, random_maps
-from fairprof.explain.gradcam import COSTLY, mean_maps, saliency_maps, unit_of
-from fairprof.explain.panels import (
-    Wording,
-    mean_map_difference_panel,
-    reference_difference_panel,
-    side_by_side_panel,
-)
-from fairprof.explain.randomisation import EVERYTHING, randomised_networks, similarities
 from fairprof.explain.report import answer, description, report
 from fairprof.explain.results import Explanation, metrics
 from fairprof.figures import png_of
@@ -36,6 +27,10 @@ from fairprof.network.images import ImageInputs, pixels_seen
 from fairprof.network.predictions import predict
 from fairprof.network.registered import RegisteredModel, load_model, pool_for, require_unseen
 from fairprof.runtime.hardware import device_of
+from fairprof.saliency.faithfulness import SCORES, faithfulness, random_maps
+from fairprof.saliency.gradcam import COSTLY, mean_maps, saliency_maps, unit_of
+from fairprof.saliency.panels import Wording, mean_map_difference_panel, reference_difference_panel, side_by_side_panel
+from fairprof.saliency.randomisation import EVERYTHING, randomised_networks, similarities
 from fairprof.seeds import derive_seed, numpy_generator
 from fairprof.store import registry, tracking
 

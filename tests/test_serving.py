@@ -35,9 +35,9 @@ from torch import nn
 
 from fairprof import serving
 from fairprof.config import Settings
-from fairprof.explain.gradcam import saliency_maps
-from fairprof.explain.panels import overlay as overlay_of_panels
 from fairprof.network.classifier import build_classifier
+from fairprof.saliency.gradcam import saliency_maps
+from fairprof.saliency.panels import overlay as overlay_of_panels
 from fairprof.serving import (
     INFERNO,
     MAX_BYTES,

@@ -10,13 +10,13 @@ from fairprof.compare.cells import properties, table_of
 from fairprof.compare.report import html_page
 from fairprof.compare.wording import attribute_name, counted, enumerated, number, p_value, percent, signed
 from fairprof.data.regions import CENTRE_HALF_HEIGHT, CENTRE_HALF_WIDTH, CENTRE_PRIOR
-from fairprof.explain.faithfulness import HIGHER_IS_BETTER, PERCENTILES
-from fairprof.explain.gradcam import PRINCIPAL_COMPONENTS
 from fairprof.explain.plots import SCORES
-from fairprof.explain.randomisation import CHANGED, EVERYTHING, FLAGGED, HEAD, THRESHOLD
 from fairprof.explain.results import Explanation
 from fairprof.metrics.attention import ALL, CONFIRMATORY_ATTRIBUTES, LARGEST
 from fairprof.metrics.inference import ALPHA, CONFIRMATORY
+from fairprof.saliency.faithfulness import HIGHER_IS_BETTER, PERCENTILES
+from fairprof.saliency.gradcam import PRINCIPAL_COMPONENTS
+from fairprof.saliency.randomisation import CHANGED, EVERYTHING, FLAGGED, HEAD, THRESHOLD
 
 SYMMETRIC = 2  # fields along an edge, of which none lies nearer to the middle than another
 COARSE = 4  # fields of a map: with fewer along an edge it is said that they are few

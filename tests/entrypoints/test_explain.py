@@ -12,9 +12,9 @@ from fairprof.config import ExplainSettings, Settings
 from fairprof.data.professions import PROFESSIONS
 from fairprof.errors import UserError
 from fairprof.experiment import run_experiment
-from fairprof.explain.panels import Wording, reference_difference_panel
 from fairprof.explanation import TABLES, load_models, run_explanation
 from fairprof.network.classifier import build_classifier
+from fairprof.saliency.panels import Wording, reference_difference_panel
 from fairprof.store import registry, tracking
 from tests.entrypoints.test_train import python
 

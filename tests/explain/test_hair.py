@@ -12,8 +12,6 @@ from fairprof.data.pool import load_pool
 from fairprof.data.portraits import REGIONS
 from fairprof.data.regions import region_masks
 from fairprof.data.sources import synthetic
-from fairprof.explain.gradcam import saliency_maps
-from fairprof.explain.randomisation import CHANGED, EVERYTHING, randomised_networks, similarities
 from fairprof.metrics import attention
 from fairprof.metrics.performance import performance
 from fairprof.network.batches import InputsOfRows
@@ -21,6 +19,8 @@ from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs
 from fairprof.network.predictions import predict, predictions_table
 from fairprof.network.training import fit
+from fairprof.saliency.gradcam import saliency_maps
+from fairprof.saliency.randomisation import CHANGED, EVERYTHING, randomised_networks, similarities
 
 IMAGES = 240
 LAYER = "layer2"  # 8 x 8 fields at 64 pixels: hair is narrower than the 2 x 2 of the last stage

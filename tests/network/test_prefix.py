@@ -18,7 +18,6 @@ from torchvision.models import get_model
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, Draw, draw
 from fairprof.data.pool import Pool, load_pool
-from fairprof.explain.gradcam import saliency_maps
 from fairprof.network.batches import InputsOfRows
 from fairprof.network.classifier import Classifier, build_classifier
 from fairprof.network.images import ImageInputs
@@ -27,6 +26,7 @@ from fairprof.network.predictions import predict
 from fairprof.network.prefix import PrefixCache, PrefixInputs, cached_inputs, explained_inputs
 from fairprof.network.training import fit
 from fairprof.runtime.cache import Cache
+from fairprof.saliency.gradcam import saliency_maps
 from tests.places import ROOT
 
 VIEWS = 3

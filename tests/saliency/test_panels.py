@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
-from fairprof.explain.panels import (
+from fairprof.saliency.panels import (
     contact_sheet,
     mean_map_difference_panel,
     mean_map_panel,

@@ -22,10 +22,10 @@ from torch import nn
 from torch.nn import functional
 from torchvision.transforms.v2 import functional as transforms
 
-from fairprof.explain.gradcam import Entering
 from fairprof.metrics.attention import enlarged
 from fairprof.runtime.hardware import channels_last
 from fairprof.runtime.progress import progress_bar
+from fairprof.saliency.gradcam import Entering
 from fairprof.seeds import derive_seed, numpy_generator
 
 PERCENTILES = (20, 40, 60, 80)  # of the pixels that are removed

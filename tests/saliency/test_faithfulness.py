@@ -8,8 +8,8 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputSoftmaxTarget
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
-from fairprof.explain import faithfulness as module
-from fairprof.explain.faithfulness import SCORES, faithfulness, imputed, random_maps, removal_ranks
+from fairprof.saliency import faithfulness as module
+from fairprof.saliency.faithfulness import SCORES, faithfulness, imputed, random_maps, removal_ranks
 
 SIZE = 32
 NAMES = np.array([f"{number}.png" for number in range(6)])

@@ -5,8 +5,9 @@ import pytest
 import torch
 from scipy import stats
 
-from fairprof.explain.gradcam import saliency_maps
-from fairprof.explain.randomisation import (
+from fairprof.network.classifier import build_classifier
+from fairprof.saliency.gradcam import saliency_maps
+from fairprof.saliency.randomisation import (
     CHANGED,
     EVERYTHING,
     FLAGGED,
@@ -16,8 +17,7 @@ from fairprof.explain.randomisation import (
     similarities,
     similarity,
 )
-from fairprof.network.classifier import build_classifier
-from tests.explain.test_gradcam import classifier_of
+from tests.saliency.test_gradcam import classifier_of
 
 BLOCKS = ("layer1", "layer2", "layer3", "layer4")
 
