@@ -11,8 +11,7 @@ from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, 
 from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
-from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, count_table, group_labels, rates
-from fairprof.metrics.inference import (
+from fairprof.inference.groups import (
     TIE,
     contrast_bands,
     gap_tests,
@@ -23,7 +22,8 @@ from fairprof.metrics.inference import (
     resampled_counts,
     tested_gaps,
 )
-from fairprof.metrics.paired import contrasts_over_runs, gap_tests_over_runs, gap_upper_bounds_over_runs
+from fairprof.inference.runs import contrasts_over_runs, gap_tests_over_runs, gap_upper_bounds_over_runs
+from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, count_table, group_labels, rates
 from fairprof.seeds import numpy_generator
 
 CLASSES = ["chef", "doctor", "engineer", "teacher"]

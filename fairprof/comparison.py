@@ -20,7 +20,8 @@ from fairprof.config import AnalysisSettings, CompareSettings, Settings
 from fairprof.documents.annex_iv import annex_iv
 from fairprof.documents.model_card import model_card
 from fairprof.figures import png_of
-from fairprof.metrics import fairness, inference
+from fairprof.inference import groups as inference
+from fairprof.metrics import fairness
 from fairprof.metrics.performance import class_names
 from fairprof.saliency.gradcam import mean_maps
 from fairprof.saliency.panels import mean_map_difference_panel, side_by_side_panel

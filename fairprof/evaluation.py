@@ -30,9 +30,9 @@ from fairprof.evaluate.robustness import (
 from fairprof.evaluate.speed import BATCHES, Speed, measured_speed
 from fairprof.experiment import GAPS, ceilings
 from fairprof.figures import png_of
+from fairprof.inference.groups import ESTABLISHED
 from fairprof.measurement import log_measurements
 from fairprof.metrics.calibration import calibration_gaps, calibration_table, fitted_temperature, with_temperature
-from fairprof.metrics.inference import ESTABLISHED
 from fairprof.metrics.performance import class_names, class_probabilities, label_codes
 from fairprof.metrics.selective import (
     confidence_of,

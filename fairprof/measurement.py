@@ -6,7 +6,8 @@ import pandas as pd
 from fairprof import figures
 from fairprof.compare.plots import gaps_figure
 from fairprof.config import AnalysisSettings
-from fairprof.metrics import fairness, inference, performance
+from fairprof.inference import groups as inference
+from fairprof.metrics import fairness, performance
 from fairprof.seeds import numpy_generator
 from fairprof.store import tracking
 

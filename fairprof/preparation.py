@@ -12,7 +12,7 @@ from fairprof.data.pool import Pool, ScreenedRows, pool_of, refuse_if_mostly_unu
 from fairprof.errors import UserError
 from fairprof.experiment import ceilings
 from fairprof.figures import png_of
-from fairprof.metrics.inference import MAX_OVER_CLASSES
+from fairprof.inference.groups import MAX_OVER_CLASSES
 from fairprof.prepare import plots, sheets
 from fairprof.prepare.answer import answer, to_mend
 from fairprof.prepare.audit import GAPS, Audit, audited

@@ -18,7 +18,7 @@ from fairprof.compare.wording import (
     percent,
     signed,
 )
-from fairprof.metrics.inference import ALPHA
+from fairprof.inference.groups import ALPHA
 
 SCORES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
 GAPS = {

@@ -24,7 +24,7 @@ from fairprof.compare.claims import CLASSES, GAPS, METRICS, VERDICTS, Claim, Cla
 from fairprof.compare.protocol import Protocol
 from fairprof.compare.wording import attribute_name, counted, number, percent
 from fairprof.data.designs import DESIGNS
-from fairprof.metrics.inference import ALPHA, CONFIRMATORY_GAPS, MAX_OVER_CLASSES
+from fairprof.inference.groups import ALPHA, CONFIRMATORY_GAPS, MAX_OVER_CLASSES
 
 MANY = 4  # sentences: more of them that claim nothing are folded
 

@@ -13,9 +13,11 @@ import pandas as pd
 
 from fairprof.compare.collect import RunResults
 from fairprof.compare.protocol import Protocol
-from fairprof.metrics import fairness, inference, paired
+from fairprof.inference import groups as inference
+from fairprof.inference import runs as paired
+from fairprof.inference.groups import ALPHA, CONFIDENCE, CONFIRMATORY_GAPS, MAX_OVER_CLASSES
+from fairprof.metrics import fairness
 from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, SCORES
-from fairprof.metrics.inference import ALPHA, CONFIDENCE, CONFIRMATORY_GAPS, MAX_OVER_CLASSES
 from fairprof.seeds import numpy_generator
 
 RESAMPLING_SEED = 0  # of permutations and bootstrap: a comparison of the same runs gives the same numbers

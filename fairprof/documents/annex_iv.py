@@ -10,7 +10,7 @@ from fairprof.documents import results
 from fairprof.documents.provenance import provenance_of
 from fairprof.documents.rendering import render, short
 from fairprof.documents.results import Tables
-from fairprof.metrics.inference import ALPHA
+from fairprof.inference.groups import ALPHA
 from fairprof.serving import FORMATS, MAX_BYTES, MAX_PIXELS
 
 SHOWN_GAPS = ("demographic_parity_difference", "equal_opportunity_difference")

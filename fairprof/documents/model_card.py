@@ -8,7 +8,7 @@ from fairprof.documents import results
 from fairprof.documents.provenance import provenance_of
 from fairprof.documents.rendering import percent, render, short
 from fairprof.documents.results import Tables
-from fairprof.metrics.inference import ALPHA, CONFIDENCE
+from fairprof.inference.groups import ALPHA, CONFIDENCE
 
 SHOWN_CONTRASTS = 10
 LEAST_SEEDS = 6  # of two-sided sign-flip tests: 2 / 2^6 = .031 is the first smallest p under .05

@@ -8,8 +8,8 @@ import pandas as pd
 from fairprof.compare.protocol import Protocol
 from fairprof.compare.wording import number
 from fairprof.documents.rendering import count, interval, p_value, percent, spaced
+from fairprof.inference.groups import CONFIDENCE, MAX_OVER_CLASSES
 from fairprof.metrics.fairness import INSUFFICIENT, SUFFICIENT, UNDEFINED
-from fairprof.metrics.inference import CONFIDENCE, MAX_OVER_CLASSES
 
 Tables = dict[str, pd.DataFrame]
 INTERVAL = f"{percent(CONFIDENCE)} interval"

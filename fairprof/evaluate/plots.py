@@ -15,9 +15,9 @@ from fairprof.evaluate.corruptions import CORRUPTIONS, SEVERITIES
 from fairprof.evaluate.drift import CONFIDENCE, PREDICTED
 from fairprof.evaluate.robustness import ALL, CLEAN
 from fairprof.figures import GRID, PALETTE
+from fairprof.inference.groups import wilson_interval
 from fairprof.metrics.calibration import bins_for
 from fairprof.metrics.fairness import SUFFICIENT, group_labels
-from fairprof.metrics.inference import wilson_interval
 from fairprof.metrics.performance import CALIBRATION_BINS, reliability_table
 
 WIDTH = 12.0  # inches: 1,320 pixels at 110 dpi

@@ -14,8 +14,8 @@ from fairprof.evaluate.corruptions import CORRUPTIONS
 from fairprof.evaluate.drift import CONFIDENCE
 from fairprof.evaluate.results import Evaluation
 from fairprof.evaluate.robustness import ALL, ALL_CORRUPTIONS, CLEAN
+from fairprof.inference.groups import ALPHA, CONFIRMATORY, ESTABLISHED, MAX_OVER_CLASSES
 from fairprof.metrics.calibration import AT_BOUND, ERROR, UNDETERMINED
-from fairprof.metrics.inference import ALPHA, CONFIRMATORY, ESTABLISHED, MAX_OVER_CLASSES
 from fairprof.metrics.shift import DIFFERENT_VOCABULARY
 
 HALF = 0.5  # coverage that the answer speaks of

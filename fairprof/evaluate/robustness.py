@@ -13,8 +13,7 @@ from scipy.stats import norm
 from torch import nn
 
 from fairprof.evaluate.corruptions import CORRUPTIONS, SEVERITIES, corrupted
-from fairprof.metrics.fairness import ATTRIBUTES, INSUFFICIENT, MIN_SUPPORT, SUFFICIENT, group_labels
-from fairprof.metrics.inference import (
+from fairprof.inference.groups import (
     ALPHA,
     CONFIDENCE,
     CONFIRMATORY,
@@ -27,6 +26,7 @@ from fairprof.metrics.inference import (
     holm,
     wilson_interval,
 )
+from fairprof.metrics.fairness import ATTRIBUTES, INSUFFICIENT, MIN_SUPPORT, SUFFICIENT, group_labels
 from fairprof.metrics.performance import scores_from_counts
 from fairprof.network.batches import EVALUATION_BATCH
 from fairprof.runtime.hardware import channels_last

@@ -12,8 +12,8 @@ from fairprof.compare.wording import attribute_name, counted, enumerated, number
 from fairprof.data.regions import CENTRE_HALF_HEIGHT, CENTRE_HALF_WIDTH, CENTRE_PRIOR
 from fairprof.explain.plots import SCORES
 from fairprof.explain.results import Explanation
+from fairprof.inference.groups import ALPHA, CONFIRMATORY
 from fairprof.metrics.attention import ALL, CONFIRMATORY_ATTRIBUTES, LARGEST
-from fairprof.metrics.inference import ALPHA, CONFIRMATORY
 from fairprof.saliency.faithfulness import HIGHER_IS_BETTER, PERCENTILES
 from fairprof.saliency.gradcam import PRINCIPAL_COMPONENTS
 from fairprof.saliency.randomisation import CHANGED, EVERYTHING, FLAGGED, HEAD, THRESHOLD

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import chi2, random_table
 
-from fairprof.metrics.inference import CONFIDENCE, TIE, check_confidence, check_number, holm, resampled_counts
+from fairprof.inference.groups import CONFIDENCE, TIE, check_confidence, check_number, holm, resampled_counts
 from fairprof.metrics.performance import divide
 
 

@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from fairprof.metrics.fairness import INSUFFICIENT, SUFFICIENT, UNDEFINED, group_labels
-from fairprof.metrics.inference import (
+from fairprof.inference.groups import (
     CONFIDENCE,
     CONFIRMATORY,
     EXPLORATORY,
@@ -26,6 +25,7 @@ from fairprof.metrics.inference import (
     check_number,
     holm,
 )
+from fairprof.metrics.fairness import INSUFFICIENT, SUFFICIENT, UNDEFINED, group_labels
 from fairprof.metrics.performance import divide, mean_of_defined
 
 ATTRIBUTES = ("gender", "race", "gender_x_race")

@@ -13,9 +13,9 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
+from fairprof.inference.groups import TIE, check_number
+from fairprof.inference.runs import interval
 from fairprof.metrics.fairness import ATTRIBUTES, INSUFFICIENT, MIN_SUPPORT, SUFFICIENT, group_labels
-from fairprof.metrics.inference import TIE, check_number
-from fairprof.metrics.paired import interval
 from fairprof.metrics.performance import (
     CALIBRATION_BINS,
     CONFIDENCE_DECIMALS,

@@ -14,6 +14,15 @@ import numpy as np
 import pandas as pd
 from scipy.stats import random_table
 
+from fairprof.inference.groups import (
+    MAX_OVER_CLASSES,
+    TIE,
+    benjamini_hochberg,
+    check_number,
+    gap_tests,
+    wilson_interval,
+)
+from fairprof.inference.runs import interval
 from fairprof.metrics.fairness import (
     ATTRIBUTES,
     INSUFFICIENT,
@@ -25,15 +34,6 @@ from fairprof.metrics.fairness import (
     group_labels,
     rates_by_group,
 )
-from fairprof.metrics.inference import (
-    MAX_OVER_CLASSES,
-    TIE,
-    benjamini_hochberg,
-    check_number,
-    gap_tests,
-    wilson_interval,
-)
-from fairprof.metrics.paired import interval
 from fairprof.metrics.performance import (
     CONFIDENCE_DECIMALS,
     class_probabilities,

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import chi2_contingency, ks_2samp, random_table
 
-from fairprof.metrics.inference import ALPHA, ESTABLISHED, NOT_ESTABLISHED, TIE, check_number, holm, wilson_interval
+from fairprof.inference.groups import ALPHA, ESTABLISHED, NOT_ESTABLISHED, TIE, check_number, holm, wilson_interval
 
 COMPARABLE = "comparable"
 DIFFERENT_VOCABULARY = "different_vocabulary"

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from fairprof.compare.wording import attribute_name, counted, enumerated, number, p_value, percent
+from fairprof.inference.groups import ALPHA, MAX_OVER_CLASSES
 from fairprof.metrics.fairness import ATTRIBUTES
-from fairprof.metrics.inference import ALPHA, MAX_OVER_CLASSES
 from fairprof.prepare.audit import BEST, GAPS, PERFECT, Audit
 from fairprof.prepare.counts import EMPTY, SMALL
 from fairprof.prepare.noise_floors import JUDGED, NOT_JUDGED

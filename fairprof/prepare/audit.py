@@ -8,9 +8,9 @@ import pandas as pd
 from fairprof.config import PrepareSettings
 from fairprof.data.pool import Pool, ScreenedRows
 from fairprof.experiment import ceilings
+from fairprof.inference.groups import holm
 from fairprof.metrics import fairness
 from fairprof.metrics.association import associations, given_a_third
-from fairprof.metrics.inference import holm
 from fairprof.network.predictions import predictions_table
 from fairprof.prepare import counts, duplicates, quarantine
 from fairprof.prepare.noise_floors import AssumedClassifier, assumed_classifier, expected_noise_floors, supports

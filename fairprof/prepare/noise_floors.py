@@ -14,6 +14,7 @@ from scipy.stats import norm
 from fairprof.compare.wording import number
 from fairprof.data.pool import Pool
 from fairprof.data.professions import ceiling_rule
+from fairprof.inference.groups import ALPHA, MAX_OVER_CLASSES, MEAN_OVER_CLASSES, gaps_and_aggregates
 from fairprof.metrics.fairness import (
     ATTRIBUTES,
     DIFFERENCES,
@@ -25,7 +26,6 @@ from fairprof.metrics.fairness import (
     group_labels,
     rates,
 )
-from fairprof.metrics.inference import ALPHA, MAX_OVER_CLASSES, MEAN_OVER_CLASSES, gaps_and_aggregates
 from fairprof.metrics.performance import divide
 
 ASSUMED_ACCURACY = 0.7  # where nothing is known of what can be learned

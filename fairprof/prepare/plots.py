@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 
 from fairprof.compare.wording import attribute_name, number
 from fairprof.figures import GRID, PALETTE, composition_figure
+from fairprof.inference.groups import MAX_OVER_CLASSES
 from fairprof.metrics.fairness import ATTRIBUTES
-from fairprof.metrics.inference import MAX_OVER_CLASSES
 from fairprof.prepare.audit import BEST, GAPS, PERFECT, Audit
 from fairprof.prepare.counts import UNKNOWN
 

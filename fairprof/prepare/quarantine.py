@@ -5,9 +5,9 @@ import pandas as pd
 
 from fairprof.data.attributes import GENDERS, categorical
 from fairprof.data.pool import ScreenedRows
+from fairprof.inference.groups import holm, wilson_interval
 from fairprof.metrics.association import permutation_p_value
 from fairprof.metrics.fairness import ATTRIBUTES, group_labels
-from fairprof.metrics.inference import holm, wilson_interval
 from fairprof.prepare.counts import UNKNOWN
 
 

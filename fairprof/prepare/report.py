@@ -20,7 +20,7 @@ from fairprof.compare.blocks import (
 )
 from fairprof.compare.cells import NOTHING, probability, properties, table_of
 from fairprof.compare.wording import attribute_name, counted, number, percent
-from fairprof.metrics.inference import MAX_OVER_CLASSES
+from fairprof.inference.groups import MAX_OVER_CLASSES
 from fairprof.prepare.answer import NAMES_OF_GAPS, answer, to_mend
 from fairprof.prepare.audit import BEST, GAPS, PERFECT, Audit
 from fairprof.prepare.counts import ENOUGH

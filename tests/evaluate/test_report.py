@@ -11,7 +11,7 @@ from fairprof.evaluate.drift import drift
 from fairprof.evaluate.report import answer, description
 from fairprof.evaluate.results import Calibration, Evaluation, Fairness, Robustness, Selective, Subject
 from fairprof.evaluate.speed import Machine, Speed
-from fairprof.metrics import inference
+from fairprof.inference import groups as inference
 from fairprof.metrics.calibration import UNDETERMINED, Temperature, calibration_gaps, calibration_table
 from fairprof.metrics.fairness import rates_by_group
 from fairprof.metrics.selective import risk_coverage, selective_by_group, selective_gaps, selective_scores

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fairprof.inference.groups import gap_tests, gaps_and_aggregates
 from fairprof.metrics.fairness import rates, rates_by_group
-from fairprof.metrics.inference import gap_tests, gaps_and_aggregates
 from fairprof.prepare.noise_floors import assumed_classifier, class_counts, expected_noise_floors, supports
 
 DP, EO = "demographic_parity_difference", "equal_opportunity_difference"

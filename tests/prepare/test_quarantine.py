@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency
 
-from fairprof.metrics.inference import wilson_interval
+from fairprof.inference.groups import wilson_interval
 from fairprof.prepare.quarantine import by_group, by_reason, kinds_of_reasons
 
 

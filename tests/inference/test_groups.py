@@ -9,9 +9,8 @@ import pytest
 from scipy import stats
 
 from benchmarks.inference import SIMULATED_BANDS, p_values, share_covered, share_found, share_rejected, shares_of
-from fairprof.metrics import inference
-from fairprof.metrics.fairness import DIFFERENCES, gaps, group_labels, rates_by_group
-from fairprof.metrics.inference import (
+from fairprof.inference import groups as inference
+from fairprof.inference.groups import (
     benjamini_hochberg,
     bootstrap_scores,
     contrasts,
@@ -22,6 +21,7 @@ from fairprof.metrics.inference import (
     largest_gaps,
     wilson_interval,
 )
+from fairprof.metrics.fairness import DIFFERENCES, gaps, group_labels, rates_by_group
 from fairprof.metrics.performance import performance
 
 NAN = np.nan

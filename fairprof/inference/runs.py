@@ -15,8 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
-from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MIN_SUPPORT, count_codes, group_labels, rates
-from fairprof.metrics.inference import (
+from fairprof.inference.groups import (
     CONFIDENCE,
     TIE,
     check_confidence,
@@ -28,6 +27,7 @@ from fairprof.metrics.inference import (
     table_of_bounds,
     table_of_tests,
 )
+from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MIN_SUPPORT, count_codes, group_labels, rates
 from fairprof.metrics.performance import checked_column, class_names, label_codes, scores_from_counts
 
 MOST_SEEDS = 20  # of the exact sign-flip test: 2^19 patterns
@@ -124,7 +124,7 @@ def gap_tests_over_runs(
     generator: np.random.Generator,
     attributes: Iterable[str] = ATTRIBUTES,
 ) -> pd.DataFrame:
-    """As `fairprof.metrics.inference.gap_tests`, of the mean of each gap over runs on the same images.
+    """As `fairprof.inference.groups.gap_tests`, of the mean of each gap over runs on the same images.
 
     A permutation moves the groups of the images, all attributes together and for all runs alike: among all
     images for demographic parity, among those of a true class for the others. The columns are those of `gap_tests`,
@@ -201,7 +201,7 @@ def contrasts_over_runs(
     attributes: Iterable[str] = ATTRIBUTES,
     min_support: int = MIN_SUPPORT,
 ) -> pd.DataFrame:
-    """As `fairprof.metrics.inference.contrasts`, of the rates' means over runs on the same images.
+    """As `fairprof.inference.groups.contrasts`, of the rates' means over runs on the same images.
 
     Images are resampled, the same ones for all runs: the bands are those of the sampling of the images, the
     runs being what they are. The columns are those of `contrasts`.
@@ -231,7 +231,7 @@ def gap_upper_bounds_over_runs(
     confidence: float = CONFIDENCE,
     attributes: Iterable[str] = ATTRIBUTES,
 ) -> pd.DataFrame:
-    """As `fairprof.metrics.inference.gap_upper_bounds`, of the mean of each gap over runs on the same images.
+    """As `fairprof.inference.groups.gap_upper_bounds`, of the mean of each gap over runs on the same images.
 
     The mean of gaps is larger than the gap of mean rates, which the bands of `contrasts_over_runs` would bound. So
     here bands hold together over the runs, too, and the bound is the mean over the runs of each run's bound:

@@ -8,10 +8,9 @@ import pytest
 from scipy import stats
 
 from benchmarks.inference import share_covered_over_runs
-from fairprof.metrics import paired
-from fairprof.metrics.fairness import DIFFERENCES, gaps, performance_by_group, rates_by_group, summary
-from fairprof.metrics.inference import contrasts, gap_tests, gap_upper_bounds
-from fairprof.metrics.paired import (
+from fairprof.inference import runs as paired
+from fairprof.inference.groups import contrasts, gap_tests, gap_upper_bounds
+from fairprof.inference.runs import (
     contrasts_over_runs,
     gap_tests_over_runs,
     gap_upper_bounds_over_runs,
@@ -22,6 +21,7 @@ from fairprof.metrics.paired import (
     sign_flip_tests,
     two_level_bootstrap,
 )
+from fairprof.metrics.fairness import DIFFERENCES, gaps, performance_by_group, rates_by_group, summary
 from fairprof.metrics.performance import performance
 
 NAN = np.nan
