@@ -19,8 +19,8 @@ from fairprof.compare.statistics import CONFIRMATORY, comparison_tables
 from fairprof.config import AnalysisSettings, CompareSettings, Settings
 from fairprof.documents.annex_iv import annex_iv
 from fairprof.documents.model_card import model_card
-from fairprof.figures import png_of
 from fairprof.inference import groups as inference
+from fairprof.measurement.pictures import png_of
 from fairprof.metrics import fairness
 from fairprof.metrics.performance import class_names
 from fairprof.saliency.gradcam import mean_maps

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from fairprof import figures
 from fairprof.config import EvaluateSettings
 from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool
@@ -29,9 +28,10 @@ from fairprof.evaluate.robustness import (
 )
 from fairprof.evaluate.speed import BATCHES, Speed, measured_speed
 from fairprof.experiment import GAPS, ceilings
-from fairprof.figures import png_of
 from fairprof.inference.groups import ESTABLISHED
-from fairprof.measurement import log_measurements
+from fairprof.measurement import pictures as figures
+from fairprof.measurement.measures import log_measurements
+from fairprof.measurement.pictures import png_of
 from fairprof.metrics.calibration import calibration_gaps, calibration_table, fitted_temperature, with_temperature
 from fairprof.metrics.performance import class_names, class_probabilities, label_codes
 from fairprof.metrics.selective import (

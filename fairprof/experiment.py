@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fairprof import figures
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, Draw, composition, draw
 from fairprof.data.pool import Pool, load_pool
@@ -17,7 +16,8 @@ from fairprof.data.professions import bayes_ceiling, ceiling_rule
 from fairprof.data.sample import balanced_sample
 from fairprof.documents.datasheet import datasheet, datasheet_facts
 from fairprof.hyperparameters import with_hyperparameters
-from fairprof.measurement import log_measurements, measured
+from fairprof.measurement import pictures as figures
+from fairprof.measurement.measures import log_measurements, measured
 from fairprof.metrics import fairness, performance
 from fairprof.network.batches import Inputs, InputsOfRows
 from fairprof.network.classifier import Classifier, Weights, build_classifier

@@ -17,7 +17,7 @@ from fairprof.errors import UserError
 from fairprof.explain import plots
 from fairprof.explain.report import answer, description, report
 from fairprof.explain.results import Explanation, metrics
-from fairprof.figures import png_of
+from fairprof.measurement.pictures import png_of
 from fairprof.metrics import attention
 from fairprof.metrics.attention import Measured
 from fairprof.metrics.fairness import group_labels

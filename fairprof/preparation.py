@@ -11,8 +11,8 @@ from fairprof.data.pixels import ARRAY, NoImages, StreamedPixels
 from fairprof.data.pool import Pool, ScreenedRows, pool_of, refuse_if_mostly_unusable, screened_rows
 from fairprof.errors import UserError
 from fairprof.experiment import ceilings
-from fairprof.figures import png_of
 from fairprof.inference.groups import MAX_OVER_CLASSES
+from fairprof.measurement.pictures import png_of
 from fairprof.prepare import plots, sheets
 from fairprof.prepare.answer import answer, to_mend
 from fairprof.prepare.audit import GAPS, Audit, audited

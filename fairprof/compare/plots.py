@@ -24,8 +24,8 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from fairprof.compare.claims import METRICS
 from fairprof.compare.wording import attribute_name
-from fairprof.figures import GRID, PALETTE
 from fairprof.inference.groups import CONFIDENCE, CONFIRMATORY_GAPS, MAX_OVER_CLASSES, MEAN_OVER_CLASSES
+from fairprof.measurement.pictures import GRID, PALETTE
 from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, SCORES
 
 # Told apart with every kind of colour blindness (a test simulates them); the reference is dark.

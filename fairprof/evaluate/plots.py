@@ -14,8 +14,8 @@ from fairprof.compare.wording import attribute_name, number
 from fairprof.evaluate.corruptions import CORRUPTIONS, SEVERITIES
 from fairprof.evaluate.drift import CONFIDENCE, PREDICTED
 from fairprof.evaluate.robustness import ALL, CLEAN
-from fairprof.figures import GRID, PALETTE
 from fairprof.inference.groups import wilson_interval
+from fairprof.measurement.pictures import GRID, PALETTE
 from fairprof.metrics.calibration import bins_for
 from fairprof.metrics.fairness import SUFFICIENT, group_labels
 from fairprof.metrics.performance import CALIBRATION_BINS, reliability_table

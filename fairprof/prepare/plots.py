@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fairprof.compare.wording import attribute_name, number
-from fairprof.figures import GRID, PALETTE, composition_figure
 from fairprof.inference.groups import MAX_OVER_CLASSES
+from fairprof.measurement.pictures import GRID, PALETTE, composition_figure
 from fairprof.metrics.fairness import ATTRIBUTES
 from fairprof.prepare.audit import BEST, GAPS, PERFECT, Audit
 from fairprof.prepare.counts import UNKNOWN

@@ -27,7 +27,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, ML
 
 from fairprof.data.pool import source_of
 from fairprof.errors import UserError
-from fairprof.figures import DPI
+from fairprof.measurement.pictures import DPI
 from fairprof.store import pages
 
 EXPERIMENT = "fairprof"  # where runs go that were not started by `mlflow run`

@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from fairprof.config import TuneSettings
 from fairprof.errors import UserError
-from fairprof.figures import GRID, PALETTE
+from fairprof.measurement.pictures import GRID, PALETTE
 from fairprof.store import tracking
 from fairprof.tuning.objectives import OBJECTIVES
 from fairprof.tuning.remarks import without_remarks

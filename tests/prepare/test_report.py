@@ -10,7 +10,7 @@ from fairprof.compare.blocks import Picture, Sentences, Table
 from fairprof.compare.report import html_page
 from fairprof.config import PrepareSettings
 from fairprof.data.pool import pool_of, screened_rows
-from fairprof.figures import DPI
+from fairprof.measurement.pictures import DPI
 from fairprof.prepare.answer import answer, to_mend
 from fairprof.prepare.audit import BEST, PERFECT, audited
 from fairprof.prepare.plots import pictures

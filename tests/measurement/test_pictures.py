@@ -8,7 +8,13 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from fairprof.figures import composition_figure, confusion_figure, rates_figure, reliability_figure, training_figure
+from fairprof.measurement.pictures import (
+    composition_figure,
+    confusion_figure,
+    rates_figure,
+    reliability_figure,
+    training_figure,
+)
 from fairprof.metrics import fairness, performance
 
 LONG = "senior assistant manager of regional warehouse operations"

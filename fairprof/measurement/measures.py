@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from fairprof import figures
 from fairprof.compare.plots import gaps_figure
 from fairprof.config import AnalysisSettings
 from fairprof.inference import groups as inference
+from fairprof.measurement import pictures as figures
 from fairprof.metrics import fairness, performance
 from fairprof.seeds import numpy_generator
 from fairprof.store import tracking
