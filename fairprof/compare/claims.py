@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from fairprof.compare.protocol import Protocol
-from fairprof.compare.wording import (
+from fairprof.inference.groups import ALPHA
+from fairprof.reporting.wording import (
     attribute_name,
     counted,
     designs_named,
@@ -18,7 +19,6 @@ from fairprof.compare.wording import (
     percent,
     signed,
 )
-from fairprof.inference.groups import ALPHA
 
 SCORES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
 GAPS = {

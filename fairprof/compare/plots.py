@@ -23,10 +23,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from fairprof.compare.claims import METRICS
-from fairprof.compare.wording import attribute_name
 from fairprof.inference.groups import CONFIDENCE, CONFIRMATORY_GAPS, MAX_OVER_CLASSES, MEAN_OVER_CLASSES
 from fairprof.measurement.pictures import GRID, PALETTE
 from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, SCORES
+from fairprof.reporting.wording import attribute_name
 
 # Told apart with every kind of colour blindness (a test simulates them); the reference is dark.
 DESIGN_COLOURS = {"A": "#2b2b2b", "B": PALETTE[1], "C": PALETTE[2], "D": PALETTE[3], "E": "#8fc3e8"}

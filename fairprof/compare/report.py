@@ -13,13 +13,13 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from fairprof.compare.blocks import Section
 from fairprof.compare.claims import VERDICTS
 from fairprof.compare.protocol import Protocol
 from fairprof.compare.sections import sections
-from fairprof.compare.wording import counted
+from fairprof.reporting.blocks import Section
+from fairprof.reporting.wording import counted
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parents[1] / "reporting" / "templates"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fairprof.compare.blocks import (
+from fairprof.compare.claims import CLASSES, GAPS, METRICS, VERDICTS, Claim, Claims, claims
+from fairprof.compare.protocol import Protocol
+from fairprof.data.designs import DESIGNS
+from fairprof.inference.groups import ALPHA, CONFIRMATORY_GAPS, MAX_OVER_CLASSES
+from fairprof.reporting.blocks import (
     Block,
     Cell,
     Column,
@@ -19,12 +23,8 @@ from fairprof.compare.blocks import (
     Table,
     Terms,
 )
-from fairprof.compare.cells import COUNTED, NOTHING, column_title, probability, properties, table_of
-from fairprof.compare.claims import CLASSES, GAPS, METRICS, VERDICTS, Claim, Claims, claims
-from fairprof.compare.protocol import Protocol
-from fairprof.compare.wording import attribute_name, counted, number, percent
-from fairprof.data.designs import DESIGNS
-from fairprof.inference.groups import ALPHA, CONFIRMATORY_GAPS, MAX_OVER_CLASSES
+from fairprof.reporting.tables import COUNTED, NOTHING, column_title, probability, properties, table_of
+from fairprof.reporting.wording import attribute_name, counted, number, percent
 
 MANY = 4  # sentences: more of them that claim nothing are folded
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fairprof.compare.wording import number
 from fairprof.config import Settings
 from fairprof.data.attributes import AGE_BINS, BIASED_RACES
 from fairprof.data.designs import Draw, composition
@@ -14,6 +13,7 @@ from fairprof.data.pool import TEST_SHARE, VALIDATION_SHARE, VALIDATION_SHARE_OF
 from fairprof.data.professions import PROFESSION_GIVEN_AGE, PROFESSIONS
 from fairprof.documents.provenance import provenance_of
 from fairprof.documents.rendering import percent, render
+from fairprof.reporting.wording import number
 
 PARTITIONS = ("train", "val", "test")
 UNKNOWN = "unknown"

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from fairprof.compare.wording import UNDEFINED, counted, number
+from fairprof.reporting.wording import UNDEFINED, counted, number
 
 PROVIDER_INPUT = "PROVIDER INPUT REQUIRED"
 NUMBER = re.compile(r"−?[\d,]*\.?\d+|undefined|under \.001")  # as the functions below write one

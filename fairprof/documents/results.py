@@ -6,10 +6,10 @@ All are of the main arm. Tables and columns are those of `fairprof.compare`; val
 import pandas as pd
 
 from fairprof.compare.protocol import Protocol
-from fairprof.compare.wording import number
 from fairprof.documents.rendering import count, interval, p_value, percent, spaced
 from fairprof.inference.groups import CONFIDENCE, MAX_OVER_CLASSES
 from fairprof.metrics.fairness import INSUFFICIENT, SUFFICIENT, UNDEFINED
+from fairprof.reporting.wording import number
 
 Tables = dict[str, pd.DataFrame]
 INTERVAL = f"{percent(CONFIDENCE)} interval"

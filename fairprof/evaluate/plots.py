@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from fairprof.compare.wording import attribute_name, number
 from fairprof.evaluate.corruptions import CORRUPTIONS, SEVERITIES
 from fairprof.evaluate.drift import CONFIDENCE, PREDICTED
 from fairprof.evaluate.robustness import ALL, CLEAN
@@ -19,6 +18,7 @@ from fairprof.measurement.pictures import GRID, PALETTE
 from fairprof.metrics.calibration import bins_for
 from fairprof.metrics.fairness import SUFFICIENT, group_labels
 from fairprof.metrics.performance import CALIBRATION_BINS, reliability_table
+from fairprof.reporting.wording import attribute_name, number
 
 WIDTH = 12.0  # inches: 1,320 pixels at 110 dpi
 SMALL, NORMAL, LARGE = 8, 9, 11  # points

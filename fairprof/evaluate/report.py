@@ -5,11 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from fairprof.compare.blocks import Block, Cell, Column, Paragraph, Picture, Section, Sentences, Table, Terms
-from fairprof.compare.cells import column_title, table_of
 from fairprof.compare.claims import METRICS
 from fairprof.compare.report import html_page
-from fairprof.compare.wording import attribute_name, counted, enumerated, number, p_value, percent, signed
 from fairprof.evaluate.corruptions import CORRUPTIONS
 from fairprof.evaluate.drift import CONFIDENCE
 from fairprof.evaluate.results import Evaluation
@@ -17,6 +14,9 @@ from fairprof.evaluate.robustness import ALL, ALL_CORRUPTIONS, CLEAN
 from fairprof.inference.groups import ALPHA, CONFIRMATORY, ESTABLISHED, MAX_OVER_CLASSES
 from fairprof.metrics.calibration import AT_BOUND, ERROR, UNDETERMINED
 from fairprof.metrics.shift import DIFFERENT_VOCABULARY
+from fairprof.reporting.blocks import Block, Cell, Column, Paragraph, Picture, Section, Sentences, Table, Terms
+from fairprof.reporting.tables import column_title, table_of
+from fairprof.reporting.wording import attribute_name, counted, enumerated, number, p_value, percent, signed
 
 HALF = 0.5  # coverage that the answer speaks of
 WORDS = ("metric", "status", "evidence", "family", "corruption")  # columns whose values are names

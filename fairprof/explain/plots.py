@@ -7,11 +7,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fairprof.compare.wording import attribute_name
 from fairprof.data.regions import CENTRE_PRIOR
 from fairprof.explain.results import Explanation
 from fairprof.measurement.pictures import GRID, PALETTE
 from fairprof.metrics.fairness import SUFFICIENT
+from fairprof.reporting.wording import attribute_name
 from fairprof.saliency.faithfulness import HIGHER_IS_BETTER
 from fairprof.saliency.randomisation import THRESHOLD
 

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from fairprof.compare.wording import attribute_name, counted, enumerated, number, p_value, percent
 from fairprof.inference.groups import ALPHA, MAX_OVER_CLASSES
 from fairprof.metrics.fairness import ATTRIBUTES
 from fairprof.prepare.audit import BEST, GAPS, PERFECT, Audit
 from fairprof.prepare.counts import EMPTY, SMALL
 from fairprof.prepare.noise_floors import JUDGED, NOT_JUDGED
 from fairprof.prepare.sizes import imbalance_name
+from fairprof.reporting.wording import attribute_name, counted, enumerated, number, p_value, percent
 
 NAMES_OF_GAPS = {"demographic_parity_difference": "DP", "equal_opportunity_difference": "EO"}
 FEW_IMAGES = 500  # training images, below which fine-tuning rests on little

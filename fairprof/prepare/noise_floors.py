@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from fairprof.compare.wording import number
 from fairprof.data.pool import Pool
 from fairprof.data.professions import ceiling_rule
 from fairprof.inference.groups import ALPHA, MAX_OVER_CLASSES, MEAN_OVER_CLASSES, gaps_and_aggregates
@@ -27,6 +26,7 @@ from fairprof.metrics.fairness import (
     rates,
 )
 from fairprof.metrics.performance import divide
+from fairprof.reporting.wording import number
 
 ASSUMED_ACCURACY = 0.7  # where nothing is known of what can be learned
 POWER = 0.8

@@ -8,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fairprof.compare.wording import attribute_name, number
 from fairprof.inference.groups import MAX_OVER_CLASSES
 from fairprof.measurement.pictures import GRID, PALETTE, composition_figure
 from fairprof.metrics.fairness import ATTRIBUTES
 from fairprof.prepare.audit import BEST, GAPS, PERFECT, Audit
 from fairprof.prepare.counts import UNKNOWN
+from fairprof.reporting.wording import attribute_name, number
 
 NAMES_OF_GAPS = {"demographic_parity_difference": "DP", "equal_opportunity_difference": "EO"}
 IMPOSSIBLE = PALETTE[5]

@@ -6,7 +6,12 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import pandas as pd
 
-from fairprof.compare.blocks import (
+from fairprof.inference.groups import MAX_OVER_CLASSES
+from fairprof.prepare.answer import NAMES_OF_GAPS, answer, to_mend
+from fairprof.prepare.audit import BEST, GAPS, PERFECT, Audit
+from fairprof.prepare.counts import ENOUGH
+from fairprof.prepare.noise_floors import POWER
+from fairprof.reporting.blocks import (
     Block,
     Cell,
     Column,
@@ -18,13 +23,8 @@ from fairprof.compare.blocks import (
     Table,
     Terms,
 )
-from fairprof.compare.cells import NOTHING, probability, properties, table_of
-from fairprof.compare.wording import attribute_name, counted, number, percent
-from fairprof.inference.groups import MAX_OVER_CLASSES
-from fairprof.prepare.answer import NAMES_OF_GAPS, answer, to_mend
-from fairprof.prepare.audit import BEST, GAPS, PERFECT, Audit
-from fairprof.prepare.counts import ENOUGH
-from fairprof.prepare.noise_floors import POWER
+from fairprof.reporting.tables import NOTHING, probability, properties, table_of
+from fairprof.reporting.wording import attribute_name, counted, number, percent
 
 FIRST_LINES = 12  # of the quarantine and of near-duplicates, in the report; the whole tables are artifacts
 

@@ -8,7 +8,7 @@ import pytest
 
 from fairprof.compare.claims import claims
 from fairprof.compare.protocol import Protocol
-from fairprof.compare.wording import enumerated, number, p_value, percent, signed
+from fairprof.reporting.wording import enumerated, number, p_value, percent, signed
 
 DP, EO = "demographic_parity_difference", "equal_opportunity_difference"
 MAX = "max_over_classes"

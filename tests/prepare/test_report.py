@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairprof.compare.blocks import Picture, Sentences, Table
 from fairprof.compare.report import html_page
 from fairprof.config import PrepareSettings
 from fairprof.data.pool import pool_of, screened_rows
@@ -15,6 +14,7 @@ from fairprof.prepare.answer import answer, to_mend
 from fairprof.prepare.audit import BEST, PERFECT, audited
 from fairprof.prepare.plots import pictures
 from fairprof.prepare.report import PICTURES, sections, title
+from fairprof.reporting.blocks import Picture, Sentences, Table
 
 CELLS = list(product("mf", "xy", ("cook", "nurse")))
 

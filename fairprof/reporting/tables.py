@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection, Iterable
 
 import pandas as pd
 
-from fairprof.compare.blocks import Cell, Column, Table
 from fairprof.compare.claims import CLASSES, METRICS, VERDICTS
-from fairprof.compare.wording import UNDEFINED, attribute_name, number, p_value, percent, signed
+from fairprof.reporting.blocks import Cell, Column, Table
+from fairprof.reporting.wording import UNDEFINED, attribute_name, number, p_value, percent, signed
 
 NOTHING = "–"  # where a column does not apply
 COUNTED = "images of "  # begins the title of a column with counts of a class
