@@ -9,8 +9,8 @@ import mlflow
 
 from benchmarks.scale import Scale
 from benchmarks.training import plain_step_seconds
+from fairprof.commands.train.run import run_experiment
 from fairprof.config import Settings
-from fairprof.experiment import run_experiment
 
 
 def measure_prefix(scale: Scale, settings: Settings, images: Path) -> dict:

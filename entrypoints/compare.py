@@ -11,6 +11,6 @@ if __name__ == "__main__":
 
         settings = CompareSettings.from_arguments(sys.argv[1:])
         # torch and MLflow take long to import: a wrong setting is answered before that
-        from fairprof.comparison import run_comparison
+        from fairprof.commands.compare.run import run_comparison
 
         run_comparison(settings)

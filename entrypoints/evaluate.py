@@ -11,6 +11,6 @@ if __name__ == "__main__":
 
         settings = EvaluateSettings.from_arguments(sys.argv[1:])
         # torch and MLflow take long to import: a wrong setting is answered before that
-        from fairprof.evaluation import run_evaluation
+        from fairprof.commands.evaluate.run import run_evaluation
 
         run_evaluation(settings)

@@ -11,6 +11,6 @@ if __name__ == "__main__":
 
         settings = ExplainSettings.from_arguments(sys.argv[1:])
         # torch and MLflow take long to import: a wrong setting is answered before that
-        from fairprof.explanation import run_explanation
+        from fairprof.commands.explain.run import run_explanation
 
         run_explanation(settings)

@@ -11,6 +11,6 @@ if __name__ == "__main__":
 
         settings = PrepareSettings.from_arguments(sys.argv[1:])
         # torch and MLflow take long to import: a wrong setting is answered before that
-        from fairprof.preparation import run_preparation
+        from fairprof.commands.prepare.run import run_preparation
 
         run_preparation(settings)

@@ -11,6 +11,6 @@ if __name__ == "__main__":
 
         settings = StudySettings.from_arguments(sys.argv[1:])
         # torch, MLflow and Lightning take 15 s to import: a wrong setting is answered before that
-        from fairprof.study import run_study
+        from fairprof.commands.study.run import run_study
 
         run_study(settings)

@@ -11,6 +11,6 @@ if __name__ == "__main__":
 
         settings = Settings.from_arguments(sys.argv[1:])
         # torch, MLflow and Lightning take 15 s to import: a wrong setting is answered before that
-        from fairprof.experiment import run_experiment
+        from fairprof.commands.train.run import run_experiment
 
         run_experiment(settings)

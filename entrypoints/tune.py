@@ -11,6 +11,6 @@ if __name__ == "__main__":
 
         settings = TuneSettings.from_arguments(sys.argv[1:])
         # torch, MLflow and Lightning take 15 s to import: a wrong setting is answered before that
-        from fairprof.tuning.search import run_search
+        from fairprof.commands.tune.run import run_search
 
         run_search(settings)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from fairprof.compare.plots import gaps_figure
+from fairprof.commands.compare.plots import gaps_figure
 from fairprof.config import AnalysisSettings
 from fairprof.inference import groups as inference
 from fairprof.measurement import pictures as figures

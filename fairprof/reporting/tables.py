@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable
 
 import pandas as pd
 
-from fairprof.compare.claims import CLASSES, METRICS, VERDICTS
+from fairprof.commands.compare.claims import CLASSES, METRICS, VERDICTS
 from fairprof.reporting.blocks import Cell, Column, Table
 from fairprof.reporting.wording import UNDEFINED, attribute_name, number, p_value, percent, signed
 

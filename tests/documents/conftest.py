@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairprof.compare.protocol import Protocol
+from fairprof.commands.compare.protocol import Protocol
 
 CLASSES = ("student", "retired")
 GROUPS = {

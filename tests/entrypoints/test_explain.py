@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fairprof.commands.explain.run import TABLES, load_models, run_explanation
+from fairprof.commands.train.run import run_experiment
 from fairprof.config import ExplainSettings, Settings
 from fairprof.data.professions import PROFESSIONS
 from fairprof.errors import UserError
-from fairprof.experiment import run_experiment
-from fairprof.explanation import TABLES, load_models, run_explanation
 from fairprof.network.classifier import build_classifier
 from fairprof.saliency.panels import Wording, reference_difference_panel
 from fairprof.store import registry, tracking

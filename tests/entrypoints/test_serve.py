@@ -22,8 +22,8 @@ import psutil
 import pytest
 from PIL import Image
 
+from fairprof.commands.train.run import run_experiment
 from fairprof.config import Settings
-from fairprof.experiment import run_experiment
 from tests.places import mlflow_in
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Operation with range is deprecated")]

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairprof.comparison import run_comparison
+from fairprof.commands.compare.run import run_comparison
+from fairprof.commands.study.run import run_study
+from fairprof.commands.train.run import run_experiment
 from fairprof.config import CompareSettings, Settings, StudySettings
 from fairprof.errors import UserError
-from fairprof.experiment import run_experiment
-from fairprof.study import run_study
 from tests.entrypoints.test_train import SMALL, artifact, client, kill_when, mlflow_run, python, runs_in
 from tests.places import ROOT, mlflow_in
 

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fairprof.commands.train.run import run_experiment
 from fairprof.config import Settings
-from fairprof.experiment import run_experiment
 from tests.places import ROOT, mlflow_in
 
 # of MLflow's own calls of pandas
@@ -362,7 +362,7 @@ ONE_AFTER_THE_OTHER = """
 import sys
 import entrypoints
 from fairprof.config import Settings
-from fairprof.experiment import run_experiment
+from fairprof.commands.train.run import run_experiment
 for experiment in sys.argv[1]:
     run_experiment(Settings.from_arguments([*sys.argv[2:], "--experiment", experiment]))
 """

@@ -1,0 +1,468 @@
+"""What a comparison allows to be said: one sentence per tested gap and difference, with the numbers it rests on."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fairprof.commands.compare.protocol import Protocol
+from fairprof.inference.groups import ALPHA
+from fairprof.reporting.wording import (
+    attribute_name,
+    counted,
+    designs_named,
+    enumerated,
+    number,
+    p_value,
+    percent,
+    signed,
+)
+
+SCORES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
+GAPS = {
+    "demographic_parity_difference": "demographic parity difference",
+    "equal_opportunity_difference": "equal opportunity difference",
+    "equalized_odds_difference": "equalized odds difference",
+}
+METRICS = SCORES | GAPS
+CLASSES = {"max_over_classes": "largest over classes", "mean_over_classes": "mean over classes"}
+VERDICTS = {
+    "established": "established",
+    "equivalent": "equivalent",
+    "not_established": "not established",
+    "no_claim_possible": "no claim possible",
+    "undefined": "undefined",
+}
+CELL = ["arm", "design", "metric", "attribute", "class"]
+SIGN_FLIP = "the smallest p-value that the exact sign-flip test can give"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What was found out about one gap or one difference. verdict: a key of VERDICTS; sentence: all its numbers."""
+
+    verdict: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a comparison allows to be said.
+
+    answer: the whole in three to eight sentences. possibility: whether a claim between designs can be made at all.
+    label_bias: that labels were biased on purpose; empty where they were not. gaps: the confirmatory family within
+    designs. differences: the confirmatory family between designs. scores: exploratory differences of the scores.
+    other_arms: what established differences are in the other arms. levelling_down: smaller gaps that no group gains
+    from. cells: how many rates are undefined or rest on few images. gap_scope, difference_scope: what a claim
+    generalises to.
+    """
+
+    answer: tuple[str, ...]
+    possibility: str
+    label_bias: str
+    gaps: tuple[Claim, ...]
+    differences: tuple[Claim, ...]
+    scores: tuple[Claim, ...]
+    other_arms: tuple[str, ...]
+    levelling_down: tuple[str, ...]
+    cells: str
+    gap_scope: str
+    difference_scope: str
+
+
+def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
+    """The claims of a comparison: a function of its tables `performance`, `gaps`, `differences` and, where there are
+    such, `group_changes` and `runs`.
+
+    Confirmatory rows alone become claims; the scores' differences are told as exploratory. A test that does not
+    reject is "not established", whatever its estimate. Raises `ValueError` where a table is missing.
+    """
+    for name in ("performance", "gaps", "differences"):
+        if name not in tables:
+            raise ValueError(f"tables has no {name!r} but {sorted(tables)}; compute it first")
+    gaps = _confirmatory(tables["gaps"])
+    differences = _confirmatory(tables["differences"])
+    possibility = _possibility(differences, protocol)
+    label_bias = _label_bias(protocol)
+    levelled_down = tuple(_levelled_down(tables, protocol))
+    cells = _cells(gaps, protocol)
+    return Claims(
+        answer=tuple(
+            sentence
+            for sentence in (
+                label_bias,
+                _differences_in_short(differences, protocol),
+                _gaps_in_short(gaps, protocol),
+                _gaps_of_ceiling(protocol),
+                _levelling_down_in_short(levelled_down),
+                possibility,
+                _performance(tables["performance"], protocol),
+                _setup(tables, protocol),
+                cells,
+            )
+            if sentence
+        ),
+        possibility=possibility,
+        label_bias=label_bias,
+        gaps=tuple(Claim(row.verdict, _gap_sentence(row, protocol)) for row in _rows(gaps)),
+        differences=tuple(Claim(row.verdict, _difference_sentence(row, tables["gaps"])) for row in _rows(differences)),
+        scores=tuple(Claim(row.verdict, _score_sentence(row)) for row in _rows(_scores(tables, protocol))),
+        other_arms=tuple(_other_arms(tables["differences"], differences)),
+        levelling_down=tuple(_levelling_down(levelled_down)),
+        cells=cells,
+        gap_scope=_gap_scope(gaps, protocol),
+        difference_scope=_difference_scope(protocol),
+    )
+
+
+# Numbers and names as text.
+
+
+def _interval(row) -> str:
+    return f"[{signed(row.lower)}, {signed(row.upper)}]"
+
+
+def _exact(value: float) -> str:
+    """A power of one half as people write it: ".25", ".03125"."""
+    return number(value, ".4g")
+
+
+def _gap_name(row) -> str:
+    return f"{GAPS[row.metric]} by {attribute_name(row.attribute)}"
+
+
+# Rows.
+
+
+def _confirmatory(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["family"].eq("confirmatory")]
+
+
+def _rows(table: pd.DataFrame) -> Iterable:
+    # "class" is a keyword, so no attribute of a named tuple
+    return table.rename(columns={"class": "class_"}).itertuples(index=False)
+
+
+def _of_main_arm(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
+    return table[table["arm"].eq(protocol.main_arm)]
+
+
+def _scores(tables: dict[str, pd.DataFrame], protocol: Protocol) -> pd.DataFrame:
+    rows = _of_main_arm(tables["differences"], protocol)
+    return rows[rows["metric"].isin(SCORES)]
+
+
+# A sentence for each test.
+
+
+def _gap_sentence(row, protocol: Protocol) -> str:
+    margin = f"delta {number(row.delta)}"
+    addition = {
+        "established": "",
+        "equivalent": f"; its upper band {number(row.upper)} lies below {margin}",
+        "not_established": f"; its upper band {number(row.upper)} does not lie below {margin}",
+        "undefined": "; there are no two groups to compare",
+    }[row.verdict]
+    return (
+        f"{VERDICTS[row.verdict].capitalize()}: the {_gap_name(row)} of design {row.design} is {number(row.value)} "
+        f"({CLASSES[row.class_]}, mean over {counted(row.seeds, 'seed')}); noise floor {number(row.null_mean)}, 95 % "
+        f"quantile {number(row.null_q95)}; adjusted {p_value(row.p_adjusted)} (Holm){addition}"
+        f"{_cells_of(row, protocol)}."
+    )
+
+
+def _cells_of(row, protocol: Protocol) -> str:
+    parts = []
+    if row.undefined_cells:
+        parts.append(f"{counted(row.undefined_cells, 'rate')} undefined")
+    if row.insufficient_cells:
+        parts.append(f"{counted(row.insufficient_cells, 'rate')} on fewer than {protocol.min_support} images")
+    return f"; {enumerated(parts)}" if parts else ""
+
+
+def _difference_sentence(row, gaps: pd.DataFrame) -> str:
+    adjusted = f"adjusted {p_value(row.p_adjusted)} (max-T), {p_value(row.p_holm)} (Holm)"
+    if row.verdict == "established" and not row.p_holm <= ALPHA:
+        adjusted += ": established by max-T, not by Holm"
+    if row.verdict == "no_claim_possible":
+        adjusted += f"; {counted(row.seeds, 'seed')} cannot give less than p = {number(row.smallest_p, '.4g')}"
+    return (
+        f"{VERDICTS[row.verdict].capitalize()}: the {_gap_name(row)} ({CLASSES[row.class_]}) of design {row.design} "
+        f"minus that of design {row.reference} is {signed(row.value)} {_interval(row)}, mean over "
+        f"{counted(row.seeds, 'paired seed')}; {adjusted}; noise floor of the gap {_floor(row, row.design, gaps)}, "
+        f"{_floor(row, row.reference, gaps)}."
+    )
+
+
+def _floor(row, design: str, gaps: pd.DataFrame) -> str:
+    """The noise floor, in one design, of the gap that a difference is about."""
+    cell = [row.arm, design, row.metric, row.attribute, row.class_]
+    found = gaps[gaps[CELL].eq(cell).all(axis=1)]
+    mean, quantile = found[["null_mean", "null_q95"]].mean()
+    return f"{number(mean)} (95 % quantile {number(quantile)}) in {design}"
+
+
+def _score_sentence(row) -> str:
+    verdict = {
+        "established": "stands out, and is to be confirmed by a study of its own",
+        "no_claim_possible": f"no claim possible with {counted(row.seeds, 'seed')}",
+    }.get(row.verdict, VERDICTS[row.verdict])
+    return (
+        f"Exploratory: the {SCORES[row.metric]} of design {row.design} minus that of design {row.reference} is "
+        f"{signed(row.value)} {_interval(row)}, mean over {counted(row.seeds, 'paired seed')}; {p_value(row.p_value)}, "
+        f"adjusted {p_value(row.p_adjusted)} (Benjamini-Hochberg): {verdict}."
+    )
+
+
+def _other_arms(every: pd.DataFrame, confirmatory: pd.DataFrame) -> Iterable[str]:
+    """What the established differences are where the training sets have another size."""
+    for claim in _rows(confirmatory[confirmatory["verdict"].eq("established")]):
+        cell = [claim.design, claim.metric, claim.attribute, claim.class_]
+        same = every[every[CELL[1:]].eq(cell).all(axis=1) & every["arm"].ne(claim.arm)]
+        for row in _rows(same):
+            yield (
+                f"Exploratory: in the arm {row.arm} the {_gap_name(row)} ({CLASSES[row.class_]}) of design "
+                f"{row.design} minus that of design {row.reference} is {signed(row.value)} {_interval(row)}, mean over "
+                f"{counted(row.seeds, 'paired seed')}; adjusted {p_value(row.p_adjusted)} (Benjamini-Hochberg)."
+            )
+
+
+# The whole in short.
+
+
+def _label_bias(protocol: Protocol) -> str:
+    if protocol.label_bias == "none":
+        return ""
+    return (
+        f"The labels were biased on purpose (label_bias={protocol.label_bias}, strength "
+        f"{number(protocol.label_bias_strength)}): gaps in what follows include what was put there."
+    )
+
+
+def _gaps_of_ceiling(protocol: Protocol) -> str:
+    """What of the gaps lies in the data; nothing where the labels' probabilities are unknown."""
+    parts = [
+        f"{GAPS[metric]} {number(value)} by {attribute_name(attribute)}"
+        for (metric, attribute), value in ((name.split("/"), value) for name, value in protocol.gaps_of_ceiling.items())
+    ]
+    if not parts:
+        return ""
+    return (
+        "A classifier that knows the probabilities of each label, which follow from the age bin, and nothing else "
+        f"would itself show, on these images, {enumerated(parts)}: as much lies in the data and not in a design."
+    )
+
+
+def _setup(tables: dict[str, pd.DataFrame], protocol: Protocol) -> str:
+    professions = (
+        ", whose professions are pseudo-professions, drawn at random given the age bin"
+        if protocol.pseudo_professions
+        else ""
+    )
+    count = len(protocol.failed)
+    failed = f"; {counted(count, 'run')} failed and {'is' if count == 1 else 'are'} missing" if count else ""
+    designs = designs_named(protocol.designs)
+    return (
+        f"{designs[0].upper()}{designs[1:]} {'was' if len(protocol.designs) == 1 else 'were'} trained with "
+        f"{counted(len(protocol.seeds), 'seed')}{_training_images(tables, protocol)} and scored on the same "
+        f"{counted(protocol.test_images, 'test image')}{professions}{failed}."
+    )
+
+
+def _training_images(tables: dict[str, pd.DataFrame], protocol: Protocol) -> str:
+    """How many images each design was trained on, in the main arm; empty where that is unknown."""
+    if "runs" not in tables:
+        return ""
+    rows = _of_main_arm(tables["runs"], protocol)
+    counts = rows.groupby("design", sort=False)["training_images"].mean()
+    if counts.nunique() == 1:
+        return f" on {counts.iloc[0]:,.0f} images each"
+    named = [f"{count:,.0f} ({design})" for design, count in counts.items()]
+    return f" on {enumerated(named)} images" if named else ""
+
+
+def _performance(performance: pd.DataFrame, protocol: Protocol) -> str:
+    rows = _of_main_arm(performance, protocol)
+    parts = [
+        f"{number(row.value)} [{number(row.lower)}, {number(row.upper)}] for {row.design}"
+        + ("" if pd.isna(row.share_of_ceiling) else f" ({percent(row.share_of_ceiling)} of the ceiling)")
+        for row in _rows(rows[rows["metric"].eq("macro_f1")])
+    ]
+    known = "macro_f1" in protocol.ceiling
+    ceiling = f"; these labels allow {number(protocol.ceiling['macro_f1'])} at most (the ceiling)" if known else ""
+    return f"Macro-F1 is {enumerated(parts)}{ceiling}." if parts else ""
+
+
+def _possibility(differences: pd.DataFrame, protocol: Protocol) -> str:
+    if differences.empty:
+        return (
+            f"No claim between designs is possible: there is no pair of designs, one of them {protocol.reference}, "
+            "that were trained with the same seed."
+        )
+    designs = differences.groupby("design", sort=False)[["seeds", "smallest_p"]].max()
+    possible = designs["smallest_p"] <= ALPHA
+    level = f"{number(ALPHA, '.4g')} level"
+    if not possible.any():
+        most = designs["seeds"].max()
+        return (
+            f"With {'' if designs['seeds'].nunique() == 1 else 'at most '}{counted(most, 'seed')} no claim between "
+            f"designs is possible at the {level}: {SIGN_FLIP} is {_exact(designs['smallest_p'].min())}; six seeds are "
+            "the least."
+        )
+    able = designs[possible]
+    for_whom = "" if possible.all() else f" for {designs_named(list(able.index))}"
+    text = (
+        f"With {counted(able['seeds'].min(), 'seed')} claims between designs are possible{for_whom} at the {level}: "
+        f"{SIGN_FLIP} is {_exact(able['smallest_p'].max())}"
+    )
+    if not possible.all():
+        unable = designs[~possible]
+        seeds = enumerated(f"{counted(row.seeds, 'seed')}" for row in unable.itertuples())
+        text += f"; not for {designs_named(list(unable.index))} with {seeds}: six are the least"
+    return f"{text}."
+
+
+def _differences_in_short(differences: pd.DataFrame, protocol: Protocol) -> str:
+    tested = differences[differences["verdict"].ne("no_claim_possible")]
+    parts = _by_verdict(
+        tested,
+        {"established": " (design minus reference, adjusted p)"},
+        {"established": lambda row: f"{row.design} ({signed(row.value)}, {p_value(row.p_adjusted)})"},
+    )
+    count = counted(len(differences), "confirmatory difference")
+    return f"Of {count} from design {protocol.reference}, {parts}." if parts else ""
+
+
+def _gaps_in_short(gaps: pd.DataFrame, protocol: Protocol) -> str:
+    parts = _by_verdict(
+        gaps,
+        {
+            "established": " for the trained models (value, 95 % quantile of its noise floor)",
+            "equivalent": f" (upper band below {number(protocol.delta)})",
+        },
+        {
+            "established": lambda row: f"{row.design} ({number(row.value)}, {number(row.null_q95)})",
+            "equivalent": lambda row: f"{row.design} ({number(row.upper)})",
+        },
+    )
+    if not parts:
+        return ""
+    return (
+        f"Of {counted(len(gaps), 'confirmatory gap')} within designs, {parts}.{_too_few_permutations(gaps, protocol)}"
+    )
+
+
+def _too_few_permutations(gaps: pd.DataFrame, protocol: Protocol) -> str:
+    tests = int(gaps["p_value"].notna().sum())
+    smallest = tests / (protocol.permutations + 1)
+    if smallest <= ALPHA:
+        return ""
+    least = math.ceil(round(tests / ALPHA, 6)) - 1
+    return (
+        f" With {counted(protocol.permutations, 'permutation')} no such gap can be established: the smallest adjusted "
+        f"p-value of {counted(tests, 'test')} is {number(min(smallest, 1))}; {least:,} permutations are the least."
+    )
+
+
+def _by_verdict(rows: pd.DataFrame, remarks: dict[str, str], shown: dict[str, Callable]) -> str:
+    """How many rows have each verdict, and which: a remark and a text for a row, where given, by verdict."""
+    parts = []
+    for verdict in VERDICTS:
+        found = rows[rows["verdict"].eq(verdict)]
+        if len(found):
+            text = shown.get(verdict, lambda row: row.design)
+            named = ", ".join(
+                f"{_gap_name(same[0])} in {enumerated(map(text, same))}"
+                for same in (list(_rows(some)) for _, some in found.groupby(["metric", "attribute"], sort=False))
+            )
+            verb = "is" if len(found) == 1 else "are"
+            parts.append(f"{len(found)} {verb} {VERDICTS[verdict]}{remarks.get(verdict, '')}: {named}")
+    return "; ".join(parts)
+
+
+# Levelling down, cells, and what a claim reaches.
+
+
+@dataclass(frozen=True)
+class _LevelledDown:
+    """A design whose gaps by an attribute are smaller than the reference's though no group is served better.
+
+    gaps: each with its difference, as text. groups: rows of `group_changes` with a defined change, the worst first.
+    """
+
+    design: str
+    reference: str
+    attribute: str
+    seeds: int
+    gaps: tuple[str, ...]
+    groups: tuple
+
+
+def _levelled_down(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[_LevelledDown]:
+    if "group_changes" not in tables:
+        return
+    changes = _of_main_arm(tables["group_changes"], protocol).dropna(subset="change")
+    differences = _of_main_arm(tables["differences"], protocol)
+    for (design, attribute), groups in changes.groupby(["design", "attribute"], sort=False):
+        of_design = differences[differences["design"].eq(design)]
+        gaps = tuple(_smaller_gaps(of_design[of_design["attribute"].eq(attribute)], groups))
+        if gaps and len(of_design) and groups["change"].le(0).all():
+            worst_first = tuple(_rows(groups.sort_values("change", kind="stable")))
+            reference, seeds = of_design["reference"].iloc[0], of_design["seeds"].max()
+            yield _LevelledDown(design, reference, attribute, seeds, gaps, worst_first)
+
+
+def _smaller_gaps(differences: pd.DataFrame, groups: pd.DataFrame) -> Iterable[str]:
+    for row in _rows(differences[differences["metric"].isin(GAPS) & differences["value"].lt(0)]):
+        yield f"{GAPS[row.metric]} ({signed(row.value)}, {VERDICTS[row.verdict]})"
+    accuracy_gap = np.ptp(groups["accuracy"]) - np.ptp(groups["reference_accuracy"])
+    if accuracy_gap < 0:
+        yield f"gap in accuracy ({signed(accuracy_gap)}, not tested)"
+
+
+def _levelling_down(levelled: Iterable[_LevelledDown]) -> Iterable[str]:
+    for found in levelled:
+        worst, best = found.groups[0], found.groups[-1]
+        yield (
+            f"Levelling down: by {attribute_name(found.attribute)} design {found.design} has a smaller "
+            f"{enumerated(found.gaps)} than design {found.reference}, but the accuracy of no group is higher: it "
+            f"changes by {signed(worst.change)} ({worst.group}) to {signed(best.change)} ({best.group}), mean over "
+            f"{counted(found.seeds, 'paired seed')}; {sum(group.upper < 0 for group in found.groups)} of "
+            f"{len(found.groups)} intervals lie below zero."
+        )
+
+
+def _levelling_down_in_short(levelled: Sequence[_LevelledDown]) -> str:
+    where = [f"{found.design} by {attribute_name(found.attribute)}" for found in levelled]
+    if not where:
+        return ""
+    return f"Levelling down, a smaller gap from which no group gains, shows in the estimates of {enumerated(where)}."
+
+
+def _cells(gaps: pd.DataFrame, protocol: Protocol) -> str:
+    # The denominators are counts of the test set, so the same cells come again with every design.
+    cells = gaps.groupby(["metric", "attribute"])[["undefined_cells", "insufficient_cells"]].max().sum()
+    return (
+        f"Of the rates behind the confirmatory gaps, {cells['undefined_cells']:,.0f} are undefined and "
+        f"{cells['insufficient_cells']:,.0f} rest on fewer than {counted(protocol.min_support, 'image')}."
+    )
+
+
+def _gap_scope(gaps: pd.DataFrame, protocol: Protocol) -> str:
+    seeds = gaps["seeds"].max() if len(gaps) else len(protocol.seeds)
+    return (
+        "A gap within a design is tested by permuting the groups among the "
+        f"{counted(protocol.test_images, 'test image')}, for which one seed is enough. What is established is about "
+        f"{counted(seeds, 'trained model')} of each design and generalises to further test images of the same kind; it "
+        f"does not generalise to further trainings.{_too_few_permutations(gaps, protocol)}"
+    )
+
+
+def _difference_scope(protocol: Protocol) -> str:
+    return (
+        "A difference between designs is tested by flipping the signs of its values by seed. What is established "
+        "generalises to further seeds (draws from this pool, initialisations and data orders), scored on the same "
+        f"{counted(protocol.test_images, 'test image')}; the intervals take the sampling of test images in as well."
+    )

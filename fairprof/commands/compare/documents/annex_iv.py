@@ -1,0 +1,47 @@
+"""A draft of the technical documentation of Annex IV to Regulation (EU) 2024/1689, from the tables of a comparison."""
+
+from functools import partial
+
+import pandas as pd
+
+from fairprof.commands.compare.documents import results
+from fairprof.commands.compare.documents.results import Tables
+from fairprof.commands.compare.protocol import Protocol
+from fairprof.data.designs import DESIGNS
+from fairprof.documents.provenance import provenance_of
+from fairprof.documents.rendering import render, short
+from fairprof.inference.groups import ALPHA
+from fairprof.serving import FORMATS, MAX_BYTES, MAX_PIXELS
+
+SHOWN_GAPS = ("demographic_parity_difference", "equal_opportunity_difference")
+
+
+def annex_iv(tables: Tables, protocol: Protocol) -> str:
+    """The draft as Markdown: points 1 to 9 of Annex IV with their sub-points, filled with what the runs of a
+    comparison know, and with PROVIDER INPUT REQUIRED where only a provider knows.
+
+    tables: those of `fairprof.compare`, of which performance, gaps, group_changes, confusion, contrasts, composition
+    and runs are read.
+    """
+    return render(
+        "annex_iv.md.j2",
+        protocol=protocol,
+        versions=pd.DataFrame(protocol.versions.items(), columns=["software", "version"]),
+        designs=[DESIGNS[name] for name in protocol.designs],
+        provenance=provenance_of(protocol.data),
+        setting=partial(results.setting, protocol),
+        trained_part=results.trained_part(protocol),
+        runs=tables["runs"],
+        training_images={name: results.training_images(tables, protocol, name) for name in protocol.designs},
+        training_classes={name: results.class_counts(tables, name, "train") for name in protocol.designs},
+        test_classes=results.class_counts(tables, protocol.reference, "test"),
+        performance=results.performance_by_design(tables, protocol),
+        gaps=results.gaps_by_design(tables, protocol, SHOWN_GAPS),
+        groups=results.accuracy_by_group_and_design(tables, protocol),
+        established={name: results.established(tables, protocol, name) for name in protocol.designs},
+        little_evidence=results.little_evidence(tables, protocol, protocol.reference),
+        formats=FORMATS,
+        max_mebibytes=MAX_BYTES // 2**20,
+        max_pixels=MAX_PIXELS,
+        alpha=short(ALPHA),
+    )

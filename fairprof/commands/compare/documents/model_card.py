@@ -1,0 +1,51 @@
+"""The model card of a design, after Mitchell et al. 2019, "Model Cards for Model Reporting", FAT*, arXiv:1810.03993."""
+
+from functools import partial
+
+from fairprof.commands.compare.documents import results
+from fairprof.commands.compare.documents.results import Tables
+from fairprof.commands.compare.protocol import Protocol
+from fairprof.data.designs import DESIGNS
+from fairprof.documents.provenance import provenance_of
+from fairprof.documents.rendering import percent, render, short
+from fairprof.inference.groups import ALPHA, CONFIDENCE
+
+SHOWN_CONTRASTS = 10
+LEAST_SEEDS = 6  # of two-sided sign-flip tests: 2 / 2^6 = .031 is the first smallest p under .05
+UNITARY, INTERSECTIONAL = ("gender", "race"), ("gender_x_race",)
+
+
+def model_card(tables: Tables, protocol: Protocol, design: str) -> str:
+    """The model card of `fairprof-<design>` as Markdown, from the tables of a comparison: its main arm, test set.
+
+    tables: those of `fairprof.compare`, of which performance, gaps, contrasts, group_changes, confusion, composition
+    and runs are read. Raises ValueError where the comparison has no such design.
+    """
+    if design not in protocol.designs:
+        raise ValueError(f"the comparison has no design {design}: choose one of {', '.join(protocol.designs)}")
+    runs = results.main_arm(tables, "runs", protocol, design=design)
+    contrasts = results.differing_groups(tables, protocol, design)
+    return render(
+        "model_card.md.j2",
+        protocol=protocol,
+        design=DESIGNS[design],
+        provenance=provenance_of(protocol.data),
+        setting=partial(results.setting, protocol),
+        trained_part=results.trained_part(protocol),
+        seeds=[str(seed) for seed in sorted(runs["seed"])],
+        training_images=results.training_images(tables, protocol, design),
+        training_composition=results.training_composition(tables, design),
+        test_classes=results.class_counts(tables, design, "test"),
+        performance=results.performance(tables, protocol, design),
+        unitary_gaps=results.gaps(tables, protocol, design, UNITARY),
+        intersectional_gaps=results.gaps(tables, protocol, design, INTERSECTIONAL).drop(columns="attribute"),
+        established=results.established(tables, protocol, design),
+        unitary_groups=results.groups(tables, protocol, design, UNITARY),
+        intersectional_groups=results.groups(tables, protocol, design, INTERSECTIONAL).drop(columns="attribute"),
+        contrasts=contrasts.head(SHOWN_CONTRASTS),
+        contrasts_in_all=len(contrasts),
+        little_evidence=results.little_evidence(tables, protocol, design),
+        least_seeds=LEAST_SEEDS,
+        alpha=short(ALPHA),
+        confidence=percent(CONFIDENCE),
+    )

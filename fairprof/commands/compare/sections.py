@@ -1,0 +1,560 @@
+"""What a report says, section by section; how it is laid out is no matter here."""
+
+import shlex
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from fairprof.commands.compare.claims import CLASSES, GAPS, METRICS, VERDICTS, Claim, Claims, claims
+from fairprof.commands.compare.protocol import Protocol
+from fairprof.data.designs import DESIGNS
+from fairprof.inference.groups import ALPHA, CONFIRMATORY_GAPS, MAX_OVER_CLASSES
+from fairprof.reporting.blocks import (
+    Block,
+    Cell,
+    Column,
+    Commands,
+    Paragraph,
+    Part,
+    Picture,
+    Section,
+    Sentences,
+    Table,
+    Terms,
+)
+from fairprof.reporting.tables import COUNTED, NOTHING, column_title, probability, properties, table_of
+from fairprof.reporting.wording import attribute_name, counted, number, percent
+
+MANY = 4  # sentences: more of them that claim nothing are folded
+
+
+def sections(
+    tables: dict[str, pd.DataFrame], protocol: Protocol, picture_names: Collection[str]
+) -> tuple[Section, ...]:
+    """What both layouts show, in order; see `report_html`."""
+    said = claims(tables, protocol)
+    present = {name: table for name, table in tables.items() if len(table)}
+    return (
+        Section("The answer", (Sentences("", said.answer),)),
+        Section("Summary by design", tuple(_summary(present, protocol))),
+        Section("Evidence", tuple(_evidence(present, said, picture_names))),
+        Section("How sure this is", tuple(_certainty(present, protocol, said))),
+        Section("Protocol", tuple(_protocol(present, protocol))),
+        Section("Limits", tuple(_limits(protocol))),
+        Section("Terms", (Terms(GLOSSARY),)),
+    )
+
+
+# Summary.
+
+
+def _summary(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[Block]:
+    performance = tables["performance"]
+    scores = performance[performance["metric"].eq("macro_f1")]
+    titles = ["design", "arm", "seeds", "macro-F1 [95 % interval]", "share of the ceiling"]
+    titles += [f"{GAPS[metric]} by {attribute}" for metric, attribute in CONFIRMATORY_GAPS]
+    rows = tuple(_summary_row(row, tables["gaps"]) for row in scores.itertuples(index=False))
+    yield Table("Macro-F1, and gaps between groups (largest over classes)", tuple(map(Column, titles)), rows)
+    yield Paragraph(
+        "Each design with what it leaves natural, all else being balanced; each gap with its noise floor (null mean, "
+        f"95 % quantile) and its verdict. Arm {protocol.main_arm} is the confirmatory one; verdicts in other arms are "
+        "exploratory. A gap within a design says nothing about differences between designs: these have tests of their "
+        "own, below."
+    )
+
+
+def _summary_row(score, gaps: pd.DataFrame) -> tuple[Cell, ...]:
+    same = gaps[gaps["arm"].eq(score.arm) & gaps["design"].eq(score.design) & gaps["class"].eq(MAX_OVER_CLASSES)]
+    cells = [
+        Cell(score.design, f"{DESIGNS[score.design].natural or 'nothing'} natural"),
+        Cell(score.arm),
+        Cell(f"{score.seeds}"),
+        Cell(number(score.value), f"[{number(score.lower)}, {number(score.upper)}]"),
+        Cell(percent(score.share_of_ceiling)),
+    ]
+    for metric, attribute in CONFIRMATORY_GAPS:
+        found = same[same["metric"].eq(metric) & same["attribute"].eq(attribute)]
+        cells += [_gap_cell(row) for row in found.itertuples(index=False)] or [Cell(NOTHING)]
+    return tuple(cells)
+
+
+def _gap_cell(row) -> Cell:
+    return Cell(number(row.value), f"floor {number(row.null_mean)}, {number(row.null_q95)}", row.verdict)
+
+
+# Evidence.
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A picture, how to read it, and what belongs to it: blocks, a function of the tables and the claims."""
+
+    title: str
+    caption: str
+    blocks: Callable[[dict[str, pd.DataFrame], Claims], Iterable[Block]]
+
+
+def _evidence(tables: dict[str, pd.DataFrame], said: Claims, names: Collection[str]) -> Iterable[Block]:
+    for name, evidence in EVIDENCE.items():
+        blocks = list(evidence.blocks(tables, said))
+        if name in names:
+            blocks.insert(0, Picture(name, evidence.title, evidence.caption))
+        if blocks:
+            yield Part(evidence.title)
+            yield from blocks
+    for name in names:
+        if name not in EVIDENCE:
+            yield Part(name)
+            yield Picture(name, name, "A further picture of this comparison.")
+
+
+def _grouped(said: Sequence[Claim]) -> Iterable[Sentences]:
+    for verdict, name in VERDICTS.items():
+        found = tuple(claim.sentence for claim in said if claim.verdict == verdict)
+        if found:
+            folded = len(found) > MANY and verdict not in ("established", "equivalent")
+            yield Sentences(f"{name.capitalize()}: {len(found)} of {len(said)}", found, folded)
+
+
+def _performance_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Block]:
+    yield table_of("Performance on the test set", tables["performance"])
+    if said.scores:
+        sentences = tuple(claim.sentence for claim in said.scores)
+        yield Sentences("Scores against the reference (exploratory)", sentences, len(sentences) > MANY)
+
+
+def _gaps_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Block]:
+    yield Paragraph(said.gap_scope)
+    yield from _grouped(said.gaps)
+    if "gaps" in tables:
+        gaps = tables["gaps"]
+        yield table_of("Gaps, over all classes", gaps[gaps["class"].isin(CLASSES)])
+
+
+def _class_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Block]:
+    if "gaps" in tables:
+        single = tables["gaps"][~tables["gaps"]["class"].isin(CLASSES)]
+        if len(single):
+            yield table_of("Gaps of each class", single)
+    if "contrasts" in tables:
+        yield table_of(
+            "Which groups differ: each group minus the rest", tables["contrasts"], ("contrast", "lower", "upper")
+        )
+
+
+def _differences_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Block]:
+    yield Paragraph(said.difference_scope)
+    yield Paragraph(said.possibility)
+    yield from _grouped(said.differences)
+    if said.other_arms:
+        yield Sentences("The established differences in other arms", said.other_arms)
+    if "differences" in tables:
+        differences = tables["differences"]
+        confirmatory = differences["family"].eq("confirmatory")
+        yield table_of(
+            "Design minus reference, mean over paired seeds",
+            differences.assign(p_holm=differences["p_holm"].map(probability).where(confirmatory, NOTHING)),
+            ("value", "lower", "upper"),
+        )
+    if "seed_differences" in tables:
+        yield table_of("Design minus reference, by seed", tables["seed_differences"], ("value",))
+
+
+def _tradeoff_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Block]:
+    if "runs" in tables:
+        runs = tables["runs"]
+        gaps = [name for name in runs.columns if name.partition("/")[0] in GAPS]
+        yield table_of("Every run", runs.drop(columns=gaps))
+        yield table_of("Gaps of every run, the largest over the classes", runs[["run_name", "arm", *gaps]])
+
+
+def _group_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Block]:
+    if said.levelling_down:
+        yield Sentences("Levelling down", said.levelling_down)
+    if "group_changes" in tables:
+        changes = ("change", "lower", "upper")
+        yield table_of("Accuracy by group against the reference", tables["group_changes"], changes)
+
+
+def _size_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Block]:
+    if "training_size" in tables:
+        sizes = tables["training_size"]
+        names = sizes["metric"].map(column_title)
+        # a score has no noise floor, which is not the same as an undefined one
+        floors = sizes["null_mean"].map(number).where(~sizes["metric"].isin(METRICS), NOTHING)
+        yield table_of("Metrics by the size of the training set", sizes.assign(metric=names, null_mean=floors))
+
+
+def _epoch_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Block]:
+    if "epochs" in tables:
+        yield table_of("Validation by epoch", _spread(tables["epochs"], "metric", "value"))
+
+
+def _confusion_blocks(*attributes: str) -> Callable[[dict[str, pd.DataFrame], Claims], Iterable[Block]]:
+    def blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Block]:
+        if "confusion" not in tables:
+            return
+        for attribute in attributes:
+            rows = tables["confusion"][tables["confusion"]["attribute"].eq(attribute)].drop(columns="attribute")
+            if len(rows):
+                title = f"Images by group, true and predicted class, by {attribute_name(attribute)}"
+                predicted = rows["y_pred"].map("predicted {}".format)
+                yield table_of(f"{title}: sums over seeds", _spread(rows.assign(y_pred=predicted), "y_pred", "count"))
+
+    return blocks
+
+
+def _no_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Block]:
+    return ()
+
+
+def _spread(table: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
+    """A long table with a column for each value of `name`, in order of appearance."""
+    rows = [column for column in table.columns if column not in (name, value)]
+    return table.set_index([*rows, name])[value].unstack(sort=False).rename_axis(columns=None).reset_index()
+
+
+EVIDENCE = {
+    "performance": Evidence(
+        "Performance",
+        "Large marks are means over seeds, their lines the 95 % intervals over seeds and test images, small marks "
+        "single seeds; the dashed line is the ceiling, the best that these labels allow. Further right is better. "
+        "Whether two intervals overlap is no test: designs are compared seed by seed, below.",
+        _performance_blocks,
+    ),
+    "gaps": Evidence(
+        "Gaps between groups within each design",
+        "A mark is a gap, the largest over the classes, mean over seeds; its line ends at the upper end of its band. "
+        "The bar behind it is what groups that are served alike would show: their mean (the noise floor) and their 95 "
+        "% quantile. Filled marks are established, hollow ones not; the dotted line is the margin of equivalence. "
+        "Further left is better.",
+        _gaps_blocks,
+    ),
+    "gaps_by_class": Evidence(
+        "Gaps of each class, and the groups behind them",
+        "As the picture before, for each class on its own; all of it is exploratory. The tables say which groups "
+        "differ from the rest.",
+        _class_blocks,
+    ),
+    "differences": Evidence(
+        "Differences between designs",
+        "A mark is the mean over seeds of a design minus the reference at the same seed, its line the 95 % interval, "
+        "small marks single seeds; zero means equal on average. Filled marks are established. For scores right is "
+        "better, for gaps left.",
+        _differences_blocks,
+    ),
+    "tradeoff": Evidence(
+        "Performance against gaps",
+        "Macro-F1 against each gap: large marks are means over seeds, small ones single runs; the dashed line joins "
+        "the designs that no other beats in both. Lower right is better. Positions closer than the intervals mean "
+        "little.",
+        _tradeoff_blocks,
+    ),
+    "group_changes": Evidence(
+        "What each design changes for every group",
+        "The accuracy of each group minus that with the reference design, with its 95 % interval. Right of zero the "
+        "group is served better. Shaded: the gap in accuracy got smaller mainly because the best group got worse.",
+        _group_blocks,
+    ),
+    "training_size": Evidence(
+        "The size of the training set",
+        "Macro-F1 and gaps against the number of training images: means over seeds, with one standard deviation; "
+        "dashed is the noise floor. Designs are comparable where they have equally many images.",
+        _size_blocks,
+    ),
+    "epochs": Evidence(
+        "Validation over the epochs",
+        "Mean over seeds, with their range as a band, on each design's own validation images. It shows whether "
+        "training was stable; it is no comparison of designs.",
+        _epoch_blocks,
+    ),
+    "confusion_gender": Evidence(
+        "Confusion by gender",
+        "Each row is a true class, its cells the share of its images that was taken for each class, in percent. "
+        "Compare a row between groups: what differs is whom the model takes for what.",
+        _confusion_blocks("gender"),
+    ),
+    "confusion_race": Evidence(
+        "Confusion by race", "As the picture before, by race.", _confusion_blocks("race", "gender_x_race")
+    ),
+    "gradcam": Evidence(
+        "Grad-CAM of the same test images",
+        "Where the network looked for its predicted class: the stronger the colour, the more a region raised the "
+        "class. The images are the same for all designs. Single images are examples, not evidence.",
+        _no_blocks,
+    ),
+    **{
+        name: Evidence(
+            f"Mean Grad-CAM by {group}",
+            "Mean raw maps of each group's test images and what differs between them, on scales that all groups and "
+            "designs share, so that their strength can be compared. They show where, not why.",
+            _no_blocks,
+        )
+        for name, group in (("mean_maps", "group"), ("mean_maps_gender", "gender"), ("mean_maps_race", "race"))
+    },
+}
+
+
+# How sure, protocol, limits.
+
+
+def _certainty(tables: dict[str, pd.DataFrame], protocol: Protocol, said: Claims) -> Iterable[Block]:
+    yield Paragraph(
+        "The largest minus the smallest of several rates is above zero even where all groups are served alike, the "
+        "more so the more groups and the fewer images there are (Lum, Zhang and Bower 2022, arXiv:2205.05770). Each "
+        "gap is therefore shown beside the same gap after the groups of the test images were permuted "
+        f"{protocol.permutations:,} times: among all images for demographic parity, within each true class for the "
+        "others. The mean of these is the noise floor, the gap minus it the excess, and p = (1 + permuted gaps at "
+        f"least as large) / ({protocol.permutations:,} + 1).",
+        "Noise floor.",
+    )
+    yield Paragraph(said.gap_scope, "Within designs.")
+    yield Paragraph(f"{said.difference_scope} {said.possibility}", "Between designs.")
+    yield Paragraph(_multiplicity(tables, protocol), "Many tests.")
+    yield Paragraph(
+        f"Established: the adjusted p-value is at most {number(ALPHA).rstrip('0')}. Not established: this study "
+        "cannot tell; that is no evidence of equality. Equivalent: not established, and the upper end of the gap's 95 "
+        f"% band lies below the margin delta = {number(protocol.delta)}. No claim possible: too few seeds for any "
+        "p-value that small.",
+        "Verdicts.",
+    )
+    yield Paragraph(
+        f"They are 95 % intervals of a two-level bootstrap with {protocol.replicates:,} replicates: seeds are drawn, "
+        "then test images, the same ones for all designs. With few seeds they are rather too narrow: the tests "
+        "decide, not the intervals. More seeds reduce the deviation between seeds, more test images the error that "
+        "they leave.",
+        "Intervals.",
+    )
+    yield Paragraph(
+        f"{said.cells} An undefined rate is left out of its gap and never counted as zero; one on few images is kept.",
+        "Small groups.",
+    )
+    size = _size_caution(tables, protocol)
+    if size:
+        yield Paragraph(size, "Size.")
+    columns = ["arm", "design", "metric", "seeds", "value", "seed_sd", "image_se"]
+    yield table_of("Deviation between seeds, and error left by the test images", tables["performance"][columns])
+
+
+def _multiplicity(tables: dict[str, pd.DataFrame], protocol: Protocol) -> str:
+    text = (
+        "The confirmatory family was fixed beforehand: demographic parity and equal opportunity differences, by gender "
+        f"and by race, the largest over the classes, in the arm {protocol.main_arm}. Within designs it is adjusted by "
+        "Holm's method. Between designs it is adjusted by max-T: the signs of all its differences are flipped "
+        "together, seed by seed, and each is held against the largest of the family, which controls the chance of any "
+        "false claim in it (Westfall and Young 1993); Holm's adjusted p is shown beside it."
+    )
+    differences = tables.get("differences", pd.DataFrame(columns=["family"]))
+    family = differences[differences["family"].eq("confirmatory")]
+    if len(family):
+        smallest = min(1.0, len(family) * family["smallest_p"].min())
+        text += (
+            f" With {counted(family['seeds'].max(), 'seed')} and {counted(len(family), 'difference')}, Holm's smallest "
+            f"adjusted p-value can be no less than {number(smallest)}."
+        )
+    return (
+        f"{text} All else is exploratory, adjusted by Benjamini and Hochberg's method: it suggests, it does not show."
+    )
+
+
+def _size_caution(tables: dict[str, pd.DataFrame], protocol: Protocol) -> str:
+    if "runs" not in tables:
+        return ""
+    runs = tables["runs"]
+    counts = runs[runs["arm"].eq(protocol.main_arm)].groupby("design")["training_images"].mean()
+    if len(counts) < 2:
+        return ""
+    if counts.nunique() == 1:
+        return "All designs have equally many training images, so that composition is compared without size."
+    return (
+        f"In the arm {protocol.main_arm} the designs have between {counts.min():,.0f} and {counts.max():,.0f} training "
+        "images: size and composition change together. "
+        + (
+            "The arm matched compares composition at equal size."
+            if "matched" in protocol.arms
+            else "train_size=matched would compare composition at equal size."
+        )
+    )
+
+
+def _protocol(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[Block]:
+    yield Part("Data and designs")
+    yield properties("Data", _data(protocol))
+    yield _designs(protocol)
+    if "composition" in tables:
+        composition = tables["composition"]
+        counts = composition.assign(profession=composition["profession"].astype(str).map(f"{COUNTED}{{}}".format))
+        yield table_of("Images by design, mean over seeds", _spread(counts, "profession", "count"))
+    yield Part("Training and analysis")
+    yield properties("Study", _study(protocol))
+    yield properties("Settings that all runs share", protocol.settings.items())
+    yield properties("Versions", protocol.versions.items())
+    yield Part("Failed runs")
+    if protocol.failed:
+        yield properties("Runs that are missing, and why", protocol.failed)
+    else:
+        yield Paragraph("None: every run that was asked for is in this report.")
+    yield Part("How to repeat it")
+    yield Paragraph(
+        "In a clone of the project: the first command trains, the second compares again what has been trained."
+    )
+    yield Commands(_commands(protocol))
+
+
+def _data(protocol: Protocol) -> Iterable[tuple[str, str]]:
+    yield "data", protocol.data
+    yield "test images, common to all designs", f"{protocol.test_images:,}"
+    yield "classes", ", ".join(protocol.classes)
+    for attribute, groups in protocol.groups.items():
+        yield f"groups by {attribute_name(attribute)}", ", ".join(groups)
+    yield "professions", "drawn at random given the age bin" if protocol.pseudo_professions else "from the data set"
+    biased = f"{protocol.label_bias}, strength {number(protocol.label_bias_strength)}: labels were biased on purpose"
+    yield "label bias", "none" if protocol.label_bias == "none" else biased
+    ceiling = ", ".join(f"{METRICS.get(metric, metric)} {number(value)}" for metric, value in protocol.ceiling.items())
+    yield "ceiling: the best that these labels allow", ceiling or "unknown"
+    yield "fingerprint of the pool", protocol.pool_fingerprint
+    yield "fingerprint of the test set", protocol.test_fingerprint
+
+
+def _study(protocol: Protocol) -> Iterable[tuple[str, str]]:
+    yield "study key", protocol.study_key
+    yield "seeds", ", ".join(map(str, protocol.seeds))
+    yield "arms (training sets)", "; ".join(protocol.arms)
+    yield "main arm, of the confirmatory family", protocol.main_arm
+    yield "reference design", protocol.reference
+    yield "initial weights", protocol.weights
+    yield "SHA-256 of the weights", protocol.weights_sha256
+    yield "hash of the shared hyperparameters", protocol.hyperparameters_hash
+    yield "permutations", f"{protocol.permutations:,}"
+    yield "bootstrap replicates", f"{protocol.replicates:,}"
+    yield "margin of equivalence delta", number(protocol.delta)
+    yield "a rate is on few images below", f"{protocol.min_support:,}"
+    yield "git commit", protocol.git_commit
+    yield "machine", protocol.machine
+    yield "made", protocol.created
+
+
+WHY = {
+    None: "the reference",
+    "race": "race imbalance",
+    "gender": "gender imbalance",
+    "profession": "natural target mix",
+}
+
+
+def _designs(protocol: Protocol) -> Table:
+    titles = ("design", "equally many images in every cell of", "left as in the pool", "why")
+    rows = []
+    for name in protocol.designs:
+        design = DESIGNS[name]
+        rows.append((name, " x ".join(design.balanced), design.natural or "nothing", WHY[design.natural]))
+    return Table("Designs", tuple(map(Column, titles)), tuple(tuple(map(Cell, row)) for row in rows))
+
+
+def _commands(protocol: Protocol) -> str:
+    """The command lines that train and compare the study, for a shell."""
+    analysis = {name: getattr(protocol, name) for name in ("permutations", "replicates", "delta", "min_support")}
+    sizes, fractions = zip(*(_size_and_fraction(arm) for arm in protocol.arms), strict=True)
+    study = {
+        "experiments": ",".join(protocol.designs),
+        "seeds": _seeds(protocol.seeds),
+        "train_size": ",".join(dict.fromkeys(sizes)),
+        "fractions": ",".join(dict.fromkeys(fractions)),
+        "data": protocol.data,
+    }
+    lines = [_command("study", study | protocol.settings | analysis), _command("compare", analysis)]
+    if protocol.git_commit != "unknown":
+        lines.insert(0, f"git checkout {protocol.git_commit}")
+    return "\n".join(lines)
+
+
+def _size_and_fraction(arm: str) -> tuple[str, str]:
+    """`train_size` and `fraction` of an arm's name, for example "natural, fraction 0.25"."""
+    size, _, fraction = arm.partition(", fraction ")
+    return size, fraction or "1"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    """As the setting `seeds` takes them: a number stands for the first so many, a comma makes a list."""
+    if tuple(seeds) == tuple(range(len(seeds))):
+        return str(len(seeds))
+    return ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")
+
+
+def _command(entry_point: str, settings: dict[str, object]) -> str:
+    options = [f"-P {shlex.quote(f'{name}={value}')}" for name, value in settings.items()]
+    lines = (" ".join(options[start : start + 4]) for start in range(0, len(options), 4))
+    return " \\\n  ".join((f"mlflow run . -e {entry_point}", *lines))
+
+
+def _limits(protocol: Protocol) -> Iterable[Block]:
+    items = [
+        "This is a research artefact for studying data sets and methods. It must not be used to judge, sort or select "
+        "people.",
+        f"What it says holds for this data ({protocol.data}), this network and these settings; other data may say "
+        "other things.",
+        "Gender and race are taken as the data set labels them, which is coarse and often wrong.",
+        "Differences between groups that no attribute here describes are not seen.",
+    ]
+    if protocol.pseudo_professions:
+        items.insert(
+            1,
+            "The professions are pseudo-professions, drawn at random given the age bin: nobody's occupation is known "
+            "or inferred, and a model that predicts them knows nothing about anybody's work.",
+        )
+    if protocol.label_bias != "none":
+        items.insert(1, "The labels were biased on purpose: no result here describes the unaltered data set.")
+    yield Sentences("", tuple(items))
+    yield Sentences(
+        "In the European Union, Regulation (EU) 2024/1689",
+        (
+            "makes systems for recruitment and other employment decisions high-risk (Annex III, point 4);",
+            "prohibits biometric categorisation that infers race from faces (Article 5(1)(g)). No race predictor is "
+            "shipped with this project, and none may be made with it.",
+        ),
+    )
+
+
+GLOSSARY = (
+    ("pool", "Every usable image of a data set, with its gender, race, age and profession."),
+    ("design", "Which axes are balanced when training images are drawn from the pool: A, B, C or D."),
+    (
+        "arm",
+        "The size of the training set: natural (as many images as a design's smallest cell allows), matched (as many "
+        "as the smallest design has), a number, or a fraction of one of these.",
+    ),
+    (
+        "seed",
+        "One draw of training images, one initialisation and one data order; designs at the same seed are a pair.",
+    ),
+    ("macro-F1", "The mean over the classes of F1, the harmonic mean of precision and recall. 1 is ideal."),
+    ("ceiling", "The best expected score of any classifier on these labels, which are partly random."),
+    ("selection rate", "The share of a group's images for which a class is predicted."),
+    ("true positive rate", "The share of a group's images of a class for which that class is predicted."),
+    ("false positive rate", "The share of a group's images of other classes for which a class is predicted."),
+    ("demographic parity difference", "The largest minus the smallest selection rate over the groups. 0 is ideal."),
+    ("equal opportunity difference", "The same of the true positive rate (Hardt, Price and Srebro 2016)."),
+    ("equalized odds difference", "The larger of the differences of the true and the false positive rate."),
+    ("noise floor", "The mean of a gap after its groups were permuted: what groups that are served alike would show."),
+    ("excess", "A gap minus its noise floor."),
+    ("contrast", "A group's rate minus that of the rest, with bands that hold for all groups at once."),
+    ("delta", "The margin of equivalence: a gap that is surely below it is called equivalent."),
+    ("adjusted p", "A p-value that allows for all the tests of its family."),
+    (
+        "Holm, max-T",
+        "Adjustments that control the chance of any false claim in a family (Holm 1979; Westfall, Young 1993).",
+    ),
+    ("Benjamini-Hochberg", "An adjustment that controls the share of false claims among the claims (1995)."),
+    (
+        "sign-flip test",
+        "An exact test: if two designs did equally well, the sign of each paired difference would be a coin toss. "
+        "With n seeds the smallest two-sided p-value is 2 / 2^n.",
+    ),
+    (
+        "levelling down",
+        "A smaller gap from which no group gains (Mittelstadt, Wachter and Russell 2023, arXiv:2302.02404).",
+    ),
+    ("undefined", "A rate whose denominator is zero, or a number that rests on such rates."),
+    ("Grad-CAM", "A map of the regions that raised a class's score (Selvaraju et al. 2017)."),
+)

@@ -1,0 +1,440 @@
+"""The answer of an evaluation, in sentences, and its report as one HTML page."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from fairprof.commands.compare.claims import METRICS
+from fairprof.commands.compare.report import html_page
+from fairprof.commands.evaluate.corruptions import CORRUPTIONS
+from fairprof.commands.evaluate.drift import CONFIDENCE
+from fairprof.commands.evaluate.results import Evaluation
+from fairprof.commands.evaluate.robustness import ALL, ALL_CORRUPTIONS, CLEAN
+from fairprof.inference.groups import ALPHA, CONFIRMATORY, ESTABLISHED, MAX_OVER_CLASSES
+from fairprof.metrics.calibration import AT_BOUND, ERROR, UNDETERMINED
+from fairprof.metrics.shift import DIFFERENT_VOCABULARY
+from fairprof.reporting.blocks import Block, Cell, Column, Paragraph, Picture, Section, Sentences, Table, Terms
+from fairprof.reporting.tables import column_title, table_of
+from fairprof.reporting.wording import attribute_name, counted, enumerated, number, p_value, percent, signed
+
+HALF = 0.5  # coverage that the answer speaks of
+WORDS = ("metric", "status", "evidence", "family", "corruption")  # columns whose values are names
+LONGEST_LIST = 200  # letters of categories in a sentence
+GAPS = {
+    "demographic_parity_difference": "demographic parity difference",
+    "equal_opportunity_difference": "equal opportunity difference",
+}
+LEADS = ("How good", "How fair", "Calibrated", "Refusing", "Robust", "Shift", "How fast")
+
+
+def answer(found: Evaluation) -> dict[str, str]:
+    """The whole in a sentence or two for each question: how good, how fair, calibrated, refusing, robust, shift, how
+    fast."""
+    sentences = (
+        _how_good(found),
+        _how_fair(found),
+        _calibrated(found),
+        _refusing(found),
+        _robust(found),
+        shift_sentence(found),
+        _how_fast(found),
+    )
+    return dict(zip(LEADS, sentences, strict=True))
+
+
+def _how_good(found: Evaluation) -> str:
+    scores, subject = found.fairness.scores.set_index("metric"), found.subject
+    share = found.fairness.values.get("test/macro_f1_of_ceiling")
+    of_ceiling = f", {percent(share)} of what these labels allow" if share is not None else ""
+    return (
+        f"On {counted(subject.images, 'image')} of {subject.data} ({subject.partition}), "
+        f"accuracy is {_with_interval(scores.loc['accuracy'])} and macro-F1 {_with_interval(scores.loc['macro_f1'])}"
+        f"{of_ceiling}."
+    )
+
+
+def _how_fair(found: Evaluation) -> str:
+    gaps = found.fairness.gaps
+    family = gaps[gaps["family"].eq(CONFIRMATORY) & gaps["class"].eq(MAX_OVER_CLASSES)]
+    established = family[family["verdict"].eq(ESTABLISHED)]
+    others = [_gap_name(row) for row in family[~family["verdict"].eq(ESTABLISHED)].itertuples()]
+    said = [
+        f"{_gap_name(row)} {number(row.value)} (95 % noise floor {number(row.null_q95)}, {p_value(row.p_adjusted)}, "
+        f"between {row.highest_group} and {row.lowest_group}{_weak_rates(row, found)})"
+        for row in established.itertuples()
+    ]
+    parts = [f"Gaps that exceed their noise floor: {'; '.join(said)}." if said else "No gap is established."]
+    if said and others:
+        parts.append(f"Not established: {enumerated(others)}.")
+    return " ".join([*parts, "What is not established is not shown to be fair."])
+
+
+def _gap_name(row) -> str:
+    return f"{GAPS[row.metric]} by {row.attribute}"
+
+
+def _weak_rates(row, found: Evaluation) -> str:
+    if not row.insufficient_cells:
+        return ""
+    return f"; {counted(int(row.insufficient_cells), 'rate')} behind it under {found.min_support} images"
+
+
+def _calibrated(found: Evaluation) -> str:
+    calibration = found.calibration
+    overall = calibration.table[calibration.table["group"].eq(ALL) & calibration.table["attribute"].eq(ALL)]
+    error = overall[overall["metric"].eq(ERROR)].set_index("stage")
+    before, after = error.loc["before"], error.loc["after"]
+    over = overall[overall["metric"].eq("overconfidence")].set_index("stage")["value"]
+    said = (
+        f"The expected calibration error is {number(before['value'])} as the model gives it "
+        f"(confidence minus accuracy {signed(over['before'])}) and {number(after['value'])} after temperature scaling "
+        f"({temperature_text(found)}), where a calibrated model would show up to {number(after['null_q95'])}: "
+        f"{_calibration_verdict(after['p_value'])}."
+    )
+    return f"{said} {_calibration_between_groups(found)}"
+
+
+def _calibration_verdict(p: float) -> str:
+    if np.isnan(p):
+        return "undefined"
+    return f"miscalibration {'established' if p <= ALPHA else 'not established'} ({p_value(p)})"
+
+
+def temperature_text(found: Evaluation) -> str:
+    """The temperature, and what its fit came to."""
+    temperature = found.calibration.temperature
+    images = counted(found.subject.validation_images, "validation image")
+    if temperature.status == UNDETERMINED:
+        return f"none could be fitted: every prediction on {images} is right"
+    bound = ", at the bound of what is tried" if temperature.status == AT_BOUND else ""
+    return f"T = {number(temperature.value)}, fitted on {images}{bound}"
+
+
+def _calibration_between_groups(found: Evaluation) -> str:
+    gaps = found.calibration.gaps
+    after = gaps[gaps["stage"].eq("after") & gaps["attribute"].isin(["gender", "race"])]
+    said = [
+        f"by {row.attribute} {number(row.value)} (floor {number(row.null_q95)}, {p_value(row.p_value)})"
+        for row in after.itertuples()
+        if pd.notna(row.value)
+    ]
+    return f"The error differs between groups {enumerated(said)}." if said else "Too few images to compare groups."
+
+
+def _refusing(found: Evaluation) -> str:
+    scores = found.selective.scores.set_index("coverage")
+    gaps = found.selective.gaps
+    refused = gaps[gaps["coverage"].eq(HALF) & gaps["metric"].eq("coverage_difference")]
+    unequal = [
+        f"by {row.attribute} {number(row.value)} (floor {number(row.null_q95)}, {p_value(row.p_adjusted)})"
+        for row in refused.itertuples()
+    ]
+    return (
+        f"Answering only the most confident half {'raises' if _gains(scores) else 'changes'} accuracy from "
+        f"{number(scores.loc[1.0, 'accuracy'])} to "
+        f"{number(scores.loc[HALF, 'accuracy'])}; the share that is answered then differs between groups "
+        f"{enumerated(unequal)}."
+    )
+
+
+def _gains(scores: pd.DataFrame) -> bool:
+    return scores.loc[HALF, "accuracy"] > scores.loc[1.0, "accuracy"]
+
+
+def _robust(found: Evaluation) -> str:
+    robustness = found.robustness
+    if robustness is None:
+        return "Not measured: robustness_images=0."
+    everyone = robustness.accuracy[robustness.accuracy["attribute"].eq(ALL)]
+    clean = everyone.loc[everyone["corruption"].eq(CLEAN), "accuracy"].iloc[0]
+    worst = everyone[everyone["corruption"].ne(CLEAN)].groupby("corruption", sort=False)["drop"].mean()
+    gaps = robustness.gaps[robustness.gaps["corruption"].eq(ALL_CORRUPTIONS)]
+    said = [
+        f"by {row.attribute} {number(row.value)} (floor {number(row.null_q95)}, {p_value(row.p_adjusted)}"
+        + (f", {row.highest_group} lose most)" if row.verdict == ESTABLISHED else ", not established)")
+        for row in gaps.itertuples()
+    ]
+    return (
+        f"Accuracy is {number(clean)} on {counted(robustness.images, 'clean image')} and "
+        f"{number(robustness.mean_accuracy)} on the same under six corruptions at five severities; it drops most under "
+        f"{worst.idxmax()} (by {number(worst.max())}). The mean drop differs between groups {enumerated(said)}."
+    )
+
+
+def shift_sentence(found: Evaluation) -> str:
+    """The verdict on shift, by which measure, with its numbers; then how the training images were composed."""
+    data, subject = found.drift.data, found.subject
+    established = data[data["verdict"].eq(ESTABLISHED)]
+    if len(established):
+        verdict = (
+            f"Shift established between {subject.trained_data}, which the model has learned from, and the "
+            f"evaluated images of {subject.data}: {'; '.join(_shift_text(row) for row in established.itertuples())}."
+        )
+    else:
+        reason = ": they are the training run's own test images" if subject.same_images else ""
+        verdict = f"No shift found between the model's own test images and the evaluated ones{reason}."
+    return " ".join([verdict, _training_text(found)]).strip()
+
+
+def _shift_text(row) -> str:
+    if row.status == DIFFERENT_VOCABULARY:
+        names = f"training data: {row.only_reference}; evaluation: {row.only_evaluated}"
+        said = f" ({names})" if len(names) <= LONGEST_LIST else ""
+        return f"{row.attribute} is not comparable, different vocabulary{said}"
+    distance = "Kolmogorov-Smirnov" if row.attribute == CONFIDENCE else "total variation"
+    return f"{row.attribute} ({distance} {number(row.value)}, {_floor(row)}{p_value(row.p_adjusted)})"
+
+
+def _floor(row) -> str:
+    return "" if pd.isna(row.null_q95) else f"by chance up to {number(row.null_q95)}, "
+
+
+def _training_text(found: Evaluation) -> str:
+    training = found.drift.training
+    differing = training[training["verdict"].eq(ESTABLISHED) & training["status"].ne(DIFFERENT_VOCABULARY)]
+    single = differing[differing["attribute"].isin(["gender", "race", "age", "profession"])]
+    if single.empty:
+        return ""
+    named = [f"{row.attribute} (total variation {number(row.value)})" for row in single.itertuples()]
+    return (
+        f"The training images, which design {found.subject.design} has balanced over "
+        f"{' x '.join(found.subject.balanced)}, were composed otherwise in {enumerated(named)}."
+    )
+
+
+def _how_fast(found: Evaluation) -> str:
+    speed, times = found.speed, found.speed.times
+    network = times[times["part"].eq("network")].set_index("batch")
+    return (
+        f"The network takes {number(network.loc[1, 'median_ms'], ',.1f')} ms for one image (95 % of the time at most "
+        f"{number(network.loc[1, 'p95_ms'], ',.1f')}) and predicts "
+        f"{number(network.loc[32, 'images_per_second'], ',.0f')} images a second in batches of 32, at "
+        f"{found.subject.image_size} px, with {speed.parameters:,} parameters ({speed.weights_mib:,.0f} MiB) and "
+        f"{speed.resident_mib:,.0f} MiB of resident memory; measured on {speed.machine}."
+    )
+
+
+def _with_interval(row) -> str:
+    return f"{number(row['value'])} (95 % interval {number(row['lower'])} to {number(row['upper'])})"
+
+
+# The page.
+
+
+def description(found: Evaluation) -> str:
+    """The run's description in Markdown: the answer and the headline numbers."""
+    said = "\n".join(f"- **{lead}**: {sentence}" for lead, sentence in answer(found).items())
+    return (
+        f"**{found.subject.model}** evaluated on `{found.subject.data}` ({found.subject.partition}).\n\n{said}\n\n"
+        "The whole report is the artifact `report.html`; tables are in `metrics/`, `calibration/`, `selective/`, "
+        "`robustness/`, `shift/` and `speed/`."
+    )
+
+
+def report(found: Evaluation, pictures: dict[str, bytes]) -> str:
+    """The report as one HTML page that needs nothing else. pictures: name to PNG, those of `evaluation.py`."""
+    subject = found.subject
+    return html_page(
+        f"{subject.model} on {subject.data}",
+        f"Evaluation of a registered model, trained on {subject.trained_data} by design {subject.design}; "
+        f"{counted(subject.images, 'image')}, {subject.image_size} px; made {subject.created}",
+        [
+            Section(
+                "The answer", (Sentences("", tuple(f"{k}: {v}" for k, v in answer(found).items())), _caution(found))
+            ),
+            Section("Performance and fairness", tuple(_fairness(found))),
+            Section("Calibration", tuple(_calibration(found))),
+            Section("Selective prediction", tuple(_selective(found))),
+            *([Section("Robustness", tuple(_robustness(found)))] if found.robustness else []),
+            Section("Shift", tuple(_shift(found))),
+            Section("Speed and size", tuple(_speed(found))),
+            Section("How to read it", (_terms(found),)),
+        ],
+        pictures,
+        {},
+    )
+
+
+def _answer(found: Evaluation) -> Sentences:
+    return Sentences("", tuple(f"{lead}: {sentence}" for lead, sentence in answer(found).items()))
+
+
+def _caution(found: Evaluation) -> Paragraph:
+    pseudo = (
+        "The labels are pseudo-professions, drawn at random given the age: nobody's occupation is known or inferred. "
+        if found.subject.pseudo_professions
+        else ""
+    )
+    return Paragraph(f"{pseudo}For research on data set composition; not for decisions about people.")
+
+
+def _fairness(found: Evaluation) -> Iterable[Block]:
+    values, scores = found.fairness.values, found.fairness.scores
+    ceilings = [values.get(f"ceiling/{name}", np.nan) for name in scores["metric"]]
+    yield _table("Performance, with 95 % intervals", scores.drop(columns="standard_error").assign(ceiling=ceilings))
+    gaps = found.fairness.gaps
+    yield _gap_table(gaps[gaps["class"].eq(MAX_OVER_CLASSES) & gaps["metric"].isin(GAPS)])
+    yield Picture(
+        "rates_by_group",
+        "Rates by group",
+        "Selection rate and true positive rate of every group and class; hollow marks rest on too few images. The gap "
+        "is the distance between the outermost marks.",
+    )
+    own = gaps[~gaps["class"].str.contains("_over_classes")]
+    columns = ["attribute", "metric", "class", "value", "highest_group", "lowest_group", "null_mean", "null_q95"]
+    yield _table("Gaps of each class (exploratory)", own[[*columns, "p_adjusted", "verdict"]].dropna(subset="verdict"))
+
+
+def _table(title: str, frame: pd.DataFrame, differences: tuple[str, ...] = ()) -> Table:
+    """A frame as a table whose headings and values are words."""
+    names = {name: name.replace("_", " ") for name in frame.columns if column_title(name) == name}
+    words = {name: frame[name].map(_words) for name in WORDS if name in frame}
+    return table_of(title, frame.assign(**words).rename(columns=names), differences)
+
+
+def _words(value: str) -> str:
+    return METRICS.get(value, value.replace("_", " "))
+
+
+def _gap_table(gaps: pd.DataFrame) -> Table:
+    rows = tuple(
+        (
+            Cell(f"{GAPS[row.metric]} by {attribute_name(row.attribute)}"),
+            Cell(number(row.value)),
+            Cell(f"{number(row.null_mean)}, {number(row.null_q95)}"),
+            Cell(p_value(row.p_adjusted), "Holm" if row.family == CONFIRMATORY else "exploratory"),
+            Cell("" if pd.isna(row.highest_group) else f"{row.highest_group} / {row.lowest_group}"),
+            Cell("", verdict=row.verdict),
+        )
+        for row in gaps.itertuples()
+    )
+    heads = ("gap, the largest over the classes", "value", "noise floor: mean, 95 %", "adjusted p", "highest / lowest")
+    return Table(
+        "Gaps between groups: 0 is ideal",
+        (*(Column(head, numeric=place == 1) for place, head in enumerate(heads)), Column("verdict")),
+        rows,
+    )
+
+
+def _calibration(found: Evaluation) -> Iterable[Block]:
+    yield Paragraph(
+        f"Temperature scaling divides the logits by one number, {temperature_text(found)}; it changes no prediction. "
+        "The calibration error is biased upward in small samples, so the groups of an attribute are compared at the "
+        "same number of images, and beside each error stands what a calibrated model with the same confidences would "
+        "show."
+    )
+    yield Picture(
+        "calibration",
+        "Reliability before and after temperature scaling, and by group",
+        "A point is a bin of equally many images. Of groups, every image is shown, in equally many bins.",
+    )
+    table = found.calibration.table
+    errors = table[table["metric"].eq(ERROR)].drop(columns=["metric"])
+    yield _table("Expected calibration error by group, at equal numbers of images", errors)
+    yield _table("Differences of the calibration error between groups", found.calibration.gaps)
+    others = table[~table["metric"].eq(ERROR)].drop(columns=["null_q95", "p_value", "images", "bins"])
+    yield _table("Log loss, Brier score and overconfidence by group", others, ("value", "lower", "upper"))
+
+
+def _selective(found: Evaluation) -> Iterable[Block]:
+    yield Paragraph(
+        "Predictions are refused whose confidence is under a threshold, common to all groups; images of equal "
+        "confidence are answered or refused together. Refusing leaves fewer images, and fewer images make larger gaps "
+        "by chance: every gap has the noise floor of its own coverage."
+    )
+    yield Picture(
+        "selective",
+        "Accuracy, coverage and gaps against coverage",
+        "Further right, more is refused. A gap within the grey is what shuffled groups show. Hollow marks: rates under "
+        f"{found.min_support} images.",
+    )
+    yield _table("Accuracy against coverage", found.selective.scores)
+    yield _table("Area under the risk-coverage curve: lower is better", found.selective.areas)
+    yield _table("Gaps against coverage (exploratory)", found.selective.gaps)
+    yield _table("Coverage and accuracy by group", found.selective.by_group)
+
+
+def _robustness(found: Evaluation) -> Iterable[Block]:
+    robustness = found.robustness
+    yield Paragraph(
+        f"{counted(robustness.images, 'image')}, balanced over gender, race and profession, under "
+        f"{enumerated(CORRUPTIONS)} at five severities. A drop compares the same images, clean and corrupted. A group "
+        "that is served well has more to lose."
+    )
+    yield Picture("robustness_race", "Accuracy under corruption by race", "The black line is all images.")
+    yield Picture("robustness_gender", "Accuracy under corruption by gender", "The black line is all images.")
+    yield _table("Does corruption cost one group more? Mean drop, largest minus smallest", robustness.gaps)
+    yield Picture("corruptions", "One image under every corruption", "Rows: corruptions; columns: severities.")
+    groups = robustness.accuracy[robustness.accuracy["attribute"].ne("gender_x_race")]
+    yield _table("Accuracy by corruption, severity and group", groups.drop(columns="macro_f1"), ("drop",))
+
+
+def _shift(found: Evaluation) -> Iterable[Block]:
+    yield Paragraph(shift_sentence(found))
+    yield Picture(
+        "shift",
+        "Composition and predictions of the evaluated images and those of the training",
+        "Ages of the training images are those of the validation images, which were drawn alike.",
+    )
+    columns = ["attribute", "status", "value", "null_mean", "null_q95", "p_value", "p_adjusted", "verdict"]
+    more = [
+        "jensen_shannon",
+        "chi_square_p",
+        "reference_images",
+        "evaluated_images",
+        "only_reference",
+        "only_evaluated",
+    ]
+    yield _table("The evaluated images against the model's own test images", found.drift.data[[*columns, *more]])
+    yield _table(
+        "The evaluated images against the training images, which the design has composed",
+        found.drift.training[[*columns, "balanced", *more]],
+    )
+    yield _table("Accuracy that the confidences promise, and that is found", found.drift.accuracy, ("difference",))
+
+
+def _speed(found: Evaluation) -> Iterable[Block]:
+    yield Paragraph(f"Measured on {found.speed.machine}. Another machine, or a busy one, gives other numbers.")
+    yield _table("Milliseconds a batch and images a second", found.speed.times)
+    speed = found.speed
+    sizes = pd.DataFrame(
+        {
+            "what": ["parameters", "weights, MiB", "resident memory at batch 32, MiB", "that came with it, MiB"],
+            "number": [
+                f"{speed.parameters:,}",
+                *(f"{size:,.0f}" for size in (speed.weights_mib, speed.resident_mib, speed.working_mib)),
+            ],
+        }
+    )
+    yield _table("Size", sizes)
+
+
+def _terms(found: Evaluation) -> Terms:
+    return Terms(
+        (
+            (
+                "noise floor",
+                f"the same number after shuffling the groups, {found.permutations:,} times: its mean and its 95 % "
+                "quantile. A gap is never below 0 and is larger in small groups, even where groups are served alike.",
+            ),
+            (
+                "established",
+                "the adjusted p-value is at most .05. DP and EO by gender and by race are a confirmatory family "
+                "(Holm), and so are the measures of shift, and the mean drop by gender and race; all else is "
+                "exploratory.",
+            ),
+            (
+                "demographic parity, equal opportunity difference",
+                "the largest gap between groups, over the classes, in the rate at which a class is predicted, and in "
+                f"the rate at which it is recognised where it is true. Classes: {enumerated(found.subject.classes)}.",
+            ),
+            ("expected calibration error", "the mean distance of accuracy from confidence over bins. 0 is ideal."),
+            ("coverage", "the share of predictions that is kept when the least confident are refused."),
+            (
+                "total variation",
+                "half the sum of the differences of the shares: 0 for samples that are composed alike, 1 for samples "
+                "without a common category.",
+            ),
+        )
+    )

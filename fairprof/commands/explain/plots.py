@@ -1,0 +1,139 @@
+"""Pictures of the numbers of an explanation: where attention lies by group, faithfulness, and randomised weights."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from fairprof.commands.explain.results import Explanation
+from fairprof.data.regions import CENTRE_PRIOR
+from fairprof.measurement.pictures import GRID, PALETTE
+from fairprof.metrics.fairness import SUFFICIENT
+from fairprof.reporting.wording import attribute_name
+from fairprof.saliency.faithfulness import HIGHER_IS_BETTER
+from fairprof.saliency.randomisation import THRESHOLD
+
+ROW = 0.2  # inches of a group and model
+SCORES = {"road": "ROAD", "deletion": "deletion", "insertion": "insertion"}
+
+
+def attention_figure(found: Explanation) -> Figure:
+    """The share of attention on every region, by group and model, with intervals; hollow where images are few."""
+    rows = _Rows.of(found, "by_group")
+    figure = Figure(figsize=(3.4 * len(found.regions) + 1.6, rows.height + 1.5), layout="constrained")
+    order = sorted(found.regions, key=lambda region: region != found.main_region)
+    for axis, region in zip(figure.subplots(1, len(order), sharey=True, squeeze=False)[0], order, strict=True):
+        rows.draw(axis, f"attention_{region}", "value")
+        axis.axvline(found.areas[region], color="#777777", linestyle=":", linewidth=1.2)
+        axis.set(xlim=(0, 1))
+        axis.set_title(region, fontsize=10)
+        axis.set_xlabel("share of attention", fontsize=8.5)
+        for line in range(1, len(rows.groups)):
+            axis.axhline(line - 0.5, color="#e6e6e6", linewidth=0.7)
+    handles = rows.handles()
+    handles.append(Line2D([], [], color="#777777", linestyle=":", label="the region's mean share of the image"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5), fontsize=8)
+    prior = f" ({CENTRE_PRIOR}, no masks)" if found.kind == CENTRE_PRIOR else ""
+    figure.suptitle(
+        f"Where {found.method} lies{prior}, mean and 95 % interval;\nhollow: fewer than {found.min_support} images",
+        fontsize=10,
+    )
+    return figure
+
+
+def faithfulness_figure(found: Explanation) -> Figure:
+    """Every score of each model's maps minus that of random maps, with bands, by group of gender and race."""
+    rows = _Rows.of(found, "faithfulness")
+    figure = Figure(figsize=(11, rows.height + 1.6), layout="constrained")
+    for axis, (score, name) in zip(figure.subplots(1, len(SCORES), sharey=True), SCORES.items(), strict=True):
+        rows.draw(axis, score, "difference")
+        axis.axvline(0, color="#444444", linewidth=0.9)
+        better = "right of 0 is better" if HIGHER_IS_BETTER[score] else "left of 0 is better"
+        axis.set_title(f"{name}: {better}", fontsize=9.5)
+        axis.set_xlabel("difference in probability", fontsize=8.5)
+    handles = rows.handles()
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6), fontsize=8)
+    figure.suptitle(
+        f"Faithfulness of {found.method} minus that of random maps, with bands that hold over the models", fontsize=10
+    )
+    return figure
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A row per group of gender and race, in which every model has a point with its interval."""
+
+    table: pd.DataFrame
+    groups: list[tuple[str, str]]
+    labels: list[str]
+
+    @classmethod
+    def of(cls, found: Explanation, name: str) -> "_Rows":
+        table = found.tables[name]
+        table = table[table["attribute"].isin(["all", "gender", "race"])]
+        groups = list(table[["attribute", "group"]].drop_duplicates().itertuples(index=False, name=None))
+        return cls(table, groups, list(found.models))
+
+    @property
+    def height(self) -> float:
+        """Inches."""
+        return ROW * len(self.groups) * (len(self.labels) + 0.8)
+
+    def draw(self, axis, measure: str, value: str) -> None:
+        """One measure; value: the column of the point, between the columns lower and upper."""
+        shown = self.table[self.table["measure"].eq(measure)].set_index(["attribute", "group", "model"])
+        for line, (attribute, group) in enumerate(self.groups):
+            for number, label in enumerate(self.labels):
+                place = line + (number - (len(self.labels) - 1) / 2) * 0.8 / len(self.labels)
+                _point(axis, shown.loc[(attribute, group, label)], value, place, PALETTE[number % len(PALETTE)])
+        axis.set(ylim=(len(self.groups) - 0.5, -0.5), yticks=range(len(self.groups)))
+        names = (group if name == "all" else f"{attribute_name(name)}: {group}" for name, group in self.groups)
+        axis.set_yticklabels(names, fontsize=8)
+        axis.tick_params(axis="x", labelsize=7.5)
+        axis.grid(axis="x", **GRID)
+
+    def handles(self) -> list[Line2D]:
+        """Of the legend, one a model."""
+        return [
+            Line2D([], [], marker="o", linestyle="", color=PALETTE[number % len(PALETTE)], label=f"model {label}")
+            for number, label in enumerate(self.labels)
+        ]
+
+
+def _point(axis, row: pd.Series, value: str, place: float, colour: str) -> None:
+    if not np.isfinite(row[value]):
+        return
+    axis.hlines(place, row["lower"], row["upper"], color=colour, linewidth=1.3)
+    fill = colour if row.get("evidence", SUFFICIENT) == SUFFICIENT else "white"
+    axis.scatter(row[value], place, s=18, facecolor=fill, edgecolor=colour, zorder=3)
+
+
+def randomisation_figure(found: Explanation) -> Figure:
+    """Rank correlation of the maps with those of ever more randomised networks, one line a model."""
+    table = found.tables["similarity"]
+    parts = list(dict.fromkeys(table["randomised"]))
+    figure = Figure(figsize=(max(6.5, 1.25 * len(parts) + 2), 4.0), layout="constrained")
+    axis = figure.subplots()
+    labels = list(found.models)
+    for number, label in enumerate(labels):
+        rows = table[table["model"].eq(label)].set_index("randomised").loc[parts]
+        colour = PALETTE[number % len(PALETTE)]
+        places = np.arange(len(parts)) + (number - (len(labels) - 1) / 2) * 0.5 / len(labels)
+        axis.vlines(places, rows["lower"], rows["upper"], color=colour, linewidth=1.3)
+        axis.plot(
+            places, rows["similarity"], color=colour, marker="o", markersize=4, linewidth=1, label=f"model {label}"
+        )
+    axis.axhline(THRESHOLD, color="#b42318", linestyle="--", linewidth=1)
+    axis.text(len(parts) - 0.5, THRESHOLD + 0.02, "above: flagged", color="#b42318", fontsize=8, ha="right")
+    axis.axhline(0, color="#777777", linewidth=0.8)
+    steps = [part if part in ("head", "everything") else f"down to {part}" for part in parts]
+    axis.set(xticks=range(len(parts)), xlim=(-0.5, len(parts) - 0.4), ylim=(-0.5, 1.05))
+    axis.set_xticklabels(steps, fontsize=8.5)
+    axis.set_xlabel("weights that were randomised", fontsize=9)
+    axis.set_ylabel("rank correlation with the\nmodel's own maps", fontsize=9)
+    axis.set_title("Maps after weights were randomised: near 0 is as it should be", fontsize=10)
+    axis.legend(fontsize=8)
+    axis.grid(axis="y", **GRID)
+    return figure

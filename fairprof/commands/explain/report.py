@@ -1,0 +1,371 @@
+"""The answer of an explanation in words, and its report as one HTML page."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from fairprof.commands.compare.report import html_page
+from fairprof.commands.explain.plots import SCORES
+from fairprof.commands.explain.results import Explanation
+from fairprof.data.regions import CENTRE_HALF_HEIGHT, CENTRE_HALF_WIDTH, CENTRE_PRIOR
+from fairprof.inference.groups import ALPHA, CONFIRMATORY
+from fairprof.metrics.attention import ALL, CONFIRMATORY_ATTRIBUTES, LARGEST
+from fairprof.reporting.blocks import Block, Cell, Column, Paragraph, Part, Picture, Section, Sentences, Table, Terms
+from fairprof.reporting.tables import properties, table_of
+from fairprof.reporting.wording import attribute_name, counted, enumerated, number, p_value, percent, signed
+from fairprof.saliency.faithfulness import HIGHER_IS_BETTER, PERCENTILES
+from fairprof.saliency.gradcam import PRINCIPAL_COMPONENTS
+from fairprof.saliency.randomisation import CHANGED, EVERYTHING, FLAGGED, HEAD, THRESHOLD
+
+SYMMETRIC = 2  # fields along an edge, of which none lies nearer to the middle than another
+COARSE = 4  # fields of a map: with fewer along an edge it is said that they are few
+
+
+def report(found: Explanation, pictures: dict[str, bytes]) -> str:
+    """One HTML page that needs nothing else; pictures: name to PNG."""
+    subtitle = (
+        f"{found.method} of the {found.explained} class, {counted(found.images, 'test image')} of "
+        f"{found.data.partition(':')[0]}; made {found.created}"
+    )
+    verb = "looks" if len(found.models) == 1 else "look"
+    return html_page(f"What {_models(found)} {verb} at", subtitle, _sections(found, pictures), pictures, {})
+
+
+def _models(found: Explanation) -> str:
+    return f"model{'' if len(found.models) == 1 else 's'} {enumerated(found.models)}"
+
+
+def description(found: Explanation) -> str:
+    """The run's description, Markdown."""
+    versions = ", ".join(f"{label}: {name}" for label, name in found.models.items())
+    return (
+        "\n\n".join(answer(found))
+        + f"\n\n{found.method} of the {found.explained} class in {found.images:,} test images; {versions}. The whole "
+        "report is the artifact `report.html`; tables are in `attention/`, `faithfulness/` and `randomisation/`, "
+        "pictures in `pictures/`, the raw maps in `saliency/maps.npz`."
+    )
+
+
+# The answer.
+
+
+def answer(found: Explanation) -> tuple[str, ...]:
+    """Where each model looks, whether groups differ beyond chance, and whether the maps can be trusted."""
+    said = [_where(found, label) for label in found.models]
+    said += [*_groups(found), *_between_models(found)]
+    return (*said, *(_trusted(found, label) for label in found.models), *_undefined(found))
+
+
+def _whole(found: Explanation, table: str, label: str) -> pd.DataFrame:
+    """The rows of all images of one model, by measure."""
+    rows = found.tables[table]
+    return rows[rows["attribute"].eq(ALL) & rows["model"].eq(label)].set_index("measure")
+
+
+def _where(found: Explanation, label: str) -> str:
+    whole = _whole(found, "by_group", label)
+    order = sorted(found.regions, key=lambda region: (region != found.main_region, region != "hair"))
+    shares = [
+        f"{percent(row['value'])} [{100 * row['lower']:.1f}, {100 * row['upper']:.1f}] on the {region}"
+        + ("" if np.isnan(density) else f" ({density:.2f} times its share of the image)")
+        for region in order
+        for row, density in [(whole.loc[f"attention_{region}"], whole.loc[f"density_{region}", "value"])]
+    ]
+    prior = f" ({CENTRE_PRIOR}: an ellipse; nothing is known of any face)" if found.kind == CENTRE_PRIOR else ""
+    return f"Of model {label}'s attention lie {enumerated(shares)}{prior}."
+
+
+def _groups(found: Explanation) -> list[str]:
+    distances = found.tables["map_distances"]
+    family = distances[distances["family"].eq(CONFIRMATORY)]
+    established = family[family["p_adjusted"].le(ALPHA)]
+    said = [
+        f"Model {row.model} looks at other places by {attribute_name(row.attribute)}: {percent(row.distance)} of the "
+        f"attention would have to move between {row.first_group} and {row.second_group} (chance alone: "
+        f"{percent(row.null_mean)}, 95 % of the time at most {percent(row.null_q95)}; {p_value(row.p_adjusted)}, Holm)."
+        for row in established.itertuples()
+    ]
+    others = family[~family["p_adjusted"].le(ALPHA)]
+    if len(others):
+        named = enumerated(f"{row.model} by {attribute_name(row.attribute)}" for row in others.itertuples())
+        said.append(
+            f"No difference between the mean maps of groups is established beyond chance for {named}; that is not "
+            "evidence of none."
+        )
+    gaps = found.tables["gaps"]
+    found_gaps = gaps[
+        gaps["measure"].eq(f"density_{found.main_region}")
+        & gaps["attribute"].isin(CONFIRMATORY_ATTRIBUTES)
+        & gaps["p_adjusted"].le(ALPHA)
+    ]
+    if len(found_gaps):
+        named = [
+            f"{row.model} by {attribute_name(row.attribute)} ({number(row.value)}, highest for {row.highest_group}, "
+            f"lowest for {row.lowest_group})"
+            for row in found_gaps.itertuples()
+        ]
+        said.append(
+            f"Attention on the {found.main_region}, as a multiple of its share of the image, differs between groups "
+            f"(exploratory) with model {enumerated(named)}."
+        )
+    return said
+
+
+def _between_models(found: Explanation) -> list[str]:
+    table = found.tables["model_differences"]
+    if len(table) == 0:
+        return []
+    chosen = table[table["attribute"].eq(ALL) & table["measure"].eq(f"attention_{found.main_region}")]
+    said = [
+        f"{row.model} {signed(row.difference)} [{signed(row.lower)}, {signed(row.upper)}]"
+        for row in chosen.itertuples()
+        if row.differs
+    ]
+    same = [row.model for row in chosen.itertuples() if not row.differs]
+    text = f"Against model {found.reference}, the share on the {found.main_region} is, on the same images: "
+    parts = said + ([f"not established to differ: {enumerated(same)}"] if same else [])
+    return [f"{text}{'; '.join(parts)}."]
+
+
+def _trusted(found: Explanation, label: str) -> str:
+    faithful = found.tables["faithfulness"]
+    parts = []
+    if len(faithful):
+        whole = _whole(found, "faithfulness", label)
+        kinds = {verdict: [] for verdict in ("better than", "worse than", "not distinguished from")}
+        for score, name in SCORES.items():
+            row = whole.loc[score]
+            kinds[_compared(row, score)].append(
+                f"{name} {number(row['value'])} against {number(row['reference_value'])}"
+            )
+        parts += [f"{verdict} random maps by {enumerated(names)}" for verdict, names in kinds.items() if names]
+    table = found.tables["similarity"]
+    rows = table[table["model"].eq(label)].set_index("randomised")
+    verdicts = {FLAGGED: "FLAGGED: the maps hardly change", CHANGED: "the maps change", "uncertain": "uncertain"}
+    checks = [
+        f"with {'the head' if part == HEAD else 'everything'} randomised {verdicts[rows.loc[part, 'verdict']]} "
+        f"(rank correlation {number(rows.loc[part, 'similarity'])})"
+        for part in (HEAD, EVERYTHING)
+    ]
+    faithful_text = f"The maps of model {label} are {'; '.join(parts)}" if parts else f"Model {label}"
+    return f"{faithful_text}; {'; '.join(checks)}."
+
+
+def _compared(row: pd.Series, score: str) -> str:
+    if not row["differs"]:
+        return "not distinguished from"
+    return "better than" if (row["difference"] > 0) == HIGHER_IS_BETTER[score] else "worse than"
+
+
+def _undefined(found: Explanation) -> list[str]:
+    said = []
+    zero = {label: count for label, count in found.undefined.items() if count}
+    if zero:
+        counts = ", ".join(f"{label} {count:,}" for label, count in zero.items())
+        said.append(
+            f"Maps of zeros, in which nothing speaks for the class, have no shares and are left out: {counts} of "
+            f"{found.images:,}."
+        )
+    if found.without_mask:
+        said.append(f"{counted(found.without_mask, 'image')} of {found.images:,} have no region mask and no shares.")
+    if found.kind == CENTRE_PRIOR and max(found.fields) <= SYMMETRIC:
+        said.append(
+            f"With {found.fields[0]} x {found.fields[1]} fields every map has the same share on the centre, by "
+            "symmetry: these shares say nothing about the models."
+        )
+    if min(found.fields) < COARSE:
+        said.append(
+            f"A map has only {found.fields[0]} x {found.fields[1]} fields: shares of small regions are blurred. A "
+            "larger image_size in training gives finer maps."
+        )
+    return said
+
+
+# The sections.
+
+
+def _sections(found: Explanation, pictures: dict[str, bytes]) -> tuple[Section, ...]:
+    return (
+        Section("The answer", (Sentences("", answer(found)),)),
+        Section("Where each model looks", tuple(_looks(found))),
+        Section("Do groups differ", tuple(_differences(found, pictures))),
+        Section("Do the models differ", tuple(_models_differ(found, pictures))),
+        Section("Can the maps be trusted", tuple(_trust(found, pictures))),
+        Section("How it was made", tuple(_made(found))),
+        Section("Terms", (Terms(_glossary(found)),)),
+    )
+
+
+def _looks(found: Explanation) -> Iterable[Block]:
+    yield Picture(
+        "side_by_side",
+        "The same images through every model",
+        "Each image, then the map of every model over it, on one scale of raw values: a model with larger logits is "
+        "brighter. The light line is where the regions meet.",
+    )
+    yield Picture(
+        "attention",
+        "Share of attention by region",
+        "Shares do not depend on the scale of a model's logits. The dotted line is the share that a map without any "
+        "preference would have.",
+    )
+    yield _shares(found)
+
+
+def _shares(found: Explanation) -> Table:
+    columns = ["model", *(f"{region}: share" for region in found.regions)]
+    columns += [f"{region}: density" for region in found.regions] + ["Gini index", "effective area"]
+    rows = []
+    for label in found.models:
+        whole = _whole(found, "by_group", label)
+        names = [f"attention_{region}" for region in found.regions] + [f"density_{region}" for region in found.regions]
+        cells = [
+            Cell(number(row["value"]), f"[{number(row['lower'])}, {number(row['upper'])}]")
+            for row in (whole.loc[name] for name in [*names, "gini", "effective_area"])
+        ]
+        rows.append((Cell(label, found.models[label]), *cells))
+    title = f"Means over all images with 95 % bootstrap intervals ({found.kind})"
+    return Table(title, tuple(Column(name, index > 0) for index, name in enumerate(columns)), tuple(rows))
+
+
+def _differences(found: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
+    distances = found.tables["map_distances"]
+    family = distances[distances["pair"].eq(LARGEST)].drop(columns=["pair", "masks"])
+    yield table_of("The largest distance between groups' mean maps", _named(family))
+    yield Paragraph(
+        "The distance is the total variation between the means of the normalised maps: the share of attention that "
+        f"would have to move. The null: groups permuted {found.permutations:,} times among the images of each true "
+        f"class. Confirmatory: by {enumerated(CONFIRMATORY_ATTRIBUTES)}, every model (Holm)."
+    )
+    for attribute in ("gender", "race", "gender_x_race"):
+        name = f"mean_maps_{attribute}"
+        if name in pictures:
+            yield Picture(
+                name,
+                f"Mean maps by {attribute_name(attribute)}",
+                "Above, each group's mean raw map; below, what sets it apart from all other images.",
+            )
+    columns = ["model", "attribute", "measure", "value", "null_mean", "null_q95", "p_value", "p_adjusted"]
+    gaps = found.tables["gaps"][[*columns, "highest_group", "lowest_group"]]
+    yield table_of("Largest differences of the means between groups (Benjamini-Hochberg)", _readable(gaps))
+    columns = ["model", "attribute", "group", "measure", "value", "lower", "upper", "images", "undefined", "evidence"]
+    yield table_of("Means by group with 95 % intervals", _readable(found.tables["by_group"][columns]))
+    contrasts = found.tables["contrasts"].drop(columns="masks")
+    yield table_of("Each group minus all other images, simultaneous 95 % bands", _readable(contrasts), {"contrast"})
+    pairs = distances[~distances["pair"].eq(LARGEST)].drop(columns=["pair", "masks", "family"])
+    yield table_of("Distances between the mean maps of all pairs of groups", _named(pairs))
+
+
+def _named(distances: pd.DataFrame) -> pd.DataFrame:
+    return distances.rename(columns={"first_group": "one group", "second_group": "the other"})
+
+
+def _readable(table: pd.DataFrame) -> pd.DataFrame:
+    spaced = table.assign(measure=table["measure"].str.replace("_", " "))
+    return spaced.rename(
+        columns=lambda name: name.replace("_group", " group").replace("reference_value", "reference's")
+    )
+
+
+def _models_differ(found: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
+    table = found.tables["model_differences"]
+    if len(table) == 0:
+        yield Paragraph("There is only one model.")
+        return
+    for attribute in ("gender", "race"):
+        name = f"model_differences_{attribute}"
+        if name in pictures:
+            yield Picture(
+                name,
+                f"Mean maps minus those of model {found.reference}, by {attribute_name(attribute)}",
+                "Of normalised maps, so that the models' logits may have different scales.",
+            )
+    whole = table[table["attribute"].eq(ALL)].drop(columns=["attribute", "group", "masks"])
+    yield table_of("On the same images, paired; 95 % bands over the models", _readable(whole), {"difference"})
+    rest = table[~table["attribute"].eq(ALL)].drop(columns=["masks"])
+    yield table_of("The same by group", _readable(rest), {"difference"})
+
+
+def _trust(found: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
+    faithful = found.tables["faithfulness"]
+    yield Part("Faithfulness")
+    if len(faithful):
+        images = int(faithful[faithful["attribute"].eq(ALL)]["images"].max())
+        yield Picture(
+            "faithfulness",
+            "Faithfulness against random maps",
+            "How much more the probability of the explained class depends on what a map marks than on what a random "
+            f"map of the same resolution marks, on at most {images:,} images.",
+        )
+        whole = faithful[faithful["attribute"].eq(ALL)]
+        columns = ["model", "measure", "value", "reference_value", "difference", "lower", "upper", "differs", "images"]
+        table = whole[columns].rename(columns={"reference_value": "random maps"})
+        yield table_of("All images: the method, random maps, and the paired difference", table, {"difference"})
+    else:
+        yield Paragraph("It was not measured: faithfulness_images=0.")
+    yield Part("Randomised weights")
+    yield Picture(
+        "randomisation",
+        "Maps after weights were randomised",
+        "A map that shows what was learned changes when what was learned is taken away. From the head backwards ever "
+        "more weights are initialised anew.",
+    )
+    yield table_of(
+        "Rank correlation with the model's own maps", found.tables["similarity"].rename(columns={"verdict": "maps are"})
+    )
+    against = found.tables["against_randomised"]
+    whole = against[against["attribute"].eq(ALL)].drop(columns=["attribute", "group", "masks", "reference"])
+    whole = whole.rename(columns={"reference_value": "randomised"})
+    yield table_of("Each model against the same network with all weights randomised", _readable(whole), {"difference"})
+
+
+def _made(found: Explanation) -> Iterable[Block]:
+    masks = (
+        f"{CENTRE_PRIOR}: an ellipse of {2 * CENTRE_HALF_WIDTH:g} x {2 * CENTRE_HALF_HEIGHT:g} of the edge"
+        if found.kind == CENTRE_PRIOR
+        else f"region masks: {', '.join(found.regions)}"
+    )
+    yield properties(
+        "What was explained",
+        [
+            *((f"model {label}", name) for label, name in found.models.items()),
+            ("data", found.data.partition(":")[0]),
+            ("images", f"{found.images:,} of the test partition, balanced over gender x race x profession"),
+            ("explained class", found.explained),
+            ("method", f"{found.method}, raw maps of {found.fields[0]} x {found.fields[1]} fields in {found.unit}"),
+            ("regions", masks),
+            ("permutations, bootstrap replicates", f"{found.permutations:,}, {found.replicates:,}"),
+        ],
+    )
+    limits = [
+        "A saliency map says where a network's evidence lies, not why; it is coarse, and no proof of what is used.",
+        "Intervals are those of the sampling of the test images; each model is one training.",
+    ]
+    if found.method in PRINCIPAL_COMPONENTS:
+        limits.append(
+            "The sign of a principal component is arbitrary: it is chosen so that the largest value is positive."
+        )
+    yield Sentences("Limits", tuple(limits))
+
+
+def _glossary(found: Explanation) -> tuple[tuple[str, str], ...]:
+    return (
+        ("share of attention", "the share of a map's sum, enlarged bilinearly to the image, that lies in a region"),
+        ("density", "the share of attention over the region's share of the image; 1: as much as its area"),
+        ("Gini index", "0: attention is even; near 1: one field has all (Hurley, Rickard 2009)"),
+        ("effective area", "share of the image over which an even map of the same entropy would spread"),
+        ("strength", f"mean of the raw map, {found.unit}"),
+        (
+            "ROAD",
+            "probability without the least relevant pixels minus that without the most relevant, halved, mean over "
+            f"{', '.join(map(str, PERCENTILES))} % of the pixels (Rong et al. 2022); higher is better",
+        ),
+        ("deletion", "area under the probability while the most relevant pixels go first; lower is better"),
+        ("insertion", "area under the probability while they come first; higher is better (Petsiuk et al. 2018)"),
+        (
+            "flagged",
+            f"the rank correlation's whole interval lies above {number(THRESHOLD, '.1f')}: the maps do not depend on "
+            "the weights that were randomised (Adebayo et al. 2018)",
+        ),
+    )

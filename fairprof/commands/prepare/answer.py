@@ -1,0 +1,217 @@
+"""What an audit says first: can the designs be trained, how large, what limits them, which gaps could be seen."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from fairprof.commands.prepare.audit import BEST, GAPS, PERFECT, Audit
+from fairprof.commands.prepare.counts import EMPTY, SMALL
+from fairprof.commands.prepare.noise_floors import JUDGED, NOT_JUDGED
+from fairprof.commands.prepare.sizes import imbalance_name
+from fairprof.inference.groups import ALPHA, MAX_OVER_CLASSES
+from fairprof.metrics.fairness import ATTRIBUTES
+from fairprof.reporting.wording import attribute_name, counted, enumerated, number, p_value, percent
+
+NAMES_OF_GAPS = {"demographic_parity_difference": "DP", "equal_opportunity_difference": "EO"}
+FEW_IMAGES = 500  # training images, below which fine-tuning rests on little
+
+
+def answer(audit: Audit) -> tuple[str, ...]:
+    """The answer in sentences, the most important first."""
+    return tuple(_answer(audit))
+
+
+def to_mend(audit: Audit) -> tuple[str, ...]:
+    """What should be mended in the data, the most urgent first; empty where nothing stands out."""
+    return tuple(_to_mend(audit))
+
+
+def _answer(audit: Audit) -> Iterator[str]:
+    if audit.refusal:
+        yield f"As it is, nothing can be trained on this data set: {audit.refusal}."
+    if audit.pool is None:
+        yield f"{audit.usable:,} of {counted(audit.rows, 'row')} are usable."
+        return
+    partitions = audit.pool.table["partition"].value_counts()
+    split = enumerated(f"{partitions.get(name, 0):,} {name}" for name in ("train", "val", "test"))
+    what = "are usable" if audit.images_read else "have usable labels"
+    yield f"{audit.usable:,} of {counted(audit.rows, 'row')} {what}: {split} images."
+    yield from designs(audit)
+    if "noise_floors" in audit.tables:
+        yield from _gaps(audit)
+
+
+def designs(audit: Audit) -> Iterator[str]:
+    """Which designs can be trained, and what limits each."""
+    sizes = audit.tables["sizes"]
+    asked = sizes[sizes["imbalance"].eq(imbalance_name(audit.settings.imbalance))]
+    train = asked[asked["partition"].eq("train")].set_index("design")
+    possible = asked.groupby("design")["possible"].all() & (audit.test_images > 0)
+    names = [name for name in train.index if possible[name]]
+    if audit.test_images == 0:
+        yield "No design can be trained: there is no test image."
+    elif names:
+        each = enumerated(f"{name} with {train.loc[name, 'images']:,}" for name in names)
+        condition = "If that were mended, " if audit.refusal else ""
+        wanted = f" at imbalance {audit.settings.imbalance:g}" if audit.settings.imbalance != "natural" else ""
+        every = "all four designs" if len(names) == len(train) else enumerated(names)
+        sentence = f"{condition}{every} can be trained{wanted}: {each} training images."
+        yield sentence[0].upper() + sentence[1:]
+        if asked["matched"].notna().all():
+            fewest, most = train["matched"].min(), train["matched"].max()
+            yield f"At equal size (train_size=matched) each has {_range(fewest, most)} training images."
+    for name in train.index:
+        if not possible[name] and audit.test_images:
+            impossible = asked[asked["design"].eq(name) & ~asked["possible"]].iloc[0]
+            yield f"Design {name} cannot be trained: {impossible.reason}. {_help(impossible)}"
+    for name in names:
+        yield _limited(train.loc[name], name)
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
+
+
+def _help(row: pd.Series) -> str:
+    if not np.isfinite(row.missing_images):
+        return "All its cells are empty."
+    if not row.empty_cells:
+        return "A lower imbalance or such images help."
+    return (
+        f"{counted(int(row.missing_images), f'{row.partition} image')} more in {counted(row.limiting_cells, 'cell')} "
+        f"would make it {row.images_if_filled:,.0f} {row.partition} images."
+    )
+
+
+def _limited(row: pd.Series, design: str) -> str:
+    others = f" and {counted(row.limiting_cells - 1, 'other cell')} as small" if row.limiting_cells > 1 else ""
+    sentence = f"{design} is limited by {row.limiting_cell} ({counted(row.limiting_count, 'training image')}){others}"
+    if not np.isfinite(row.images_if_filled):
+        return f"{sentence}."
+    return (
+        f"{sentence}: {counted(int(row.missing_images), 'image')} more there would make it "
+        f"{row.images_if_filled:,.0f} instead of {row['images']:,}; then {row.next_cell} limits."
+    )
+
+
+def _gaps(audit: Audit) -> Iterator[str]:
+    floors = audit.tables["noise_floors"]
+    largest = floors[floors["class"].eq(MAX_OVER_CLASSES)].set_index(["metric", "attribute"])
+    for metric in GAPS:
+        name = NAMES_OF_GAPS[metric]
+        rows = {attribute_name(attribute): largest.loc[(metric, attribute)] for attribute in ATTRIBUTES}
+        found = enumerated(f"{_from(row['detectable_largest'])} by {attribute}" for attribute, row in rows.items())
+        chance = enumerated(number(row["null_q95"]) for row in rows.values())
+        yield (
+            f"{name} differences that the {audit.test_images:,} test images would show (with a probability of 80 %, "
+            f"between the two largest groups): {found}. Chance alone makes up to {chance}."
+        )
+    cannot = [
+        f"{NAMES_OF_GAPS[metric]} by {attribute_name(attribute)}"
+        for metric in GAPS
+        for attribute in ATTRIBUTES
+        if largest.loc[(metric, attribute), "judged"] == NOT_JUDGED
+    ]
+    if cannot:
+        yield (
+            f"Too few test images to judge {enumerated(cannot)}: in no class do two groups have "
+            f"{audit.settings.min_support} images."
+        )
+    gaps = audit.tables["gaps_in_the_data"].set_index(["prediction", "metric", "attribute"])["value"]
+    known = "the age alone" if audit.settings.label_bias == "none" else "the age and whose labels are biased"
+    for prediction, told in (
+        (BEST, f"The best possible prediction, which knows {known}, has a DP difference of"),
+        (PERFECT, "A perfect prediction would have a DP difference of"),
+    ):
+        values = [
+            f"{number(gaps[prediction, GAPS[0], attribute])} by {attribute}"
+            for attribute in ("gender", "race")
+            if (prediction, GAPS[0], attribute) in gaps
+        ]
+        if values:
+            yield f"{told} {enumerated(values)}: as much lies in the data."
+
+
+def _from(value: float) -> str:
+    return f"from {number(value)} on" if np.isfinite(value) else "none, however large,"
+
+
+def _to_mend(audit: Audit) -> Iterator[str]:
+    tables = audit.tables
+    if not audit.images_read and audit.usable:
+        yield "Put the images where the labels say they are."
+    if audit.quarantined:
+        reasons = tables["quarantine_by_reason"].groupby("reason")["count"].sum().sort_values(ascending=False)
+        told = enumerated(f"{reason} ({count:,})" for reason, count in reasons.head(3).items())
+        more = f", and {counted(len(reasons) - 3, 'other reason')}" if len(reasons) > 3 else ""
+        yield (
+            f"{counted(audit.quarantined, 'row')} ({percent(audit.quarantined / audit.rows)}) cannot be used: "
+            f"{told}{more}."
+        )
+    yield from _unequal_losses(tables["quarantine_by_group"])
+    yield from _conflicts(audit)
+    if audit.pool is None:
+        return
+    sizes = tables["sizes"]
+    natural = sizes[sizes["imbalance"].eq("natural") & sizes["partition"].eq("train")]
+    worst = natural.loc[natural["images"].idxmin()]
+    impossible = sizes[~sizes["possible"]]
+    if len(impossible):
+        first = impossible.iloc[0]
+        yield f"Make design {first.design} possible: {first.reason}. {_help(first)}"
+    elif worst["images"] < FEW_IMAGES:
+        yield (
+            f"Design {worst['design']} has {worst['images']:,} training images only, which all share when sizes are "
+            f"matched; images of {worst['limiting_cell']} help most."
+        )
+    yield from _small_cells(audit)
+    if audit.pool.mangled_ages:
+        yield (
+            f"{counted(audit.pool.mangled_ages, 'age')} had been turned into dates by a spreadsheet (9-Mar for 3-9). "
+            "They are read as what they were; mend the file all the same."
+        )
+
+
+def _unequal_losses(by_group: pd.DataFrame) -> Iterator[str]:
+    for attribute, table in by_group.groupby("attribute", sort=False):
+        if table["p_holm"].iloc[0] <= ALPHA:
+            known = table[table["group"].ne("unknown")]
+            high, low = known.loc[known["share"].idxmax()], known.loc[known["share"].idxmin()]
+            yield (
+                f"Rows are not lost at random: {percent(high['share'])} of {high['group']}, {percent(low['share'])} of "
+                f"{low['group']} (by {attribute_name(attribute)}, {p_value(table['p_holm'].iloc[0])} adjusted)."
+            )
+
+
+def _conflicts(audit: Audit) -> Iterator[str]:
+    for found, what in (
+        (audit.near_duplicates, "groups of nearly identical pictures"),
+        (audit.persons, "persons with several images"),
+    ):
+        labels = {name: found[f"conflicts_{name}"] for name in ("gender", "race", "age")}
+        wrong = [f"{count:,} in {name}" for name, count in labels.items() if count]
+        if wrong:
+            yield (
+                f"Of {found['groups']:,} {what}, labels disagree within {enumerated(wrong)}: look at them "
+                "and correct one or the other."
+            )
+
+
+def _small_cells(audit: Audit) -> Iterator[str]:
+    evidence = audit.tables["cells"]["test_evidence"].value_counts()
+    empty, small = evidence.get(EMPTY, 0), evidence.get(SMALL, 0)
+    if not empty and not small:
+        return
+    floors = audit.tables.get("noise_floors", pd.DataFrame({"class": [], "judged": []}))
+    doubtful = floors[floors["class"].eq(MAX_OVER_CLASSES) & floors["judged"].ne(JUDGED)]
+    gaps = [
+        f"{NAMES_OF_GAPS[row.metric]} by {attribute_name(row.attribute)}"
+        for row in doubtful.itertuples()
+        if row.metric in GAPS
+    ]
+    which = f", so that too few images of some groups are behind {enumerated(gaps)}" if gaps else ""
+    yield (
+        f"Of {len(audit.tables['cells']):,} cells of gender x race x profession, {empty:,} have no test image and "
+        f"{small:,} fewer than {audit.settings.min_support}{which}."
+    )

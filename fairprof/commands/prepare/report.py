@@ -1,0 +1,362 @@
+"""The report of an audit, section by section; how it is laid out is no matter here."""
+
+import shlex
+from collections.abc import Collection, Iterable
+
+import numpy as np
+import pandas as pd
+
+from fairprof.commands.prepare.answer import NAMES_OF_GAPS, answer, to_mend
+from fairprof.commands.prepare.audit import BEST, GAPS, PERFECT, Audit
+from fairprof.commands.prepare.counts import ENOUGH
+from fairprof.commands.prepare.noise_floors import POWER
+from fairprof.inference.groups import MAX_OVER_CLASSES
+from fairprof.reporting.blocks import (
+    Block,
+    Cell,
+    Column,
+    Commands,
+    Paragraph,
+    Picture,
+    Section,
+    Sentences,
+    Table,
+    Terms,
+)
+from fairprof.reporting.tables import NOTHING, probability, properties, table_of
+from fairprof.reporting.wording import attribute_name, counted, number, percent
+
+FIRST_LINES = 12  # of the quarantine and of near-duplicates, in the report; the whole tables are artifacts
+
+PICTURES = {
+    "composition": (
+        "Who is in the data",
+        "Usable images by race, gender and profession. A bar's length is what there is, not what a design takes.",
+    ),
+    "two_way": (
+        "Every two attributes",
+        "The darker, the larger the share within its row. Rows that differ show an association.",
+    ),
+    "associations": (
+        "What goes together",
+        "Corrected for its bias upward (Bergsma 2013), with the 95 % interval over resampled images. The orange mark "
+        "is the V, uncorrected, that would be there if profession and attribute had nothing in common but the age.",
+    ),
+    "sizes": (
+        "How large the designs would be",
+        "Blue: all that the data allow. Dashed: once the limiting cell has as many images as the next one needs. "
+        "Black: when all designs are as large as the smallest.",
+    ),
+    "noise_floors": (
+        "Which gaps could be seen",
+        "Grey: the gaps that a classifier shows by chance alone. A gap within the grey says nothing about a model.",
+    ),
+    "quarantine": (
+        "Whose images are lost",
+        "Share of unusable rows by group. Rows whose group is unknown are left out.",
+    ),
+}
+
+
+def title(audit: Audit) -> str:
+    return f"Audit of {audit.data_kind}"
+
+
+def sections(audit: Audit, cache: tuple[str, ...], pictures: Collection[str]) -> tuple[Section, ...]:
+    """What the page shows, in order. cache: sentences about what lies in it. pictures: names of those there are."""
+    mend = to_mend(audit) or ("Nothing stands out.",)
+    found = [
+        Section("The answer", (Sentences("", answer(audit)), Sentences("What to mend first", mend))),
+    ]
+    if audit.pool is not None:
+        found.append(Section("Sizes of the designs", tuple(_sizes(audit, pictures))))
+    if "noise_floors" in audit.tables:
+        found.append(Section("Which gaps could be seen", tuple(_floors(audit, pictures))))
+    if audit.pool is not None:
+        found.append(Section("Who is in the data", tuple(_counts(audit, pictures))))
+        found.append(Section("What goes together", tuple(_associations(audit, pictures))))
+    found.append(Section("What cannot be used", tuple(_quarantine(audit, pictures))))
+    found.append(Section("Near-duplicates and persons", tuple(_duplicates(audit))))
+    found.append(Section("How this was made", tuple(_protocol(audit, cache))))
+    found.append(Section("Terms", (Terms(GLOSSARY),)))
+    return tuple(found)
+
+
+def _picture(name: str, pictures: Collection[str]) -> Iterable[Block]:
+    if name in pictures:
+        heading, caption = PICTURES[name]
+        yield Picture(name, heading, caption)
+
+
+# Sizes.
+
+
+def _sizes(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
+    yield from _picture("sizes", pictures)
+    sizes = audit.tables["sizes"]
+    numeric = ("images", "matched", "if filled up", "missing images")
+    titles = ("design", "partition", *numeric[:2], "limited by", "next", *numeric[2:], "cells")
+    rows = []
+    for row in sizes.itertuples():
+        wanted = "" if row.imbalance == "natural" else f"imbalance {row.imbalance}"
+        others = f", and {row.limiting_cells - 1:,} more as small" if row.limiting_cells > 1 else ""
+        rows.append(
+            (
+                Cell(row.design, wanted),
+                Cell(row.partition),
+                Cell(f"{row.images:,}" if row.possible else "impossible"),
+                Cell(_count(row.matched)),
+                Cell(row.limiting_cell, f"{row.limiting_count:,} images{others}"),
+                Cell(row.next_cell or NOTHING),
+                Cell(_count(row.images_if_filled)),
+                Cell(_count(row.missing_images), _in_the_data(row)),
+                Cell(row.axes),
+            )
+        )
+    yield Table("Sizes by design and partition", tuple(Column(name, name in numeric) for name in titles), tuple(rows))
+    yield Paragraph(
+        f"The {audit.test_images:,} test images are the same for every design. Missing images are those that the "
+        "limiting cells lack, in that partition, to allow as much as the next cell does. Below it stands how many "
+        "that is in the whole data set, of which a share goes to each partition. Cells: the axes that form them."
+    )
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}" if np.isfinite(value) else NOTHING
+
+
+def _in_the_data(row) -> str:
+    return f"about {row.missing_in_the_data:,.0f} in all" if np.isfinite(row.missing_in_the_data) else ""
+
+
+# Gaps.
+
+
+def _floors(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
+    yield from _picture("noise_floors", pictures)
+    floors = audit.tables["noise_floors"]
+    shown = floors[floors["class"].eq(MAX_OVER_CLASSES) & floors["metric"].isin(GAPS)]
+    titles = ("gap", "chance alone", "found, largest groups", "found, smallest groups", BEST, PERFECT, "judged")
+    in_the_data = audit.tables["gaps_in_the_data"]
+    rows = tuple(_floor_row(row, in_the_data, audit.settings.min_support) for row in shown.itertuples())
+    columns = tuple(Column(name, name not in ("gap", "judged")) for name in titles)
+    yield Table("Gaps between groups, the largest over the classes", columns, rows)
+    yield Paragraph(
+        f"{audit.settings.replicates:,} classifiers were simulated that know nothing of the groups: for DP their "
+        "predictions are independent of the group, for EO independent of it given the true class. Groups and classes "
+        f"are those of the test images. {audit.classifier.description} Chance alone: mean and "
+        "95 % quantile. Found: the smallest true difference between two groups, in any class, that "
+        f"exceeds that quantile with a probability of {100 * POWER:.0f} %, by a normal approximation. A trained "
+        "classifier that is better or worse, or that prefers some classes, moves these numbers a little.",
+        lead="Assumptions.",
+    )
+    yield Paragraph(
+        "A perfect prediction is what the labels say. The best one is what can be known: the most probable class given "
+        "the age (and, under label bias, whose labels are biased), classes weighted equally; nobody can know it where "
+        "professions were read. Their gaps come from who is in the data, and those of a trained model are to be read "
+        "against them.",
+        lead="What lies in the data.",
+    )
+    doubtful = audit.tables["supports"]
+    doubtful = doubtful[doubtful["rate"].ne("false_positive_rate") & doubtful["evidence"].ne("sufficient")]
+    if len(doubtful):
+        told = doubtful[["attribute", "group", "class", "rate", "support", "evidence"]]
+        told = told.assign(**{"class": told["class"].where(told["rate"].ne("selection_rate"), "")}).drop_duplicates()
+        yield table_of(
+            f"Rates that rest on fewer than {audit.settings.min_support} test images", told.reset_index(drop=True)
+        )
+
+
+def _floor_row(row, in_the_data: pd.DataFrame, min_support: int) -> tuple[Cell, ...]:
+    same = in_the_data[in_the_data["metric"].eq(row.metric) & in_the_data["attribute"].eq(row.attribute)]
+    found = same.set_index("prediction")["value"]
+    weak = [f"{row.undefined:,} rates without images"] if row.undefined else []
+    weak += [f"{row.insufficient:,} on fewer than {min_support}"] if row.insufficient else []
+    return (
+        Cell(f"{NAMES_OF_GAPS[row.metric]} by {attribute_name(row.attribute)}"),
+        Cell(number(row.null_mean), f"up to {number(row.null_q95)}"),
+        Cell(_detectable(row.detectable_largest)),
+        Cell(_detectable(row.detectable_smallest)),
+        Cell(number(found[BEST]) if BEST in found else NOTHING),
+        Cell(number(found[PERFECT]) if PERFECT in found else NOTHING),
+        Cell(row.judged, "; ".join(weak)),
+    )
+
+
+def _detectable(value: float) -> str:
+    return number(value) if np.isfinite(value) else "never"
+
+
+# Counts.
+
+
+def _counts(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
+    yield from _picture("composition", pictures)
+    marginals = audit.tables["marginals"]
+    for attribute, table in marginals.groupby("attribute", sort=False):
+        shown = table.drop(columns="attribute").rename(columns={"category": attribute, "count": "images"})
+        shown["share"] = [percent(share) for share in shown["share"]]
+        yield table_of(f"Images by {attribute}", shown)
+    yield from _picture("two_way", pictures)
+    cells = audit.tables["cells"]
+    small = cells[cells["test_evidence"].ne(ENOUGH)].rename(columns={"count": "images", "test_evidence": "test set"})
+    if len(small):
+        yield table_of(
+            f"Cells of gender x race x profession with fewer than {audit.settings.min_support} test images", small
+        )
+    yield Paragraph(
+        "The artifacts in data/ hold every cell (cells.csv), every two attributes (two_way.csv) and the counts by "
+        "partition, gender, race, age and profession together (counts.csv)."
+    )
+
+
+# Associations.
+
+
+def _associations(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
+    yield from _picture("associations", pictures)
+    titles = ("pair", "Cramér's V [95 % interval]", "images", "chi-square (df)", "adjusted p", "through the age")
+    rows = tuple(map(_association_row, audit.tables["associations"].itertuples()))
+    columns = tuple(Column(name, name != "pair") for name in titles)
+    yield Table("Associations, all usable images", columns, rows)
+    pseudo = (
+        " Professions are drawn from the age here, so that what they have to do with gender or race comes through it"
+        + (", and through the label bias." if audit.settings.label_bias != "none" else ", and what is left is chance.")
+        if audit.pool.label_probabilities is not None
+        else ""
+    )
+    yield Paragraph(
+        "V is 0 where the two are independent and 1 where one determines the other; undefined where a column has a "
+        "single category. p: chi-square test of independence, adjusted over the pairs (Holm); with expected counts "
+        "under 5 it is rough. Through the age: the uncorrected V that would be there if the two were independent "
+        "given the age, beside the uncorrected V that is there, and the adjusted p of that independence, by "
+        f"permutation within each age: a small one says that something is left.{pseudo}"
+    )
+
+
+def _association_row(row) -> tuple[Cell, ...]:
+    interval = f"[{number(row.lower)}, {number(row.upper)}]" if np.isfinite(row.cramers_v) else ""
+    rough = f"smallest expected count {number(row.smallest_expected, ',.1f')}" if row.smallest_expected < 5 else ""
+    through = (
+        Cell(f"{number(row.through_age)} of {number(row.cramers_v_uncorrected)}", f"p {probability(row.p_given_age)}")
+        if np.isfinite(row.through_age)
+        else Cell(NOTHING)
+    )
+    return (
+        Cell(f"{row.first} – {row.second}"),
+        Cell(number(row.cramers_v), interval),
+        Cell(f"{row.images:,}"),
+        Cell(f"{row.chi_square:,.1f} ({row.degrees_of_freedom:,})"),
+        Cell(probability(row.p_holm), rough),
+        through,
+    )
+
+
+# Quarantine.
+
+
+def _quarantine(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
+    repaired = audit.pool.mangled_ages if audit.pool else 0
+    if repaired:
+        yield Paragraph(f"{counted(repaired, 'age')} that a spreadsheet had turned into dates were repaired.")
+    if not audit.quarantined:
+        yield Paragraph("Every row can be used.")
+        return
+    yield from _picture("quarantine", pictures)
+    by_reason = audit.tables["quarantine_by_reason"].rename(columns={"count": "rows"})
+    yield table_of("Unusable rows by reason and group", by_reason)
+    by_group = audit.tables["quarantine_by_group"]
+    shown = by_group.assign(
+        share=[percent(share) for share in by_group["share"]],
+        interval=[f"{percent(a)} to {percent(b)}" for a, b in zip(by_group["lower"], by_group["upper"], strict=True)],
+    )[["attribute", "group", "rows", "quarantined", "share", "interval", "p_value", "p_holm"]]
+    yield table_of("Unusable rows by group", shown)
+    yield Paragraph(
+        "p: whether the share depends on the group, by permutation, adjusted over the attributes (Holm). Rows whose "
+        "group is unknown are not tested."
+    )
+    first = audit.tables["quarantine"].head(FIRST_LINES).fillna("")
+    yield table_of(
+        f"The first {len(first):,} of {counted(audit.quarantined, 'unusable row')}", first.astype({"line": int})
+    )
+
+
+# Near-duplicates.
+
+
+def _duplicates(audit: Audit) -> Iterable[Block]:
+    if not audit.images_read:
+        yield Paragraph("No image was read, so that pictures were not compared.")
+    for name, found, what in (
+        ("near_duplicates", audit.near_duplicates, "nearly the same picture"),
+        ("persons", audit.persons, "the same person"),
+    ):
+        if not found["groups"]:
+            if name == "near_duplicates" and audit.images_read:
+                yield Paragraph("No two images are nearly the same picture.")
+            continue
+        yield Paragraph(
+            f"{found['images']:,} images in {counted(found['groups'], 'group')} show {what}, at most "
+            f"{found['largest']:,} in a group. Labels disagree in gender in {found['conflicts_gender']:,} groups, in "
+            f"race in {found['conflicts_race']:,}, in age in {found['conflicts_age']:,}. {_kept_together(found)}"
+        )
+        groups = audit.tables[name].drop_duplicates("group").head(FIRST_LINES)
+        shown = groups[["group", "size", "image", "gender", "race", "age", "conflicts"]].rename(
+            columns={"size": "images", "image": "first image", "conflicts": "labels that disagree"}
+        )
+        yield table_of(f"The largest of {counted(found['groups'], 'group')}", shown.fillna(""))
+    if audit.images_read:
+        yield Paragraph(
+            "Pictures are compared by their perceptual hash: copies that were scaled or encoded again are found, "
+            "other pictures of the same person are not. Identical files are in quarantine, all but the first."
+        )
+
+
+def _kept_together(found: dict[str, int]) -> str:
+    aside = (
+        f" {counted(found['put_aside'], 'image')} were put aside, since the rest of their group is in a partition "
+        "that must stay unseen."
+        if found["put_aside"]
+        else ""
+    )
+    together = "Every group lies in one partition" if not found["split"] else f"{found['split']:,} groups are split"
+    return f"{together}.{aside}"
+
+
+# Protocol.
+
+
+def _protocol(audit: Audit, cache: tuple[str, ...]) -> Iterable[Block]:
+    settings = audit.settings
+    facts = {
+        "data": settings.data,
+        "pool": audit.pool.fingerprint if audit.pool else NOTHING,
+        "professions": ", ".join(audit.pool.professions) if audit.pool else NOTHING,
+        "label bias": f"{settings.label_bias}, strength {settings.label_bias_strength:g}, seed {settings.label_seed}",
+        "image size": f"{settings.image_size} px",
+        "seed": str(settings.seed),
+        "bootstrap replicates and simulated classifiers": f"{settings.replicates:,}",
+        "permutations": f"{settings.permutations:,}",
+        "enough images for a rate (min_support)": str(settings.min_support),
+    }
+    yield properties("What was audited", facts.items())
+    yield Sentences("What lies in the cache now", cache)
+    if settings.sheet_images and audit.pool is not None and audit.images_read:
+        yield Paragraph(
+            "Images of every cell are artifacts of the run, in sheets/, and not on this page: a page is passed on, "
+            "and faces should not be. Look at them: labels that are wrong all over show there."
+        )
+    if not audit.refusal:
+        yield Sentences("What comes next", ("Train one design, or all of them:",))
+        arguments = f"-P {shlex.quote(f'data={settings.data}')} -P image_size={settings.image_size}"
+        yield Commands(f"mlflow run . -P experiment=A {arguments}\nmlflow run . -e study {arguments}")
+
+
+GLOSSARY = (
+    ("cell", "The images that agree in the axes that a design balances, such as Female x White x retired."),
+    ("limiting cell", "The cell with the fewest images for the share it has to give. All others give as many."),
+    ("DP", "Demographic parity difference: the largest gap between groups in the rate at which a class is predicted."),
+    ("EO", "Equal opportunity difference: the same for the rate at which a class is recognised where it is true."),
+    ("noise floor", "The gap that chance alone makes between groups that are served alike. It is never 0."),
+    ("quarantine", "Rows that cannot be used. None is dropped silently: each is listed with its line and reason."),
+)

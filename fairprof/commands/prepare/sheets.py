@@ -1,0 +1,124 @@
+"""Sheets of images: a few of every cell, and the largest groups of near-duplicates, so that somebody looks at them."""
+
+import textwrap
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from fairprof.data.pixels import Pixels
+from fairprof.data.pool import Pool
+from fairprof.measurement.pictures import DPI
+from fairprof.seeds import uniforms
+
+EDGE = 104  # pixels of a picture on a sheet
+GAP = 4  # pixels between pictures
+CAPTION = 44  # pixels for what stands below a picture
+NARROWEST = 820  # pixels that a title needs
+LABEL = 190  # pixels for what stands beside a line
+TOP = 64  # pixels for a sheet's title
+COLUMNS = 10  # pictures side by side
+LINES = 24  # of pictures on a page
+PAPER, NO_IMAGE = 255, 232  # grey values
+DUPLICATE_GROUPS = 16
+
+
+def cell_sheets(pool: Pool, images: int, seed: int) -> Iterator[tuple[str, Figure]]:
+    """Pages by race, each with its name ("White", "White-2"): of every profession x gender at most `images` pictures.
+
+    Which ones depends on the seed and the images' names alone. A cell without images is a line that says so.
+    """
+    table = pool.table.assign(order=uniforms(pool.table["image"], seed, "image sheet")).sort_values("order")
+    groups = dict(list(table.groupby(["race", "profession", "gender"], observed=True)))
+    for race in table["race"].cat.categories:
+        lines = []
+        for profession in table["profession"].cat.categories:
+            for gender in table["gender"].cat.categories:
+                cell = groups.get((race, profession, gender), table.iloc[:0])
+                shown = pool.pixels.array[np.sort(cell["pixel"].to_numpy()[:images])]
+                label = f"{_short(profession)}\n{_short(gender)}\n{len(shown):,} of {len(cell):,} images"
+                lines += _lines(label, shown, min(images, COLUMNS))
+        for number, page in enumerate(_pages(lines)):
+            name = f"{race}-{number + 1}" if number else str(race)
+            title = f"{race}: {min(images, COLUMNS * LINES):,} images of every profession x gender, chosen at random"
+            yield name, _sheet(page, title)
+
+
+def duplicates_sheet(groups: pd.DataFrame, pixels: Pixels) -> Figure:
+    """The largest groups of near-duplicates, a line each; groups: as `fairprof.commands.prepare.duplicates.near_duplicates`.
+
+    Groups whose labels disagree come first, in gender or race before age: somebody has to decide which one is right.
+    Every image has its labels below it.
+    """
+    conflicts = groups["conflicts"]
+    urgency = np.select([conflicts.str.contains("gender|race"), conflicts.ne("")], [0, 1], 2)
+    ordered = groups.assign(urgency=urgency).sort_values(["urgency", "group"], kind="stable")
+    shown = ordered["group"].drop_duplicates()[:DUPLICATE_GROUPS]
+    ordered = ordered[ordered["group"].isin(shown)]
+    ordered = ordered[ordered.groupby("group").cumcount() < COLUMNS]
+    columns = int(ordered.groupby("group").size().max())
+    lines, captions = [], []
+    for number in shown:
+        group = ordered[ordered["group"].eq(number)].sort_values("pixel")
+        conflict = group["conflicts"].iloc[0]
+        label = f"group {number}: {group['size'].iloc[0]:,} images\n{f'disagree: {conflict}' if conflict else ''}"
+        lines += _lines(label, pixels.array[group["pixel"].to_numpy()], columns)
+        captions.append([_caption(row) for row in group.itertuples()])
+    many = groups["group"].nunique()
+    title = f"Near-duplicates: {len(shown)} of {many:,} groups, labels that disagree first, then size"
+    return _sheet(lines, title, captions)
+
+
+def _short(name: str) -> str:
+    return textwrap.shorten(str(name), 24, placeholder=" …")
+
+
+def _caption(row) -> str:
+    labels = [row.gender, row.race, row.age]
+    return "\n".join(_short(label) for label in labels if isinstance(label, str) and label)
+
+
+def _lines(label: str, pictures: np.ndarray, columns: int) -> list[tuple[str, np.ndarray]]:
+    """A label and (EDGE, width, 3) uint8 pictures side by side, in as many lines as they need; one line if there are
+    none."""
+    lines = []
+    for start in range(0, max(len(pictures), 1), columns):
+        line = np.full((EDGE, columns * (EDGE + GAP), 3), PAPER, dtype=np.uint8)
+        for place, picture in enumerate(pictures[start : start + columns]):
+            left = place * (EDGE + GAP)
+            shrinks = picture.shape[0] > EDGE
+            line[:, left : left + EDGE] = cv2.resize(
+                picture, (EDGE, EDGE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+            )
+        if not len(pictures):
+            line[:, :EDGE] = NO_IMAGE
+        lines.append((label if start == 0 else "", line))
+    return lines
+
+
+def _pages(lines: list) -> Iterator[list]:
+    for start in range(0, len(lines), LINES):
+        yield lines[start : start + LINES]
+
+
+def _sheet(lines: list[tuple[str, np.ndarray]], title: str, captions: list[list[str]] | None = None) -> Figure:
+    """One picture with every pixel as it is, labels on the left, captions below the pictures of every line."""
+    below = CAPTION if captions else GAP
+    step = EDGE + below
+    mosaic = np.concatenate([np.pad(line, ((0, below), (0, 0), (0, 0)), constant_values=PAPER) for _, line in lines])
+    height, width = mosaic.shape[0] + TOP, max(mosaic.shape[1] + LABEL, NARROWEST)
+    figure = Figure(figsize=(width / DPI, height / DPI))
+    axis = figure.add_axes((LABEL / width, 0, mosaic.shape[1] / width, mosaic.shape[0] / height))
+    axis.imshow(mosaic, aspect="auto", interpolation="nearest")
+    axis.axis("off")
+    for number, (label, _) in enumerate(lines):
+        middle = mosaic.shape[0] - number * step - EDGE / 2
+        figure.text((LABEL - 10) / width, middle / height, label, ha="right", va="center", fontsize=8)
+    for number, texts in enumerate(captions or []):
+        for place, text in enumerate(texts):
+            x, y = LABEL + place * (EDGE + GAP) + EDGE / 2, mosaic.shape[0] - number * step - EDGE - 3
+            figure.text(x / width, y / height, text, ha="center", va="top", fontsize=7, linespacing=1.1)
+    figure.text(12 / width, 1 - TOP / 2 / height, title, ha="left", va="center", fontsize=11)
+    return figure

@@ -1,0 +1,174 @@
+"""The study: every design with every seed under one set of hyperparameters, then compared."""
+
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+
+import pandas as pd
+
+from fairprof.commands.compare.collect import STUDY_RUNS
+from fairprof.commands.compare.run import compare_and_log
+from fairprof.commands.train.hyperparameters import with_hyperparameters
+from fairprof.commands.train.run import run_key, run_name, run_tags, train_and_register
+from fairprof.config import Settings, StudySettings, TrainingSettings
+from fairprof.data.designs import DESIGNS, draw
+from fairprof.data.pool import Pool, load_pool
+from fairprof.errors import UserError
+from fairprof.network.classifier import Weights, find_weights
+from fairprof.runtime.hardware import keep_freed_memory
+from fairprof.runtime.processes import Processes
+from fairprof.runtime.progress import note, progress_bar
+from fairprof.store import tracking
+
+WAITING, FINISHED, REUSED, FAILED = "waiting", "finished", "reused", "failed"
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of a study: its settings, what has become of it (waiting, finished, reused, failed), its id and why."""
+
+    settings: Settings
+    status: str = WAITING
+    run_id: str = ""
+    reason: str = ""
+
+
+def plan(settings: StudySettings) -> list[Settings]:
+    """The settings of every run, in the order in which they are trained.
+
+    Arms come one after another, the main arm first; within an arm all designs of a seed, then the next seed, so that
+    a study that is stopped early holds whole pairs. `imbalance` is for the designs that leave an axis natural.
+    """
+    shared = {name: getattr(settings, name) for name in TrainingSettings.model_fields}
+    arms = product(settings.listed("train_size"), sorted(settings.listed("fractions"), reverse=True))
+    return [
+        Settings(
+            **shared | {"imbalance": DESIGNS[design].imbalance(settings.imbalance)},
+            experiment=design,
+            seed=seed,
+            train_size=size,
+            fraction=fraction,
+        )
+        for size, fraction in arms
+        for seed in settings.listed("seeds")
+        for design in settings.listed("experiments")
+    ]
+
+
+def run_study(settings: StudySettings) -> str:
+    """Trains what has not been trained yet, compares all, and returns the id of the study's MLflow run.
+
+    A run that finished in an earlier, interrupted start of the same study is taken over; one that finished
+    elsewhere in this MLflow experiment is reused where it is. A run that fails is reported and the others go on.
+    Raises `UserError` at the end where runs failed, and at once for anything that would fail them all.
+    """
+    if Processes.of_environment().count > 1:
+        raise UserError(
+            "a study trains one run after another in one process: start it without torchrun, or train its runs by "
+            "entrypoints.train under torchrun first; the study finds them and compares"
+        )
+    keep_freed_memory()
+    settings = with_hyperparameters(settings)
+    tags = {"fairprof.role": "study", "fairprof.data": settings.data.partition(":")[0]}
+    with tracking.started_run(f"study-{settings.experiments.replace(',', '')}", tags) as study_id:
+        pool = load_pool(settings)
+        weights, _ = find_weights(settings.architecture, settings.weights)
+        # found once: every run starts from the same weights, even where a download would work later
+        settings = settings.model_copy(update={"weights": weights.name})
+        _describe(settings, pool, weights)
+        runs = _train_all(plan(settings), pool, weights)
+        finished = [run.run_id for run in runs if run.status in (FINISHED, REUSED)]
+        failed = [run for run in runs if run.status == FAILED]
+        if finished:
+            compare_and_log(
+                [tracking.get_run(run_id) for run_id in finished],
+                settings,
+                tuple((run_name(run.settings), run.reason) for run in failed),
+            )
+        if failed:
+            raise UserError(
+                f"{len(failed)} of {len(runs)} runs failed ({', '.join(run_name(run.settings) for run in failed)}); "
+                f"the first: {failed[0].reason}. Start the same study again to train only these"
+            )
+    return study_id
+
+
+def _describe(settings: StudySettings, pool: Pool, weights: Weights) -> None:
+    tracking.log_settings(
+        settings.model_dump()
+        | {"hyperparameters_hash": settings.hyperparameters_hash(), "pool_fingerprint": pool.fingerprint}
+    )
+    tracking.set_tags(
+        {
+            "fairprof.commands.train.hyperparameters": settings.hyperparameters_hash(),
+            "fairprof.weights_sha256": weights.sha256 or "none",
+        }
+    )
+
+
+def _train_all(settings: list[Settings], pool: Pool, weights: Weights) -> list[PlannedRun]:
+    """Every run, trained or found; the table of runs among the study's artifacts is kept up to date."""
+    runs = [_found(PlannedRun(each), pool, weights) for each in settings]
+    waiting = [place for place, run in enumerate(runs) if run.status == WAITING]
+    if len(waiting) < len(runs):
+        note(f"{len(runs) - len(waiting)} of {len(runs)} runs have been trained before and are not repeated")
+    _log_runs(runs)
+    with progress_bar("study", len(waiting), "runs") as bar:
+        for place in waiting:
+            note(f"run {place + 1} of {len(runs)}: {run_name(runs[place].settings)}")
+            runs[place] = _trained(runs[place], pool)
+            _log_runs(runs)
+            bar.update()
+    return runs
+
+
+def _found(run: PlannedRun, pool: Pool, weights: Weights) -> PlannedRun:
+    """The run, taken over from an earlier start where it has finished there; failed where nothing can be drawn."""
+    settings = run.settings
+    try:
+        drawn = draw(pool, DESIGNS[settings.experiment], settings)
+    except UserError as error:
+        return replace(run, status=FAILED, reason=str(error))
+    earlier = tracking.find_runs({"fairprof.run_key": run_key(settings, pool, drawn, weights)})
+    if not earlier:
+        return run
+    newest = earlier[0]
+    if tracking.parent_was_interrupted(newest):
+        tracking.adopt(newest)
+    return replace(run, status=REUSED, run_id=newest.run_id)
+
+
+def _trained(run: PlannedRun, pool: Pool) -> PlannedRun:
+    settings = run.settings
+    try:
+        with tracking.started_run(run_name(settings), run_tags(settings)) as run_id:
+            train_and_register(settings, pool)
+    except Exception as error:  # whatever it is, it is this run's: it is reported, and the others go on
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if not isinstance(error, UserError):
+            tracking.log_text(traceback.format_exc(), f"study/errors/{run_name(settings)}.txt")
+            reason = f"{type(error).__name__}: {reason}"
+        note(f"{run_name(settings)} failed: {reason}")
+        return replace(run, status=FAILED, reason=reason)
+    return replace(run, status=FINISHED, run_id=run_id)
+
+
+def _log_runs(runs: list[PlannedRun]) -> None:
+    tracking.log_table(pd.DataFrame(_rows(runs)), STUDY_RUNS)
+    tracking.set_tags({"fairprof.runs": str(len(runs))})
+
+
+def _rows(runs: list[PlannedRun]) -> Iterator[dict]:
+    for run in runs:
+        settings = run.settings
+        yield {
+            "name": run_name(settings),
+            "design": settings.experiment,
+            "seed": settings.seed,
+            "train_size": settings.train_size,
+            "fraction": settings.fraction,
+            "status": run.status,
+            "run_id": run.run_id,
+            "reason": run.reason,
+        }

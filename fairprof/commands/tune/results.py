@@ -1,0 +1,192 @@
+"""What a search has found: its winner, how much the hyperparameters matter, and what they do to the comparison."""
+
+import matplotlib
+import numpy as np
+import optuna
+import pandas as pd
+from matplotlib import pyplot
+from matplotlib.figure import Figure
+from optuna.trial import FrozenTrial, TrialState
+from optuna.visualization import matplotlib as plots
+from scipy.stats import rankdata
+
+from fairprof.commands.tune.objectives import OBJECTIVES
+from fairprof.commands.tune.remarks import without_remarks
+from fairprof.config import TuneSettings
+from fairprof.errors import UserError
+from fairprof.measurement.pictures import GRID, PALETTE
+from fairprof.store import tracking
+
+RULE_OF_ONE = "best_validation_score"
+RULE_OF_FRONT = "nearest_to_ideal"
+FEWEST_FOR_IMPORTANCE = 4
+FOREST_SEED = 0  # of the random forest from which importances are read
+
+
+def winner_of(study: optuna.Study) -> FrozenTrial:
+    """The trial whose hyperparameters win.
+
+    With one objective the best (rule `best_validation_score`). With several, of the Pareto front the trial nearest to
+    the ideal point (rule `nearest_to_ideal`): the Euclidean distance after each objective is scaled to [0, 1] over the
+    front; the earlier trial of equals. Raises `UserError` where no trial has come to its end.
+    """
+    if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        raise UserError(
+            "no trial of the search has come to its end: the errors are in the runs of the trials; start again with "
+            "more trials, or another search= "
+        )
+    if len(study.directions) == 1:
+        return study.best_trial
+    front = sorted(study.best_trials, key=lambda trial: trial.number)
+    signs = np.array([1 if direction == optuna.study.StudyDirection.MINIMIZE else -1 for direction in study.directions])
+    costs = np.array([trial.values for trial in front]) * signs
+    spread = np.ptp(costs, axis=0)
+    scaled = (costs - costs.min(axis=0)) / np.where(spread > 0, spread, 1)
+    return front[int(np.linalg.norm(scaled, axis=1).argmin())]
+
+
+def rule_of(study: optuna.Study) -> str:
+    """The name of the rule by which `winner_of` chooses."""
+    return RULE_OF_ONE if len(study.directions) == 1 else RULE_OF_FRONT
+
+
+def sensitivity_table(scores: pd.DataFrame, winner: int) -> pd.DataFrame:
+    """How much the comparison between designs depends on the shared hyperparameters.
+
+    scores: a row per complete trial (index: its number), a column per design, the validation score of the first
+    objective, higher is better. winner: the number of the trial whose values all designs share. A row per design:
+    mean_rank over the trials (1 is best; ties share), rank_sd, share_first (of trials in which it is the best),
+    shared_score (with the winner's values), own_best_score and own_best_trial, and regret = own_best_score -
+    shared_score: what the design gives up because all share one set.
+    """
+    ranks = pd.DataFrame(rankdata(-scores, axis=1), index=scores.index, columns=scores.columns)
+    return pd.DataFrame(
+        {
+            "design": scores.columns,
+            "trials": len(scores),
+            "mean_rank": ranks.mean().to_numpy(),
+            "rank_sd": ranks.std(ddof=0).to_numpy(),
+            "share_first": ranks.eq(ranks.min(axis=1), axis=0).mean().to_numpy(),
+            "shared_score": scores.loc[winner].to_numpy(),
+            "own_best_score": scores.max().to_numpy(),
+            "own_best_trial": scores.idxmax().to_numpy(),
+            "regret": (scores.max() - scores.loc[winner]).to_numpy(),
+        }
+    )
+
+
+def scores_by_design(study: optuna.Study, settings: TuneSettings) -> pd.DataFrame:
+    """The first objective of every complete trial, (trials, designs)."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    rows = {trial.number: {design: trial.user_attrs[design][0] for design in settings.designs()} for trial in complete}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("trial")
+
+
+def log_results(study: optuna.Study, settings: TuneSettings) -> None:
+    """Logs trials, Optuna's plots and the sensitivity check to the active run, and describes it."""
+    winner = winner_of(study)
+    tracking.log_table(study.trials_dataframe(), "search/trials.csv")
+    with without_remarks(), matplotlib.rc_context():  # Optuna sets a style of its own for the whole process
+        for name, figure in _optuna_figures(study, settings).items():
+            tracking.log_figure(figure, f"search/{name}.png")
+            pyplot.close(figure)
+    scores = scores_by_design(study, settings)
+    sensitivity = sensitivity_table(scores, winner.number)
+    tracking.log_table(scores, "search/scores_by_design.csv", index=True)
+    tracking.log_table(sensitivity, "search/sensitivity.csv")
+    tracking.log_figure(sensitivity_figure(scores, sensitivity, winner.number), "search/sensitivity.png")
+    tracking.log_metrics(_numbers(study, settings, winner, sensitivity))
+    tracking.set_description(_description(study, settings, winner, sensitivity))
+
+
+def _numbers(
+    study: optuna.Study, settings: TuneSettings, winner: FrozenTrial, sensitivity: pd.DataFrame
+) -> dict[str, float]:
+    states = [trial.state for trial in study.get_trials(deepcopy=False)]
+    numbers = {
+        f"trials/{state.name.lower()}": states.count(state)
+        for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+    }
+    for (metric, _), value in zip(OBJECTIVES[settings.objective], winner.values, strict=True):
+        numbers[f"winner/{metric}"] = value
+    defaults = study.get_trials(deepcopy=False)[0]
+    if defaults.state == TrialState.COMPLETE:
+        for (metric, _), value in zip(OBJECTIVES[settings.objective], defaults.values, strict=True):
+            numbers[f"defaults/{metric}"] = value
+    return numbers | {f"regret/{row.design}": row.regret for row in sensitivity.itertuples()}
+
+
+def _description(study: optuna.Study, settings: TuneSettings, winner: FrozenTrial, sensitivity: pd.DataFrame) -> str:
+    objectives = " and ".join(metric for metric, _ in OBJECTIVES[settings.objective])
+    values = " and ".join(f"{value:.4f}" for value in winner.values)
+    rows = "\n".join(f"| {name} | {value} |" for name, value in winner.params.items())
+    first = sensitivity.loc[sensitivity["mean_rank"].idxmin(), "design"]
+    return (
+        f"**Trial {winner.number}** wins by the rule `{rule_of(study)}`: {objectives} {values}, mean over designs "
+        f"{settings.experiments} on validation data. Use it by `-P hparams=tuned`.\n\n"
+        f"| hyperparameter | value |\n|---|---|\n{rows}\n\n"
+        f"Design {first} ranks best on average over the trials; sharing one set costs a design at most "
+        f"{sensitivity['regret'].max():.3f} against its own best (`search/sensitivity.csv`)."
+    )
+
+
+def _optuna_figures(study: optuna.Study, settings: TuneSettings) -> dict[str, Figure]:
+    objectives = OBJECTIVES[settings.objective]
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    searched = [name for name in settings.searched() if all(name in trial.params for trial in complete)]
+    figures = {}
+    if len(objectives) > 1:
+        names = [metric for metric, _ in objectives]
+        figures["pareto_front"] = _figure_of(plots.plot_pareto_front(study, target_names=names))
+    for number, (metric, _) in enumerate(objectives):
+        name = metric.rpartition("/")[0].removeprefix("val").strip("/").replace("/", "_")
+        suffix = f"_{name or metric.rpartition('/')[2]}" if len(objectives) > 1 else ""
+
+        def target(trial: FrozenTrial, number: int = number) -> float:
+            return trial.values[number]
+
+        # of a single objective Optuna knows itself whether more is better, and colours by that
+        shown = {"target": target if len(objectives) > 1 else None, "target_name": metric}
+        figures[f"history{suffix}"] = _figure_of(plots.plot_optimization_history(study, **shown))
+        figures[f"parallel_coordinate{suffix}"] = _figure_of(
+            plots.plot_parallel_coordinate(study, params=searched, **shown)
+        )
+        values = [target(trial) for trial in complete]
+        if len(complete) >= FEWEST_FOR_IMPORTANCE and len(searched) > 1 and np.ptp(values) > 0:
+            evaluator = optuna.importance.FanovaImportanceEvaluator(seed=FOREST_SEED)
+            figures[f"importance{suffix}"] = _figure_of(
+                plots.plot_param_importances(study, evaluator=evaluator, **shown)
+            )
+    return figures
+
+
+def _figure_of(axes) -> Figure:
+    figure = np.ravel(axes)[0].figure
+    figure.set_size_inches(11, 5.5)
+    figure.tight_layout()
+    return figure
+
+
+def sensitivity_figure(scores: pd.DataFrame, sensitivity: pd.DataFrame, winner: int) -> Figure:
+    """Every complete trial's score by design, and each design's own best beside what it has with the shared values."""
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    lines, bars = figure.subplots(1, 2, width_ratios=(2, 1))
+    order = scores.mean(axis=1).sort_values().index
+    for colour, design in zip(PALETTE, scores.columns, strict=False):
+        lines.plot(range(len(order)), scores.loc[order, design], "o-", color=colour, label=f"design {design}", ms=4)
+    lines.axvline(list(order).index(winner), color="#555555", linestyle=":", label=f"winner, trial {winner}")
+    lines.set_xticks(range(len(order)), [str(number) for number in order], fontsize=8)
+    lines.set(xlabel="trial, from the worst to the best mean", ylabel="validation score (higher is better)")
+    lines.set_title("Do the designs keep their order whatever the hyperparameters?", fontsize=10)
+    lines.legend(fontsize=8)
+    places = np.arange(len(sensitivity))
+    bars.bar(places - 0.2, sensitivity["shared_score"], 0.4, color="#9aa5b4", label="with the shared values")
+    bars.bar(places + 0.2, sensitivity["own_best_score"], 0.4, color=PALETTE[0], label="its own best trial")
+    bars.set_xticks(places, sensitivity["design"])
+    bars.set_xlabel("design")
+    bars.set_title("What does sharing cost?", fontsize=10)
+    bars.legend(fontsize=8, loc="lower right")
+    for axis in (lines, bars):
+        axis.grid(**GRID)
+        axis.set_axisbelow(True)
+    return figure

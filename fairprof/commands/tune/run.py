@@ -1,0 +1,298 @@
+"""The search for one set of hyperparameters that all designs share, judged on validation data alone."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+
+import numpy as np
+import optuna
+import sqlalchemy
+import yaml
+from filelock import FileLock
+from optuna.samplers import TPESampler
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from fairprof.commands.train.hyperparameters import SEARCHED_DATA, WINNER, data_key
+from fairprof.commands.train.run import validation_scores
+from fairprof.commands.tune.objectives import OBJECTIVES
+from fairprof.commands.tune.remarks import without_remarks
+from fairprof.commands.tune.results import log_results, winner_of
+from fairprof.config import Choice, LogUniform, Settings, TrainingSettings, TuneSettings, Uniform, shared_settings
+from fairprof.data.designs import DESIGNS
+from fairprof.data.pool import Pool, load_pool, without_test
+from fairprof.errors import UserError
+from fairprof.network.classifier import find_weights
+from fairprof.runtime.files import cache_folder
+from fairprof.runtime.hardware import keep_freed_memory
+from fairprof.runtime.processes import Processes
+from fairprof.runtime.progress import note, progress_bar
+from fairprof.seeds import derive_seed
+from fairprof.store import tracking
+
+# seconds: how often a worker says that it is alive, and after how long a silent one counts as dead
+HEARTBEAT, GRACE = 10, 40
+RETRIES = 3
+STARTUP_TRIALS = 5  # random ones, before the sampler learns from those that have ended
+WAIT = 1.0  # seconds between looks at the trials of other workers
+DATABASE_PATIENCE = 120  # seconds that a worker waits for another one's write to the file
+RUN_ID = "mlflow_run_id"
+# what does not change which hyperparameters are best
+NOT_OF_THE_SEARCH = {"trials", "storage", "permutations", "replicates", "delta", "min_support", "gradcam_images"}
+NOT_OF_THE_SEARCH |= {"accelerator", "workers", "compile", "prefix_cache", "cache_dir", "cache_gib", "lock_timeout"}
+
+
+def run_search(settings: TuneSettings) -> str:
+    """Runs trials until there are as many as asked, with whatever other workers there are; returns the MLflow run's id.
+
+    A search is known by its settings, data and weights: killed and started again, or started on another machine
+    with the same storage, it goes on. Raises `UserError` for anything that the user can put right.
+    """
+    if Processes.of_environment().count > 1:
+        raise UserError("a search runs its trainings in one process: start it without torchrun, once for every worker")
+    keep_freed_memory()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    tags = {"fairprof.role": "search", SEARCHED_DATA: data_key(settings)}
+    with tracking.started_run(f"search-{settings.objective}", tags) as search_id:
+        pool = without_test(load_pool(settings))
+        weights, _ = find_weights(settings.architecture, settings.weights)
+        settings = settings.model_copy(update={"weights": weights.name})
+        name = search_name(settings, pool, weights.sha256)
+        shown = {"storage": str(_url(settings, name)), "search_name": name, "pool_fingerprint": pool.fingerprint}
+        tracking.log_settings(settings.model_dump() | shown)
+        with opened_study(settings, name) as (study, exclusive):
+            _take_over_earlier_runs(study)
+            work(study, exclusive, lambda trial: _trained(trial, settings, pool))
+            log_results(study, settings)
+            _log_winner(winner_of(study), settings)
+    return search_id
+
+
+def _log_winner(winner: FrozenTrial, settings: TuneSettings) -> None:
+    """The winner's hyperparameters as the file that `hparams=tuned` reads, and as tags."""
+    values = hyperparameters_of(winner, settings)
+    tracking.log_text(yaml.safe_dump(values, sort_keys=False), WINNER)
+    tracking.set_tags(
+        {
+            "fairprof.commands.train.hyperparameters": Settings(**values).hyperparameters_hash(),
+            "fairprof.winner": str(winner.number),
+            **{f"fairprof.best.{name}": str(value) for name, value in winner.params.items()},
+        }
+    )
+
+
+def search_name(settings: TuneSettings, pool: Pool, weights_sha256: str) -> str:
+    """Equal for searches of the same space on the same data for the same objective."""
+    said = settings.model_dump(exclude=NOT_OF_THE_SEARCH | {"data"})
+    text = "\x1f".join(map(str, (sorted(said.items()), pool.fingerprint, weights_sha256)))
+    return f"fairprof-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def hyperparameters_of(trial: FrozenTrial, settings: TrainingSettings) -> dict:
+    """All shared hyperparameters of a trial, name to value: those searched, and the others as they were set."""
+    return {name: trial.params.get(name, getattr(settings, name)) for name in shared_settings()}
+
+
+# --- the study and its storage ----------------------------------------------------------------------------------
+
+
+Exclusive = Callable[[], AbstractContextManager]
+
+
+@contextmanager
+def opened_study(settings: TuneSettings, name: str) -> Iterator[tuple[optuna.Study, Exclusive]]:
+    """Optuna's study, with all its trials planned, and a lock that all its workers share, as a context manager.
+
+    Raises `UserError` where the storage cannot be reached.
+    """
+    url = _url(settings, name)
+    try:
+        exclusive = _lock_of_workers(url, name)
+        with exclusive(), without_remarks():  # two workers that make the same tables at once would fail
+            storage = RDBStorage(
+                url.render_as_string(hide_password=False),
+                engine_kwargs={"connect_args": {"timeout": DATABASE_PATIENCE}} if _is_file(url) else None,
+                heartbeat_interval=HEARTBEAT,
+                grace_period=GRACE,
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
+            )
+            study = optuna.create_study(
+                storage=storage,
+                study_name=name,
+                directions=[direction for _, direction in OBJECTIVES[settings.objective]],
+                pruner=optuna.pruners.MedianPruner(n_startup_trials=3),
+                load_if_exists=True,
+            )
+            _plan(study, settings)
+    except (SQLAlchemyError, ImportError, ValueError, OSError) as error:
+        raise UserError(
+            f"storage={url} cannot be used ({' '.join(str(error).split())[:150]}): give auto or the URL of a database "
+            "that runs, with its driver installed"
+        ) from None
+    try:
+        yield study, exclusive
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _url(settings: TuneSettings, name: str) -> sqlalchemy.URL:
+    """The address of the storage, whose password is not shown when it is printed."""
+    if settings.storage == "auto":
+        folder = cache_folder(settings.cache_dir) / "searches"
+        folder.mkdir(parents=True, exist_ok=True)
+        return sqlalchemy.URL.create("sqlite", database=str(folder / f"{name}.db"))
+    try:
+        return sqlalchemy.make_url(settings.storage)
+    except ArgumentError:
+        raise UserError(
+            f"storage={settings.storage} is no URL of a database: give auto, or such as "
+            "postgresql+psycopg://user@host/database"
+        ) from None
+
+
+def _is_file(url: sqlalchemy.URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _lock_of_workers(url: sqlalchemy.URL, name: str) -> Exclusive:
+    """A lock beside a file, or of the database itself: workers on many machines share nothing else."""
+    if _is_file(url):
+        return lambda: FileLock(f"{url.database}.lock")
+    if url.get_backend_name() != "postgresql":
+        return nullcontext
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
+    key = {"key": int(hashlib.sha256(name.encode()).hexdigest()[:15], 16)}
+
+    @contextmanager
+    def held() -> Iterator[None]:
+        # the lock ends with the connection, whatever happens to its holder
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), key)
+            yield
+
+    return held
+
+
+def _plan(study: optuna.Study, settings: TuneSettings) -> None:
+    """Enqueues what is missing of the trials asked for: planned ones can be counted before they run.
+
+    The first has the defaults; the sampler chooses the others when they begin.
+    """
+    planned = len(counted_trials(study))
+    for number in range(planned, settings.trials):
+        values = {name: getattr(settings, name) for name in settings.searched()} if number == 0 else {}
+        study.enqueue_trial(values)
+
+
+def counted_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Every trial once: one whose worker died is represented by its retry."""
+    trials = study.get_trials(deepcopy=False)
+    retried = {number for trial in trials for number in trial.system_attrs.get("retry_history", [])}
+    return [trial for trial in trials if trial.number not in retried]
+
+
+def work(study: optuna.Study, exclusive: Exclusive, objective: Callable[[optuna.Trial], object]) -> None:
+    """Runs planned trials until none is left, waiting for those of other workers: one may die and leave its trial."""
+    total = len(counted_trials(study))
+    with progress_bar("search", total, "trials") as bar:
+        while True:
+            with without_remarks():
+                fail_stale_trials(study)
+            states = [trial.state for trial in counted_trials(study)]
+            bar.update(sum(state.is_finished() for state in states) - bar.n)
+            if all(state.is_finished() for state in states):
+                return
+            if not _run_one(study, exclusive, objective):
+                time.sleep(WAIT)
+
+
+def _run_one(study: optuna.Study, exclusive: Exclusive, objective: Callable[[optuna.Trial], object]) -> bool:
+    """Runs a planned trial; False where none is left to be begun.
+
+    The lock is held from the look at the plan until the trial has begun, so that no worker begins one too many.
+    """
+    with ExitStack() as lock:
+        lock.enter_context(exclusive())
+
+        def begun(trial: optuna.Trial) -> object:
+            lock.close()
+            return objective(trial)
+
+        if not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            return False
+        with without_remarks():
+            study.optimize(begun, n_trials=1, catch=(Exception,))
+        return True
+
+
+# --- a trial ----------------------------------------------------------------------------------------------------
+
+
+def _take_over_earlier_runs(study: optuna.Study) -> None:
+    """Makes trials of interrupted starts children of this search's run."""
+    for trial in study.get_trials(deepcopy=False):
+        if RUN_ID in trial.user_attrs:
+            run = tracking.find_run(trial.user_attrs[RUN_ID])
+            if run is not None and tracking.parent_was_interrupted(run):
+                tracking.adopt(run)
+
+
+def suggested(trial: optuna.Trial, settings: TuneSettings) -> dict:
+    """A value for every hyperparameter that is searched, by its search law.
+
+    The sampler's randomness depends on seed and trial alone, not on which worker runs it or was killed.
+    """
+    seed = derive_seed(settings.seed, "search", trial.number) % 2**32
+    with without_remarks():
+        trial.study.sampler = TPESampler(seed=seed, n_startup_trials=STARTUP_TRIALS, constant_liar=True)
+    return {name: _suggestion(trial, name, law) for name, law in settings.searched().items()}
+
+
+def _suggestion(trial: optuna.Trial, name: str, law: LogUniform | Uniform | Choice) -> float | int | str:
+    if isinstance(law, Choice):
+        return trial.suggest_categorical(name, law.options)
+    return trial.suggest_float(name, law.low, law.high, log=isinstance(law, LogUniform))
+
+
+def _trained(trial: optuna.Trial, settings: TuneSettings, pool: Pool) -> float | tuple[float, ...]:
+    """Trains every design with the trial's hyperparameters; the means over the designs of what is optimised.
+
+    After each design the mean so far is reported, so that a hopeless trial ends early.
+    """
+    objectives = OBJECTIVES[settings.objective]
+    tags = {"fairprof.role": "trial", "fairprof.trial": str(trial.number)}
+    with tracking.started_run(f"trial-{trial.number:03d}", tags) as run_id:
+        trial.set_user_attr(RUN_ID, run_id)
+        values = suggested(trial, settings)
+        common = {name: getattr(settings, name) for name in TrainingSettings.model_fields} | values
+        shared = Settings(**common, seed=settings.seed, train_size=settings.train_size)
+        tracking.log_settings(shared.hyperparameters() | {"hyperparameters_hash": shared.hyperparameters_hash()})
+        tracking.set_tags({"fairprof.commands.train.hyperparameters": shared.hyperparameters_hash()})
+        # what stays if the trial fails or its worker dies
+        tracking.set_tags({"fairprof.trial_state": "failed"})
+        scores = []
+        for step, design in enumerate(settings.designs()):
+            note(f"trial {trial.number}: design {design}")
+            of_design = {"experiment": design, "imbalance": DESIGNS[design].imbalance(settings.imbalance)}
+            measured = validation_scores(shared.model_copy(update=of_design), pool)
+            scores.append([measured[metric] for metric, _ in objectives])
+            trial.set_user_attr(design, scores[-1])
+            tracking.log_metrics({f"{design}/{name}": value for name, value in measured.items() if np.isfinite(value)})
+            if len(objectives) == 1 and _is_hopeless(trial, float(np.mean(scores)), step, settings):
+                tracking.set_tags({"fairprof.trial_state": "pruned"})
+                break
+        else:
+            means = np.mean(scores, axis=0)
+            tracking.log_metrics({metric: value for (metric, _), value in zip(objectives, means, strict=True)})
+            tracking.set_tags({"fairprof.trial_state": "complete"})
+            return tuple(means.tolist())
+    # outside the run, which has ended as it should
+    raise optuna.TrialPruned
+
+
+def _is_hopeless(trial: optuna.Trial, mean: float, step: int, settings: TuneSettings) -> bool:
+    trial.report(mean, step)
+    return step + 1 < len(settings.designs()) and trial.should_prune()

@@ -1,0 +1,514 @@
+"""What a comparison says: every sentence against tables of known verdicts, worked by hand."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fairprof.commands.compare.claims import claims
+from fairprof.commands.compare.protocol import Protocol
+from fairprof.reporting.wording import enumerated, number, p_value, percent, signed
+
+DP, EO = "demographic_parity_difference", "equal_opportunity_difference"
+MAX = "max_over_classes"
+NAN = np.nan
+
+
+def protocol(**changes) -> Protocol:
+    settings = dict(
+        title="made up",
+        created="2026-01-02T03:04:05+00:00",
+        study_key="0123",
+        data="synthetic",
+        settings={},
+        hyperparameters_hash="4567",
+        pool_fingerprint="89ab",
+        test_fingerprint="cdef",
+        weights="random",
+        weights_sha256="none",
+        classes=("student", "retired"),
+        groups={"gender": ("Male", "Female")},
+        test_images=500,
+        designs=("A", "B"),
+        seeds=(0, 1, 2, 3, 4, 5),
+        arms=("natural",),
+        reference="A",
+        main_arm="natural",
+        pseudo_professions=False,
+        label_bias="none",
+        label_bias_strength=0.15,
+        ceiling={},
+        permutations=999,
+        replicates=1000,
+        delta=0.05,
+        min_support=30,
+        versions={},
+        git_commit="unknown",
+        machine="none",
+        failed=(),
+    )
+    return Protocol(**settings | changes)
+
+
+def gap(**changes) -> dict:
+    row = dict(arm="natural", design="A", attribute="race", metric=EO, seeds=6, value=0.214, null_mean=0.112)
+    row |= {"class": MAX, "seed_sd": 0.01, "null_q95": 0.158, "excess": 0.102, "p_value": 0.001, "upper": 0.3}
+    row |= dict(family="confirmatory", p_adjusted=0.003, delta=0.05, verdict="established")
+    return row | dict(undefined_cells=0, insufficient_cells=0) | changes
+
+
+def difference(**changes) -> dict:
+    row = dict(arm="natural", design="B", reference="A", metric=EO, attribute="race", seeds=6, value=-0.084)
+    row |= {"class": MAX, "lower": -0.12, "upper": -0.046, "seed_sd": 0.02, "p_value": 0.03125, "smallest_p": 0.03125}
+    return row | dict(family="confirmatory", p_adjusted=0.03125, p_holm=0.375, verdict="established") | changes
+
+
+def score(**changes) -> dict:
+    row = dict(arm="natural", design="A", metric="macro_f1", seeds=6, value=0.41, lower=0.39, upper=0.43)
+    return row | dict(seed_sd=0.01, image_se=0.02, ceiling=NAN, share_of_ceiling=NAN) | changes
+
+
+def group_change(group: str, change: float, before: float, upper: float, **changes) -> dict:
+    row = dict(arm="natural", design="B", reference="A", attribute="race", group=group, support=100)
+    row |= dict(accuracy=before + change, reference_accuracy=before, change=change, lower=change - 0.02, upper=upper)
+    return row | changes
+
+
+def study(gaps=(), differences=(), scores=(), **tables) -> dict[str, pd.DataFrame]:
+    """Tables with these rows; a table without rows keeps its columns."""
+    filled = {
+        "gaps": (gaps, gap()),
+        "differences": (differences, difference()),
+        "performance": (scores or [score(), score(design="B")], score()),
+    }
+    made = {name: pd.DataFrame(list(rows), columns=list(example)) for name, (rows, example) in filled.items()}
+    return made | {name: pd.DataFrame(rows) for name, rows in tables.items()}
+
+
+def sentences(said) -> list[str]:
+    found = [*said.answer, said.possibility, said.label_bias, *said.other_arms, *said.levelling_down, said.cells]
+    found += [claim.sentence for claim in (*said.gaps, *said.differences, *said.scores)]
+    return [*found, said.gap_scope, said.difference_scope]
+
+
+# Numbers as text.
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0434, ".043"), (-0.0216, "−.022"), (1, "1.000"), (1.2345, "1.234"), (-0.0001, ".000"), (NAN, "undefined")],
+)
+def test_numbers_have_three_decimals_and_no_leading_zero(value, text):
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0434, "+.043"), (-0.0216, "−.022"), (0.0001, ".000"), (NAN, "undefined")]
+)
+def test_differences_have_a_sign_unless_they_are_zero(value, text):
+    assert signed(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.003, "p = .003"), (0.001, "p = .001"), (0.00099, "p < .001"), (1.0, "p = 1.000"), (NAN, "p undefined")],
+)
+def test_p_values_are_equal_to_or_below_a_number(value, text):
+    assert p_value(value) == text
+
+
+def test_percentages_and_lists():
+    assert percent(0.7534) == "75.3 %"
+    assert percent(NAN) == "undefined"
+    assert [enumerated(list(items)) for items in ("A", "AB", "ABC")] == ["A", "A and B", "A, B and C"]
+
+
+# Gaps within designs.
+
+EQUIVALENT = dict(design="B", metric=DP, attribute="gender", value=0.02, null_mean=0.015, null_q95=0.031)
+EQUIVALENT |= dict(upper=0.041, p_value=0.4, p_adjusted=0.8, verdict="equivalent")
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        (
+            {},
+            "Established: the equal opportunity difference by race of design A is .214 (largest over classes, mean "
+            "over 6 seeds); noise floor .112, 95 % quantile .158; adjusted p = .003 (Holm).",
+        ),
+        (
+            {"p_adjusted": 0.0004, "seeds": 1, "seed_sd": NAN},
+            "Established: the equal opportunity difference by race of design A is .214 (largest over classes, mean "
+            "over 1 seed); noise floor .112, 95 % quantile .158; adjusted p < .001 (Holm).",
+        ),
+        (
+            EQUIVALENT,
+            "Equivalent: the demographic parity difference by gender of design B is .020 (largest over classes, mean "
+            "over 6 seeds); noise floor .015, 95 % quantile .031; adjusted p = .800 (Holm); its upper band .041 lies "
+            "below delta .050.",
+        ),
+        (
+            {"value": 0.12, "p_adjusted": 0.31, "verdict": "not_established", "insufficient_cells": 1},
+            "Not established: the equal opportunity difference by race of design A is .120 (largest over classes, "
+            "mean over 6 seeds); noise floor .112, 95 % quantile .158; adjusted p = .310 (Holm); its upper band .300 "
+            "does not lie below delta .050; 1 rate on fewer than 30 images.",
+        ),
+        (
+            dict.fromkeys(("value", "null_mean", "null_q95", "excess", "p_value", "p_adjusted", "upper"), NAN)
+            | {"verdict": "undefined", "undefined_cells": 3, "insufficient_cells": 2},
+            "Undefined: the equal opportunity difference by race of design A is undefined (largest over classes, mean "
+            "over 6 seeds); noise floor undefined, 95 % quantile undefined; adjusted p undefined (Holm); there are no "
+            "two groups to compare; 3 rates undefined and 2 rates on fewer than 30 images.",
+        ),
+    ],
+    ids=["established", "one seed", "equivalent", "not established", "undefined"],
+)
+def test_a_gap_is_told_with_all_its_numbers(row, sentence):
+    (claim,) = claims(study([gap(**row)]), protocol()).gaps
+    assert claim.sentence == sentence
+    assert claim.verdict == row.get("verdict", "established")
+
+
+def test_exploratory_gaps_make_no_claim():
+    said = claims(study([gap(), gap(family="exploratory", attribute="gender_x_race")]), protocol())
+    assert len(said.gaps) == 1
+
+
+def test_a_gap_within_a_design_is_about_its_trained_models_and_further_images():
+    scope = claims(study([gap(seeds=1)]), protocol(seeds=(0,))).gap_scope
+    assert "500 test images" in scope
+    assert "about 1 trained model of each design and generalises to further test images" in scope
+    assert "does not generalise to further trainings" in scope
+
+
+def test_gaps_in_short():
+    gaps = [gap(), gap(design="B", value=0.3, null_q95=0.2), gap(**EQUIVALENT)]
+    gaps += [gap(metric=DP, attribute="gender", verdict="not_established"), gap(metric=DP, verdict="undefined")]
+    assert claims(study(gaps), protocol()).answer[0] == (
+        "Of 5 confirmatory gaps within designs, 2 are established for the trained models (value, 95 % quantile of its "
+        "noise floor): equal opportunity difference by race in A (.214, .158) and B (.300, .200); 1 is equivalent "
+        "(upper band below .050): demographic parity difference by gender in B (.041); 1 is not established: "
+        "demographic parity difference by gender in A; 1 is undefined: demographic parity difference by race in A."
+    )
+
+
+def test_too_few_permutations_are_named():
+    # Holm multiplies the smallest p-value of 4 tests, 1 / (permutations + 1), by 4: 4 / 80 = .05.
+    gaps = [gap(p_value=0.2, verdict="not_established")] * 4
+    enough, too_few = (claims(study(gaps), protocol(permutations=count)) for count in (79, 78))
+    assert "can be established" not in " ".join(sentences(enough))
+    for text in (too_few.gap_scope, too_few.answer[0]):
+        assert text.endswith(
+            "With 78 permutations no such gap can be established: the smallest adjusted p-value of 4 tests is .051; 79 "
+            "permutations are the least."
+        )
+
+
+# Differences between designs.
+
+FLOORS = [gap(), gap(design="B", null_mean=0.105, null_q95=0.149)]
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        (
+            {},
+            "Established: the equal opportunity difference by race (largest over classes) of design B minus that of "
+            "design A is −.084 [−.120, −.046], mean over 6 paired seeds; adjusted p = .031 (max-T), p = .375 (Holm): "
+            "established by max-T, not by Holm; noise floor of the gap .105 (95 % quantile .149) in B, .112 (95 % "
+            "quantile .158) in A.",
+        ),
+        (
+            {"seeds": 10, "smallest_p": 2 / 1024, "p_adjusted": 0.01, "p_holm": 0.023},
+            "Established: the equal opportunity difference by race (largest over classes) of design B minus that of "
+            "design A is −.084 [−.120, −.046], mean over 10 paired seeds; adjusted p = .010 (max-T), p = .023 (Holm); "
+            "noise floor of the gap .105 (95 % quantile .149) in B, .112 (95 % quantile .158) in A.",
+        ),
+        (
+            {
+                "value": 0.01,
+                "lower": -0.02,
+                "upper": 0.04,
+                "p_adjusted": 0.72,
+                "p_holm": 1,
+                "verdict": "not_established",
+            },
+            "Not established: the equal opportunity difference by race (largest over classes) of design B minus that "
+            "of design A is +.010 [−.020, +.040], mean over 6 paired seeds; adjusted p = .720 (max-T), p = 1.000 "
+            "(Holm); noise floor of the gap .105 (95 % quantile .149) in B, .112 (95 % quantile .158) in A.",
+        ),
+        (
+            {"seeds": 3, "smallest_p": 0.25, "p_adjusted": 0.25, "p_holm": 1, "verdict": "no_claim_possible"},
+            "No claim possible: the equal opportunity difference by race (largest over classes) of design B minus "
+            "that of design A is −.084 [−.120, −.046], mean over 3 paired seeds; adjusted p = .250 (max-T), p = 1.000 "
+            "(Holm); 3 seeds cannot give less than p = .25; noise floor of the gap .105 (95 % quantile .149) in B, "
+            ".112 (95 % quantile .158) in A.",
+        ),
+        (
+            dict.fromkeys(("value", "lower", "upper", "p_value", "p_adjusted", "p_holm"), NAN)
+            | {"verdict": "undefined"},
+            "Undefined: the equal opportunity difference by race (largest over classes) of design B minus that of "
+            "design A is undefined [undefined, undefined], mean over 6 paired seeds; adjusted p undefined (max-T), p "
+            "undefined (Holm); noise floor of the gap .105 (95 % quantile .149) in B, .112 (95 % quantile .158) in A.",
+        ),
+    ],
+    ids=["max-T alone", "both", "not established", "three seeds", "undefined"],
+)
+def test_a_difference_is_told_with_all_its_numbers(row, sentence):
+    (claim,) = claims(study(FLOORS, [difference(**row)]), protocol()).differences
+    assert claim.sentence == sentence
+
+
+def test_differences_in_short():
+    differences = [difference(), difference(design="C", value=0.1)]
+    differences += [difference(design="C", metric=DP, verdict="not_established")]
+    said = claims(study(FLOORS, differences), protocol(designs=("A", "B", "C")))
+    assert said.answer[0] == (
+        "Of 3 confirmatory differences from design A, 2 are established (design minus reference, adjusted p): equal "
+        "opportunity difference by race in B (−.084, p = .031) and C (+.100, p = .031); 1 is not established: "
+        "demographic parity difference by race in C."
+    )
+
+
+def test_a_difference_generalises_to_further_seeds_on_the_same_images():
+    scope = claims(study(FLOORS, [difference()]), protocol()).difference_scope
+    assert "generalises to further seeds" in scope
+    assert "the same 500 test images" in scope
+
+
+def test_established_differences_are_followed_into_the_other_arms():
+    matched = difference(arm="matched", value=-0.03, lower=-0.05, upper=0.01, family="exploratory", p_adjusted=0.2)
+    others = [matched, matched | {"metric": DP}, difference(metric=DP, verdict="not_established")]
+    said = claims(study(FLOORS, [difference(), *others]), protocol(arms=("natural", "matched")))
+    assert said.other_arms == (
+        "Exploratory: in the arm matched the equal opportunity difference by race (largest over classes) of design B "
+        "minus that of design A is −.030 [−.050, +.010], mean over 6 paired seeds; adjusted p = .200 "
+        "(Benjamini-Hochberg).",
+    )
+    assert len(said.differences) == 2
+
+
+SCORE = {"metric": "macro_f1", "attribute": "", "class": "", "family": "exploratory", "p_holm": NAN, "p_adjusted": 0.09}
+
+
+@pytest.mark.parametrize(
+    ("row", "end"),
+    [
+        ({"verdict": "not_established"}, "adjusted p = .090 (Benjamini-Hochberg): not established."),
+        (
+            {"verdict": "established", "p_adjusted": 0.04},
+            "adjusted p = .040 (Benjamini-Hochberg): stands out, and is to be confirmed by a study of its own.",
+        ),
+        (
+            {"verdict": "no_claim_possible", "seeds": 3},
+            "adjusted p = .090 (Benjamini-Hochberg): no claim possible with 3 seeds.",
+        ),
+    ],
+)
+def test_scores_are_exploratory(row, end):
+    rows = [difference(**SCORE | row), difference(**SCORE | row | {"arm": "matched"})]
+    (claim,) = claims(study(differences=rows), protocol()).scores
+    seeds = row.get("seeds", 6)
+    assert claim.sentence == (
+        "Exploratory: the macro-F1 of design B minus that of design A is −.084 [−.120, −.046], mean over "
+        f"{seeds} paired seeds; p = .031, {end}"
+    )
+
+
+# Whether a claim between designs is possible.
+
+
+@pytest.mark.parametrize(
+    ("seeds", "sentence"),
+    [
+        (1, "With 1 seed no claim between designs is possible at the .05 level: the smallest p-value that the exact "
+            "sign-flip test can give is 1; six seeds are the least."),
+        (3, "With 3 seeds no claim between designs is possible at the .05 level: the smallest p-value that the exact "
+            "sign-flip test can give is .25; six seeds are the least."),
+        (5, "With 5 seeds no claim between designs is possible at the .05 level: the smallest p-value that the exact "
+            "sign-flip test can give is .0625; six seeds are the least."),
+        (6, "With 6 seeds claims between designs are possible at the .05 level: the smallest p-value that the exact "
+            "sign-flip test can give is .03125."),
+    ],
+)  # fmt: skip
+def test_six_seeds_are_the_least_for_a_claim(seeds, sentence):
+    smallest = 2 / 2**seeds
+    verdict = "not_established" if smallest <= 0.05 else "no_claim_possible"
+    row = difference(seeds=seeds, smallest_p=smallest, p_adjusted=1.0, p_holm=1.0, verdict=verdict)
+    said = claims(study(FLOORS, [row]), protocol(seeds=tuple(range(seeds))))
+    assert said.possibility == sentence
+    assert sentence in said.answer
+    # where none can be made, no claim is told in short either
+    assert any("confirmatory difference" in text for text in said.answer) == (seeds == 6)
+
+
+def test_designs_with_too_few_seeds_are_named():
+    few = difference(design="C", seeds=4, smallest_p=0.125, verdict="no_claim_possible")
+    said = claims(study(FLOORS, [difference(), few]), protocol(designs=("A", "B", "C")))
+    assert said.possibility == (
+        "With 6 seeds claims between designs are possible for design B at the .05 level: the smallest p-value that the "
+        "exact sign-flip test can give is .03125; not for design C with 4 seeds: six are the least."
+    )
+
+
+def test_without_a_pair_of_designs_there_is_nothing_to_claim():
+    empty = pd.DataFrame(columns=list(difference()))  # of dtype object, as where there are no rows to tell types from
+    said = claims(study([gap()]) | {"differences": empty}, protocol(designs=("A",)))
+    assert said.possibility.startswith("No claim between designs is possible: there is no pair of designs")
+    assert said.differences == said.scores == said.other_arms == said.levelling_down == ()
+    assert said.answer[-2] == "Design A was trained with 6 seeds and scored on the same 500 test images."
+
+
+# Levelling down.
+
+
+def levelling_down(differences: list[dict], changes: list[dict]) -> tuple[str, ...]:
+    return claims(study(FLOORS, differences, group_changes=changes), protocol()).levelling_down
+
+
+def test_a_smaller_gap_from_which_no_group_gains_is_levelling_down():
+    changes = [group_change("Black", -0.01, 0.4, 0.01), group_change("White", -0.06, 0.5, -0.03)]
+    tables = study(FLOORS, [difference(), difference(metric=DP, value=0.01)], group_changes=changes)
+    said = claims(tables, protocol())
+    assert said.levelling_down == (
+        "Levelling down: by race design B has a smaller equal opportunity difference (−.084, established) and gap in "
+        "accuracy (−.050, not tested) than design A, but the accuracy of no group is higher: it changes by −.060 "
+        "(White) to −.010 (Black), mean over 6 paired seeds; 1 of 2 intervals lie below zero.",
+    )
+    assert said.answer[2] == (
+        "Levelling down, a smaller gap from which no group gains, shows in the estimates of B by race."
+    )
+
+
+LOSSES = [group_change("Black", -0.06, 0.4, -0.03), group_change("White", -0.05, 0.5, -0.03)]
+
+
+@pytest.mark.parametrize(
+    ("differences", "changes", "found"),
+    [
+        ([difference()], LOSSES, 1),
+        ([difference()], [LOSSES[0], group_change("White", 0.0, 0.5, 0.02)], 1),
+        ([difference()], [LOSSES[0], group_change("White", 0.001, 0.5, 0.02)], 0),
+        ([difference()], [*LOSSES, group_change("Asian", NAN, NAN, NAN)], 1),
+        ([difference()], [group_change("Asian", NAN, NAN, NAN)], 0),
+        ([difference(value=0.02)], LOSSES, 0),  # their accuracies move apart, too: .10 to .11
+        ([difference(value=NAN, verdict="undefined")], LOSSES, 0),
+        ([difference(attribute="gender")], LOSSES, 0),
+        ([difference(arm="matched"), difference(value=0.02)], LOSSES, 0),
+        ([difference()], [row | {"arm": "matched"} for row in LOSSES], 0),
+    ],
+)
+def test_levelling_down_needs_a_smaller_gap_and_no_group_that_gains(differences, changes, found):
+    assert len(levelling_down(differences, changes)) == found
+
+
+# The answer.
+
+
+def test_biased_labels_are_said_first():
+    said = claims(study([gap()]), protocol(label_bias="gender", label_bias_strength=0.3))
+    assert said.answer[0] == said.label_bias
+    assert "labels were biased on purpose (label_bias=gender, strength .300)" in said.label_bias
+    assert claims(study([gap()]), protocol()).label_bias == ""
+
+
+def test_the_answer_says_what_was_trained_and_how_well_it_does():
+    scores = [
+        score(ceiling=0.5, share_of_ceiling=0.82),
+        score(design="B", value=0.3, lower=0.28, upper=0.33, share_of_ceiling=0.6),
+        score(design="B", metric="accuracy", value=0.9),
+        score(arm="matched", value=0.9),
+    ]
+    images = [("natural", "A", 280), ("natural", "B", 1752), ("matched", "B", 280)]
+    runs = pd.DataFrame(images, columns=["arm", "design", "training_images"])
+    made = protocol(pseudo_professions=True, ceiling={"macro_f1": 0.5}, failed=(("B-seed3", "killed"),))
+    answer = claims(study([gap()], scores=scores, runs=runs), made).answer
+    assert answer[-3:-1] == (
+        "Macro-F1 is .410 [.390, .430] for A (82.0 % of the ceiling) and .300 [.280, .330] for B (60.0 % of the "
+        "ceiling); these labels allow .500 at most (the ceiling).",
+        "Designs A and B were trained with 6 seeds on 280 (A) and 1,752 (B) images and scored on the same 500 test "
+        "images, whose professions are pseudo-professions, drawn at random given the age bin; 1 run failed and is "
+        "missing.",
+    )
+
+
+def test_gaps_that_lie_in_the_data_are_stated_beside_those_found():
+    made = protocol(gaps_of_ceiling={f"{DP}/gender": 0.106, f"{EO}/race": 0.8333})
+    answer = claims(study([gap()]), made).answer
+    assert answer[1] == (
+        "A classifier that knows the probabilities of each label, which follow from the age bin, and nothing else "
+        "would itself show, on these images, demographic parity difference .106 by gender and equal opportunity "
+        "difference .833 by race: as much lies in the data and not in a design."
+    )
+
+
+def test_cells_are_counted_once_for_all_designs():
+    # the denominators are those of the common test set: every design has the same ones
+    gaps = [gap(design=design, undefined_cells=2, insufficient_cells=3) for design in "AB"]
+    gaps += [gap(metric=DP, undefined_cells=0, insufficient_cells=1)]
+    assert claims(study(gaps), protocol()).cells == (
+        "Of the rates behind the confirmatory gaps, 2 are undefined and 4 rest on fewer than 30 images."
+    )
+
+
+# Any study.
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 6])
+@pytest.mark.parametrize("bias", ["none", "race"])
+def test_no_sentence_claims_what_no_test_can_show(make_tables, seeds, bias):
+    tables = make_tables(seeds=seeds, arms=("natural", "matched"))
+    made = protocol(
+        designs=tuple("ABCD"),
+        seeds=tuple(range(seeds)),
+        arms=("natural", "matched"),
+        label_bias=bias,
+        pseudo_professions=True,
+        permutations=99,
+        failed=(("D-seed9", "killed"),),
+    )
+    said = claims(tables, made)
+    assert 3 <= len(said.answer) <= 8
+    for text in sentences(said):
+        assert not re.search(r"\bfair|unbiased|no difference|nan\b|None", text), text
+    assert not [claim for claim in said.differences if claim.verdict == "established" and seeds < 6]
+
+
+def test_every_claim_repeats_the_numbers_of_its_row(make_tables):
+    tables = make_tables(seeds=6)
+    said = claims(tables, protocol(designs=tuple("ABCD")))
+    expected = {
+        "gaps": (said.gaps, ["value", "null_mean", "null_q95", "p_adjusted"]),
+        "differences": (said.differences, ["value", "lower", "upper", "p_adjusted", "p_holm"]),
+    }
+    for name, (found, columns) in expected.items():
+        rows = tables[name][tables[name]["family"].eq("confirmatory")]
+        assert len(found) == len(rows) > 0
+        for claim, row in zip(found, rows.to_dict("records"), strict=True):
+            assert claim.verdict == row["verdict"]
+            assert f"design {row['design']}" in claim.sentence
+            assert f"{row['metric'].replace('_', ' ')} by {row['attribute']}" in claim.sentence
+            assert re.search(rf"mean over {row['seeds']} (paired )?seeds", claim.sentence)
+            texts = {f"{abs(row[column]):.3f}".lstrip("0") for column in columns if row[column] >= 0.001}
+            assert texts <= set(re.findall(r"\d*\.\d{3}", claim.sentence)), claim.sentence
+
+
+def test_the_order_of_other_rows_changes_nothing(make_tables):
+    tables = make_tables(seeds=6, arms=("natural", "matched"))
+    shuffled = {name: table.iloc[::-1] for name, table in tables.items()}
+    made = protocol(designs=tuple("ABCD"), arms=("natural", "matched"))
+    before, after = (claims(given, made) for given in (tables, shuffled))
+    assert set(before.gaps) == set(after.gaps)
+    assert set(before.differences) == set(after.differences)
+    assert set(before.levelling_down) == set(after.levelling_down)
+    assert (before.possibility, before.cells) == (after.possibility, after.cells)
+
+
+def test_a_missing_table_is_named():
+    tables = study([gap()])
+    del tables["differences"]
+    with pytest.raises(ValueError, match="tables has no 'differences'"):
+        claims(tables, protocol())

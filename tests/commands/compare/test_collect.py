@@ -1,0 +1,54 @@
+"""Which runs are compared, and which are refused together."""
+
+from dataclasses import replace
+
+import pytest
+
+from fairprof.commands.compare.collect import chosen_runs, require_comparable
+from fairprof.config import CompareSettings, Settings, shared_settings
+from fairprof.store.tracking import LoggedRun
+
+
+def run(design: str = "A", seed: int = 0, **changes: str) -> LoggedRun:
+    params = {name: str(value) for name, value in Settings().model_dump().items()}
+    params |= {"pool_fingerprint": "p", "test_fingerprint": "t"} | changes
+    tags = {
+        "fairprof.design": design,
+        "fairprof.seed": str(seed),
+        "fairprof.study_key": "key",
+        "fairprof.weights_sha256": changes.get("weights_sha256", "none"),
+    }
+    return LoggedRun(f"{design}{seed}" * 8, f"{design}-seed{seed}", "FINISHED", params, tags, {})
+
+
+def test_runs_that_were_trained_alike_may_be_compared():
+    require_comparable([run("A"), run("B"), run("A", 1, fraction="0.5"), run("A", 1, train_size="matched")])
+
+
+@pytest.mark.parametrize("name", shared_settings())
+def test_every_shared_hyperparameter_counts_and_is_named(name, refused):
+    with refused("not trained alike", f"{name} is {getattr(Settings(), name)} in A-seed0", "and other in B-seed1"):
+        require_comparable([run("A"), run("B"), run("B", 1, **{name: "other"})])
+
+
+def test_everything_that_differs_is_named_at_once(refused):
+    with refused("learning_rate is 0.003", "epochs is 6", "weights is none"):
+        require_comparable([run("A"), run("B", learning_rate="1", epochs="7", weights_sha256="f" * 64)])
+
+
+def test_other_data_are_named_with_the_setting_that_made_them_other(refused):
+    with refused("data is p in A-seed0", "label_bias is none in A-seed0", "and gender in B-seed0"):
+        require_comparable([run("A"), run("B", pool_fingerprint="q", label_bias="gender")])
+    with refused("test set is t in A-seed0"):
+        require_comparable([run("A"), run("B", test_fingerprint="u")])
+
+
+def test_the_same_run_twice_is_refused(refused):
+    twice = replace(run("A"), run_id="other")
+    with refused("A-seed0 is there twice", "as A0A0A0A0", "and other"):
+        require_comparable([run("A"), run("B"), twice])
+
+
+def test_runs_that_are_not_there_are_refused(store, refused):
+    with refused("there is no run 0123456789abcdef0123456789abcdef"):
+        chosen_runs(CompareSettings(runs="0123456789abcdef0123456789abcdef"))

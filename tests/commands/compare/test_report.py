@@ -1,0 +1,467 @@
+"""The report as HTML and as Markdown: complete, alike, well formed, and in need of nothing from outside."""
+
+import html
+import io
+import re
+import shlex
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from fairprof.commands.compare.claims import claims
+from fairprof.commands.compare.protocol import Protocol
+from fairprof.commands.compare.report import report_html, report_markdown
+from fairprof.commands.compare.sections import EVIDENCE, sections
+from fairprof.config import CompareSettings, StudySettings
+
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+NASTY = "<b>A&B</b>"
+ARMS = ("natural", "matched", "natural, fraction 0.25")
+
+PROTOCOL = Protocol(
+    title="Four designs",
+    created="2026-01-02T03:04:05+00:00",
+    study_key="study0123",
+    data="manifest:my faces/table.csv",
+    settings={"label_seed": "0", "architecture": "resnet50", "weights": "back bone.pth", "epochs": "20"},
+    hyperparameters_hash="hash4567",
+    pool_fingerprint="pool89ab",
+    test_fingerprint="testcdef",
+    weights="back bone.pth",
+    weights_sha256="sha0123",
+    classes=("student", "blue_collar"),
+    groups={"gender": ("Male", "Female"), "race": (NASTY, "b_c")},
+    test_images=10954,
+    designs=tuple("ABCD"),
+    seeds=(0, 1, 2),
+    arms=ARMS[:2],
+    reference="A",
+    main_arm="natural",
+    pseudo_professions=True,
+    label_bias="none",
+    label_bias_strength=0.15,
+    ceiling={"accuracy": 0.625, "macro_f1": 0.546},
+    permutations=999,
+    replicates=1000,
+    delta=0.05,
+    min_support=30,
+    versions={"torch": "2.15.0"},
+    git_commit="c0ffee",
+    machine="two cores",
+    failed=(("C-seed1", f"out of memory in {NASTY}"),),
+)
+
+
+@pytest.fixture(scope="module")
+def study(make_tables) -> dict[str, pd.DataFrame]:
+    """Three seeds and two arms; names that mean something to HTML and to Markdown; undefined values."""
+    tables = make_tables(
+        seeds=3, arms=PROTOCOL.arms, races=(NASTY, "b_c", "[d](e)"), classes=("student", "blue|collar", "*"), epochs=3
+    )
+    tables["performance"] = tables["performance"].assign(ceiling=np.nan, share_of_ceiling=np.nan)
+    place = ["natural"] * 2, ["B"] * 2, ["race"] * 2, ["selection_rate"] * 2, ["student"] * 2, [NASTY, "b_c"]
+    contrasts = dict(zip(["arm", "design", "attribute", "rate", "class", "group"], place, strict=True))
+    contrasts |= {"value": [0.4, np.nan], "rest": [0.3, 0.4], "contrast": [0.1234, np.nan], "lower": [-0.05, np.nan]}
+    contrasts |= {"upper": [0.2, np.nan], "differs": [True, False], "evidence": ["sufficient", "undefined"]}
+    composition = [
+        ("A", profession, race, gender, partition, 163.5)
+        for profession in PROTOCOL.classes
+        for race in PROTOCOL.groups["race"]
+        for gender in PROTOCOL.groups["gender"]
+        for partition in ("train", "val")
+    ]
+    columns = ["design", "profession", "race", "gender", "partition", "count"]
+    return tables | {"contrasts": pd.DataFrame(contrasts), "composition": pd.DataFrame(composition, columns=columns)}
+
+
+@pytest.fixture(scope="module")
+def pictures() -> dict[str, bytes]:
+    file = io.BytesIO()
+    Image.new("RGB", (30, 20), "teal").save(file, "PNG")
+    return {"differences": file.getvalue(), f"of {NASTY}": file.getvalue(), "performance": file.getvalue()}
+
+
+@pytest.fixture(scope="module")
+def page(study, pictures) -> str:
+    return report_html(study, PROTOCOL, pictures, {"data sheet": "# Sheet\n<script>alert(1)</script> http://a.b"})
+
+
+@pytest.fixture(scope="module")
+def markdown(study, pictures) -> str:
+    return report_markdown(study, PROTOCOL, list(pictures), "pictures/")
+
+
+class Outline(HTMLParser):
+    """The elements of a page: (tag, attributes), in order; raises where they are not nested."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.open, self.elements, self.text = [], [], []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, (tag, self.getpos())
+
+    def handle_data(self, data):
+        if self.open[-1:] != ["style"]:
+            self.text.append(data)
+
+    def of(self, tag: str) -> list[dict]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def plain_text(page: str) -> str:
+    return " ".join(" ".join(Outline(page).text).split())
+
+
+def plain_markdown(markdown: str) -> str:
+    return html.unescape(re.sub(r"\\([\\`*\[\]|~$_])", r"\1", markdown))
+
+
+# The page.
+
+
+def test_the_page_is_well_formed_and_accessible(page):
+    outline = Outline(page)
+    assert page.startswith("<!DOCTYPE html>")
+    assert outline.of("html") == [{"lang": "en"}]
+    assert page.count("<title>Four designs</title>") == len(outline.of("h1")) == 1
+    identifiers = [attributes["id"] for _, attributes in outline.elements if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+    referred = [attributes["href"].removeprefix("#") for attributes in outline.of("a")]
+    referred += [attributes["aria-labelledby"] for _, attributes in outline.elements if "aria-labelledby" in attributes]
+    assert set(referred) <= set(identifiers)
+    assert all(image["alt"] for image in outline.of("img"))
+    assert len(outline.of("caption")) == len(outline.of("table")) > 10
+    assert all(heading["scope"] in ("col", "row") for heading in outline.of("th"))
+
+
+def test_headings_descend_one_level_at_a_time(page):
+    levels = [int(tag[1]) for tag, _ in Outline(page).elements if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+
+
+def test_the_page_loads_nothing_and_runs_nothing(page):
+    outline = Outline(page)
+    assert not {tag for tag, _ in outline.elements} & {"script", "link", "iframe", "object", "embed", "base", "form"}
+    for tag, attributes in outline.elements:
+        for name in {"src", "href", "srcset", "data", "poster", "action", "background"} & set(attributes):
+            assert re.match(r"#|data:image/png;base64,", attributes[name]), (tag, name)
+        assert not [name for name in attributes if name.startswith("on")]
+    style = page.split("<style>")[1].split("</style>")[0]
+    assert "url(" not in style and "@import" not in style
+    assert "default-src 'none'" in page
+
+
+def test_names_and_documents_are_text_and_no_markup(page):
+    assert "<b>" not in page and "<script" not in page
+    text = plain_text(page)
+    assert text.count(NASTY) > 5
+    assert "# Sheet <script>alert(1)</script> http://a.b" in text
+
+
+def test_sections_come_in_order(page, markdown):
+    titles = ["The answer", "Summary by design", "Evidence", "How sure this is", "Protocol", "Limits", "Terms"]
+    expected = [f"{number}. {title}" for number, title in enumerate(titles, 1)]
+    assert re.findall(r"<h2[^>]*>([^<]*)</h2>", page) == [*expected, "Documents"]
+    assert re.findall(r"^## (.*)$", markdown, re.MULTILINE) == expected
+
+
+def test_pictures_are_embedded_in_order_and_unknown_ones_come_last(page, markdown, pictures):
+    names = [EVIDENCE["performance"].title, EVIDENCE["differences"].title, f"of {NASTY}"]
+    images = Outline(page).of("img")
+    assert [image["alt"] for image in images] == names
+    assert {(image["width"], image["height"]) for image in images} == {("30", "20")}
+    assert re.findall(r"^!\[.*\]\(<(.*)>\)$", markdown, re.MULTILINE) == [
+        "pictures/performance.png",
+        "pictures/differences.png",
+        "pictures/of%20%3Cb%3EA%26B%3C/b%3E.png",
+    ]
+
+
+def test_every_picture_has_a_caption_that_says_how_to_read_it(study, pictures):
+    page = report_html(study, PROTOCOL, dict.fromkeys(EVIDENCE, pictures["performance"]), {})
+    text = plain_text(page)
+    assert page.count("<figcaption>") == len(EVIDENCE)
+    assert all(evidence.caption in text for evidence in EVIDENCE.values())
+
+
+def test_a_picture_that_is_none_is_named(study):
+    with pytest.raises(ValueError, match="picture 'gaps' is no PNG"):
+        report_html(study, PROTOCOL, {"gaps": b"GIF89a"}, {})
+
+
+def test_a_report_without_pictures_and_documents(study):
+    page = report_html(study, PROTOCOL, {}, {})
+    assert Outline(page).of("img") == []
+    assert "Documents" not in page
+    assert "Gaps between groups within each design" in page
+
+
+# What both say.
+
+
+def test_both_say_every_claim_and_answer_in_the_same_words(study, page, markdown):
+    said = claims(study, PROTOCOL)
+    found = [*said.answer, said.possibility, *said.levelling_down, said.cells, said.gap_scope, said.difference_scope]
+    found += [claim.sentence for claim in (*said.gaps, *said.differences, *said.scores)]
+    assert len(found) > 30
+    text, source = plain_text(page), plain_markdown(markdown)
+    for sentence in found:
+        assert sentence in text
+        assert sentence in source
+
+
+def test_both_show_the_same_paragraphs_tables_and_terms(study, page, markdown, pictures):
+    text, source = plain_text(page), plain_markdown(markdown)
+    kinds = set()
+    for section in sections(study, PROTOCOL, pictures):
+        for block in section.blocks:
+            kinds.add(block.kind)
+            fields = {name: value for name, value in vars(block).items() if isinstance(value, str)}
+            fields = [value for name, value in fields.items() if (block.kind, name) != ("picture", "name")]
+            if block.kind == "commands":
+                fields = [" ".join(line.split()) for line in fields[0].splitlines()]
+            if block.kind == "terms":
+                fields = [meaning for _, meaning in block.pairs]
+            assert all(field in text and field in source for field in fields), block
+    assert kinds == {"part", "paragraph", "sentences", "table", "picture", "commands", "terms"}
+
+
+def test_three_seeds_allow_no_claim_between_designs(page, markdown):
+    sentence = (
+        "With 3 seeds no claim between designs is possible at the .05 level: the smallest p-value that the exact "
+        "sign-flip test can give is .25; six seeds are the least."
+    )
+    answer = page.split('<h2 id="section-2">')[0]
+    assert sentence in answer
+    assert sentence in markdown.split("## 2.")[0]
+    assert "no claim possible" in page
+
+
+def test_biased_labels_are_said_at_once(study):
+    biased = replace(PROTOCOL, label_bias="race", label_bias_strength=0.4)
+    page = report_html(study, biased, {}, {}).split("<main>")[1]
+    source = report_markdown(study, biased, [])
+    for first in (re.search(r"<li>(.*)</li>", page)[1], re.search(r"^- (.*)$", source, re.MULTILINE)[1]):
+        assert "labels were biased on purpose (label_bias=race, strength .400)" in first
+
+
+def test_no_text_of_the_report_claims_what_no_test_can_show(page, markdown):
+    for text in (plain_text(page), plain_markdown(markdown)):
+        assert not re.search(r"\bfair\b|unbiased|no difference|\bnan\b|\bNone\b", text)
+        assert "undefined" in text
+
+
+# Tables.
+
+
+def rows_of(page: str, title: str) -> list[list[str]]:
+    """The texts of the cells of the first table whose caption begins with `title`, its heading first."""
+    table = next(part for part in page.split("<table>")[1:] if f"<span>{title}" in part.split("<thead>")[0])
+    lines = re.findall(r"<tr>(.*?)</tr>", table.split("</table>")[0], re.DOTALL)
+    return [[plain_text(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line)] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("title", "name", "rows"),
+    [
+        ("Performance on the test set", "performance", len),
+        ("Gaps, over all classes", "gaps", lambda table: table["class"].str.endswith("_over_classes").sum()),
+        ("Gaps of each class", "gaps", lambda table: (~table["class"].str.endswith("_over_classes")).sum()),
+        ("Which groups differ", "contrasts", len),
+        ("Design minus reference, mean", "differences", len),
+        ("Design minus reference, by seed", "seed_differences", len),
+        ("Every run", "runs", len),
+        ("Accuracy by group", "group_changes", len),
+        ("Metrics by the size", "training_size", len),
+        ("Validation by epoch", "epochs", lambda table: len(table) / table["metric"].nunique()),
+        (
+            "Images by group, true and predicted class, by race",
+            "confusion",
+            lambda table: table["attribute"].eq("race").sum() / table["y_pred"].nunique(),
+        ),
+        (
+            "Images by group, true and predicted class, by gender x race",
+            "confusion",
+            lambda table: table["attribute"].eq("gender_x_race").sum() / table["y_pred"].nunique(),
+        ),
+        ("Images by design", "composition", lambda table: len(table) / table["profession"].nunique()),
+    ],
+)
+def test_every_row_of_every_table_is_there(page, study, title, name, rows):
+    expected = rows(study[name])
+    assert expected > 0
+    assert len(rows_of(page, title)) == expected + 1
+
+
+def test_numbers_in_tables(page):
+    heading, first, second = rows_of(page, "Which groups differ")
+    assert heading[:2] == ["design", "attribute"]  # one arm: it is in the title
+    values = ["B", "race", "selection rate", "student"]
+    assert first == [*values, NASTY, ".400", ".300", "+.123", "−.050", "+.200", "yes", "sufficient"]
+    assert second == [*values, "b_c", "undefined", ".400", *["undefined"] * 3, "no", "undefined"]
+    assert rows_of(page, "Images by design")[1] == ["A", NASTY, "Male", "train", "163.5", "163.5"]
+
+
+def test_p_values_and_verdicts_in_tables(page, study):
+    heading, *rows = rows_of(page, "Design minus reference, mean")
+    for cells, row in zip(rows, study["differences"].to_dict("records"), strict=True):
+        cell = dict(zip(heading, cells, strict=True))
+        assert cell["smallest possible p"] == ".250"
+        assert cell["verdict"] == "no claim possible"
+        assert cell["adjusted p"] == f"{row['p_adjusted']:.3f}".removeprefix("0")
+        # a row outside the confirmatory family has no Holm adjustment, which is not undefined
+        assert (cell["adjusted p (Holm)"] == "–") == (row["family"] == "exploratory")
+        assert cell["attribute"] == (row["attribute"].replace("_x_", " x ") or "–")
+
+
+def test_the_summary_shows_every_design_with_floor_and_verdict(page, study):
+    heading, *rows = rows_of(page, "Macro-F1, and gaps")
+    assert [cells[:3] for cells in rows[:2]] == [
+        ["A nothing natural", "natural", "3"],
+        ["B race natural", "natural", "3"],
+    ]
+    assert len(rows) == 8
+    gaps = study["gaps"]
+    known = gaps["design"].eq("B") & gaps["arm"].eq("natural") & gaps["class"].eq("max_over_classes")
+    row = gaps[known & gaps["attribute"].eq("race") & gaps["metric"].eq("equal_opportunity_difference")].iloc[0]
+    value, mean, quantile = (f"{row[name]:.3f}".removeprefix("0") for name in ("value", "null_mean", "null_q95"))
+    verdict = row["verdict"].replace("_", " ")
+    assert (
+        rows[1][heading.index("equal opportunity difference by race")] == f"{value} floor {mean}, {quantile} {verdict}"
+    )
+    assert rows[1][4] == "undefined"
+
+
+def test_long_tables_are_folded_and_short_ones_are_not(page):
+    folded = re.findall(r"<details><summary>(.*?)</summary>", page)
+    assert "Gaps, over all classes (delta .050): 144 rows" in folded
+    assert not [title for title in folded if title.startswith(("Designs", "Macro-F1, and gaps"))]
+
+
+def test_tables_in_markdown_keep_their_columns_and_rows(study, markdown):
+    expected = [
+        (len(block.columns), len(block.rows))
+        for section in sections(study, PROTOCOL, [])
+        for block in section.blocks
+        if block.kind == "table"
+    ]
+    found = []
+    for table in re.findall(r"(?:^\|.*\|\n)+", markdown, re.MULTILINE):
+        heading, rule, *rows = table.splitlines()
+        (bars,) = {len(re.findall(r"(?<!\\)\|", line)) for line in (heading, rule, *rows)}
+        assert re.fullmatch(r"\|( -{3}:? \|)+", rule)
+        found.append((bars - 1, len(rows)))
+    assert found == expected
+
+
+def test_names_in_markdown_are_text_and_no_markup(markdown):
+    assert "<b>" not in markdown and "[d](e)" not in markdown
+    for escaped in (r"&lt;b&gt;A&amp;B&lt;/b&gt;", r"b_c", r"[d\](e)", r"blue\|collar", r" \* "):
+        assert escaped in markdown
+
+
+NEEDED = {"performance", "gaps", "differences"}
+
+
+def test_tables_that_are_not_needed_may_be_missing_or_empty(study):
+    needed = {name: table for name, table in study.items() if name in NEEDED}
+    assert Outline(report_html(needed, PROTOCOL, {}, {})).of("table")
+    assert report_markdown(needed, PROTOCOL, []).startswith("# Four designs")
+    complete = sections(study, PROTOCOL, [])
+    for missing in study.keys() - NEEDED:
+        without = {name: table for name, table in study.items() if name != missing}
+        empty = study | {missing: study[missing].iloc[:0]}
+        assert sections(without, PROTOCOL, []) == sections(empty, PROTOCOL, []) != complete
+
+
+def test_one_design_and_one_seed(make_tables):
+    tables = make_tables(designs="A", seeds=1)
+    alone = replace(PROTOCOL, designs=("A",), seeds=(0,), arms=("natural",))
+    page = report_html(tables, alone, {}, {})
+    assert "No claim between designs is possible" in page.split("2. Summary by design</h2>")[0]
+    assert rows_of(page, "Every run")[1][0] == "natural-A-0"
+
+
+# Protocol and limits.
+
+
+def test_the_protocol_names_what_it_takes_to_judge_and_repeat_it(page, markdown):
+    for text in (plain_text(page), plain_markdown(markdown)):
+        for known in ("study0123", "hash4567", "pool89ab", "testcdef", "sha0123", "c0ffee", "two cores", "2.15.0"):
+            assert known in text
+        assert "10,954" in text
+        assert f"out of memory in {NASTY}" in text
+    designs = rows_of(page, "Designs")
+    assert designs[1:] == [
+        ["A", "gender x race x profession", "nothing", "the reference"],
+        ["B", "gender x profession", "race", "race imbalance"],
+        ["C", "race x profession", "gender", "gender imbalance"],
+        ["D", "gender x race", "profession", "natural target mix"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "arms"), [((0, 1, 2), ARMS[:1]), ((0, 7, 9), ARMS[:2]), ((5,), ("natural", ARMS[2])), ((0,), ("1000",))]
+)
+def test_the_commands_repeat_the_study_and_its_comparison(study, seeds, arms):
+    protocol = replace(PROTOCOL, seeds=seeds, arms=arms)
+    (block,) = (
+        block for section in sections(study, protocol, []) for block in section.blocks if block.kind == "commands"
+    )
+    checkout, train, compare = block.text.replace("\\\n", "").splitlines()
+    assert checkout == "git checkout c0ffee"
+    words = shlex.split(train)
+    assert words[:5] == ["mlflow", "run", ".", "-e", "study"]
+    settings = StudySettings.from_arguments([f"--{word}" for word in words[5:] if word != "-P"])
+    assert settings.listed("experiments") == tuple("ABCD")
+    assert settings.listed("seeds") == seeds
+    listed = [
+        size if share == 1 else f"{size}, fraction {share:g}"
+        for size in settings.listed("train_size")
+        for share in settings.listed("fractions")
+    ]
+    assert tuple(map(str, listed)) == arms
+    assert (settings.data, settings.weights, settings.epochs) == (PROTOCOL.data, "back bone.pth", 20)
+    words = shlex.split(compare)
+    assert words[:5] == ["mlflow", "run", ".", "-e", "compare"]
+    settings = CompareSettings.from_arguments([f"--{word}" for word in words[5:] if word != "-P"])
+    assert (settings.permutations, settings.replicates, settings.delta, settings.min_support) == (999, 1000, 0.05, 30)
+
+
+def test_without_git_there_is_nothing_to_check_out(study):
+    assert "git checkout" not in report_html(study, replace(PROTOCOL, git_commit="unknown"), {}, {})
+
+
+def test_without_failed_runs_it_says_so(study):
+    assert "None: every run" not in report_html(study, PROTOCOL, {}, {})
+    assert "every run that was asked for is in this report" in report_html(study, replace(PROTOCOL, failed=()), {}, {})
+
+
+def test_limits_name_the_law_and_what_the_professions_are(study, page, markdown):
+    for text in (plain_text(page), plain_markdown(markdown)):
+        limits = text.split("6. Limits")[-1]
+        for known in ("research artefact", "2024/1689", "Annex III, point 4", "Article 5(1)(g)", "No race predictor"):
+            assert known in limits
+        assert "drawn at random given the age bin: nobody's occupation is known" in limits
+    real = report_html(study, replace(PROTOCOL, pseudo_professions=False), {}, {})
+    assert "nobody&#39;s occupation" not in real
+
+
+def test_size_is_named_where_it_goes_with_the_design(study, page):
+    assert "size and composition change together. The arm matched compares composition at equal size." in page
+    runs = study["runs"].assign(training_images=280)
+    assert "All designs have equally many training images" in report_html(study | {"runs": runs}, PROTOCOL, {}, {})

@@ -1,0 +1,116 @@
+"""The answer of an evaluation: it says what the tables say, and nothing more."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from fairprof.commands.evaluate import robustness
+from fairprof.commands.evaluate.drift import drift
+from fairprof.commands.evaluate.report import answer, description
+from fairprof.commands.evaluate.results import Calibration, Evaluation, Fairness, Robustness, Selective, Subject
+from fairprof.commands.evaluate.speed import Machine, Speed
+from fairprof.inference import groups as inference
+from fairprof.metrics.calibration import UNDETERMINED, Temperature, calibration_gaps, calibration_table
+from fairprof.metrics.fairness import rates_by_group
+from fairprof.metrics.selective import risk_coverage, selective_by_group, selective_gaps, selective_scores
+from tests.commands.evaluate.test_drift import predictions
+from tests.commands.evaluate.test_robustness import random_outcomes
+
+
+def evaluation(table: pd.DataFrame, weaker: float) -> Evaluation:
+    """An evaluation of a table; corruption costs race "two" more by `weaker`."""
+    composition = pd.DataFrame(
+        {"partition": "train", "profession": "cook", "race": ["one", "two"], "gender": "Female", "count": 20}
+    )
+    generator = np.random.default_rng(0)
+    gaps = inference.tested_gaps(table, 199, 100, 0.05, generator, min_support=200)
+    stages = {"before": table, "after": table}
+    made = random_outcomes(0, weaker)
+    accuracy = robustness.accuracy_under_corruption(made)
+    drops = robustness.drop_gaps(made, 199, generator)
+    times = pd.DataFrame({"part": "network", "batch": [1, 32], "median_ms": [2.0, 40.0], "p95_ms": [3.0, 50.0]})
+    return Evaluation(
+        Subject(
+            *("fairprof-B version 1", "B", ("gender", "profession"), "faces", "others", "all", False, len(table)),
+            *(("cook", "nurse"), 32, 50, "2026-01-01T00:00:00+00:00", False),
+        ),
+        Fairness(
+            {"test/macro_f1": 0.5},
+            inference.bootstrap_scores(table, 100, generator),
+            gaps.assign(highest_group="Male", lowest_group="Female"),
+            rates_by_group(table),
+        ),
+        Calibration(
+            Temperature(1.0, UNDETERMINED),
+            pd.concat([calibration_table(table, 100, generator).assign(stage=stage) for stage in stages]),
+            pd.concat([calibration_gaps(table, 99, generator).assign(stage=stage) for stage in stages]),
+        ),
+        Selective(
+            selective_scores(table),
+            selective_by_group(table),
+            selective_gaps(table, 99, generator),
+            risk_coverage(table, 50, generator),
+        ),
+        Robustness(accuracy, drops, robustness.mean_corruption_accuracy(accuracy), made["image"].nunique()),
+        drift(stages, stages, table, composition, ("gender",), 99, generator),
+        Speed(
+            times.assign(images_per_second=1000 * times["batch"] / times["median_ms"]),
+            *(10, 0.5, 100.0, 5.0, Machine("a processor", 2, 2, "none", "2")),
+        ),
+        0.05,
+        200,
+        199,
+    )
+
+
+@pytest.fixture(scope="module")
+def alike() -> Evaluation:
+    return evaluation(predictions(300, 0), weaker=0.0)
+
+
+def test_every_question_is_answered_and_described(alike):
+    said = answer(alike)
+    assert list(said) == ["How good", "How fair", "Calibrated", "Refusing", "Robust", "Shift", "How fast"]
+    assert all(sentence and "nan" not in sentence for sentence in said.values())
+    assert all(f"- **{lead}**: {sentence}" in description(alike) for lead, sentence in said.items())
+
+
+def test_what_is_not_established_is_said_to_be_so(alike):
+    said = answer(alike)
+    assert said["How fair"].startswith("No gap is established.")
+    assert "not established" in said["Robust"] and "lose most" not in said["Robust"]
+    assert said["Shift"].startswith("No shift found")
+    assert "none could be fitted: every prediction on 50 validation images is right" in said["Calibrated"]
+
+
+def test_who_loses_most_is_named_where_that_is_established():
+    said = answer(evaluation(predictions(300, 0), weaker=0.6))
+    assert "two lose most" in said["Robust"]
+
+
+def test_a_gap_that_is_established_is_told_with_its_floor_and_its_weak_rates():
+    table = predictions(300, 0)
+    women = table["gender"].eq("Female").to_numpy()
+    chance = np.random.default_rng(1).random(300)
+    predicted = np.where(chance < np.where(women, 0.9, 0.3), "cook", "nurse")
+    top = table[["probability_cook", "probability_nurse"]].max(axis=1)
+    table = table.assign(
+        y_pred=predicted,
+        probability_cook=np.where(predicted == "cook", top, 1 - top),
+        probability_nurse=np.where(predicted == "cook", 1 - top, top),
+    )
+    said = answer(evaluation(table, 0.0))["How fair"]
+    assert said.startswith("Gaps that exceed their noise floor: demographic parity difference by gender .")
+    assert "95 % noise floor ." in said and "rates behind it under 200 images" in said
+
+
+def test_speed_is_told_with_where_it_was_measured(alike):
+    said = answer(alike)["How fast"]
+    assert "2.0 ms for one image" in said and "800 images a second in batches of 32" in said
+    assert said.endswith("measured on a processor, 2 cores, 2 threads, PyTorch 2.")
+
+
+def test_no_corrupted_images_are_no_robustness(alike):
+    assert answer(replace(alike, robustness=None))["Robust"] == "Not measured: robustness_images=0."

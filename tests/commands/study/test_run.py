@@ -1,0 +1,66 @@
+"""The plan of a study: which runs it has, in which order."""
+
+import pytest
+
+from fairprof.commands.study.run import plan, run_study
+from fairprof.config import Settings, StudySettings
+
+
+def names(settings: StudySettings) -> list[tuple]:
+    return [(run.experiment, run.seed, run.train_size, run.fraction) for run in plan(settings)]
+
+
+def test_all_designs_of_a_seed_come_before_the_next_seed():
+    assert names(StudySettings(experiments="A,B", seeds="2")) == [
+        ("A", 0, "natural", 1.0),
+        ("B", 0, "natural", 1.0),
+        ("A", 1, "natural", 1.0),
+        ("B", 1, "natural", 1.0),
+    ]
+
+
+def test_the_main_arm_comes_first_and_fractions_from_the_largest_on():
+    study = StudySettings(experiments="A", seeds="4,", fractions="0.25,1", train_size="matched,natural")
+    assert names(study) == [
+        ("A", 4, "matched", 1.0),
+        ("A", 4, "matched", 0.25),
+        ("A", 4, "natural", 1.0),
+        ("A", 4, "natural", 0.25),
+    ]
+
+
+def test_every_run_has_the_study_s_settings_and_the_same_hyperparameters():
+    runs = plan(StudySettings(seeds="3", learning_rate=0.01, data="utkface:faces", label_bias="gender"))
+    assert len(runs) == 12
+    assert {(run.learning_rate, run.data, run.label_bias) for run in runs} == {(0.01, "utkface:faces", "gender")}
+    assert {run.hyperparameters_hash() for run in runs} == {Settings(learning_rate=0.01).hyperparameters_hash()}
+
+
+def test_imbalance_is_for_the_designs_that_leave_an_axis_natural():
+    runs = plan(StudySettings(seeds="1", imbalance=4))
+    assert [run.imbalance for run in runs] == ["natural", 4.0, 4.0, 4.0]
+
+
+def test_under_torchrun_a_study_says_what_to_do(monkeypatch, refused):
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    with refused("without torchrun", "entrypoints.train"):
+        run_study(StudySettings())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "texts"),
+    [
+        (["--experiments", "A,E"], ["experiments=A,E", "experiment=E", "'A', 'B', 'C' or 'D'"]),
+        (["--experiments", ","], ["experiments=,", "at least one value"]),
+        (["--experiments", "A,a"], ["experiments=A,a", "twice"]),
+        (["--seeds", "0"], ["seeds=0", "1 to 1000"]),
+        (["--seeds", "1,-1"], ["seeds=1,-1", "greater than or equal to 0"]),
+        (["--fractions", "0,1"], ["fractions=0,1", "greater than 0"]),
+        (["--train_size", "natural,few"], ["train_size=natural,few", "'natural' or 'matched'"]),
+        (["--experiment", "A"], ["unknown setting experiment", "did you mean experiments?"]),
+    ],
+)
+def test_lists_are_checked_part_by_part(refused, arguments, texts):
+    with refused(*texts):
+        StudySettings.from_arguments(arguments)
