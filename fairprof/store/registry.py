@@ -211,7 +211,7 @@ def _describe_version(
     tags = pages.version_tags(headline) | {CHAMPION_TAG: f"{headline[CHAMPION_METRIC]:.4f}"}
     tags |= {
         "fairprof.pool": pool_fingerprint,
-        "fairprof.commands.train.hyperparameters": settings.hyperparameters_hash(),
+        "fairprof.hyperparameters": settings.hyperparameters_hash(),
     }
     champion, reason = _champion_decision(client, name, pool_fingerprint, headline[CHAMPION_METRIC])
     for key, value in (tags | {"fairprof.champion": reason}).items():

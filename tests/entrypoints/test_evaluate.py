@@ -69,7 +69,7 @@ def test_the_run_is_named_tagged_and_linked_to_the_version(evaluated):
     assert shown["test/macro_f1"] == run.data.metrics["test/macro_f1"]
     assert {"calibration/temperature", "robustness/mean_corruption_accuracy"} <= set(shown)
     version = store.get_model_version("fairprof-B", "1")
-    assert version.tags["fairprof.commands.evaluate.run.synthetic"] == run.info.run_id
+    assert version.tags["fairprof.evaluation.synthetic"] == run.info.run_id
     assert {used.dataset.name for used in run.inputs.dataset_inputs} == {"synthetic[test]"}
 
 

@@ -66,7 +66,7 @@ def test_the_search_leaves_its_tables_and_pictures(searched):
     for name in ("history", "parallel_coordinate", "sensitivity"):
         assert artifact(folder, search, f"search/{name}.png").stat().st_size > 5000
     values = yaml.safe_load(artifact(folder, search, "best_hparams.yaml").read_text())
-    assert Settings(**values).hyperparameters_hash() == search.data.tags["fairprof.commands.train.hyperparameters"]
+    assert Settings(**values).hyperparameters_hash() == search.data.tags["fairprof.hyperparameters"]
 
 
 def test_tuned_runs_are_the_winner_s_and_another_value_is_refused_by_name(searched, synthetic_cache):
@@ -76,9 +76,7 @@ def test_tuned_runs_are_the_winner_s_and_another_value_is_refused_by_name(search
         for experiment in ("A", "B"):
             run_experiment(Settings(experiment=experiment, **base))
     runs = with_role(folder, "run")
-    assert {run.data.tags["fairprof.commands.train.hyperparameters"] for run in runs} == {
-        search.data.tags["fairprof.commands.train.hyperparameters"]
-    }
+    assert {run.data.tags["fairprof.hyperparameters"] for run in runs} == {search.data.tags["fairprof.hyperparameters"]}
     assert {run.data.params["architecture"] for run in runs} == {"resnet18"}
     with mlflow_in(folder):
         run_experiment(Settings(experiment="B", seed=1, weight_decay=0.03, **base))

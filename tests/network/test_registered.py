@@ -121,7 +121,7 @@ def test_the_model_and_metrics_of_an_evaluation_are_linked(model, store):
     with tracking.started_run("evaluation", {}) as run_id:
         tracking.log_input(pool.table.iloc[pool.rows_of("test")], settings.data, "test", pool.fingerprint)
         registry.link_to_model(loaded.stored, {"test/accuracy": 0.5})
-        registry.tag_version(loaded.stored, {"fairprof.commands.evaluate.run.manifest": run_id})
+        registry.tag_version(loaded.stored, {"fairprof.evaluation.manifest": run_id})
         assert tracking.active_run_id() == run_id
     client = mlflow.MlflowClient()
     (used,) = client.get_run(run_id).inputs.model_inputs
@@ -130,4 +130,4 @@ def test_the_model_and_metrics_of_an_evaluation_are_linked(model, store):
     assert [(m.key, m.value, m.run_id, m.dataset_name) for m in shown if m.run_id == run_id] == [
         ("test/accuracy", 0.5, run_id, "manifest[test]")
     ]
-    assert client.get_model_version("fairprof-C", "1").tags["fairprof.commands.evaluate.run.manifest"] == run_id
+    assert client.get_model_version("fairprof-C", "1").tags["fairprof.evaluation.manifest"] == run_id

@@ -163,13 +163,13 @@ def test_what_is_logged_of_a_model_is_on_its_page(versions, client):
     stored = registry.load_registered("fairprof-B/2")
     with tracking.started_run("evaluation", {}) as run_id:
         registry.link_to_model(stored, {"test/accuracy": 0.5})
-    registry.tag_version(stored, {"fairprof.commands.evaluate.run": run_id})
+    registry.tag_version(stored, {"fairprof.evaluation": run_id})
     assert {metric.key: metric.value for metric in client.get_logged_model(stored.model_id).metrics} == {
         "test/accuracy": 0.5
     }
     assert mlflow.get_run(run_id).data.metrics == {"test/accuracy": 0.5}
     assert [model.model_id for model in mlflow.get_run(run_id).inputs.model_inputs] == [stored.model_id]
-    assert client.get_model_version("fairprof-B", "2").tags["fairprof.commands.evaluate.run"] == run_id
+    assert client.get_model_version("fairprof-B", "2").tags["fairprof.evaluation"] == run_id
 
 
 def test_version_keeps_plain_weights_and_settings(versions, network):

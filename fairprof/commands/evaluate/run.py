@@ -71,7 +71,7 @@ def run_evaluation(settings: EvaluateSettings) -> str:
     name = f"evaluate-{model.stored.name}-{model.stored.version}-on-{data_name(settings.data)}"
     tags = {
         "fairprof.role": "evaluation",
-        "fairprof.network.classifier": f"{model.stored.name}/{model.stored.version}",
+        "fairprof.model": f"{model.stored.name}/{model.stored.version}",
         "fairprof.design": model.settings.experiment,
         "fairprof.data": settings.data.partition(":")[0],
         "fairprof.partition": settings.partition,
@@ -339,9 +339,7 @@ def _log_found(found: Evaluation, pictures: dict[str, bytes], model: RegisteredM
     shifted = found.drift.data["verdict"].eq(ESTABLISHED).any()
     tracking.set_tags({"fairprof.shift": "established" if shifted else "none found"})
     registry.link_to_model(model.stored, {name: values[name] for name in ON_THE_MODEL if name in values})
-    registry.tag_version(
-        model.stored, {f"fairprof.commands.evaluate.run.{found.subject.data}": tracking.active_run_id()}
-    )
+    registry.tag_version(model.stored, {f"fairprof.evaluation.{found.subject.data}": tracking.active_run_id()})
     print("\n" + "\n".join(f"{lead}: {sentence}" for lead, sentence in answer(found).items()), flush=True)
     print("the report: report.html among the artifacts of this run", flush=True)
 

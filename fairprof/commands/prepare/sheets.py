@@ -47,7 +47,7 @@ def cell_sheets(pool: Pool, images: int, seed: int) -> Iterator[tuple[str, Figur
 
 
 def duplicates_sheet(groups: pd.DataFrame, pixels: Pixels) -> Figure:
-    """The largest groups of near-duplicates, a line each; groups: as `fairprof.commands.prepare.duplicates.near_duplicates`.
+    """The largest groups of near-duplicates, a line each; groups: as `duplicates.near_duplicates`.
 
     Groups whose labels disagree come first, in gender or race before age: somebody has to decide which one is right.
     Every image has its labels below it.

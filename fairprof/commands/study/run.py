@@ -101,7 +101,7 @@ def _describe(settings: StudySettings, pool: Pool, weights: Weights) -> None:
     )
     tracking.set_tags(
         {
-            "fairprof.commands.train.hyperparameters": settings.hyperparameters_hash(),
+            "fairprof.hyperparameters": settings.hyperparameters_hash(),
             "fairprof.weights_sha256": weights.sha256 or "none",
         }
     )

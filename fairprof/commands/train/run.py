@@ -80,7 +80,7 @@ def run_tags(settings: Settings) -> dict[str, str]:
         "fairprof.design": settings.experiment,
         "fairprof.seed": str(settings.seed),
         "fairprof.data": settings.data.partition(":")[0],
-        "fairprof.commands.train.hyperparameters": settings.hyperparameters_hash(),
+        "fairprof.hyperparameters": settings.hyperparameters_hash(),
     }
 
 

@@ -76,7 +76,7 @@ def _log_winner(winner: FrozenTrial, settings: TuneSettings) -> None:
     tracking.log_text(yaml.safe_dump(values, sort_keys=False), WINNER)
     tracking.set_tags(
         {
-            "fairprof.commands.train.hyperparameters": Settings(**values).hyperparameters_hash(),
+            "fairprof.hyperparameters": Settings(**values).hyperparameters_hash(),
             "fairprof.winner": str(winner.number),
             **{f"fairprof.best.{name}": str(value) for name, value in winner.params.items()},
         }
@@ -270,7 +270,7 @@ def _trained(trial: optuna.Trial, settings: TuneSettings, pool: Pool) -> float |
         common = {name: getattr(settings, name) for name in TrainingSettings.model_fields} | values
         shared = Settings(**common, seed=settings.seed, train_size=settings.train_size)
         tracking.log_settings(shared.hyperparameters() | {"hyperparameters_hash": shared.hyperparameters_hash()})
-        tracking.set_tags({"fairprof.commands.train.hyperparameters": shared.hyperparameters_hash()})
+        tracking.set_tags({"fairprof.hyperparameters": shared.hyperparameters_hash()})
         # what stays if the trial fails or its worker dies
         tracking.set_tags({"fairprof.trial_state": "failed"})
         scores = []
