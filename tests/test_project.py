@@ -147,49 +147,26 @@ def test_metrics_are_functions_of_tables(file):
     assert not imports_any(file, "torch", "mlflow", "fairprof.data", "fairprof.model", "fairprof.config")
 
 
-# each may import those before it
-LAYERS = [
-    "errors",
-    "config",
-    "processes",
-    "progress",
-    "files",
-    "cache",
-    "row_store",
-    "hardware",
-    "parts",
-    "data",
-    "synchronised",
-    "model",
-    "prefix",
-    "training",
-    "pages",
-    "tracking",
-    "registry",
-    "registered",
-    "hyperparameters",
-    "compare",
-    "documents",
-    "explain",
-    "measurement",
-    "evaluate",
-    "experiment",
-    "comparison",
-    "study",
-    "tuning",
-    "evaluation",
-    "explanation",
-    "prepare",
-    "preparation",
-]
+# the rooms of fairprof/, each of which may import those before it; errors, seeds, config and serving are everybody's
+ROOMS = (
+    *("runtime", "metrics", "inference", "data", "store", "reporting", "network", "saliency", "measurement"),
+    *("documents", "commands"),
+)
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-def test_imports_run_one_way(layer):
-    files = modules(f"{layer}/**/*.py") or modules(f"{layer}.py")
-    later = [f"fairprof.{name}" for name in LAYERS[LAYERS.index(layer) + 1 :]]
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_run_downward(room):
+    files = modules(f"{room}/**/*.py")
+    above = [f"fairprof.{name}" for name in ROOMS[ROOMS.index(room) + 1 :]]
     assert files
-    assert not {(file.name, found) for file in files for found in imports_any(file, *later)}
+    assert not {(file.name, found) for file in files for found in imports_any(file, *above)}
+
+
+def test_the_root_holds_rooms_and_five_modules():
+    root = ROOT / "fairprof"
+    assert {file.stem for file in root.glob("*.py")} == {"__init__", "config", "errors", "seeds", "serving"}
+    assert {folder.name for folder in root.iterdir() if list(folder.glob("*.py"))} == set(ROOMS)
+    assert not {found for file in root.glob("*.py") for found in imports_any(file, *(f"fairprof.{r}" for r in ROOMS))}
 
 
 def test_the_served_model_needs_nothing_of_the_project():

@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from fairprof.commands.compare.plots import gaps_figure
 from fairprof.config import AnalysisSettings
 from fairprof.inference import groups as inference
 from fairprof.measurement import pictures as figures
 from fairprof.metrics import fairness, performance
+from fairprof.reporting.gap_chart import gaps_figure
+from fairprof.reporting.style import png_of
 from fairprof.seeds import numpy_generator
 from fairprof.store import tracking
 
@@ -41,7 +42,7 @@ def log_measurements(
     tracking.log_table(scores, "metrics/scores.csv")
     _log_rates(predictions, gaps, settings.min_support)
     _log_performance(predictions, settings.min_support)
-    tracking.log_figure(gaps_figure(gaps.assign(arm=arm, design=design, seeds=1)), "metrics/gaps.png")
+    tracking.log_bytes(png_of(gaps_figure(gaps.assign(arm=arm, design=design, seeds=1))), "metrics/gaps.png")
     values = measured(predictions, settings.min_support) | _noise_floors(gaps)
     return {f"test/{name}": value for name, value in values.items()}
 
@@ -72,7 +73,7 @@ def _log_rates(predictions: pd.DataFrame, tested: pd.DataFrame, min_support: int
     gaps = pd.concat([gaps.assign(view="natural"), fairness.gaps(balanced).assign(view="balanced")])
     tracking.log_table(views, "metrics/by_group.csv")
     tracking.log_table(gaps, "metrics/gaps.csv")
-    tracking.log_figure(figures.rates_figure(by_group), "metrics/rates_by_group.png")
+    tracking.log_bytes(png_of(figures.rates_figure(by_group)), "metrics/rates_by_group.png")
 
 
 def _log_performance(predictions: pd.DataFrame, min_support: int) -> None:
@@ -82,7 +83,8 @@ def _log_performance(predictions: pd.DataFrame, min_support: int) -> None:
     tracking.log_table(performance.classification_table(predictions), "metrics/per_class.csv", index=True)
     tracking.log_table(confusion, "metrics/confusion_matrix.csv", index=True)
     tracking.log_table(reliability, "metrics/reliability.csv")
-    tracking.log_figure(figures.confusion_figure(confusion, "test set"), "metrics/confusion_matrix.png")
-    tracking.log_figure(
-        figures.reliability_figure(reliability, performance.calibration_error(predictions)), "metrics/reliability.png"
+    tracking.log_bytes(png_of(figures.confusion_figure(confusion, "test set")), "metrics/confusion_matrix.png")
+    tracking.log_bytes(
+        png_of(figures.reliability_figure(reliability, performance.calibration_error(predictions))),
+        "metrics/reliability.png",
     )

@@ -1,80 +1,11 @@
 """Pictures of one run: composition, training curves, confusion matrix, calibration, rates by group."""
 
-import io
-import itertools
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-GRID = {"color": "#d9d9d9", "linewidth": 0.6}
-DPI = 110  # of every picture: a figure of 12 inches is 1,320 pixels wide
-PALETTE = ("#3b6fb6", "#d9822b", "#4c9a6a", "#a05195", "#8c6d31", "#c44e52", "#5f6b7a", "#2a9d8f")
-
-
-def png_of(figure: Figure) -> bytes:
-    """A picture as a PNG file, at the size at which it is read."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
-    return buffer.getvalue()
-
-
-def composition_figure(composition: pd.DataFrame, title: str) -> Figure:
-    """Images per race x gender, stacked by profession, a panel for each partition."""
-    partitions = list(composition["partition"].cat.categories)
-    groups = len(composition[["race", "gender"]].drop_duplicates())
-    figure = Figure(figsize=(11, max(4.2, 1.4 + 0.3 * groups)), layout="constrained")
-    for axis, partition in zip(figure.subplots(1, len(partitions)), partitions, strict=True):
-        counts = composition[composition["partition"].eq(partition)].pivot_table(
-            index=["race", "gender"], columns="profession", values="count", observed=False, aggfunc="sum"
-        )
-        names = [f"{race}\n{gender}" for race, gender in counts.index]
-        left = np.zeros(len(counts))
-        for colour, profession in zip(itertools.cycle(PALETTE), counts.columns, strict=False):
-            axis.barh(names, counts[profession], left=left, color=colour, label=profession, height=0.75)
-            left += counts[profession].to_numpy()
-        axis.invert_yaxis()
-        axis.set_title(f"{partition}: {int(left.sum()):,} images", fontsize=10)
-        axis.tick_params(labelsize=7)
-        axis.grid(axis="x", **GRID)
-        axis.set_axisbelow(True)
-    figure.axes[0].legend(fontsize=7, loc="lower right")
-    figure.supxlabel("images", fontsize=9)
-    figure.suptitle(title, fontsize=11)
-    return figure
-
-
-def training_figure(history: list[dict[str, float]], best_epoch: int) -> Figure:
-    """Loss, macro-F1 and the gaps on validation data over the epochs."""
-    table = pd.DataFrame(history, index=range(1, len(history) + 1))
-    panels = {
-        "loss": ["train/loss", "val/loss"],
-        "validation performance": ["val/accuracy", "val/balanced_accuracy", "val/macro_f1"],
-        "validation gaps (largest over classes)": [
-            f"val/{gap}/{attribute}"
-            for gap in ("demographic_parity_difference", "equal_opportunity_difference")
-            for attribute in ("gender", "race")
-        ],
-    }
-    figure = Figure(figsize=(12, 3.6), layout="constrained")
-    for axis, (title, names) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
-        for colour, name in zip(PALETTE, names, strict=False):
-            axis.plot(
-                table.index,
-                table[name],
-                color=colour,
-                marker="o",
-                markersize=3,
-                linewidth=1.4,
-                label=name.removeprefix("val/").replace("_difference", "").replace("_", " "),
-            )
-        axis.axvline(best_epoch, color="#555555", linewidth=0.8, linestyle=":", label="best epoch")
-        axis.set_title(title, fontsize=10)
-        axis.set_xlabel("epoch", fontsize=9)
-        axis.legend(fontsize=7)
-        axis.grid(**GRID)
-    return figure
+from fairprof.reporting.style import GRID, PALETTE
 
 
 def confusion_figure(confusion: pd.DataFrame, title: str) -> Figure:

@@ -1,4 +1,4 @@
-"""The predictions table: a row per evaluated image, the output on which every metric and report rests."""
+"""Predictions of a classifier for rows of a pool."""
 
 import numpy as np
 import pandas as pd
@@ -6,13 +6,12 @@ import torch
 
 from fairprof.config import Settings
 from fairprof.data.pool import Pool
+from fairprof.data.predictions_table import predictions_table
 from fairprof.network.batches import Inputs, evaluation_batches
 from fairprof.network.classifier import Classifier
 from fairprof.runtime.hardware import channels_last
 from fairprof.runtime.processes import ALONE, Processes
 from fairprof.runtime.progress import progress_bar
-
-PROBABILITY_PREFIX = "probability_"
 
 
 def predict(
@@ -38,23 +37,3 @@ def predict(
             bar.update(len(entering))
     logits = processes.gathered(torch.cat(parts), len(rows))
     return predictions_table(pool, rows, logits.softmax(dim=1).double().cpu().numpy())
-
-
-def predictions_table(pool: Pool, rows: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
-    """A row per image: image, partition, y_true, y_pred (class names), probability_<class> (float64, in class order,
-    sum 1), gender, race, age (categoricals). probabilities: (N, K) in the order of `rows`."""
-    table = pool.table.iloc[rows].reset_index(drop=True)
-    professions = np.array(pool.professions)
-    columns = {f"{PROBABILITY_PREFIX}{name}": probabilities[:, number] for number, name in enumerate(professions)}
-    return pd.DataFrame(
-        {
-            "image": table["image"],
-            "partition": table["partition"],
-            "y_true": table["profession"].astype(str),
-            "y_pred": professions[probabilities.argmax(axis=1)],
-            **columns,
-            "gender": table["gender"],
-            "race": table["race"],
-            "age": table["age"],
-        }
-    )

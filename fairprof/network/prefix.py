@@ -16,9 +16,10 @@ from fairprof.config import Settings
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
 from fairprof.network.batches import EVALUATION_BATCH, worker_count
-from fairprof.network.classifier import Classifier, weights_digest
+from fairprof.network.classifier import Classifier
 from fairprof.network.images import ImageInputs
 from fairprof.network.parts import Boundary, part
+from fairprof.network.weights import weights_digest
 from fairprof.runtime.cache import DESCRIPTION, Cache
 from fairprof.runtime.hardware import device_of
 from fairprof.runtime.progress import note, progress_bar

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Iterable
 
 import pandas as pd
 
-from fairprof.commands.compare.claims import CLASSES, METRICS, VERDICTS
 from fairprof.reporting.blocks import Cell, Column, Table
+from fairprof.reporting.names import CLASS_NAMES, METRIC_NAMES, VERDICT_NAMES
 from fairprof.reporting.wording import UNDEFINED, attribute_name, number, p_value, percent, signed
 
 NOTHING = "–"  # where a column does not apply
@@ -14,9 +14,9 @@ COUNTED = "images of "  # begins the title of a column with counts of a class
 
 
 NAMES = {
-    "metric": METRICS,
-    "class": CLASSES,
-    "verdict": VERDICTS,
+    "metric": METRIC_NAMES,
+    "class": CLASS_NAMES,
+    "verdict": VERDICT_NAMES,
     "rate": {name: name.replace("_", " ") for name in ("selection_rate", "true_positive_rate", "false_positive_rate")},
     "attribute": {"gender_x_race": "gender x race"},
     "evidence": {"insufficient_evidence": "insufficient evidence"},
@@ -69,8 +69,8 @@ def table_of(title: str, frame: pd.DataFrame, differences: Collection[str] = ())
 
 def column_title(name: str) -> str:
     metric, _, attribute = name.partition("/")
-    if metric in METRICS:
-        return f"{METRICS[metric]} by {attribute_name(attribute)}" if attribute else METRICS[metric]
+    if metric in METRIC_NAMES:
+        return f"{METRIC_NAMES[metric]} by {attribute_name(attribute)}" if attribute else METRIC_NAMES[metric]
     return TITLES.get(name, name)
 
 

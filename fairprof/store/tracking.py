@@ -19,7 +19,6 @@ import psutil
 import safetensors
 import safetensors.torch
 import torch
-from matplotlib.figure import Figure
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.entities import Run, RunStatus
 from mlflow.exceptions import MlflowException
@@ -27,7 +26,6 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, ML
 
 from fairprof.data.pool import source_of
 from fairprof.errors import UserError
-from fairprof.measurement.pictures import DPI
 from fairprof.store import pages
 
 EXPERIMENT = "fairprof"  # where runs go that were not started by `mlflow run`
@@ -276,11 +274,6 @@ def log_input(rows: pd.DataFrame, data: str, context: str, digest: str) -> None:
 def log_metrics(metrics: dict[str, float], step: int | None = None) -> None:
     """Logs named values in one call."""
     mlflow.log_metrics({name: float(value) for name, value in metrics.items()}, step=step)
-
-
-def log_figure(figure: Figure, path: str) -> None:
-    """A picture among the run's artifacts, at the size at which it is read."""
-    mlflow.log_figure(figure, path, save_kwargs={"dpi": DPI})
 
 
 def log_text(text: str, path: str) -> None:

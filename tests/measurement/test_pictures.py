@@ -8,14 +8,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from fairprof.measurement.pictures import (
-    composition_figure,
-    confusion_figure,
-    rates_figure,
-    reliability_figure,
-    training_figure,
-)
+from fairprof.commands.train.pictures import training_figure
+from fairprof.measurement.pictures import confusion_figure, rates_figure, reliability_figure
 from fairprof.metrics import fairness, performance
+from fairprof.reporting.composition import composition_figure
 
 LONG = "senior assistant manager of regional warehouse operations"
 

@@ -17,8 +17,9 @@ from torch import nn
 from torchvision.models import MobileNet_V2_Weights, get_model
 
 from fairprof.errors import UserError
-from fairprof.network.classifier import Classifier, build_classifier, weights_digest
+from fairprof.network.classifier import Classifier, build_classifier
 from fairprof.network.parts import Boundary
+from fairprof.network.weights import weights_digest
 
 STEM = ["conv1", "bn1"]
 RESNET50 = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}  # bottlenecks a stage, He et al. 2016, table 1

@@ -8,10 +8,11 @@ from PIL import Image
 
 from fairprof.config import Settings
 from fairprof.data.pool import Pool, load_pool
+from fairprof.data.predictions_table import predictions_table
 from fairprof.network import batches
 from fairprof.network.classifier import Classifier, build_classifier
 from fairprof.network.images import ImageInputs
-from fairprof.network.predictions import predict, predictions_table
+from fairprof.network.predictions import predict
 from fairprof.network.prefix import cached_inputs
 from fairprof.serving import evaluation_input
 

@@ -20,10 +20,11 @@ from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, Draw, draw
 from fairprof.data.pool import Pool, load_pool
 from fairprof.network.batches import Inputs, TrainingBatch, evaluation_batches
-from fairprof.network.classifier import Classifier, build_classifier, weights_digest
+from fairprof.network.classifier import Classifier, build_classifier
 from fairprof.network.images import ImageInputs
 from fairprof.network.prefix import cached_inputs
 from fairprof.network.training import SELECTION_RULES, TrainingStep, class_weights, fit
+from fairprof.network.weights import weights_digest
 from fairprof.runtime.processes import ALONE
 from tests.places import ROOT
 

@@ -10,6 +10,7 @@ from fairprof.config import Settings
 from fairprof.data.designs import Draw
 from fairprof.data.pool import load_pool
 from fairprof.data.portraits import REGIONS
+from fairprof.data.predictions_table import predictions_table
 from fairprof.data.regions import region_masks
 from fairprof.data.sources import synthetic
 from fairprof.metrics import attention
@@ -17,7 +18,7 @@ from fairprof.metrics.performance import performance
 from fairprof.network.batches import InputsOfRows
 from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs
-from fairprof.network.predictions import predict, predictions_table
+from fairprof.network.predictions import predict
 from fairprof.network.training import fit
 from fairprof.saliency.gradcam import saliency_maps
 from fairprof.saliency.randomisation import CHANGED, EVERYTHING, randomised_networks, similarities

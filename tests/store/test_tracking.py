@@ -18,6 +18,7 @@ from PIL import Image
 
 from fairprof.config import Settings
 from fairprof.errors import UserError
+from fairprof.reporting.style import png_of
 from fairprof.store import tracking
 from tests.places import ROOT
 
@@ -234,7 +235,7 @@ def test_artifacts_are_read_back_as_they_were(store):
         tracking.log_table(table, "predictions/test.parquet")
         tracking.log_arrays(arrays, "gradcam/maps.npz")
         tracking.log_weights(tensors, "training/last.safetensors")
-        tracking.log_figure(figure, "training/curves.png")
+        tracking.log_bytes(png_of(figure), "training/curves.png")
         tracking.set_description("**Design A**")
         tracking.set_tags({"fairprof.weights": "random"})
     load = mlflow.artifacts.download_artifacts

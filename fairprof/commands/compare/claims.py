@@ -9,6 +9,7 @@ import pandas as pd
 
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.inference.groups import ALPHA
+from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, SCORE_NAMES, VERDICT_NAMES
 from fairprof.reporting.wording import (
     attribute_name,
     counted,
@@ -20,28 +21,13 @@ from fairprof.reporting.wording import (
     signed,
 )
 
-SCORES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
-GAPS = {
-    "demographic_parity_difference": "demographic parity difference",
-    "equal_opportunity_difference": "equal opportunity difference",
-    "equalized_odds_difference": "equalized odds difference",
-}
-METRICS = SCORES | GAPS
-CLASSES = {"max_over_classes": "largest over classes", "mean_over_classes": "mean over classes"}
-VERDICTS = {
-    "established": "established",
-    "equivalent": "equivalent",
-    "not_established": "not established",
-    "no_claim_possible": "no claim possible",
-    "undefined": "undefined",
-}
 CELL = ["arm", "design", "metric", "attribute", "class"]
 SIGN_FLIP = "the smallest p-value that the exact sign-flip test can give"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What was found out about one gap or one difference. verdict: a key of VERDICTS; sentence: all its numbers."""
+    """What was found out about one gap or one difference. verdict: of VERDICT_NAMES; sentence: all its numbers."""
 
     verdict: str
     sentence: str
@@ -130,7 +116,7 @@ def _exact(value: float) -> str:
 
 
 def _gap_name(row) -> str:
-    return f"{GAPS[row.metric]} by {attribute_name(row.attribute)}"
+    return f"{GAP_NAMES[row.metric]} by {attribute_name(row.attribute)}"
 
 
 # Rows.
@@ -151,7 +137,7 @@ def _of_main_arm(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
 
 def _scores(tables: dict[str, pd.DataFrame], protocol: Protocol) -> pd.DataFrame:
     rows = _of_main_arm(tables["differences"], protocol)
-    return rows[rows["metric"].isin(SCORES)]
+    return rows[rows["metric"].isin(SCORE_NAMES)]
 
 
 # A sentence for each test.
@@ -166,10 +152,10 @@ def _gap_sentence(row, protocol: Protocol) -> str:
         "undefined": "; there are no two groups to compare",
     }[row.verdict]
     return (
-        f"{VERDICTS[row.verdict].capitalize()}: the {_gap_name(row)} of design {row.design} is {number(row.value)} "
-        f"({CLASSES[row.class_]}, mean over {counted(row.seeds, 'seed')}); noise floor {number(row.null_mean)}, 95 % "
-        f"quantile {number(row.null_q95)}; adjusted {p_value(row.p_adjusted)} (Holm){addition}"
-        f"{_cells_of(row, protocol)}."
+        f"{VERDICT_NAMES[row.verdict].capitalize()}: the {_gap_name(row)} of design {row.design} is "
+        f"{number(row.value)} ({CLASS_NAMES[row.class_]}, mean over {counted(row.seeds, 'seed')}); noise floor "
+        f"{number(row.null_mean)}, 95 % quantile {number(row.null_q95)}; adjusted "
+        f"{p_value(row.p_adjusted)} (Holm){addition}{_cells_of(row, protocol)}."
     )
 
 
@@ -189,8 +175,8 @@ def _difference_sentence(row, gaps: pd.DataFrame) -> str:
     if row.verdict == "no_claim_possible":
         adjusted += f"; {counted(row.seeds, 'seed')} cannot give less than p = {number(row.smallest_p, '.4g')}"
     return (
-        f"{VERDICTS[row.verdict].capitalize()}: the {_gap_name(row)} ({CLASSES[row.class_]}) of design {row.design} "
-        f"minus that of design {row.reference} is {signed(row.value)} {_interval(row)}, mean over "
+        f"{VERDICT_NAMES[row.verdict].capitalize()}: the {_gap_name(row)} ({CLASS_NAMES[row.class_]}) of design "
+        f"{row.design} minus that of design {row.reference} is {signed(row.value)} {_interval(row)}, mean over "
         f"{counted(row.seeds, 'paired seed')}; {adjusted}; noise floor of the gap {_floor(row, row.design, gaps)}, "
         f"{_floor(row, row.reference, gaps)}."
     )
@@ -208,9 +194,9 @@ def _score_sentence(row) -> str:
     verdict = {
         "established": "stands out, and is to be confirmed by a study of its own",
         "no_claim_possible": f"no claim possible with {counted(row.seeds, 'seed')}",
-    }.get(row.verdict, VERDICTS[row.verdict])
+    }.get(row.verdict, VERDICT_NAMES[row.verdict])
     return (
-        f"Exploratory: the {SCORES[row.metric]} of design {row.design} minus that of design {row.reference} is "
+        f"Exploratory: the {SCORE_NAMES[row.metric]} of design {row.design} minus that of design {row.reference} is "
         f"{signed(row.value)} {_interval(row)}, mean over {counted(row.seeds, 'paired seed')}; {p_value(row.p_value)}, "
         f"adjusted {p_value(row.p_adjusted)} (Benjamini-Hochberg): {verdict}."
     )
@@ -223,7 +209,7 @@ def _other_arms(every: pd.DataFrame, confirmatory: pd.DataFrame) -> Iterable[str
         same = every[every[CELL[1:]].eq(cell).all(axis=1) & every["arm"].ne(claim.arm)]
         for row in _rows(same):
             yield (
-                f"Exploratory: in the arm {row.arm} the {_gap_name(row)} ({CLASSES[row.class_]}) of design "
+                f"Exploratory: in the arm {row.arm} the {_gap_name(row)} ({CLASS_NAMES[row.class_]}) of design "
                 f"{row.design} minus that of design {row.reference} is {signed(row.value)} {_interval(row)}, mean over "
                 f"{counted(row.seeds, 'paired seed')}; adjusted {p_value(row.p_adjusted)} (Benjamini-Hochberg)."
             )
@@ -244,7 +230,7 @@ def _label_bias(protocol: Protocol) -> str:
 def _gaps_of_ceiling(protocol: Protocol) -> str:
     """What of the gaps lies in the data; nothing where the labels' probabilities are unknown."""
     parts = [
-        f"{GAPS[metric]} {number(value)} by {attribute_name(attribute)}"
+        f"{GAP_NAMES[metric]} {number(value)} by {attribute_name(attribute)}"
         for (metric, attribute), value in ((name.split("/"), value) for name, value in protocol.gaps_of_ceiling.items())
     ]
     if not parts:
@@ -369,7 +355,7 @@ def _too_few_permutations(gaps: pd.DataFrame, protocol: Protocol) -> str:
 def _by_verdict(rows: pd.DataFrame, remarks: dict[str, str], shown: dict[str, Callable]) -> str:
     """How many rows have each verdict, and which: a remark and a text for a row, where given, by verdict."""
     parts = []
-    for verdict in VERDICTS:
+    for verdict in VERDICT_NAMES:
         found = rows[rows["verdict"].eq(verdict)]
         if len(found):
             text = shown.get(verdict, lambda row: row.design)
@@ -378,7 +364,7 @@ def _by_verdict(rows: pd.DataFrame, remarks: dict[str, str], shown: dict[str, Ca
                 for same in (list(_rows(some)) for _, some in found.groupby(["metric", "attribute"], sort=False))
             )
             verb = "is" if len(found) == 1 else "are"
-            parts.append(f"{len(found)} {verb} {VERDICTS[verdict]}{remarks.get(verdict, '')}: {named}")
+            parts.append(f"{len(found)} {verb} {VERDICT_NAMES[verdict]}{remarks.get(verdict, '')}: {named}")
     return "; ".join(parts)
 
 
@@ -415,8 +401,8 @@ def _levelled_down(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Itera
 
 
 def _smaller_gaps(differences: pd.DataFrame, groups: pd.DataFrame) -> Iterable[str]:
-    for row in _rows(differences[differences["metric"].isin(GAPS) & differences["value"].lt(0)]):
-        yield f"{GAPS[row.metric]} ({signed(row.value)}, {VERDICTS[row.verdict]})"
+    for row in _rows(differences[differences["metric"].isin(GAP_NAMES) & differences["value"].lt(0)]):
+        yield f"{GAP_NAMES[row.metric]} ({signed(row.value)}, {VERDICT_NAMES[row.verdict]})"
     accuracy_gap = np.ptp(groups["accuracy"]) - np.ptp(groups["reference_accuracy"])
     if accuracy_gap < 0:
         yield f"gap in accuracy ({signed(accuracy_gap)}, not tested)"

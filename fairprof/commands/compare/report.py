@@ -1,29 +1,13 @@
-"""The report of a comparison, as one HTML page that needs nothing else, and as Markdown.
+"""The report of a comparison, as one HTML page that needs nothing else, and as Markdown."""
 
-Both are laid out from one list of sections, so that they say the same.
-"""
+from collections.abc import Collection
 
-import base64
-import re
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
-from pathlib import Path
-
-import jinja2
 import pandas as pd
-from markupsafe import Markup
 
-from fairprof.commands.compare.claims import VERDICTS
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.sections import sections
-from fairprof.reporting.blocks import Section
+from fairprof.reporting.page import html_page, markdown_page
 from fairprof.reporting.wording import counted
-
-TEMPLATES = Path(__file__).parents[2] / "reporting" / "templates"
-PNG = b"\x89PNG\r\n\x1a\n"
-
-
-# The two layouts.
 
 
 def report_html(
@@ -39,31 +23,11 @@ def report_html(
     return html_page(protocol.title, _subtitle(protocol), sections(tables, protocol, pictures), pictures, documents)
 
 
-def html_page(
-    title: str, subtitle: str, content: Iterable[Section], pictures: dict[str, bytes], documents: dict[str, str]
-) -> str:
-    """Any sections as such a page. Raises `ValueError` where a picture is no PNG."""
-    return _html().render(
-        title=title,
-        subtitle=subtitle,
-        sections=tuple(content),
-        images={name: _image(name, png) for name, png in pictures.items()},
-        documents=documents,
-        verdicts=VERDICTS,
-    )
-
-
 def report_markdown(
     tables: dict[str, pd.DataFrame], protocol: Protocol, picture_names: Collection[str], folder: str = ""
 ) -> str:
     """The same as GitHub-flavoured Markdown; a picture is its name and ".png", after `folder` ("" or "pictures/")."""
-    return _markdown().render(
-        title=protocol.title,
-        subtitle=_subtitle(protocol),
-        sections=sections(tables, protocol, picture_names),
-        folder=folder,
-        verdicts=VERDICTS,
-    )
+    return markdown_page(protocol.title, _subtitle(protocol), sections(tables, protocol, picture_names), folder)
 
 
 def _subtitle(protocol: Protocol) -> str:
@@ -71,49 +35,3 @@ def _subtitle(protocol: Protocol) -> str:
         f"Comparison of the designs {', '.join(protocol.designs)} over {counted(len(protocol.seeds), 'seed')}; "
         f"made {protocol.created}; study {protocol.study_key}"
     )
-
-
-@dataclass(frozen=True)
-class _Image:
-    source: str
-    width: int
-    height: int
-
-
-def _image(name: str, png: bytes) -> _Image:
-    if not png.startswith(PNG):
-        raise ValueError(f"the picture {name!r} is no PNG; give the bytes of a PNG file")
-    # the header: width and height are the first two numbers after the name of its first chunk
-    width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))
-    return _Image(f"data:image/png;base64,{base64.b64encode(png).decode()}", width, height)
-
-
-def _html() -> jinja2.Template:
-    return _environment(finalize=None).get_template("report.html.j2")
-
-
-def _markdown() -> jinja2.Template:
-    # Escaped by finalize; what that returns is Markup, which the HTML escaping that follows leaves alone.
-    return _environment(finalize=_markdown_text).get_template("report.md.j2")
-
-
-def _environment(finalize: Callable | None) -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=finalize,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
-def _markdown_text(value: object) -> Markup:
-    """A value in one line, so that nothing of it is read as Markdown or HTML."""
-    if isinstance(value, Markup):
-        return value
-    text = " ".join(str(value).split())
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    # brackets make a link only with what follows them, and an underscore within a word is one
-    return Markup(re.sub(r"([\\`*|~$]|\](?=[\[(])|(?<!\w)_|_(?!\w))", r"\\\1", text))

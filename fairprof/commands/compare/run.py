@@ -20,9 +20,10 @@ from fairprof.commands.compare.report import report_html, report_markdown
 from fairprof.commands.compare.statistics import CONFIRMATORY, comparison_tables
 from fairprof.config import AnalysisSettings, CompareSettings, Settings
 from fairprof.inference import groups as inference
-from fairprof.measurement.pictures import png_of
 from fairprof.metrics import fairness
 from fairprof.metrics.performance import class_names
+from fairprof.reporting import gap_chart
+from fairprof.reporting.style import png_of
 from fairprof.saliency.gradcam import mean_maps
 from fairprof.saliency.panels import mean_map_difference_panel, side_by_side_panel
 from fairprof.store import tracking
@@ -143,8 +144,8 @@ def _figures(tables: dict[str, pd.DataFrame], protocol: Protocol) -> dict[str, F
     }
     figures = {
         "performance": plots.performance_figure(tables["performance"], tables["runs"]),
-        "gaps": plots.gaps_figure(main["gaps"]),
-        "gaps_by_class": plots.gaps_by_class_figure(main["gaps"]),
+        "gaps": gap_chart.gaps_figure(main["gaps"]),
+        "gaps_by_class": gap_chart.gaps_by_class_figure(main["gaps"]),
         "tradeoff": plots.tradeoff_figure(main["runs"], main["performance"]),
         "training_size": plots.training_size_figure(tables["training_size"]),
         "epochs": plots.epochs_figure(main["epochs"]),

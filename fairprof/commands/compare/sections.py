@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fairprof.commands.compare.claims import CLASSES, GAPS, METRICS, VERDICTS, Claim, Claims, claims
+from fairprof.commands.compare.claims import Claim, Claims, claims
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.data.designs import DESIGNS
 from fairprof.inference.groups import ALPHA, CONFIRMATORY_GAPS, MAX_OVER_CLASSES
@@ -23,6 +23,7 @@ from fairprof.reporting.blocks import (
     Table,
     Terms,
 )
+from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, METRIC_NAMES, VERDICT_NAMES
 from fairprof.reporting.tables import COUNTED, NOTHING, column_title, probability, properties, table_of
 from fairprof.reporting.wording import attribute_name, counted, number, percent
 
@@ -53,7 +54,7 @@ def _summary(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[Bl
     performance = tables["performance"]
     scores = performance[performance["metric"].eq("macro_f1")]
     titles = ["design", "arm", "seeds", "macro-F1 [95 % interval]", "share of the ceiling"]
-    titles += [f"{GAPS[metric]} by {attribute}" for metric, attribute in CONFIRMATORY_GAPS]
+    titles += [f"{GAP_NAMES[metric]} by {attribute}" for metric, attribute in CONFIRMATORY_GAPS]
     rows = tuple(_summary_row(row, tables["gaps"]) for row in scores.itertuples(index=False))
     yield Table("Macro-F1, and gaps between groups (largest over classes)", tuple(map(Column, titles)), rows)
     yield Paragraph(
@@ -110,7 +111,7 @@ def _evidence(tables: dict[str, pd.DataFrame], said: Claims, names: Collection[s
 
 
 def _grouped(said: Sequence[Claim]) -> Iterable[Sentences]:
-    for verdict, name in VERDICTS.items():
+    for verdict, name in VERDICT_NAMES.items():
         found = tuple(claim.sentence for claim in said if claim.verdict == verdict)
         if found:
             folded = len(found) > MANY and verdict not in ("established", "equivalent")
@@ -129,12 +130,12 @@ def _gaps_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Bloc
     yield from _grouped(said.gaps)
     if "gaps" in tables:
         gaps = tables["gaps"]
-        yield table_of("Gaps, over all classes", gaps[gaps["class"].isin(CLASSES)])
+        yield table_of("Gaps, over all classes", gaps[gaps["class"].isin(CLASS_NAMES)])
 
 
 def _class_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Block]:
     if "gaps" in tables:
-        single = tables["gaps"][~tables["gaps"]["class"].isin(CLASSES)]
+        single = tables["gaps"][~tables["gaps"]["class"].isin(CLASS_NAMES)]
         if len(single):
             yield table_of("Gaps of each class", single)
     if "contrasts" in tables:
@@ -164,7 +165,7 @@ def _differences_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterab
 def _tradeoff_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Block]:
     if "runs" in tables:
         runs = tables["runs"]
-        gaps = [name for name in runs.columns if name.partition("/")[0] in GAPS]
+        gaps = [name for name in runs.columns if name.partition("/")[0] in GAP_NAMES]
         yield table_of("Every run", runs.drop(columns=gaps))
         yield table_of("Gaps of every run, the largest over the classes", runs[["run_name", "arm", *gaps]])
 
@@ -182,7 +183,7 @@ def _size_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Bloc
         sizes = tables["training_size"]
         names = sizes["metric"].map(column_title)
         # a score has no noise floor, which is not the same as an undefined one
-        floors = sizes["null_mean"].map(number).where(~sizes["metric"].isin(METRICS), NOTHING)
+        floors = sizes["null_mean"].map(number).where(~sizes["metric"].isin(METRIC_NAMES), NOTHING)
         yield table_of("Metrics by the size of the training set", sizes.assign(metric=names, null_mean=floors))
 
 
@@ -411,7 +412,9 @@ def _data(protocol: Protocol) -> Iterable[tuple[str, str]]:
     yield "professions", "drawn at random given the age bin" if protocol.pseudo_professions else "from the data set"
     biased = f"{protocol.label_bias}, strength {number(protocol.label_bias_strength)}: labels were biased on purpose"
     yield "label bias", "none" if protocol.label_bias == "none" else biased
-    ceiling = ", ".join(f"{METRICS.get(metric, metric)} {number(value)}" for metric, value in protocol.ceiling.items())
+    ceiling = ", ".join(
+        f"{METRIC_NAMES.get(metric, metric)} {number(value)}" for metric, value in protocol.ceiling.items()
+    )
     yield "ceiling: the best that these labels allow", ceiling or "unknown"
     yield "fingerprint of the pool", protocol.pool_fingerprint
     yield "fingerprint of the test set", protocol.test_fingerprint

@@ -14,10 +14,10 @@ from fairprof.commands.evaluate.corruptions import CORRUPTIONS, SEVERITIES
 from fairprof.commands.evaluate.drift import CONFIDENCE, PREDICTED
 from fairprof.commands.evaluate.robustness import ALL, CLEAN
 from fairprof.inference.groups import wilson_interval
-from fairprof.measurement.pictures import GRID, PALETTE
 from fairprof.metrics.calibration import bins_for
 from fairprof.metrics.fairness import SUFFICIENT, group_labels
 from fairprof.metrics.performance import CALIBRATION_BINS, reliability_table
+from fairprof.reporting.style import GRID, PALETTE
 from fairprof.reporting.wording import attribute_name, number
 
 WIDTH = 12.0  # inches: 1,320 pixels at 110 dpi

@@ -5,8 +5,6 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from fairprof.commands.compare.claims import METRICS
-from fairprof.commands.compare.report import html_page
 from fairprof.commands.evaluate.corruptions import CORRUPTIONS
 from fairprof.commands.evaluate.drift import CONFIDENCE
 from fairprof.commands.evaluate.results import Evaluation
@@ -15,6 +13,8 @@ from fairprof.inference.groups import ALPHA, CONFIRMATORY, ESTABLISHED, MAX_OVER
 from fairprof.metrics.calibration import AT_BOUND, ERROR, UNDETERMINED
 from fairprof.metrics.shift import DIFFERENT_VOCABULARY
 from fairprof.reporting.blocks import Block, Cell, Column, Paragraph, Picture, Section, Sentences, Table, Terms
+from fairprof.reporting.names import METRIC_NAMES
+from fairprof.reporting.page import html_page
 from fairprof.reporting.tables import column_title, table_of
 from fairprof.reporting.wording import attribute_name, counted, enumerated, number, p_value, percent, signed
 
@@ -294,7 +294,7 @@ def _table(title: str, frame: pd.DataFrame, differences: tuple[str, ...] = ()) -
 
 
 def _words(value: str) -> str:
-    return METRICS.get(value, value.replace("_", " "))
+    return METRIC_NAMES.get(value, value.replace("_", " "))
 
 
 def _gap_table(gaps: pd.DataFrame) -> Table:

@@ -23,15 +23,14 @@ from fairprof.commands.evaluate.robustness import (
     outcomes,
 )
 from fairprof.commands.evaluate.speed import BATCHES, Speed, measured_speed
-from fairprof.commands.train.run import GAPS, ceilings
 from fairprof.config import EvaluateSettings
 from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool
 from fairprof.data.sample import balanced_sample
 from fairprof.inference.groups import ESTABLISHED
 from fairprof.measurement import pictures as figures
+from fairprof.measurement.ceilings import HEADLINE_GAPS, ceilings
 from fairprof.measurement.measures import log_measurements
-from fairprof.measurement.pictures import png_of
 from fairprof.metrics.calibration import calibration_gaps, calibration_table, fitted_temperature, with_temperature
 from fairprof.metrics.performance import class_names, class_probabilities, label_codes
 from fairprof.metrics.selective import (
@@ -44,6 +43,7 @@ from fairprof.metrics.selective import (
 from fairprof.network.images import ImageInputs, pixels_seen
 from fairprof.network.predictions import predict
 from fairprof.network.registered import RegisteredModel, load_model, pool_for, require_unseen
+from fairprof.reporting.style import png_of
 from fairprof.runtime.hardware import device_of
 from fairprof.seeds import numpy_generator
 from fairprof.store import registry, tracking
@@ -52,7 +52,7 @@ ON_THE_MODEL = (
     "test/accuracy",
     "test/macro_f1",
     "test/macro_f1_of_ceiling",
-    *(f"test/{gap}" for gap in GAPS),
+    *(f"test/{gap}" for gap in HEADLINE_GAPS),
     "test/worst_group_accuracy/gender_x_race",
     "calibration/temperature",
     "calibration/after/calibration_error",

@@ -9,8 +9,8 @@ from matplotlib.lines import Line2D
 
 from fairprof.commands.explain.results import Explanation
 from fairprof.data.regions import CENTRE_PRIOR
-from fairprof.measurement.pictures import GRID, PALETTE
 from fairprof.metrics.fairness import SUFFICIENT
+from fairprof.reporting.style import GRID, PALETTE
 from fairprof.reporting.wording import attribute_name
 from fairprof.saliency.faithfulness import HIGHER_IS_BETTER
 from fairprof.saliency.randomisation import THRESHOLD

@@ -5,13 +5,13 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from fairprof.commands.compare.report import html_page
 from fairprof.commands.explain.plots import SCORES
 from fairprof.commands.explain.results import Explanation
 from fairprof.data.regions import CENTRE_HALF_HEIGHT, CENTRE_HALF_WIDTH, CENTRE_PRIOR
 from fairprof.inference.groups import ALPHA, CONFIRMATORY
 from fairprof.metrics.attention import ALL, CONFIRMATORY_ATTRIBUTES, LARGEST
 from fairprof.reporting.blocks import Block, Cell, Column, Paragraph, Part, Picture, Section, Sentences, Table, Terms
+from fairprof.reporting.page import html_page
 from fairprof.reporting.tables import properties, table_of
 from fairprof.reporting.wording import attribute_name, counted, enumerated, number, p_value, percent, signed
 from fairprof.saliency.faithfulness import HIGHER_IS_BETTER, PERCENTILES

@@ -17,7 +17,6 @@ from fairprof.data.pool import Pool
 from fairprof.data.regions import RegionMasks, region_masks
 from fairprof.data.sample import balanced_sample
 from fairprof.errors import UserError
-from fairprof.measurement.pictures import png_of
 from fairprof.metrics import attention
 from fairprof.metrics.attention import Measured
 from fairprof.metrics.fairness import group_labels
@@ -26,6 +25,7 @@ from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs, pixels_seen
 from fairprof.network.predictions import predict
 from fairprof.network.registered import RegisteredModel, load_model, pool_for, require_unseen
+from fairprof.reporting.style import png_of
 from fairprof.runtime.hardware import device_of
 from fairprof.saliency.faithfulness import SCORES, faithfulness, random_maps
 from fairprof.saliency.gradcam import COSTLY, mean_maps, saliency_maps, unit_of

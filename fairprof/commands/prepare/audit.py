@@ -13,13 +13,13 @@ from fairprof.commands.prepare.noise_floors import (
     supports,
 )
 from fairprof.commands.prepare.sizes import design_sizes
-from fairprof.commands.train.run import ceilings
 from fairprof.config import PrepareSettings
 from fairprof.data.pool import Pool, ScreenedRows
+from fairprof.data.predictions_table import predictions_table
 from fairprof.inference.groups import holm
+from fairprof.measurement.ceilings import ceilings
 from fairprof.metrics import fairness
 from fairprof.metrics.association import associations, given_a_third
-from fairprof.network.predictions import predictions_table
 from fairprof.seeds import numpy_generator
 
 PAIRS = (

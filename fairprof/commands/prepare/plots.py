@@ -11,8 +11,9 @@ from matplotlib.lines import Line2D
 from fairprof.commands.prepare.audit import BEST, GAPS, PERFECT, Audit
 from fairprof.commands.prepare.counts import UNKNOWN
 from fairprof.inference.groups import MAX_OVER_CLASSES
-from fairprof.measurement.pictures import GRID, PALETTE, composition_figure
 from fairprof.metrics.fairness import ATTRIBUTES
+from fairprof.reporting.composition import composition_figure
+from fairprof.reporting.style import GRID, PALETTE
 from fairprof.reporting.wording import attribute_name, number
 
 NAMES_OF_GAPS = {"demographic_parity_difference": "DP", "equal_opportunity_difference": "EO"}

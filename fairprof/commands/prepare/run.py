@@ -5,20 +5,20 @@ from pathlib import Path
 
 import numpy as np
 
-from fairprof.commands.compare.report import html_page
 from fairprof.commands.prepare import plots, sheets
 from fairprof.commands.prepare.answer import answer, to_mend
 from fairprof.commands.prepare.audit import GAPS, Audit, audited
 from fairprof.commands.prepare.counts import EMPTY, SMALL
 from fairprof.commands.prepare.report import sections, title
 from fairprof.commands.prepare.sizes import imbalance_name
-from fairprof.commands.train.run import ceilings
 from fairprof.config import PrepareSettings
 from fairprof.data.pixels import ARRAY, NoImages, StreamedPixels
 from fairprof.data.pool import Pool, ScreenedRows, pool_of, refuse_if_mostly_unusable, screened_rows
 from fairprof.errors import UserError
 from fairprof.inference.groups import MAX_OVER_CLASSES
-from fairprof.measurement.pictures import png_of
+from fairprof.measurement.ceilings import ceilings
+from fairprof.reporting.page import html_page
+from fairprof.reporting.style import png_of
 from fairprof.runtime.cache import Cache, readable
 from fairprof.runtime.progress import progress_bar
 from fairprof.store import tracking
@@ -103,13 +103,13 @@ def _log_sheets(audit: Audit, screened: ScreenedRows) -> None:
         return
     if audit.near_duplicates["groups"]:
         figure = sheets.duplicates_sheet(audit.tables["near_duplicates"], screened.pixels)
-        tracking.log_figure(figure, "sheets/near_duplicates.png")
+        tracking.log_bytes(png_of(figure), "sheets/near_duplicates.png")
     if audit.pool is None:
         return
     races = audit.pool.table["race"].cat.categories.size
     with progress_bar("image sheets", races, "races") as bar:
         for number, (name, figure) in enumerate(sheets.cell_sheets(audit.pool, images, audit.settings.seed), 1):
-            tracking.log_figure(figure, f"sheets/{number:02d}-{_file_name(name)}.png")
+            tracking.log_bytes(png_of(figure), f"sheets/{number:02d}-{_file_name(name)}.png")
             bar.update()
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from fairprof.data.pixels import Pixels
 from fairprof.data.pool import Pool
-from fairprof.measurement.pictures import DPI
+from fairprof.reporting.style import DPI
 from fairprof.seeds import uniforms
 
 EDGE = 104  # pixels of a picture on a sheet

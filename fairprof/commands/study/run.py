@@ -15,7 +15,7 @@ from fairprof.config import Settings, StudySettings, TrainingSettings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.pool import Pool, load_pool
 from fairprof.errors import UserError
-from fairprof.network.classifier import Weights, find_weights
+from fairprof.network.weights import Weights, find_weights
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.processes import Processes
 from fairprof.runtime.progress import note, progress_bar

@@ -9,22 +9,26 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fairprof.commands.train import pictures
 from fairprof.commands.train.hyperparameters import with_hyperparameters
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, Draw, composition, draw
 from fairprof.data.pool import Pool, load_pool
-from fairprof.data.professions import bayes_ceiling, ceiling_rule
+from fairprof.data.predictions_table import predictions_table
 from fairprof.data.sample import balanced_sample
 from fairprof.documents.datasheet import datasheet, datasheet_facts
-from fairprof.measurement import pictures as figures
+from fairprof.measurement.ceilings import HEADLINE_GAPS, ceilings
 from fairprof.measurement.measures import log_measurements, measured
 from fairprof.metrics import fairness, performance
 from fairprof.network.batches import Inputs, InputsOfRows
-from fairprof.network.classifier import Classifier, Weights, build_classifier
+from fairprof.network.classifier import Classifier, build_classifier
 from fairprof.network.images import ImageInputs, pixels_seen
-from fairprof.network.predictions import predict, predictions_table
+from fairprof.network.predictions import predict
 from fairprof.network.prefix import PrefixInputs, cached_inputs, explained_inputs
 from fairprof.network.training import SELECTION_RULES, Measure, Trained, fit
+from fairprof.network.weights import Weights
+from fairprof.reporting.composition import composition_figure
+from fairprof.reporting.style import png_of
 from fairprof.runtime.files import cache_folder, locked, require_room
 from fairprof.runtime.hardware import keep_freed_memory, on_gpu
 from fairprof.runtime.processes import ALONE, Processes, process_group
@@ -34,17 +38,12 @@ from fairprof.store import registry, tracking
 
 CONTACT_SHEET_IMAGES = 16
 CHECKPOINT_COPIES = 8  # weights and AdamW's two moments, old and new file, and the best weights, old and new
-GAPS = tuple(
-    f"{gap}/{attribute}"
-    for gap in ("demographic_parity_difference", "equal_opportunity_difference")
-    for attribute in fairness.ATTRIBUTES
-)
 HEADLINE = (
     "test/accuracy",
     "test/balanced_accuracy",
     "test/macro_f1",
     "test/macro_f1_of_ceiling",
-    *(f"test/{gap}" for gap in GAPS),
+    *(f"test/{gap}" for gap in HEADLINE_GAPS),
     "test/worst_group_accuracy/gender_x_race",
     "best_val/macro_f1",
 )
@@ -166,9 +165,11 @@ def log_inputs(settings: Settings, pool: Pool, drawn: Draw, classifier: Classifi
         tracking.log_input(rows, settings.data, {"val": "validation"}.get(partition, partition), digest)
     counts = composition(pool, drawn)
     tracking.log_table(counts, "data/composition.csv")
-    tracking.log_figure(
-        figures.composition_figure(
-            counts, f"Design {settings.experiment}: balanced over {' x '.join(drawn.design.balanced)}"
+    tracking.log_bytes(
+        png_of(
+            composition_figure(
+                counts, f"Design {settings.experiment}: balanced over {' x '.join(drawn.design.balanced)}"
+            )
         ),
         "data/composition.png",
     )
@@ -258,7 +259,7 @@ def train(
         "training/history.csv",
         index=True,
     )
-    tracking.log_figure(figures.training_figure(trained.history, trained.best_epoch), "training/curves.png")
+    tracking.log_bytes(png_of(pictures.training_figure(trained.history, trained.best_epoch)), "training/curves.png")
     tracking.log_weights(trained.last_weights, "training/last.safetensors")
     tracking.log_weights(classifier.network.state_dict(), "training/best.safetensors")
     return trained
@@ -284,27 +285,6 @@ def evaluate(
     return values, test
 
 
-def ceilings(pool: Pool, rows: np.ndarray, macro_f1: float) -> dict[str, float]:
-    """What the best possible classifier would reach on the test set, where labels are pseudo-professions, and which
-    gaps a classifier shows that knows each label's probabilities and nothing else."""
-    if pool.label_probabilities is None:
-        return {}
-    probabilities = pool.label_probabilities[rows]
-    totals = probabilities.sum(axis=0)
-    equalised = np.broadcast_to(
-        np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0), probabilities.shape
-    )
-    natural, balanced = bayes_ceiling(probabilities), bayes_ceiling(probabilities, equalised)
-    chosen = np.eye(len(pool.professions))[ceiling_rule(probabilities)]
-    gaps = fairness.summary(predictions_table(pool, rows, chosen))
-    return (
-        {f"ceiling/{name}": value for name, value in natural.items()}
-        | {f"ceiling/balanced_view/{name}": value for name, value in balanced.items()}
-        | {f"ceiling/{name}": value for name, value in gaps.items() if name in GAPS and np.isfinite(value)}
-        | {"test/macro_f1_of_ceiling": macro_f1 / natural["macro_f1"]}
-    )
-
-
 def explain(
     settings: Settings, pool: Pool, drawn: Draw, classifier: Classifier, inputs: Inputs, predictions: pd.DataFrame
 ) -> None:
@@ -328,22 +308,24 @@ def explain(
     cropped = pixels_seen(pixels, settings.image_size)
     title = f"Design {settings.experiment}, seed {settings.seed}"
     shown = slice(0, CONTACT_SHEET_IMAGES)
-    tracking.log_figure(
-        contact_sheet(predictions[shown], cropped[shown], maps[shown], title), "gradcam/contact_sheet.png"
+    tracking.log_bytes(
+        png_of(contact_sheet(predictions[shown], cropped[shown], maps[shown], title)), "gradcam/contact_sheet.png"
     )
     groups = {
         attribute: fairness.group_labels(predictions, attribute).astype(str).to_numpy()
         for attribute in fairness.ATTRIBUTES
     }
-    tracking.log_figure(
-        mean_map_panel(
-            {attribute: mean_maps(maps, names) for attribute, names in groups.items()},
-            {attribute: pd.Series(names).value_counts().to_dict() for attribute, names in groups.items()},
-            {
-                attribute: {name: cropped[names == name].mean(axis=0).astype(np.uint8) for name in set(names)}
-                for attribute, names in groups.items()
-            },
-            f"{title}: mean Grad-CAM of the predicted class, by group",
+    tracking.log_bytes(
+        png_of(
+            mean_map_panel(
+                {attribute: mean_maps(maps, names) for attribute, names in groups.items()},
+                {attribute: pd.Series(names).value_counts().to_dict() for attribute, names in groups.items()},
+                {
+                    attribute: {name: cropped[names == name].mean(axis=0).astype(np.uint8) for name in set(names)}
+                    for attribute, names in groups.items()
+                },
+                f"{title}: mean Grad-CAM of the predicted class, by group",
+            )
         ),
         "gradcam/mean_by_group.png",
     )

@@ -14,7 +14,7 @@ from fairprof.commands.tune.objectives import OBJECTIVES
 from fairprof.commands.tune.remarks import without_remarks
 from fairprof.config import TuneSettings
 from fairprof.errors import UserError
-from fairprof.measurement.pictures import GRID, PALETTE
+from fairprof.reporting.style import GRID, PALETTE, png_of
 from fairprof.store import tracking
 
 RULE_OF_ONE = "best_validation_score"
@@ -88,13 +88,13 @@ def log_results(study: optuna.Study, settings: TuneSettings) -> None:
     tracking.log_table(study.trials_dataframe(), "search/trials.csv")
     with without_remarks(), matplotlib.rc_context():  # Optuna sets a style of its own for the whole process
         for name, figure in _optuna_figures(study, settings).items():
-            tracking.log_figure(figure, f"search/{name}.png")
+            tracking.log_bytes(png_of(figure), f"search/{name}.png")
             pyplot.close(figure)
     scores = scores_by_design(study, settings)
     sensitivity = sensitivity_table(scores, winner.number)
     tracking.log_table(scores, "search/scores_by_design.csv", index=True)
     tracking.log_table(sensitivity, "search/sensitivity.csv")
-    tracking.log_figure(sensitivity_figure(scores, sensitivity, winner.number), "search/sensitivity.png")
+    tracking.log_bytes(png_of(sensitivity_figure(scores, sensitivity, winner.number)), "search/sensitivity.png")
     tracking.log_metrics(_numbers(study, settings, winner, sensitivity))
     tracking.set_description(_description(study, settings, winner, sensitivity))
 

@@ -24,7 +24,7 @@ from fairprof.config import Choice, LogUniform, Settings, TrainingSettings, Tune
 from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool, load_pool, without_test
 from fairprof.errors import UserError
-from fairprof.network.classifier import find_weights
+from fairprof.network.weights import find_weights
 from fairprof.runtime.files import cache_folder
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.processes import Processes

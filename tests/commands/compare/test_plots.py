@@ -16,20 +16,18 @@ from PIL import Image
 
 from fairprof.commands.compare import plots
 from fairprof.commands.compare.plots import (
-    DESIGN_COLOURS,
-    DESIGN_MARKERS,
     confusion_figure,
     differences_figure,
     epochs_figure,
-    gaps_by_class_figure,
-    gaps_figure,
     group_changes_figure,
-    levelled_down,
-    pareto_front,
     performance_figure,
     tradeoff_figure,
     training_size_figure,
 )
+from fairprof.metrics.tradeoffs import levelled_down, pareto_front
+from fairprof.reporting import gap_chart
+from fairprof.reporting.gap_chart import gaps_by_class_figure, gaps_figure
+from fairprof.reporting.style import DESIGN_COLOURS, DESIGN_MARKERS
 
 NAN = float("nan")
 LONG = "senior assistant manager of regional warehouse operations"
@@ -285,7 +283,7 @@ def test_designs_with_different_numbers_of_seeds_are_said_so(tables):
 
 
 def null_bands(axis) -> list[float]:
-    bars = [bar for bar in axis.patches if to_hex(bar.get_facecolor()) == plots.NULL]
+    bars = [bar for bar in axis.patches if to_hex(bar.get_facecolor()) == gap_chart.NULL]
     return [bar.get_width() for bar in sorted(bars, key=lambda bar: bar.get_y())]
 
 

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairprof.commands.compare.report import html_page
 from fairprof.commands.prepare.answer import answer, to_mend
 from fairprof.commands.prepare.audit import BEST, PERFECT, audited
 from fairprof.commands.prepare.plots import pictures
 from fairprof.commands.prepare.report import PICTURES, sections, title
 from fairprof.config import PrepareSettings
 from fairprof.data.pool import pool_of, screened_rows
-from fairprof.measurement.pictures import DPI
 from fairprof.reporting.blocks import Picture, Sentences, Table
+from fairprof.reporting.page import html_page
+from fairprof.reporting.style import DPI
 
 CELLS = list(product("mf", "xy", ("cook", "nurse")))
 

@@ -1,7 +1,6 @@
 """A small comparison of designs A and B: tables with the contract's columns, every value different from the others."""
 
 import itertools
-import re
 
 import numpy as np
 import pandas as pd
@@ -173,29 +172,3 @@ def _mark(table: pd.DataFrame, where: dict[str, str], **values) -> None:
         rows &= table["class"].eq("max_over_classes")
     for column, value in values.items():
         table.loc[rows, column] = value
-
-
-@pytest.fixture(scope="session")
-def sections_of():
-    """Splits a document at its headings: heading to what stands under it, up to the next heading of any level."""
-
-    def split(document: str) -> dict[str, str]:
-        parts = re.split(r"^(#+ .+)$", document, flags=re.MULTILINE)
-        return {heading: body.strip() for heading, body in zip(parts[1::2], parts[2::2], strict=True)}
-
-    return split
-
-
-@pytest.fixture(scope="session")
-def row_of():
-    """The cells of the only table row that begins with given cells, in a section of a document or in all of it."""
-
-    def find(document: str, *first: str, section: str = "") -> list[str]:
-        if section:
-            document = re.split(r"^#", document.split(f"\n{section}")[1], flags=re.MULTILINE)[0]
-        lines = [line for line in document.split("\n") if line.startswith("| ")]
-        rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-        (row,) = [row for row in rows if row[: len(first)] == list(first)]
-        return row
-
-    return find

@@ -1,0 +1,27 @@
+"""The predictions table: a row per evaluated image, from which every metric, picture and test follows."""
+
+import numpy as np
+import pandas as pd
+
+from fairprof.data.pool import Pool
+from fairprof.metrics.performance import PROBABILITY_PREFIX
+
+
+def predictions_table(pool: Pool, rows: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """A row per image: image, partition, y_true, y_pred (class names), probability_<class> (float64, in class order,
+    sum 1), gender, race, age (categoricals). probabilities: (N, K) in the order of `rows`."""
+    table = pool.table.iloc[rows].reset_index(drop=True)
+    professions = np.array(pool.professions)
+    columns = {f"{PROBABILITY_PREFIX}{name}": probabilities[:, number] for number, name in enumerate(professions)}
+    return pd.DataFrame(
+        {
+            "image": table["image"],
+            "partition": table["partition"],
+            "y_true": table["profession"].astype(str),
+            "y_pred": professions[probabilities.argmax(axis=1)],
+            **columns,
+            "gender": table["gender"],
+            "race": table["race"],
+            "age": table["age"],
+        }
+    )

@@ -1,0 +1,168 @@
+"""The parts that charts of designs and groups share: rows, marks, intervals, legends and the words beside them."""
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from fairprof.inference.groups import CONFIDENCE
+from fairprof.metrics.fairness import ATTRIBUTES
+from fairprof.reporting.names import METRIC_NAMES
+from fairprof.reporting.style import BAND, DESIGN_COLOURS, GRID, LARGE, NORMAL, ROW, SINGLE, SMALL, design_style
+from fairprof.reporting.wording import attribute_name
+
+INTERVAL = f"{CONFIDENCE:.0%} interval over seeds and test images"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Where the rows of a chart are, counted from the top: a heading for every block, the block's items below it."""
+
+    headings: dict[Hashable, int]
+    places: dict[tuple[Hashable, str], int]
+
+    @classmethod
+    def of(cls, blocks: dict[Hashable, list[str]]) -> "Rows":
+        headings, places, row = {}, {}, 0
+        for block, items in blocks.items():
+            headings[block] = row
+            places |= {(block, item): row + 1 + number for number, item in enumerate(items)}
+            row += 1 + len(items)
+        return cls(headings, places)
+
+    @property
+    def inches(self) -> float:
+        return ROW * (len(self.headings) + len(self.places))
+
+    def draw(
+        self,
+        axis: Axes,
+        headings: dict[Hashable, str],
+        bold: Iterable[Hashable] = (),
+        labels: dict[int, str] | None = None,
+    ) -> None:
+        """Gives an axis its rows. headings: block to text. labels: row to text; without them, the items are designs."""
+        for block, row in self.headings.items():
+            axis.axhspan(row - 0.5, row + 0.5, color=BAND, zorder=1.5)
+            axis.text(
+                0.01,
+                row,
+                headings.get(block, ""),
+                transform=axis.get_yaxis_transform(),
+                va="center",
+                fontsize=SMALL,
+                fontweight="bold" if block in bold else "normal",
+            )
+        axis.set_ylim(len(self.headings) + len(self.places) - 0.5, -0.5)
+        shown = labels or {row: design for (_, design), row in self.places.items()}
+        axis.set_yticks(list(shown), list(shown.values()), fontsize=SMALL)
+        axis.tick_params(axis="y", length=0)
+        if labels is None:
+            for design, tick in zip(shown.values(), axis.get_yticklabels(), strict=False):  # only outer axes have any
+                tick.set(color=DESIGN_COLOURS[design], fontweight="bold", fontsize=NORMAL)
+        plain(axis, "x")
+
+
+def designs_of(table: pd.DataFrame) -> list[str]:
+    return sorted(table["design"].unique())
+
+
+def main_arm(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["arm"].eq(table["arm"].iloc[0])]
+
+
+def by_attribute(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Attribute to its rows, for those that the table has."""
+    parts = {attribute: table[table["attribute"].eq(attribute)] for attribute in ATTRIBUTES}
+    return {attribute: part for attribute, part in parts.items() if len(part)}
+
+
+def gap_name(metric: str, attribute: str) -> str:
+    return f"{METRIC_NAMES[metric]} by {attribute_name(attribute)}"
+
+
+def known_values(values: pd.Series) -> np.ndarray:
+    """The different values, without NaN, ascending."""
+    return np.unique(values.dropna().to_numpy(dtype=float).round(6))
+
+
+def names_of(values: pd.Series) -> list[str]:
+    """What occurs: in the order of the categories where there are any, otherwise as it first occurs."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        return list(values.cat.remove_unused_categories().cat.categories)
+    return list(values.unique())
+
+
+def seed_points(axis: Axes, values: pd.Series, place: int, design: str) -> None:
+    axis.plot(values, np.full(len(values), place + 0.3), **design_style(design) | SINGLE)
+
+
+def interval_line(axis: Axes, lower: float, upper: float, place: float, design: str, linewidth: float = 2.0) -> None:
+    if np.isfinite(lower) and np.isfinite(upper):
+        axis.plot([lower, upper], [place, place], color=DESIGN_COLOURS[design], linewidth=linewidth, zorder=2)
+
+
+def beside(axis: Axes, place: int, text: str, family: str = "exploratory") -> None:
+    weight = "bold" if family == "confirmatory" else "normal"
+    axis.text(1.02, place, text, transform=axis.get_yaxis_transform(), va="center", fontsize=SMALL, fontweight=weight)
+
+
+def plain(axis: Axes, grid: str = "both") -> None:
+    axis.grid(axis=grid, **GRID)
+    axis.set_axisbelow(True)
+    axis.tick_params(labelsize=SMALL)
+
+
+def probability(value: float) -> str:
+    if np.isnan(value):
+        return ""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def span_of(values: Iterable[float], form: str) -> str:
+    """The value that all share, or the smallest to the largest."""
+    lowest, highest = (format(value, form) for value in (min(values), max(values)))
+    return lowest if lowest == highest else f"{lowest} to {highest}"
+
+
+def seeds_counted(counts: pd.Series) -> str:
+    return f"{span_of(counts, 'd')} seed{'s' if counts.max() > 1 else ''}"
+
+
+def shortened(name: str, letters: int) -> str:
+    """Left out in the middle: long names often differ in their ends."""
+    if len(name) <= letters:
+        return name
+    return f"{name[: letters - letters // 3 - 1]}…{name[len(name) - letters // 3 :]}"
+
+
+def mark(label: str, **style) -> Line2D:
+    return Line2D(
+        [], [], **{"color": "#555555", "marker": "o", "linestyle": "", "markersize": 7, "label": label} | style
+    )
+
+
+def line(label: str) -> Line2D:
+    return Line2D([], [], color="#555555", linewidth=2, label=label)
+
+
+def design_handles(table: pd.DataFrame) -> list[Line2D]:
+    return [
+        Line2D([], [], **design_style(design), markersize=7, label=f"design {design}") for design in designs_of(table)
+    ]
+
+
+def finished(figure: Figure, title: str, handles: list, legend_axis: Axes | None = None) -> Figure:
+    """The figure with its title, and its legend below or in an axis of its own."""
+    figure.suptitle(title, fontsize=LARGE)
+    if legend_axis is None:
+        columns = len(handles) if len(handles) < 5 else -(-len(handles) // 2)
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=SMALL, frameon=False)
+    else:
+        legend_axis.axis("off")
+        legend_axis.legend(handles=handles, loc="center left", fontsize=NORMAL, frameon=False)
+    return figure
