@@ -1,10 +1,26 @@
-"""The entry points of MLproject.
+"""The entry points of MLproject: a file for each, a call of `start`.
 
 OpenMP's threads sleep while they wait for each other. Their default is to spin, which costs a training step a
 factor of ten and more as soon as any other process uses the same cores. This has to be said before torch is
 imported, and a user's own choice stands.
 """
 
+import importlib
 import os
 
+from fairprof.config import AnalysisSettings
+from fairprof.errors import shown_in_one_line
+from fairprof.runtime.files import cache_folder
+
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def start(settings: type[AnalysisSettings], command: str) -> None:
+    """Runs a command, the dotted path of a function, with the settings on the command line.
+
+    torch and MLflow take long to import: a wrong setting is answered before the command's module is.
+    """
+    with shown_in_one_line(cache_folder("auto") / "logs"):
+        given = settings.from_arguments()
+        module, _, function = command.rpartition(".")
+        getattr(importlib.import_module(module), function)(given)
