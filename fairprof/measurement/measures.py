@@ -5,7 +5,7 @@ import pandas as pd
 
 from fairprof.config import AnalysisSettings
 from fairprof.inference import groups as inference
-from fairprof.measurement import pictures as figures
+from fairprof.measurement.pictures import confusion_figure, rates_figure, reliability_figure
 from fairprof.metrics import fairness, performance
 from fairprof.reporting.gap_chart import gaps_figure
 from fairprof.reporting.style import png_of
@@ -73,7 +73,7 @@ def _log_rates(predictions: pd.DataFrame, tested: pd.DataFrame, min_support: int
     gaps = pd.concat([gaps.assign(view="natural"), fairness.gaps(balanced).assign(view="balanced")])
     tracking.log_table(views, "metrics/by_group.csv")
     tracking.log_table(gaps, "metrics/gaps.csv")
-    tracking.log_bytes(png_of(figures.rates_figure(by_group)), "metrics/rates_by_group.png")
+    tracking.log_bytes(png_of(rates_figure(by_group)), "metrics/rates_by_group.png")
 
 
 def _log_performance(predictions: pd.DataFrame, min_support: int) -> None:
@@ -83,8 +83,8 @@ def _log_performance(predictions: pd.DataFrame, min_support: int) -> None:
     tracking.log_table(performance.classification_table(predictions), "metrics/per_class.csv", index=True)
     tracking.log_table(confusion, "metrics/confusion_matrix.csv", index=True)
     tracking.log_table(reliability, "metrics/reliability.csv")
-    tracking.log_bytes(png_of(figures.confusion_figure(confusion, "test set")), "metrics/confusion_matrix.png")
+    tracking.log_bytes(png_of(confusion_figure(confusion, "test set")), "metrics/confusion_matrix.png")
     tracking.log_bytes(
-        png_of(figures.reliability_figure(reliability, performance.calibration_error(predictions))),
+        png_of(reliability_figure(reliability, performance.calibration_error(predictions))),
         "metrics/reliability.png",
     )

@@ -7,10 +7,10 @@ LONG = 16  # rows: a longer table is folded
 
 
 @dataclass(frozen=True)
-class Part:
+class Heading:
     """A heading within a section."""
 
-    kind: ClassVar[str] = "part"
+    kind: ClassVar[str] = "heading"
     title: str
 
 
@@ -82,7 +82,7 @@ class Terms:
     pairs: tuple[tuple[str, str], ...]
 
 
-Block = Part | Paragraph | Sentences | Table | Picture | Commands | Terms
+Block = Heading | Paragraph | Sentences | Table | Picture | Commands | Terms
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from fairprof.commands.compare import plots
 from fairprof.commands.compare.claims import claims
 from fairprof.commands.compare.collect import RunResults, chosen_runs, collect, require_comparable
 from fairprof.commands.compare.documents.annex_iv import annex_iv
 from fairprof.commands.compare.documents.model_card import model_card
+from fairprof.commands.compare.pictures import (
+    confusion_figure,
+    differences_figure,
+    epochs_figure,
+    group_changes_figure,
+    performance_figure,
+    tradeoff_figure,
+    training_size_figure,
+)
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.report import report_html, report_markdown
 from fairprof.commands.compare.statistics import CONFIRMATORY, comparison_tables
@@ -22,7 +30,7 @@ from fairprof.config import AnalysisSettings, CompareSettings, Settings
 from fairprof.inference import groups as inference
 from fairprof.metrics import fairness
 from fairprof.metrics.performance import class_names
-from fairprof.reporting import gap_chart
+from fairprof.reporting.gap_chart import gaps_by_class_figure, gaps_figure
 from fairprof.reporting.style import png_of
 from fairprof.saliency.gradcam import mean_maps
 from fairprof.saliency.panels import mean_map_difference_panel, side_by_side_panel
@@ -143,18 +151,18 @@ def _figures(tables: dict[str, pd.DataFrame], protocol: Protocol) -> dict[str, F
         for name in ("runs", "performance", "gaps", "differences", "seed_differences", "group_changes", "epochs")
     }
     figures = {
-        "performance": plots.performance_figure(tables["performance"], tables["runs"]),
-        "gaps": gap_chart.gaps_figure(main["gaps"]),
-        "gaps_by_class": gap_chart.gaps_by_class_figure(main["gaps"]),
-        "tradeoff": plots.tradeoff_figure(main["runs"], main["performance"]),
-        "training_size": plots.training_size_figure(tables["training_size"]),
-        "epochs": plots.epochs_figure(main["epochs"]),
-        "confusion_gender": plots.confusion_figure(tables["confusion"], "gender"),
-        "confusion_race": plots.confusion_figure(tables["confusion"], "race"),
+        "performance": performance_figure(tables["performance"], tables["runs"]),
+        "gaps": gaps_figure(main["gaps"]),
+        "gaps_by_class": gaps_by_class_figure(main["gaps"]),
+        "tradeoff": tradeoff_figure(main["runs"], main["performance"]),
+        "training_size": training_size_figure(tables["training_size"]),
+        "epochs": epochs_figure(main["epochs"]),
+        "confusion_gender": confusion_figure(tables["confusion"], "gender"),
+        "confusion_race": confusion_figure(tables["confusion"], "race"),
     }
     if len(main["differences"]):
-        figures["differences"] = plots.differences_figure(main["differences"], main["seed_differences"])
-        figures["group_changes"] = plots.group_changes_figure(main["group_changes"])
+        figures["differences"] = differences_figure(main["differences"], main["seed_differences"])
+        figures["group_changes"] = group_changes_figure(main["group_changes"])
     return figures
 
 

@@ -15,8 +15,8 @@ from fairprof.reporting.blocks import (
     Cell,
     Column,
     Commands,
+    Heading,
     Paragraph,
-    Part,
     Picture,
     Section,
     Sentences,
@@ -102,11 +102,11 @@ def _evidence(tables: dict[str, pd.DataFrame], said: Claims, names: Collection[s
         if name in names:
             blocks.insert(0, Picture(name, evidence.title, evidence.caption))
         if blocks:
-            yield Part(evidence.title)
+            yield Heading(evidence.title)
             yield from blocks
     for name in names:
         if name not in EVIDENCE:
-            yield Part(name)
+            yield Heading(name)
             yield Picture(name, name, "A further picture of this comparison.")
 
 
@@ -380,23 +380,23 @@ def _size_caution(tables: dict[str, pd.DataFrame], protocol: Protocol) -> str:
 
 
 def _protocol(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[Block]:
-    yield Part("Data and designs")
+    yield Heading("Data and designs")
     yield properties("Data", _data(protocol))
     yield _designs(protocol)
     if "composition" in tables:
         composition = tables["composition"]
         counts = composition.assign(profession=composition["profession"].astype(str).map(f"{COUNTED}{{}}".format))
         yield table_of("Images by design, mean over seeds", _spread(counts, "profession", "count"))
-    yield Part("Training and analysis")
+    yield Heading("Training and analysis")
     yield properties("Study", _study(protocol))
     yield properties("Settings that all runs share", protocol.settings.items())
     yield properties("Versions", protocol.versions.items())
-    yield Part("Failed runs")
+    yield Heading("Failed runs")
     if protocol.failed:
         yield properties("Runs that are missing, and why", protocol.failed)
     else:
         yield Paragraph("None: every run that was asked for is in this report.")
-    yield Part("How to repeat it")
+    yield Heading("How to repeat it")
     yield Paragraph(
         "In a clone of the project: the first command trains, the second compares again what has been trained."
     )

@@ -9,9 +9,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from fairprof.commands.evaluate import plots
 from fairprof.commands.evaluate.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 from fairprof.commands.evaluate.drift import PREDICTED, Drift, drift, sample_counts, training_counts
+from fairprof.commands.evaluate.pictures import (
+    SHOWN_SHARES,
+    calibration_figure,
+    corruption_sheet,
+    robustness_figure,
+    selective_figure,
+    shift_figure,
+)
 from fairprof.commands.evaluate.report import answer, description, report
 from fairprof.commands.evaluate.results import Calibration, Evaluation, Fairness, Robustness, Selective, Subject
 from fairprof.commands.evaluate.robustness import (
@@ -28,9 +35,9 @@ from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool
 from fairprof.data.sample import balanced_sample
 from fairprof.inference.groups import ESTABLISHED
-from fairprof.measurement import pictures as figures
 from fairprof.measurement.ceilings import HEADLINE_GAPS, ceilings
 from fairprof.measurement.measures import log_measurements
+from fairprof.measurement.pictures import rates_figure
 from fairprof.metrics.calibration import calibration_gaps, calibration_table, fitted_temperature, with_temperature
 from fairprof.metrics.performance import class_names, class_probabilities, label_codes
 from fairprof.metrics.selective import (
@@ -257,7 +264,7 @@ def _robustness(
     name = chosen["image"].to_numpy()[:1]
     shown = {level: corrupted(pixels[:1], name, *level, settings.seed)[0] for level in levels}
     title = f"One image under every corruption, {model.image_size} px, as the network sees it"
-    return found, {"corruptions": png_of(plots.corruption_sheet(shown, title))}
+    return found, {"corruptions": png_of(corruption_sheet(shown, title))}
 
 
 def _drift(
@@ -279,14 +286,14 @@ def _pictures(found: Evaluation, evaluated: dict[str, pd.DataFrame], training: T
     table = found.calibration.table
     overall = table[table["attribute"].eq("all") & table["metric"].eq("calibration_error")].set_index("stage")["value"]
     drawn = {
-        "rates_by_group": figures.rates_figure(found.fairness.by_group),
-        "calibration": plots.calibration_figure(evaluated, overall.to_dict(), found.min_support),
-        "selective": plots.selective_figure(found.selective.scores, found.selective.by_group, found.selective.gaps),
+        "rates_by_group": rates_figure(found.fairness.by_group),
+        "calibration": calibration_figure(evaluated, overall.to_dict(), found.min_support),
+        "selective": selective_figure(found.selective.scores, found.selective.by_group, found.selective.gaps),
         "shift": _shift_figure(evaluated["before"], training),
     }
     if found.robustness is not None:
         for attribute in ("race", "gender"):
-            drawn[f"robustness_{attribute}"] = plots.robustness_figure(found.robustness.accuracy, attribute)
+            drawn[f"robustness_{attribute}"] = robustness_figure(found.robustness.accuracy, attribute)
     return {name: png_of(figure) for name, figure in drawn.items()}
 
 
@@ -299,9 +306,9 @@ def _shift_figure(here: pd.DataFrame, training: TrainingRecord) -> Figure:
     }
     shares = {
         attribute: {name: _in_order(counts[attribute], here) for name, counts in samples.items() if attribute in counts}
-        for attribute in plots.SHOWN_SHARES
+        for attribute in SHOWN_SHARES
     }
-    return plots.shift_figure(shares, {"own test": confidence_of(there), "evaluated": confidence_of(here)})
+    return shift_figure(shares, {"own test": confidence_of(there), "evaluated": confidence_of(here)})
 
 
 def _in_order(counts: pd.Series, table: pd.DataFrame) -> pd.Series:

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from fairprof.commands.explain.plots import SCORES
+from fairprof.commands.explain.pictures import SCORES
 from fairprof.commands.explain.results import Explanation
 from fairprof.data.regions import CENTRE_HALF_HEIGHT, CENTRE_HALF_WIDTH, CENTRE_PRIOR
 from fairprof.inference.groups import ALPHA, CONFIRMATORY
 from fairprof.metrics.attention import ALL, CONFIRMATORY_ATTRIBUTES, LARGEST
-from fairprof.reporting.blocks import Block, Cell, Column, Paragraph, Part, Picture, Section, Sentences, Table, Terms
+from fairprof.reporting.blocks import Block, Cell, Column, Heading, Paragraph, Picture, Section, Sentences, Table, Terms
 from fairprof.reporting.page import html_page
 from fairprof.reporting.tables import properties, table_of
 from fairprof.reporting.wording import attribute_name, counted, enumerated, number, p_value, percent, signed
@@ -289,7 +289,7 @@ def _models_differ(found: Explanation, pictures: dict[str, bytes]) -> Iterable[B
 
 def _trust(found: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
     faithful = found.tables["faithfulness"]
-    yield Part("Faithfulness")
+    yield Heading("Faithfulness")
     if len(faithful):
         images = int(faithful[faithful["attribute"].eq(ALL)]["images"].max())
         yield Picture(
@@ -304,7 +304,7 @@ def _trust(found: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
         yield table_of("All images: the method, random maps, and the paired difference", table, {"difference"})
     else:
         yield Paragraph("It was not measured: faithfulness_images=0.")
-    yield Part("Randomised weights")
+    yield Heading("Randomised weights")
     yield Picture(
         "randomisation",
         "Maps after weights were randomised",

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
 
-from fairprof.commands.explain import plots
+from fairprof.commands.explain.pictures import attention_figure, faithfulness_figure, randomisation_figure
 from fairprof.commands.explain.report import answer, description, report
 from fairprof.commands.explain.results import Explanation, metrics
 from fairprof.config import ExplainSettings
@@ -400,7 +400,7 @@ def _pictures(
             wording,
             subject.masks.masks[first],
         ),
-        "attention": plots.attention_figure(explanation),
+        "attention": attention_figure(explanation),
     }
     for attribute in attention.ATTRIBUTES:
         groups = group_labels(subject.images, attribute).astype(str).to_numpy()
@@ -411,8 +411,8 @@ def _pictures(
         if len(maps) > 1 and attribute != "gender_x_race":
             figures[f"model_differences_{attribute}"] = _reference_panel(explanation, maps, groups, counts, wording)
     if len(explanation.tables["faithfulness"]):
-        figures["faithfulness"] = plots.faithfulness_figure(explanation)
-    figures["randomisation"] = plots.randomisation_figure(explanation)
+        figures["faithfulness"] = faithfulness_figure(explanation)
+    figures["randomisation"] = randomisation_figure(explanation)
     return {name: png_of(figure) for name, figure in figures.items()}
 
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fairprof.commands.prepare import plots, sheets
+from fairprof.commands.prepare import sheets
 from fairprof.commands.prepare.answer import answer, to_mend
 from fairprof.commands.prepare.audit import GAPS, Audit, audited
 from fairprof.commands.prepare.counts import EMPTY, SMALL
+from fairprof.commands.prepare.pictures import figures_of
 from fairprof.commands.prepare.report import sections, title
 from fairprof.commands.prepare.sizes import imbalance_name
 from fairprof.config import PrepareSettings
@@ -80,7 +81,7 @@ def log_audit(audit: Audit, screened: ScreenedRows, cache: tuple[str, ...]) -> N
         tracking.log_table(table, f"data/{name}.csv")
         if len(table):
             tracking.log_browsable_table(table.head(BROWSABLE_ROWS), f"data/tables/{name}.json")
-    pictures = {name: png_of(figure) for name, figure in plots.pictures(audit).items()}
+    pictures = {name: png_of(figure) for name, figure in figures_of(audit).items()}
     for name, picture in pictures.items():
         tracking.log_bytes(picture, f"data/{name}.png")
     _log_sheets(audit, screened)

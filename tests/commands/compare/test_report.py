@@ -237,7 +237,7 @@ def test_both_show_the_same_paragraphs_tables_and_terms(study, page, markdown, p
             if block.kind == "terms":
                 fields = [meaning for _, meaning in block.pairs]
             assert all(field in text and field in source for field in fields), block
-    assert kinds == {"part", "paragraph", "sentences", "table", "picture", "commands", "terms"}
+    assert kinds == {"heading", "paragraph", "sentences", "table", "picture", "commands", "terms"}
 
 
 def test_three_seeds_allow_no_claim_between_designs(page, markdown):

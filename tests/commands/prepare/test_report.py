@@ -8,7 +8,7 @@ import pytest
 
 from fairprof.commands.prepare.answer import answer, to_mend
 from fairprof.commands.prepare.audit import BEST, PERFECT, audited
-from fairprof.commands.prepare.plots import pictures
+from fairprof.commands.prepare.pictures import figures_of
 from fairprof.commands.prepare.report import PICTURES, sections, title
 from fairprof.config import PrepareSettings
 from fairprof.data.pool import pool_of, screened_rows
@@ -45,7 +45,7 @@ def balanced(cells_of):
 
 
 def page(audit) -> str:
-    figures = pictures(audit)
+    figures = figures_of(audit)
     shown = {name: b"\x89PNG\r\n\x1a\n" + b"\0" * 20 for name in figures}
     assert set(figures) <= set(PICTURES)
     return html_page(title(audit), "", sections(audit, ("Nothing.",), shown), shown, {})
@@ -159,8 +159,8 @@ def test_names_in_the_data_cannot_break_the_page(audit_of, balanced):
 
 def test_every_block_is_complete(audit_of, balanced):
     audit = audit_of(balanced, imbalance=3)
-    blocks = [block for section in sections(audit, (), pictures(audit)) for block in section.blocks]
-    assert {block.name for block in blocks if isinstance(block, Picture)} == set(pictures(audit))
+    blocks = [block for section in sections(audit, (), figures_of(audit)) for block in section.blocks]
+    assert {block.name for block in blocks if isinstance(block, Picture)} == set(figures_of(audit))
     for block in blocks:
         if isinstance(block, Table):
             assert {len(row) for row in block.rows} <= {len(block.columns)}, block.title
@@ -171,10 +171,10 @@ def test_every_block_is_complete(audit_of, balanced):
 def test_pictures_can_be_drawn_where_ages_are_unknown_and_groups_are_many(audit_of, balanced, tmp_path):
     rows = [row | {"race": f"race {number % 9}", "age": ""} for number, row in enumerate(balanced)]
     rows[0]["race"] = ""
-    for name, figure in pictures(audit_of(rows)).items():
+    for name, figure in figures_of(audit_of(rows)).items():
         figure.savefig(tmp_path / f"{name}.png", dpi=DPI)
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
-    assert set(pictures(audit_of(rows))) == set(PICTURES)
+    assert set(figures_of(audit_of(rows))) == set(PICTURES)
 
 
 def test_tables_follow_from_the_same_rows(audit_of, balanced):

@@ -7,7 +7,8 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from fairprof.commands.tune.results import sensitivity_figure, sensitivity_table, winner_of
+from fairprof.commands.tune.pictures import sensitivity_figure
+from fairprof.commands.tune.results import sensitivity_table, winner_of
 
 
 def study_with(values: list[tuple[float, ...] | None], directions: list[str]) -> optuna.Study:

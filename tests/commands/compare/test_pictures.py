@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from fairprof.commands.compare import plots
-from fairprof.commands.compare.plots import (
+from fairprof.commands.compare.pictures import (
+    LEVELLED,
     confusion_figure,
     differences_figure,
     epochs_figure,
@@ -446,7 +446,7 @@ def test_levelling_down_is_shaded_where_it_is_and_nowhere_else():
     up = changes(BEFORE, {"north": 0.60, "south": 0.58, "west": 0.60}).assign(design="C")
     figure = group_changes_figure(pd.concat([down, up]))
     shades = [
-        [bar.get_bbox().intervaly for bar in axis.patches if to_hex(bar.get_facecolor()) == plots.LEVELLED]
+        [bar.get_bbox().intervaly for bar in axis.patches if to_hex(bar.get_facecolor()) == LEVELLED]
         for axis in figure.axes
     ]
     assert len(shades[0]) == 1 and shades[1] == []

@@ -21,7 +21,7 @@ IMPOSSIBLE = PALETTE[5]
 WRITTEN = 12  # categories up to which a cell's share is written into it
 
 
-def pictures(audit: Audit) -> dict[str, Figure]:
+def figures_of(audit: Audit) -> dict[str, Figure]:
     """Every picture that the audit has data for, by name."""
     tables, found = audit.tables, {}
     if audit.pool is not None:

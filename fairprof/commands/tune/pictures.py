@@ -1,0 +1,79 @@
+"""The pictures of a search: Optuna's own, and what the hyperparameters do to the comparison of designs."""
+
+import numpy as np
+import optuna
+import pandas as pd
+from matplotlib.figure import Figure
+from optuna.trial import FrozenTrial, TrialState
+from optuna.visualization import matplotlib as plots
+
+from fairprof.commands.tune.objectives import OBJECTIVES
+from fairprof.config import TuneSettings
+from fairprof.reporting.style import GRID, PALETTE
+
+FEWEST_FOR_IMPORTANCE = 4  # complete trials
+FOREST_SEED = 0  # of the random forest from which importances are read
+
+
+def optuna_figures(study: optuna.Study, settings: TuneSettings) -> dict[str, Figure]:
+    """Optuna's pictures of the search, by name: history, parallel coordinates and importances of every objective; of
+    several, the Pareto front."""
+    objectives = OBJECTIVES[settings.objective]
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    searched = [name for name in settings.searched() if all(name in trial.params for trial in complete)]
+    figures = {}
+    if len(objectives) > 1:
+        names = [metric for metric, _ in objectives]
+        figures["pareto_front"] = _figure_of(plots.plot_pareto_front(study, target_names=names))
+    for number, (metric, _) in enumerate(objectives):
+        name = metric.rpartition("/")[0].removeprefix("val").strip("/").replace("/", "_")
+        suffix = f"_{name or metric.rpartition('/')[2]}" if len(objectives) > 1 else ""
+
+        def target(trial: FrozenTrial, number: int = number) -> float:
+            return trial.values[number]
+
+        # of a single objective Optuna knows itself whether more is better, and colours by that
+        shown = {"target": target if len(objectives) > 1 else None, "target_name": metric}
+        figures[f"history{suffix}"] = _figure_of(plots.plot_optimization_history(study, **shown))
+        figures[f"parallel_coordinate{suffix}"] = _figure_of(
+            plots.plot_parallel_coordinate(study, params=searched, **shown)
+        )
+        values = [target(trial) for trial in complete]
+        if len(complete) >= FEWEST_FOR_IMPORTANCE and len(searched) > 1 and np.ptp(values) > 0:
+            evaluator = optuna.importance.FanovaImportanceEvaluator(seed=FOREST_SEED)
+            figures[f"importance{suffix}"] = _figure_of(
+                plots.plot_param_importances(study, evaluator=evaluator, **shown)
+            )
+    return figures
+
+
+def _figure_of(axes) -> Figure:
+    figure = np.ravel(axes)[0].figure
+    figure.set_size_inches(11, 5.5)
+    figure.tight_layout()
+    return figure
+
+
+def sensitivity_figure(scores: pd.DataFrame, sensitivity: pd.DataFrame, winner: int) -> Figure:
+    """Every complete trial's score by design, and each design's own best beside what it has with the shared values."""
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    lines, bars = figure.subplots(1, 2, width_ratios=(2, 1))
+    order = scores.mean(axis=1).sort_values().index
+    for colour, design in zip(PALETTE, scores.columns, strict=False):
+        lines.plot(range(len(order)), scores.loc[order, design], "o-", color=colour, label=f"design {design}", ms=4)
+    lines.axvline(list(order).index(winner), color="#555555", linestyle=":", label=f"winner, trial {winner}")
+    lines.set_xticks(range(len(order)), [str(number) for number in order], fontsize=8)
+    lines.set(xlabel="trial, from the worst to the best mean", ylabel="validation score (higher is better)")
+    lines.set_title("Do the designs keep their order whatever the hyperparameters?", fontsize=10)
+    lines.legend(fontsize=8)
+    places = np.arange(len(sensitivity))
+    bars.bar(places - 0.2, sensitivity["shared_score"], 0.4, color="#9aa5b4", label="with the shared values")
+    bars.bar(places + 0.2, sensitivity["own_best_score"], 0.4, color=PALETTE[0], label="its own best trial")
+    bars.set_xticks(places, sensitivity["design"])
+    bars.set_xlabel("design")
+    bars.set_title("What does sharing cost?", fontsize=10)
+    bars.legend(fontsize=8, loc="lower right")
+    for axis in (lines, bars):
+        axis.grid(**GRID)
+        axis.set_axisbelow(True)
+    return figure
