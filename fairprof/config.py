@@ -1,8 +1,6 @@
-"""Every setting: type, default, bounds, search law and help text in one place.
+"""Every setting: type, default, bounds, search law, help text and what it identifies, in one place.
 
-The command line, `MLproject` and the tuner are held to this model by tests. A setting marked with
-`Hyperparameter` is shared: designs A, B, C and D train with the same value, and its value enters the hash
-by which comparisons recognise equal training.
+The command line, `MLproject`, docs/settings.md and the tuner are held to this model by tests.
 """
 
 import difflib
@@ -10,12 +8,23 @@ import hashlib
 import json
 import sys
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from fairprof.errors import UserError
+
+
+class Identifies(StrEnum):
+    """What is another one where a setting has another value."""
+
+    RUN = "run"  # the run, study or search itself: its designs, seeds, sizes and models
+    STUDY = "study"  # what all runs of a study start from: data, labels, initial weights
+    SHARED = "shared"  # the hyperparameters: designs A-D train with the same ones, and a hash of them says so
+    ANALYSIS = "analysis"  # how much is looked at, and how it is judged; a search that looks at more goes on
+    MACHINE = "machine"  # where and how it runs: what comes out is the same
 
 
 @dataclass(frozen=True)
@@ -41,11 +50,7 @@ class Choice:
     options: tuple
 
 
-@dataclass(frozen=True)
-class Hyperparameter:
-    """Marks a setting that all designs share; `search` is its law in a tuning study, None if it is not tuned."""
-
-    search: LogUniform | Uniform | Choice | None = None
+SearchLaw = LogUniform | Uniform | Choice
 
 
 # those of pytorch-grad-cam whose maps, of one layer and for a class, can be had raw. Not RandomCAM, which is no
@@ -60,9 +65,12 @@ PREFIX_FINETUNE = ("head", "layer4", "layer3")
 AUTOMATIC_VIEWS = 4
 
 
-def setting(help_text: str, *, hyperparameter: Hyperparameter | None = None, **bounds: float) -> Any:
-    """A field's help text, bounds and, for a shared one, its mark, as one annotation."""
-    return Field(description=help_text, json_schema_extra={"hyperparameter": hyperparameter}, **bounds)
+def setting(
+    default: Any, identifies: Identifies, help_text: str, *, search: SearchLaw | None = None, **bounds: float
+) -> Any:
+    """A field of the settings; search: its law in a tuning study, None if it is not tuned."""
+    extra = {"identifies": identifies, "search": search}
+    return Field(default, description=help_text, json_schema_extra=extra, **bounds)
 
 
 class AnalysisSettings(BaseSettings):
@@ -70,19 +78,29 @@ class AnalysisSettings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, cli_exit_on_error=False)
 
-    min_support: Annotated[
-        int, setting("a rate with a smaller denominator is marked as insufficient evidence", ge=1)
-    ] = 30
-    permutations: Annotated[
-        int, setting("permutations of the groups behind every noise floor and p-value", ge=99, le=1_000_000)
-    ] = 999
-    replicates: Annotated[int, setting("bootstrap replicates behind every interval", ge=100, le=1_000_000)] = 1000
-    delta: Annotated[float, setting("gaps that are surely smaller than this are called equivalent", gt=0, lt=1)] = 0.05
+    min_support: int = setting(
+        30, Identifies.ANALYSIS, "a rate with a smaller denominator is marked as insufficient evidence", ge=1
+    )
+    permutations: int = setting(
+        999, Identifies.ANALYSIS, "permutations of the groups behind every noise floor and p-value", ge=99, le=1_000_000
+    )
+    replicates: int = setting(
+        1000, Identifies.ANALYSIS, "bootstrap replicates behind every interval", ge=100, le=1_000_000
+    )
+    delta: float = setting(
+        0.05, Identifies.ANALYSIS, "gaps that are surely smaller than this are called equivalent", gt=0, lt=1
+    )
 
     @classmethod
     def settings_customise_sources(cls, settings_cls, init_settings, **sources):
         """Only what was said counts: environment variables and dot files would change a run unseen."""
         return (init_settings,)
+
+    @classmethod
+    def identifying(cls, *kinds: Identifies) -> tuple[str, ...]:
+        """Names of the settings that identify one of `kinds`, in their order."""
+        fields = cls.model_fields.items()
+        return tuple(name for name, field in fields if field.json_schema_extra["identifies"] in kinds)
 
     @classmethod
     def from_arguments(cls, arguments: list[str] | None = None) -> Self:
@@ -102,36 +120,39 @@ class AnalysisSettings(BaseSettings):
 class DataSettings(AnalysisSettings):
     """Which images and labels are read, and where and how that runs."""
 
-    data: Annotated[
-        str, setting("synthetic, utkface:FOLDER, fairface:FOLDER or manifest:FILE (relative to the project's folder)")
-    ] = "synthetic"
-    label_bias: Annotated[
-        Literal["none", "gender", "race", "intersectional"],
-        setting("whose pseudo-professions are biased against white_collar"),
-    ] = "none"
-    label_bias_strength: Annotated[float, setting("strength of the label bias", ge=0, lt=1)] = 0.15
-    label_seed: Annotated[int, setting("seed of the pseudo-professions", ge=0, lt=2**32)] = 0
+    data: str = setting(
+        "synthetic",
+        Identifies.STUDY,
+        "synthetic, utkface:FOLDER, fairface:FOLDER or manifest:FILE (relative to the project's folder)",
+    )
+    label_bias: Literal["none", "gender", "race", "intersectional"] = setting(
+        "none", Identifies.STUDY, "whose pseudo-professions are biased against white_collar"
+    )
+    label_bias_strength: float = setting(0.15, Identifies.STUDY, "strength of the label bias", ge=0, lt=1)
+    label_seed: int = setting(0, Identifies.STUDY, "seed of the pseudo-professions", ge=0, lt=2**32)
+    max_quarantined_share: float = setting(
+        0.1, Identifies.STUDY, "share of unusable rows above which a data set is refused", ge=0, le=1
+    )
 
     # Where and how it runs
-    max_quarantined_share: Annotated[
-        float, setting("share of unusable rows above which a data set is refused", ge=0, le=1)
-    ] = 0.1
-    accelerator: Annotated[Literal["auto", "cpu", "gpu"], setting("where the network runs")] = "auto"
-    workers: Annotated[
-        Literal["auto"] | Annotated[int, Field(ge=0, le=64)],
-        setting(
-            "processes that prepare batches; 0 is the training process; auto: 0 on a CPU, which they would only slow "
-            "down, and up to 16 on a GPU"
-        ),
-    ] = "auto"
-    cache_dir: Annotated[
-        str, setting("folder for pixels, prefix outputs and unfinished trainings; auto: the user's cache")
-    ] = "auto"
-    cache_gib: Annotated[
-        float, setting("largest size of pixels and prefix outputs in the cache, GiB; the least recently used go", gt=0)
-    ] = 32.0
-    lock_timeout: Annotated[float, setting("seconds to wait for a cache that another process is filling", ge=0)] = (
-        1800.0
+    accelerator: Literal["auto", "cpu", "gpu"] = setting("auto", Identifies.MACHINE, "where the network runs")
+    workers: Literal["auto"] | Annotated[int, Field(ge=0, le=64)] = setting(
+        "auto",
+        Identifies.MACHINE,
+        "processes that prepare batches; 0 is the training process; auto: 0 on a CPU, which they would only slow "
+        "down, and up to 16 on a GPU",
+    )
+    cache_dir: str = setting(
+        "auto", Identifies.MACHINE, "folder for pixels, prefix outputs and unfinished trainings; auto: the user's cache"
+    )
+    cache_gib: float = setting(
+        32.0,
+        Identifies.MACHINE,
+        "largest size of pixels and prefix outputs in the cache, GiB; the least recently used go",
+        gt=0,
+    )
+    lock_timeout: float = setting(
+        1800.0, Identifies.MACHINE, "seconds to wait for a cache that another process is filling", ge=0
     )
 
     def of_a_run(self, **values: Any) -> "Settings":
@@ -143,106 +164,86 @@ class TrainingSettings(DataSettings):
     """What all runs of a study have in common."""
 
     # Of what is learned
-    imbalance: Annotated[
-        Literal["natural"] | Annotated[float, Field(ge=1, le=1000)],
-        setting("largest to smallest group on the axis that the design leaves natural: natural, or a ratio"),
-    ] = "natural"
+    imbalance: Literal["natural"] | Annotated[float, Field(ge=1, le=1000)] = setting(
+        "natural",
+        Identifies.STUDY,
+        "largest to smallest group on the axis that the design leaves natural: natural, or a ratio",
+    )
 
     # The network
-    architecture: Annotated[
-        str, setting("a torchvision classifier with convolutions", hyperparameter=Hyperparameter())
-    ] = "resnet50"
-    weights: Annotated[
-        str, setting("auto (imagenet where it can be had, else random), imagenet, random, or a file with a state dict")
-    ] = "auto"
-    finetune: Annotated[
-        Literal["head", "layer4", "layer3", "layer2", "all"],
-        setting(
-            "what is trained: the head, and every stage from the named one on",
-            hyperparameter=Hyperparameter(Choice(("head", "layer4", "layer3", "layer2"))),
-        ),
-    ] = "layer2"
-    image_size: Annotated[
-        int, setting("edge of the square input, pixels", hyperparameter=Hyperparameter(), ge=32, le=1024)
-    ] = 64
+    architecture: str = setting("resnet50", Identifies.SHARED, "a torchvision classifier with convolutions")
+    weights: str = setting(
+        "auto",
+        Identifies.STUDY,
+        "auto (imagenet where it can be had, else random), imagenet, random, or a file with a state dict",
+    )
+    finetune: Literal["head", "layer4", "layer3", "layer2", "all"] = setting(
+        "layer2",
+        Identifies.SHARED,
+        "what is trained: the head, and every stage from the named one on",
+        search=Choice(("head", "layer4", "layer3", "layer2")),
+    )
+    image_size: int = setting(64, Identifies.SHARED, "edge of the square input, pixels", ge=32, le=1024)
 
     # Training
-    epochs: Annotated[
-        int, setting("passes over the training images", hyperparameter=Hyperparameter(), ge=1, le=1000)
-    ] = 6
-    batch_size: Annotated[
-        int, setting("images per step", hyperparameter=Hyperparameter(Choice((16, 32, 64, 128))), ge=2, le=4096)
-    ] = 32
-    learning_rate: Annotated[
-        float,
-        setting("peak learning rate of the head", hyperparameter=Hyperparameter(LogUniform(1e-4, 1e-2)), gt=0, le=1),
-    ] = 3e-3
-    backbone_learning_rate_ratio: Annotated[
-        float,
-        setting(
-            "learning rate of the backbone, as a share of the head's",
-            hyperparameter=Hyperparameter(LogUniform(0.03, 1.0)),
-            gt=0,
-            le=1,
-        ),
-    ] = 0.5
-    weight_decay: Annotated[
-        float, setting("AdamW's weight decay", hyperparameter=Hyperparameter(LogUniform(1e-6, 1e-1)), ge=0, le=1)
-    ] = 1e-4
-    warmup_fraction: Annotated[
-        float,
-        setting(
-            "share of the steps in which the learning rate rises",
-            hyperparameter=Hyperparameter(Uniform(0.05, 0.5)),
-            gt=0,
-            lt=1,
-        ),
-    ] = 0.3
-    label_smoothing: Annotated[
-        float, setting("label smoothing of the loss", hyperparameter=Hyperparameter(Uniform(0.0, 0.3)), ge=0, lt=1)
-    ] = 0.1
-    mixup_alpha: Annotated[
-        float,
-        setting(
-            "MixUp's beta distribution; 0 switches it off",
-            hyperparameter=Hyperparameter(Uniform(0.0, 0.8)),
-            ge=0,
-            le=10,
-        ),
-    ] = 0.2
-    mixup_probability: Annotated[
-        float,
-        setting("share of the batches that are mixed", hyperparameter=Hyperparameter(Uniform(0.0, 1.0)), ge=0, le=1),
-    ] = 0.5
-    augmented_views: Annotated[
-        Literal["auto", "unlimited"] | Annotated[int, Field(ge=1, le=1000)],
-        setting(
-            "augmented versions of every training image: a number, unlimited (a new one every epoch), or auto (4 where "
-            "the prefix cache applies: finetune=head, layer4 or layer3; otherwise unlimited)",
-            hyperparameter=Hyperparameter(),
-        ),
-    ] = "auto"
-    patience: Annotated[
-        int, setting("epochs without improvement before training stops", hyperparameter=Hyperparameter(), ge=1, le=1000)
-    ] = 7
-    selection: Annotated[
-        Literal["val_loss", "val_macro_f1", "val_worst_group"],
-        setting("validation rule for the best epoch and early stopping", hyperparameter=Hyperparameter()),
-    ] = "val_loss"
+    epochs: int = setting(6, Identifies.SHARED, "passes over the training images", ge=1, le=1000)
+    batch_size: int = setting(32, Identifies.SHARED, "images per step", search=Choice((16, 32, 64, 128)), ge=2, le=4096)
+    learning_rate: float = setting(
+        3e-3, Identifies.SHARED, "peak learning rate of the head", search=LogUniform(1e-4, 1e-2), gt=0, le=1
+    )
+    backbone_learning_rate_ratio: float = setting(
+        0.5,
+        Identifies.SHARED,
+        "learning rate of the backbone, as a share of the head's",
+        search=LogUniform(0.03, 1.0),
+        gt=0,
+        le=1,
+    )
+    weight_decay: float = setting(
+        1e-4, Identifies.SHARED, "AdamW's weight decay", search=LogUniform(1e-6, 1e-1), ge=0, le=1
+    )
+    warmup_fraction: float = setting(
+        0.3,
+        Identifies.SHARED,
+        "share of the steps in which the learning rate rises",
+        search=Uniform(0.05, 0.5),
+        gt=0,
+        lt=1,
+    )
+    label_smoothing: float = setting(
+        0.1, Identifies.SHARED, "label smoothing of the loss", search=Uniform(0.0, 0.3), ge=0, lt=1
+    )
+    mixup_alpha: float = setting(
+        0.2, Identifies.SHARED, "MixUp's beta distribution; 0 switches it off", search=Uniform(0.0, 0.8), ge=0, le=10
+    )
+    mixup_probability: float = setting(
+        0.5, Identifies.SHARED, "share of the batches that are mixed", search=Uniform(0.0, 1.0), ge=0, le=1
+    )
+    augmented_views: Literal["auto", "unlimited"] | Annotated[int, Field(ge=1, le=1000)] = setting(
+        "auto",
+        Identifies.SHARED,
+        "augmented versions of every training image: a number, unlimited (a new one every epoch), or auto (4 where "
+        "the prefix cache applies: finetune=head, layer4 or layer3; otherwise unlimited)",
+    )
+    patience: int = setting(7, Identifies.SHARED, "epochs without improvement before training stops", ge=1, le=1000)
+    selection: Literal["val_loss", "val_macro_f1", "val_worst_group"] = setting(
+        "val_loss", Identifies.SHARED, "validation rule for the best epoch and early stopping"
+    )
 
     # What is explained
-    gradcam_images: Annotated[
-        int, setting("test images whose Grad-CAM is computed for the mean map per group", ge=1)
-    ] = 240
+    gradcam_images: int = setting(
+        240, Identifies.ANALYSIS, "test images whose Grad-CAM is computed for the mean map per group", ge=1
+    )
 
     # How it runs
-    compile: Annotated[bool, setting("compile the trained part of the network (torch.compile): for long trainings")] = (
-        False
+    compile: bool = setting(
+        False, Identifies.MACHINE, "compile the trained part of the network (torch.compile): for long trainings"
     )
-    prefix_cache: Annotated[
-        Literal["auto", "off"],
-        setting("auto: what the frozen part of the network computes is kept and used again; off: computed every time"),
-    ] = "auto"
+    prefix_cache: Literal["auto", "off"] = setting(
+        "auto",
+        Identifies.MACHINE,
+        "auto: what the frozen part of the network computes is kept and used again; off: computed every time",
+    )
 
     def view_count(self) -> int | None:
         """How many augmented versions every training image has; None for a new one every epoch."""
@@ -260,35 +261,32 @@ class TrainingSettings(DataSettings):
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-SourceOfHyperparameters = Annotated[
-    str,
-    setting(
-        "where shared hyperparameters come from that are left at their defaults: default, tuned (the newest "
-        "finished search on the same data), the run id of a search or a run, or a YAML file"
-    ),
-]
+SOURCE_OF_HYPERPARAMETERS = setting(
+    "default",
+    Identifies.STUDY,
+    "where shared hyperparameters come from that are left at their defaults: default, tuned (the newest finished "
+    "search on the same data), the run id of a search or a run, or a YAML file",
+)
 
 
 class Settings(TrainingSettings):
     """The settings of one run."""
 
-    experiment: Annotated[
-        Literal["A", "B", "C", "D"],
-        setting(
-            "data set design: A balanced over gender x race x profession, B race natural, C gender natural, "
-            "D profession natural"
-        ),
-    ] = "A"
-    seed: Annotated[int, setting("names one draw, one initialisation and one data order", ge=0, lt=2**32)] = 0
-    train_size: Annotated[
-        Literal["natural", "matched"] | Annotated[int, Field(ge=1)],
-        setting(
-            "training images: natural (as many as the design's smallest cell allows), matched (as many as the "
-            "smallest design has) or a number"
-        ),
-    ] = "natural"
-    fraction: Annotated[float, setting("share of the draw's training images that is kept", gt=0, le=1)] = 1.0
-    hparams: SourceOfHyperparameters = "default"
+    experiment: Literal["A", "B", "C", "D"] = setting(
+        "A",
+        Identifies.RUN,
+        "data set design: A balanced over gender x race x profession, B race natural, C gender natural, "
+        "D profession natural",
+    )
+    seed: int = setting(0, Identifies.RUN, "names one draw, one initialisation and one data order", ge=0, lt=2**32)
+    train_size: Literal["natural", "matched"] | Annotated[int, Field(ge=1)] = setting(
+        "natural",
+        Identifies.RUN,
+        "training images: natural (as many as the design's smallest cell allows), matched (as many as the "
+        "smallest design has) or a number",
+    )
+    fraction: float = setting(1.0, Identifies.RUN, "share of the draw's training images that is kept", gt=0, le=1)
+    hparams: str = SOURCE_OF_HYPERPARAMETERS
 
     @field_validator("experiment", mode="before")
     @classmethod
@@ -299,15 +297,15 @@ class Settings(TrainingSettings):
 class StudySettings(TrainingSettings):
     """The settings of a study: designs x seeds, and what all its runs have in common."""
 
-    experiments: Annotated[str, setting("designs, separated by commas")] = "A,B,C,D"
-    seeds: Annotated[str, setting("number of seeds (6: the seeds 0 to 5), or a list of them (0,7,9)")] = "6"
-    train_size: Annotated[str, setting("one or more of natural, matched and numbers; the first is the main arm")] = (
-        "natural"
+    experiments: str = setting("A,B,C,D", Identifies.RUN, "designs, separated by commas")
+    seeds: str = setting("6", Identifies.RUN, "number of seeds (6: the seeds 0 to 5), or a list of them (0,7,9)")
+    train_size: str = setting(
+        "natural", Identifies.RUN, "one or more of natural, matched and numbers; the first is the main arm"
     )
-    fractions: Annotated[
-        str, setting("shares of the draw's training images, for the data-scarcity curve (0.25,0.5,1)")
-    ] = "1"
-    hparams: SourceOfHyperparameters = "default"
+    fractions: str = setting(
+        "1", Identifies.RUN, "shares of the draw's training images, for the data-scarcity curve (0.25,0.5,1)"
+    )
+    hparams: str = SOURCE_OF_HYPERPARAMETERS
 
     @field_validator("experiments", "seeds", "train_size", "fractions", mode="before")
     @classmethod
@@ -327,48 +325,52 @@ class StudySettings(TrainingSettings):
 class CompareSettings(AnalysisSettings):
     """The settings of a comparison of runs that exist."""
 
-    runs: Annotated[
-        str,
-        setting(
-            "newest_study; newest_runs (the newest of every design, seed and training size); auto (the first if there "
-            "is one, otherwise the second); or run ids of a study or of runs, separated by commas"
-        ),
-    ] = "auto"
+    runs: str = setting(
+        "auto",
+        Identifies.RUN,
+        "newest_study; newest_runs (the newest of every design, seed and training size); auto (the first if there "
+        "is one, otherwise the second); or run ids of a study or of runs, separated by commas",
+    )
 
 
 class EvaluateSettings(DataSettings):
     """The settings of an evaluation of a registered model."""
 
-    model: Annotated[
-        str, setting("registered model: B or fairprof-B (its champion), fairprof-B@champion, fairprof-B/3")
-    ] = "A"
-    partition: Annotated[
-        Literal["test", "all"],
-        setting("images that are evaluated: the test partition, or all (of data that the model was not trained on)"),
-    ] = "test"
-    robustness_images: Annotated[
-        int, setting("images, balanced over the groups, that are corrupted; 0: none", ge=0)
-    ] = 200
-    seed: Annotated[int, setting("of permutations, bootstraps and corruptions", ge=0, lt=2**32)] = 0
+    model: str = setting(
+        "A", Identifies.RUN, "registered model: B or fairprof-B (its champion), fairprof-B@champion, fairprof-B/3"
+    )
+    partition: Literal["test", "all"] = setting(
+        "test",
+        Identifies.ANALYSIS,
+        "images that are evaluated: the test partition, or all (of data that the model was not trained on)",
+    )
+    robustness_images: int = setting(
+        200, Identifies.ANALYSIS, "images, balanced over the groups, that are corrupted; 0: none", ge=0
+    )
+    seed: int = setting(0, Identifies.ANALYSIS, "of permutations, bootstraps and corruptions", ge=0, lt=2**32)
 
 
 class ExplainSettings(DataSettings):
     """The settings of an explanation of registered models on the same images."""
 
-    models: Annotated[
-        str, setting("registered models, separated by commas: B or fairprof-B (its champion), fairprof-B/3")
-    ] = "A,B,C,D"
-    method: Annotated[Literal[SALIENCY_METHODS], setting("saliency method, as pytorch-grad-cam names it")] = "GradCAM"
-    explained: Annotated[
-        Literal["predicted", "true"], setting("class whose evidence is shown: the predicted or the true one")
-    ] = "predicted"
-    gradcam_images: Annotated[
-        int, setting("test images, balanced over the groups, whose saliency maps are computed", ge=8)
-    ] = 240
-    faithfulness_images: Annotated[
-        int, setting("of these, images on which ROAD, deletion and insertion are measured; 0: none", ge=0)
-    ] = 64
-    seed: Annotated[int, setting("of permutations, bootstraps and randomised weights", ge=0, lt=2**32)] = 0
+    models: str = setting(
+        "A,B,C,D",
+        Identifies.RUN,
+        "registered models, separated by commas: B or fairprof-B (its champion), fairprof-B/3",
+    )
+    method: Literal[SALIENCY_METHODS] = setting(
+        "GradCAM", Identifies.ANALYSIS, "saliency method, as pytorch-grad-cam names it"
+    )
+    explained: Literal["predicted", "true"] = setting(
+        "predicted", Identifies.ANALYSIS, "class whose evidence is shown: the predicted or the true one"
+    )
+    gradcam_images: int = setting(
+        240, Identifies.ANALYSIS, "test images, balanced over the groups, whose saliency maps are computed", ge=8
+    )
+    faithfulness_images: int = setting(
+        64, Identifies.ANALYSIS, "of these, images on which ROAD, deletion and insertion are measured; 0: none", ge=0
+    )
+    seed: int = setting(0, Identifies.ANALYSIS, "of permutations, bootstraps and randomised weights", ge=0, lt=2**32)
 
     @field_validator("models")
     @classmethod
@@ -388,54 +390,59 @@ class ExplainSettings(DataSettings):
 class PrepareSettings(DataSettings):
     """The settings of an audit of a data set before anything is trained."""
 
-    image_size: Annotated[
-        int, setting("edge, in pixels, of the input that the cache is filled for", ge=32, le=1024)
-    ] = 64
-    imbalance: Annotated[
-        Literal["natural"] | Annotated[float, Field(ge=1, le=1000)],
-        setting("largest to smallest group on the axis that a design leaves natural: natural, or a ratio"),
-    ] = "natural"
-    assumed_accuracy: Annotated[
-        Literal["auto"] | Annotated[float, Field(gt=0, lt=1)],
-        setting(
-            "share of every class that a classifier gets right, which the expected noise floors assume; auto: as the "
-            "best possible prediction does where professions are drawn from the age, elsewhere 0.7"
-        ),
-    ] = "auto"
-    seed: Annotated[int, setting("of permutations, bootstraps, simulations and the sheets", ge=0, lt=2**32)] = 0
-    sheet_images: Annotated[int, setting("images per cell of the image sheets; 0: no sheets", ge=0, le=100)] = 8
+    image_size: int = setting(
+        64, Identifies.SHARED, "edge, in pixels, of the input that the cache is filled for", ge=32, le=1024
+    )
+    imbalance: Literal["natural"] | Annotated[float, Field(ge=1, le=1000)] = setting(
+        "natural",
+        Identifies.STUDY,
+        "largest to smallest group on the axis that a design leaves natural: natural, or a ratio",
+    )
+    assumed_accuracy: Literal["auto"] | Annotated[float, Field(gt=0, lt=1)] = setting(
+        "auto",
+        Identifies.ANALYSIS,
+        "share of every class that a classifier gets right, which the expected noise floors assume; auto: as the "
+        "best possible prediction does where professions are drawn from the age, elsewhere 0.7",
+    )
+    seed: int = setting(
+        0, Identifies.ANALYSIS, "of permutations, bootstraps, simulations and the sheets", ge=0, lt=2**32
+    )
+    sheet_images: int = setting(
+        8, Identifies.ANALYSIS, "images per cell of the image sheets; 0: no sheets", ge=0, le=100
+    )
 
 
 class TuneSettings(TrainingSettings):
     """The settings of a search for the hyperparameters that all designs share."""
 
-    experiments: Annotated[str, setting("designs that every trial trains, separated by commas")] = "A,B,C,D"
-    seed: Annotated[int, setting("of the draws, the trainings and the search", ge=0, lt=2**32)] = 0
-    train_size: Annotated[
-        Literal["natural", "matched"] | Annotated[int, Field(ge=1)],
-        setting(
-            "training images of every trial and design: a number (few make a search of minutes on a laptop), matched "
-            "(as many as the smallest design has) or natural"
-        ),
-    ] = 120
-    trials: Annotated[int, setting("trials in all, by all workers; the first is the defaults", ge=1, le=100_000)] = 20
-    search: Annotated[
-        str, setting("hyperparameters that are searched, separated by commas: all, or some of those with a search law")
-    ] = "all"
-    objective: Annotated[
-        Literal["macro_f1", "worst_group", "pareto"],
-        setting(
-            "what is best on validation data, mean over the designs: macro_f1; worst_group (accuracy of the worst "
-            "gender x race group); pareto (macro-F1 against the equal opportunity difference by race)"
-        ),
-    ] = "macro_f1"
-    storage: Annotated[
-        str,
-        setting(
-            "where Optuna keeps the search: auto (a file in cache_dir) or a database's URL, such as "
-            "postgresql+psycopg://user@host/database, for workers on many machines"
-        ),
-    ] = "auto"
+    experiments: str = setting("A,B,C,D", Identifies.RUN, "designs that every trial trains, separated by commas")
+    seed: int = setting(0, Identifies.RUN, "of the draws, the trainings and the search", ge=0, lt=2**32)
+    train_size: Literal["natural", "matched"] | Annotated[int, Field(ge=1)] = setting(
+        120,
+        Identifies.RUN,
+        "training images of every trial and design: a number (few make a search of minutes on a laptop), matched "
+        "(as many as the smallest design has) or natural",
+    )
+    trials: int = setting(
+        20, Identifies.ANALYSIS, "trials in all, by all workers; the first is the defaults", ge=1, le=100_000
+    )
+    search: str = setting(
+        "all",
+        Identifies.RUN,
+        "hyperparameters that are searched, separated by commas: all, or some of those with a search law",
+    )
+    objective: Literal["macro_f1", "worst_group", "pareto"] = setting(
+        "macro_f1",
+        Identifies.RUN,
+        "what is best on validation data, mean over the designs: macro_f1; worst_group (accuracy of the worst "
+        "gender x race group); pareto (macro-F1 against the equal opportunity difference by race)",
+    )
+    storage: str = setting(
+        "auto",
+        Identifies.MACHINE,
+        "where Optuna keeps the search: auto (a file in cache_dir) or a database's URL, such as "
+        "postgresql+psycopg://user@host/database, for workers on many machines",
+    )
 
     @field_validator("experiments")
     @classmethod
@@ -446,20 +453,32 @@ class TuneSettings(TrainingSettings):
     @classmethod
     def _searchable(cls, value: str) -> str:
         names = [name.strip() for name in value.split(",")]
-        known = [name for name, mark in shared_settings().items() if mark.search is not None]
-        if value != "all" and not set(names) <= set(known):
-            raise ValueError(f"all, or a list of some of {', '.join(known)}")
+        if value != "all" and not set(names) <= set(search_laws()):
+            raise ValueError(f"all, or a list of some of {', '.join(search_laws())}")
         return value
 
     def designs(self) -> tuple[str, ...]:
         """The designs that every trial trains, in this order."""
         return _listed(self.experiments, "experiments")
 
-    def searched(self) -> dict[str, LogUniform | Uniform | Choice]:
+    def searched(self) -> dict[str, SearchLaw]:
         """Name and search law of every hyperparameter that is searched."""
-        laws = {name: mark.search for name, mark in shared_settings().items() if mark.search is not None}
-        chosen = list(laws) if self.search == "all" else [name.strip() for name in self.search.split(",")]
-        return {name: law for name, law in laws.items() if name in chosen}
+        chosen = [name.strip() for name in self.search.split(",")]
+        return {name: law for name, law in search_laws().items() if self.search == "all" or name in chosen}
+
+
+def shared_settings() -> tuple[str, ...]:
+    """Names of the hyperparameters, with which designs A-D train alike."""
+    return Settings.identifying(Identifies.SHARED)
+
+
+def search_laws() -> dict[str, SearchLaw]:
+    """Name and law of every hyperparameter that can be searched."""
+    laws = {name: field.json_schema_extra["search"] for name, field in Settings.model_fields.items()}
+    return {name: law for name, law in laws.items() if law is not None}
+
+
+# --- lists ------------------------------------------------------------------------------------------------------
 
 
 def _references(text: str) -> list[str]:
@@ -499,10 +518,7 @@ def _listed(text: str, name: str) -> tuple:
     return values
 
 
-def shared_settings() -> dict[str, Hyperparameter]:
-    """Name and mark of every setting that designs A-D share."""
-    marks = {name: field.json_schema_extra["hyperparameter"] for name, field in Settings.model_fields.items()}
-    return {name: mark for name, mark in marks.items() if mark is not None}
+# --- messages ---------------------------------------------------------------------------------------------------
 
 
 def _unparsed(message: str, names: list[str]) -> str:

@@ -2,9 +2,21 @@
 
 import pytest
 
-from fairprof.config import Choice, LogUniform, Settings, Uniform, shared_settings
-
-TUNED = {name: mark.search for name, mark in shared_settings().items() if mark.search is not None}
+from fairprof.config import (
+    Choice,
+    CompareSettings,
+    EvaluateSettings,
+    ExplainSettings,
+    Identifies,
+    LogUniform,
+    PrepareSettings,
+    Settings,
+    StudySettings,
+    TuneSettings,
+    Uniform,
+    search_laws,
+    shared_settings,
+)
 
 
 def test_defaults_are_valid_when_they_are_said_aloud():
@@ -12,9 +24,9 @@ def test_defaults_are_valid_when_they_are_said_aloud():
     assert Settings.from_arguments(said) == Settings() == Settings.from_arguments([])
 
 
-@pytest.mark.parametrize("name", TUNED)
+@pytest.mark.parametrize("name", search_laws())
 def test_a_search_law_proposes_only_valid_values_and_includes_the_default(name):
-    law = TUNED[name]
+    law = search_laws()[name]
     ends = law.options if isinstance(law, Choice) else (law.low, law.high)
     for value in ends:
         assert getattr(Settings.from_arguments([f"--{name}", str(value)]), name) == value
@@ -161,6 +173,37 @@ def test_the_hash_depends_on_every_shared_setting_and_on_no_other():
     hashes = {Settings(**{name: other[name]}).hyperparameters_hash() for name in changing}
     assert len(hashes) == len(changing)
     assert len(plain) == 12 and int(plain, 16) >= 0
+
+
+def test_the_hash_of_the_same_settings_stays_the_same():
+    assert Settings().hyperparameters_hash() == "ac376f4686c5"
+    assert Settings(experiment="D", seed=5, epochs=9, learning_rate=0.01).hyperparameters_hash() == "b04581a27752"
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "names"),
+    [
+        (Settings, "run", "experiment seed train_size fraction"),
+        (
+            Settings,
+            "study",
+            "data label_bias label_bias_strength label_seed max_quarantined_share imbalance weights hparams",
+        ),
+        (Settings, "analysis", "min_support permutations replicates delta gradcam_images"),
+        (Settings, "machine", "accelerator workers cache_dir cache_gib lock_timeout compile prefix_cache"),
+        (StudySettings, "run", "experiments seeds train_size fractions"),
+        (TuneSettings, "run", "experiments seed train_size search objective"),
+        (TuneSettings, "analysis", "min_support permutations replicates delta gradcam_images trials"),
+        (CompareSettings, "run", "runs"),
+        (EvaluateSettings, "run", "model"),
+        (EvaluateSettings, "analysis", "min_support permutations replicates delta partition robustness_images seed"),
+        (ExplainSettings, "run", "models"),
+        (PrepareSettings, "shared", "image_size"),
+    ],
+)
+def test_every_setting_says_what_it_identifies(settings, kind, names):
+    assert settings.identifying(Identifies(kind)) == tuple(names.split())
+    assert set(settings.identifying(*Identifies)) == set(settings.model_fields)
 
 
 def test_equal_numbers_hash_equally_however_they_are_written():

@@ -17,7 +17,7 @@ from fairprof.config import (
     Settings,
     StudySettings,
     TuneSettings,
-    shared_settings,
+    search_laws,
 )
 from tests.places import ROOT
 
@@ -104,10 +104,8 @@ def test_every_setting_has_a_help_text_and_search_laws_stay_within_bounds():
     for settings in SETTINGS.values():
         for name, field in settings.model_fields.items():
             assert field.description, name
-    for name, mark in shared_settings().items():
-        if mark.search is None:
-            continue
-        ends = mark.search.options if isinstance(mark.search, Choice) else (mark.search.low, mark.search.high)
+    for name, law in search_laws().items():
+        ends = law.options if isinstance(law, Choice) else (law.low, law.high)
         for value in ends:
             assert getattr(Settings(**{name: value}), name) == value
 

@@ -26,7 +26,7 @@ from fairprof.commands.compare.pictures import (
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.report import report_html, report_markdown
 from fairprof.commands.compare.statistics import CONFIRMATORY, comparison_tables
-from fairprof.config import AnalysisSettings, CompareSettings, Settings
+from fairprof.config import AnalysisSettings, CompareSettings, Identifies, Settings
 from fairprof.inference import groups as inference
 from fairprof.metrics import fairness
 from fairprof.metrics.performance import class_names
@@ -41,9 +41,6 @@ PACKAGES = (
     *("fairlearn", "grad-cam", "lightning", "matplotlib", "mlflow", "numpy", "optuna", "pandas", "scikit-learn"),
     *("scipy", "torch", "torchvision"),
 )
-# settings that say which run it is, or where and how it ran; all others are common to a comparison
-OF_ONE_RUN = {"experiment", "seed", "train_size", "fraction"}
-OF_THE_MACHINE = {"accelerator", "workers", "compile", "prefix_cache", "cache_dir", "cache_gib", "lock_timeout"}
 SIDE_BY_SIDE_IMAGES = 8
 
 
@@ -135,7 +132,7 @@ def protocol_of(
 
 def _common_settings(results: Sequence[RunResults]) -> dict[str, str]:
     """Every setting with which all runs were trained, name to text."""
-    names = [name for name in Settings.model_fields if name not in OF_ONE_RUN | OF_THE_MACHINE]
+    names = Settings.identifying(Identifies.STUDY, Identifies.SHARED, Identifies.ANALYSIS)
     texts = {name: {run.run.params.get(name, "not logged") for run in results} for name in names}
     # a study's imbalance is for the designs that leave an axis natural: the others have none
     texts["imbalance"] = texts["imbalance"] - {"natural"} or {"natural"}

@@ -20,7 +20,16 @@ from fairprof.commands.train.run import validation_scores
 from fairprof.commands.tune.objectives import OBJECTIVES
 from fairprof.commands.tune.remarks import without_remarks
 from fairprof.commands.tune.results import log_results, winner_of
-from fairprof.config import Choice, LogUniform, Settings, TrainingSettings, TuneSettings, Uniform, shared_settings
+from fairprof.config import (
+    Choice,
+    Identifies,
+    LogUniform,
+    SearchLaw,
+    Settings,
+    TrainingSettings,
+    TuneSettings,
+    shared_settings,
+)
 from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool, load_pool, without_test
 from fairprof.errors import UserError
@@ -39,9 +48,6 @@ STARTUP_TRIALS = 5  # random ones, before the sampler learns from those that hav
 WAIT = 1.0  # seconds between looks at the trials of other workers
 DATABASE_PATIENCE = 120  # seconds that a worker waits for another one's write to the file
 RUN_ID = "mlflow_run_id"
-# what does not change which hyperparameters are best
-NOT_OF_THE_SEARCH = {"trials", "storage", "permutations", "replicates", "delta", "min_support", "gradcam_images"}
-NOT_OF_THE_SEARCH |= {"accelerator", "workers", "compile", "prefix_cache", "cache_dir", "cache_gib", "lock_timeout"}
 
 
 def run_search(settings: TuneSettings) -> str:
@@ -85,7 +91,8 @@ def _log_winner(winner: FrozenTrial, settings: TuneSettings) -> None:
 
 def search_name(settings: TuneSettings, pool: Pool, weights_sha256: str) -> str:
     """Equal for searches of the same space on the same data for the same objective."""
-    said = settings.model_dump(exclude=NOT_OF_THE_SEARCH | {"data"})
+    names = settings.identifying(Identifies.RUN, Identifies.STUDY, Identifies.SHARED)
+    said = settings.model_dump(include=set(names) - {"data"})  # whose name is no matter: the pool's fingerprint is
     text = "\x1f".join(map(str, (sorted(said.items()), pool.fingerprint, weights_sha256)))
     return f"fairprof-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
@@ -251,7 +258,7 @@ def suggested(trial: optuna.Trial, settings: TuneSettings) -> dict:
     return {name: _suggestion(trial, name, law) for name, law in settings.searched().items()}
 
 
-def _suggestion(trial: optuna.Trial, name: str, law: LogUniform | Uniform | Choice) -> float | int | str:
+def _suggestion(trial: optuna.Trial, name: str, law: SearchLaw) -> float | int | str:
     if isinstance(law, Choice):
         return trial.suggest_categorical(name, law.options)
     return trial.suggest_float(name, law.low, law.high, log=isinstance(law, LogUniform))

@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
 from fairprof.commands.tune import run as search
-from fairprof.commands.tune.run import counted_trials, hyperparameters_of, opened_study, suggested, work
+from fairprof.commands.tune.run import counted_trials, hyperparameters_of, opened_study, search_name, suggested, work
 from fairprof.config import Settings, TuneSettings
 from tests.places import ROOT
 
@@ -20,7 +21,7 @@ WORKER = """
 import os, sys, time
 import optuna
 from fairprof.config import TuneSettings
-from fairprof.tuning import search
+from fairprof.commands.tune import run as search
 search.HEARTBEAT, search.GRACE = 1, 3
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 settings = TuneSettings.from_arguments(sys.argv[2:])
@@ -159,6 +160,25 @@ def test_a_storage_that_cannot_be_reached_is_said_in_a_line(settings, refused):
         learn(settings(storage="postgresql+psycopg://nobody:secret@127.0.0.1:9/none"))
     with refused("storage=nonsense is no URL of a database"):
         learn(settings(storage="nonsense"))
+
+
+@pytest.mark.parametrize(
+    ("values", "name"),
+    [
+        ({}, "fairprof-e0b17f08cd3ba405"),
+        # more of the same search, or elsewhere
+        ({"trials": 3, "storage": "sqlite:///x", "permutations": 99, "gradcam_images": 8}, "fairprof-e0b17f08cd3ba405"),
+        ({"workers": 2, "cache_dir": "x", "data": "utkface:faces"}, "fairprof-e0b17f08cd3ba405"),
+        (
+            {"seed": 1, "search": "learning_rate", "objective": "pareto", "experiments": "A,B", "train_size": "matched"}
+            | {"imbalance": 4.0, "max_quarantined_share": 0.2},
+            "fairprof-b635091d22a6111e",
+        ),
+    ],
+)
+def test_a_search_keeps_its_name_by_which_it_goes_on(values, name):
+    pool = SimpleNamespace(fingerprint="0123456789abcdef")
+    assert search_name(TuneSettings(**values), pool, "5" * 64) == name
 
 
 def test_the_winner_s_hyperparameters_are_a_whole_set(settings):
