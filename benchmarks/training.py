@@ -19,7 +19,7 @@ from fairprof.data.pool import Pool
 from fairprof.network.batches import Inputs
 from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs
-from fairprof.network.training import fit
+from fairprof.network.training import Training, fit
 from fairprof.runtime.hardware import keep_freed_memory
 
 PLAIN_WORKERS = 2  # as tutorials have it
@@ -84,7 +84,12 @@ def _step_seconds(settings: Settings, pool: Pool, drawn: Draw, inputs: Inputs, s
     classifier = build_classifier(settings.architecture, "random", settings.finetune, len(pool.professions), 0)
     timed = TimedInputs(inputs)
     with TemporaryDirectory() as folder:
-        fit(classifier, timed, pool, drawn, settings, lambda *_: {"macro_f1": 0.0}, lambda *_: None, Path(folder))
+        fit(
+            Training(settings, pool, drawn, classifier, timed),
+            lambda *_: {"macro_f1": 0.0},
+            lambda *_: None,
+            Path(folder),
+        )
     return np.diff(timed.asked[WARM_UP : WARM_UP + scale.steps + 1]).tolist()
 
 
@@ -131,5 +136,5 @@ def _epoch_rate(settings: Settings, pool: Pool, drawn: Draw, inputs: Inputs) -> 
 
     settings = settings.model_copy(update={"epochs": 2})
     with TemporaryDirectory() as folder:
-        fit(classifier, inputs, pool, drawn, settings, lambda *_: {"macro_f1": 0.0}, report, Path(folder))
+        fit(Training(settings, pool, drawn, classifier, inputs), lambda *_: {"macro_f1": 0.0}, report, Path(folder))
     return len(drawn.train) / (ended[1] - ended[0])

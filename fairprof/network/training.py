@@ -52,6 +52,18 @@ Report = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
+class Training:
+    """A training that can begin: the settings of its run, the pool and the rows drawn from it, and the classifier as it
+    starts. inputs: what enters the classifier's network, or its trainable part."""
+
+    settings: Settings
+    pool: Pool
+    drawn: Draw
+    classifier: Classifier
+    inputs: Inputs
+
+
+@dataclass(frozen=True)
 class Trained:
     """What a training leaves: values by name of every epoch (a list, epoch 1 first), and the best epoch (from 1).
 
@@ -70,24 +82,15 @@ class TrainingStep(lightning.LightningModule):
     gradients, or what it computes comes from the cache.
     """
 
-    def __init__(
-        self,
-        classifier: Classifier,
-        inputs: Inputs,
-        pool: Pool,
-        draw: Draw,
-        settings: Settings,
-        processes: Processes,
-        measure: Measure,
-    ):
+    def __init__(self, training: Training, processes: Processes, measure: Measure):
         super().__init__()
-        self.network = classifier.trainable
+        self.settings, self.pool, self.drawn = training.settings, training.pool, training.drawn
+        self.classifier, self.inputs = training.classifier, training.inputs
+        self.processes, self.measure = processes, measure
+        self.network = self.classifier.trainable
         if processes.count > 1:
-            self.network = synchronised(copy.deepcopy(self.network), on_gpu(settings.accelerator))
-        self.classifier, self.inputs = classifier, inputs
-        self.pool, self.draw, self.settings, self.measure = pool, draw, settings, measure
-        self.processes = processes
-        self.register_buffer("class_weights", class_weights(pool, draw.train), persistent=False)
+            self.network = synchronised(copy.deepcopy(self.network), on_gpu(self.settings.accelerator))
+        self.register_buffer("class_weights", class_weights(self.pool, self.drawn.train), persistent=False)
         self.history: list[dict[str, float]] = []
         self.train_losses: list[torch.Tensor] = []
         self.val_outputs: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -95,11 +98,11 @@ class TrainingStep(lightning.LightningModule):
     def train_dataloader(self):
         """A new loader every epoch: its workers would otherwise prefetch a resumed epoch in the wrong order."""
         return training_batches(
-            self.pool, self.draw.train, self.inputs, self.settings, self.trainer.current_epoch, self.processes
+            self.pool, self.drawn.train, self.inputs, self.settings, self.trainer.current_epoch, self.processes
         )
 
     def val_dataloader(self):
-        return evaluation_batches(self.pool, self.processes.share(self.draw.val), self.inputs, self.settings)
+        return evaluation_batches(self.pool, self.processes.share(self.drawn.val), self.inputs, self.settings)
 
     def on_fit_start(self) -> None:
         self.classifier.network.to(self.device)
@@ -150,7 +153,7 @@ class TrainingStep(lightning.LightningModule):
     def _validation_outputs(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (N, K) and classes (N,) of the validation rows, in their order."""
         parts = (torch.cat(parts) for parts in zip(*self.val_outputs, strict=True))
-        logits, classes = (self.processes.gathered(part, len(self.draw.val)) for part in parts)
+        logits, classes = (self.processes.gathered(part, len(self.drawn.val)) for part in parts)
         self.val_outputs.clear()
         if not torch.isfinite(logits).all():
             raise UserError(
@@ -166,7 +169,7 @@ class TrainingStep(lightning.LightningModule):
         values = {"train/loss": train_loss.item(), "val/loss": val_loss.item()}
         self.train_losses.clear()
         probabilities = logits.softmax(dim=1).double().cpu().numpy()
-        values |= {f"val/{name}": float(value) for name, value in self.measure(self.draw.val, probabilities).items()}
+        values |= {f"val/{name}": float(value) for name, value in self.measure(self.drawn.val, probabilities).items()}
         values["learning_rate"] = self.optimizers().param_groups[-1]["lr"]
         self.history.append(values)
         rule = SELECTION_RULES[self.settings.selection]
@@ -242,46 +245,39 @@ class EpochReports(Callback):
         self.told = len(module.history)
 
 
-def fit(
-    classifier: Classifier,
-    inputs: Inputs,
-    pool: Pool,
-    draw: Draw,
-    settings: Settings,
-    measure: Measure,
-    report: Report,
-    folder: Path,
-    processes: Processes = ALONE,
-) -> Trained:
+def fit(training: Training, measure: Measure, report: Report, folder: Path, processes: Processes = ALONE) -> Trained:
     """Trains the classifier on the draw and leaves the best epoch's weights in its network.
 
-    inputs: what enters the network, or its trainable part. `folder` keeps a checkpoint of every epoch: killed and
-    called again with the same arguments, training goes on there and ends with the same weights and values as
-    undisturbed (on the same machine). A training that had already ended is not repeated. processes: all of them call
-    this alike, and train together as a single one would; only the leading one reports.
+    `folder` keeps a checkpoint of every epoch: killed and called again with the same arguments, training goes on there
+    and ends with the same weights and values as undisturbed (on the same machine). A training that had already ended is
+    not repeated. processes: all of them call this alike, and train together as a single one would; only the leading one
+    reports.
     """
-    if processes.count > len(draw.val):
+    held_out = len(training.drawn.val)
+    if processes.count > held_out:
         raise UserError(
-            f"{processes.count} processes are more than the {len(draw.val)} validation images of the draw: start fewer"
+            f"{processes.count} processes are more than the {held_out} validation images of the draw: start fewer"
         )
-    step = TrainingStep(classifier, inputs, pool, draw, settings, processes, measure)
+    heard = report if processes.leads else lambda epoch, values: None
+    step = TrainingStep(training, processes, measure)
     resume = folder / "resume.ckpt"
     # the checkpoint itself says whether it is the last one: Lightning would train on after an early stop
     if resume.exists() and _checkpoint(resume)["ended"]:
         step.history = _checkpoint(resume)["history"]
         for epoch, values in enumerate(step.history, start=1):
-            report(epoch, values)
+            heard(epoch, values)
     else:
-        _run(step, settings, report, folder)
+        _run(step, heard, folder)
     processes.wait_for_all()
     last, best = _checkpoint(resume), _checkpoint(folder / "best.ckpt")
-    network = classifier.network
+    network = training.classifier.network
     network.load_state_dict(_network_weights(best), strict=False)
-    network.to(device_of(settings.accelerator)).eval()
+    network.to(device_of(training.settings.accelerator)).eval()
     return Trained(step.history, best["epoch"] + 1, network.state_dict() | _network_weights(last))
 
 
-def _run(step: TrainingStep, settings: Settings, report: Report, folder: Path) -> None:
+def _run(step: TrainingStep, report: Report, folder: Path) -> None:
+    settings = step.settings
     rule = SELECTION_RULES[settings.selection]
     best = ModelCheckpoint(
         folder, "best", monitor=rule.metric, mode=rule.mode, save_weights_only=True, enable_version_counter=False

@@ -1,6 +1,8 @@
 """The processes of one training, as torchrun starts them: who they are, and what they share."""
 
 import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +13,8 @@ import torch
 from torch import distributed
 
 PATIENCE = timedelta(days=1)  # one process may fill a cache for hours while the others wait for it
+FAILED = "fairprof/failed"  # a key in the store that torchrun keeps for its processes
+LAST_WORDS = 5.0  # seconds that a failed leading process has to say why: torchrun ends it as soon as another one ends
 
 
 @dataclass(frozen=True)
@@ -61,13 +65,25 @@ class Processes:
         if self.count > 1:
             distributed.barrier()
 
+    @contextmanager
+    def leader_first(self) -> Iterator[None]:
+        """Lets the others into the block once the leading process has gone through it."""
+        if not self.leads:
+            self.wait_for_all()
+        yield
+        if self.leads:
+            self.wait_for_all()
+
 
 ALONE = Processes()
 
 
 @contextmanager
 def process_group(on_gpu: bool) -> Iterator[Processes]:
-    """Joins the other processes, over NCCL on GPUs and gloo on CPUs, for the block; yields who this one is."""
+    """Joins the other processes, over NCCL on GPUs and gloo on CPUs, for the block; yields who this one is.
+
+    Where the leading process leaves the block with an error, the others end without a word, whatever they wait for.
+    """
     processes = Processes.of_environment()
     if processes.count == 1:
         yield processes
@@ -75,7 +91,26 @@ def process_group(on_gpu: bool) -> Iterator[Processes]:
     if on_gpu:
         torch.cuda.set_device(processes.local_rank)
     distributed.init_process_group("nccl" if on_gpu else "gloo", timeout=PATIENCE)
+    store = distributed.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+    watcher = threading.Thread(target=_end_with_the_leader, args=(store,), daemon=True)
+    if not processes.leads:
+        watcher.start()
     try:
         yield processes
+    except Exception:
+        if processes.leads:
+            store.set(FAILED, "")
+        else:
+            watcher.join(LAST_WORDS + 1)  # a connection that the leading process has closed is no error of this one
+        raise
     finally:
         distributed.destroy_process_group()
+
+
+def _end_with_the_leader(store: distributed.Store) -> None:
+    try:
+        store.wait([FAILED], timedelta.max)
+    except distributed.DistError:  # the store has gone, at the end of all
+        return
+    time.sleep(LAST_WORDS)
+    os._exit(1)

@@ -18,14 +18,38 @@ from tests.entrypoints.test_train import SMALL, artifact, environment, runs_in, 
 from tests.places import ROOT
 
 HEAD = {**SMALL, "experiment": "B", "finetune": "head", "train_size": 200}
+# the entry point in a process that writes down, in order, at what it has met the others
+OBSERVED = """
+import entrypoints
+import json, os, runpy
+from datetime import timedelta
+from torch import distributed
+from fairprof.runtime import processes
+
+met = []
+
+def observe(name):
+    collective = getattr(distributed, name)
+    def observed(*arguments, **named):
+        met.append(name)
+        return collective(*arguments, **named)
+    setattr(distributed, name, observed)
+
+for name in ("all_gather", "all_gather_object", "all_reduce", "barrier", "broadcast", "broadcast_object_list"):
+    observe(name)
+processes.PATIENCE = timedelta(minutes=2)  # whoever waits for nobody ends
+runpy.run_module("entrypoints.train", run_name="__main__")
+with open(f"met-{os.environ['RANK']}.json", "w") as file:
+    json.dump(met, file)
+"""
 
 
-def start_together(folder: Path, settings: dict) -> subprocess.Popen:
+def start_together(folder: Path, settings: dict, program: tuple = ("-m", "entrypoints.train")) -> subprocess.Popen:
     """A training of two processes, which says everything to the file `log`."""
     arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     with open(folder / "log", "a") as log:
         return subprocess.Popen(
-            [*TORCHRUN, "--nproc_per_node=2", "-m", "entrypoints.train", *arguments],
+            [*TORCHRUN, "--nproc_per_node=2", *program, *arguments],
             cwd=folder,
             stdout=log,
             stderr=log,
@@ -33,8 +57,8 @@ def start_together(folder: Path, settings: dict) -> subprocess.Popen:
         )
 
 
-def train_together(folder: Path, settings: dict) -> None:
-    with start_together(folder, settings) as process:
+def train_together(folder: Path, settings: dict, program: tuple = ("-m", "entrypoints.train")) -> None:
+    with start_together(folder, settings, program) as process:
         assert process.wait(timeout=300) == 0, (folder / "log").read_text()[-3000:]
 
 
@@ -51,7 +75,8 @@ def kill(process: subprocess.Popen) -> None:
 def together(tmp_path_factory, synthetic_cache):
     """A folder in which two processes have trained together, and the run."""
     folder = tmp_path_factory.mktemp("together")
-    train_together(folder, {**HEAD, "cache_dir": synthetic_cache})
+    (folder / "observed.py").write_text(OBSERVED)
+    train_together(folder, {**HEAD, "cache_dir": synthetic_cache}, ("observed.py",))
     (run,) = runs_in(folder)  # one process alone talks to MLflow
     return folder, run
 
@@ -98,6 +123,14 @@ def test_one_of_two_processes_talks(together):
     assert "Traceback" not in said and "rror" not in said
 
 
+def test_two_processes_meet_at_the_same_places_in_the_same_order(together):
+    first, second = (json.loads((together[0] / f"met-{rank}.json").read_text()) for rank in range(2))
+    assert first == second
+    # one wait for each of pool, weights and prefix cache; validation of every epoch, and the two sets of predictions
+    assert first[:3] == ["barrier"] * 3
+    assert first.count("all_gather") >= 2 * SMALL["epochs"] + 2
+
+
 @pytest.mark.slow
 def test_killed_and_started_again_two_processes_go_on(together, tmp_path, synthetic_cache):
     settings = {**HEAD, "cache_dir": synthetic_cache}
@@ -128,7 +161,7 @@ from fairprof.network.images import ImageInputs
 from fairprof.data.pool import load_pool
 from fairprof.network.classifier import build_classifier
 from fairprof.runtime.processes import process_group
-from fairprof.network.training import fit
+from fairprof.network.training import Training, fit
 
 def trained(settings, folder):
     with process_group(on_gpu=False) as processes:
@@ -136,8 +169,8 @@ def trained(settings, folder):
         classifier = build_classifier(settings.architecture, "random", settings.finetune, len(pool.professions), 0)
         images, reports = ImageInputs(pool, settings.image_size, settings.view_count(), settings.seed), []
         outcome = fit(
-            classifier, images, pool, draw(pool, DESIGNS["B"], settings), settings, lambda *_: {"macro_f1": 0.0},
-            lambda *report: reports.append(report), Path(folder) / "training", processes,
+            Training(settings, pool, draw(pool, DESIGNS["B"], settings), classifier, images),
+            lambda *_: {"macro_f1": 0.0}, lambda *report: reports.append(report), Path(folder) / "training", processes,
         )
         state = {name: value.tolist() for name, value in outcome.last_weights.items() if name.startswith("layer4.1.bn")}
         return {"history": outcome.history, "reports": reports, "state": state}

@@ -24,7 +24,7 @@ from fairprof.network.images import ImageInputs
 from fairprof.network.parts import Boundary
 from fairprof.network.predictions import predict
 from fairprof.network.prefix import PrefixCache, PrefixInputs, cached_inputs, explained_inputs
-from fairprof.network.training import fit
+from fairprof.network.training import Training, fit
 from fairprof.runtime.cache import Cache
 from fairprof.saliency.gradcam import saliency_maps
 from tests.places import ROOT
@@ -419,11 +419,7 @@ def test_training_and_predictions_with_and_without_the_cache_agree(finetune, poo
         assert (cached is None) == (mode == "off")
         images = images_of(pool, run)
         trained = fit(
-            classifier,
-            cached or images,
-            pool,
-            drawn,
-            run,
+            Training(run, pool, drawn, classifier, cached or images),
             lambda rows, probabilities: {"macro_f1": 0.0},
             lambda epoch, values: None,
             tmp_path / mode,

@@ -23,7 +23,7 @@ from fairprof.network.batches import Inputs, TrainingBatch, evaluation_batches
 from fairprof.network.classifier import Classifier, build_classifier
 from fairprof.network.images import ImageInputs
 from fairprof.network.prefix import cached_inputs
-from fairprof.network.training import SELECTION_RULES, TrainingStep, class_weights, fit
+from fairprof.network.training import SELECTION_RULES, Training, TrainingStep, class_weights, fit
 from fairprof.network.weights import weights_digest
 from fairprof.runtime.processes import ALONE
 from tests.places import ROOT
@@ -82,7 +82,9 @@ def images_of(pool: Pool, settings: Settings) -> ImageInputs:
 def new_step(settings: Settings, pool: Pool, drawn: Draw) -> TrainingStep:
     """A step that trains on images, with nobody around it."""
     images = images_of(pool, settings)
-    return TrainingStep(new_classifier(settings), images, pool, drawn, settings, ALONE, lambda rows, probabilities: {})
+    return TrainingStep(
+        Training(settings, pool, drawn, new_classifier(settings), images), ALONE, lambda rows, probabilities: {}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +120,7 @@ class Watched:
         self.scripted = scripted or {}
         self.digests: list[str] = []
         self.reports: list[tuple[int, dict[str, float]]] = []
-        self.trained = fit(self.classifier, inputs, pool, drawn, settings, self.measure, self.report, folder)
+        self.trained = fit(Training(settings, pool, drawn, self.classifier, inputs), self.measure, self.report, folder)
         self.digest = weights_digest(self.classifier.network)
 
     def measure(self, rows: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
@@ -437,7 +439,12 @@ def test_another_order_alone_gives_other_weights(small_settings, pool, drawn, tm
         classifier.network.load_state_dict(start)
         settings = small_settings(seed=seed, epochs=1)
         measure, report = lambda rows, probabilities: {"macro_f1": 0.5}, lambda epoch, values: None
-        fit(classifier, images_of(pool, settings), pool, drawn, settings, measure, report, tmp_path / str(seed))
+        fit(
+            Training(settings, pool, drawn, classifier, images_of(pool, settings)),
+            measure,
+            report,
+            tmp_path / str(seed),
+        )
         ends.append(weights_digest(classifier.network))
     assert ends[0] != ends[1]
 
@@ -589,7 +596,8 @@ def train(case):
     def measure(rows, probabilities):
         return {"macro_f1": next(series), "confidence": float(probabilities.max(axis=1).mean())}
     images = ImageInputs(pool, settings.image_size, settings.view_count(), settings.seed)
-    training.fit(classifier, images, pool, drawn, settings, measure, lambda epoch, values: None, Path(case["folder"]))
+    prepared = training.Training(settings, pool, drawn, classifier, images)
+    training.fit(prepared, measure, lambda epoch, values: None, Path(case["folder"]))
 
 for case in json.loads(Path(sys.argv[1]).read_text()):
     child = os.fork()
@@ -731,4 +739,4 @@ def test_a_training_that_diverges_says_so_and_names_the_learning_rate(small_sett
     torch.nn.init.constant_(classifier.network.get_submodule(classifier.head)[-1].bias, float("inf"))
     with refused("training diverged in epoch 1", "lower learning_rate=1"):
         images = images_of(pool, settings)
-        fit(classifier, images, pool, drawn, settings, lambda rows, probabilities: {}, lambda *_: None, tmp_path)
+        fit(Training(settings, pool, drawn, classifier, images), lambda *_: {}, lambda *_: None, tmp_path)

@@ -1,10 +1,16 @@
 """Processes of one training know who they are, share rows, and put together what each has computed."""
 
+import os
+import subprocess
+import time
+
 import numpy as np
 import pytest
 import torch
 
 from fairprof.runtime.processes import ALONE, Processes, process_group
+from tests.conftest import TORCHRUN
+from tests.places import ROOT
 
 
 @pytest.fixture
@@ -55,8 +61,7 @@ def test_a_single_process_joins_no_group():
 
 
 TOGETHER = """
-import json
-import sys
+import json, os, sys, time
 import numpy as np
 import torch
 from fairprof.runtime.processes import process_group
@@ -77,9 +82,14 @@ with process_group(on_gpu=False) as processes:
     with progress_bar("shown once", 2, "steps") as bar:
         bar.update(2)
         bar.refresh()
-    processes.wait_for_all()
+    order = []
+    with processes.leader_first():
+        order.append(os.path.exists(f"{sys.argv[1]}/first"))
+        if processes.leads:
+            time.sleep(0.5)
+            open(f"{sys.argv[1]}/first", "w").close()
     with open(f"{sys.argv[1]}/{processes.rank}.json", "w") as file:
-        json.dump({"count": processes.count, "leads": processes.leads, **seen}, file)
+        json.dump({"count": processes.count, "leads": processes.leads, "order": order, **seen}, file)
 """
 
 
@@ -106,7 +116,49 @@ def test_a_total_is_the_sum_over_all_and_leaves_the_own_value_as_it_is(together)
     assert [values["own"] for values in seen] == [10.0**rank for rank in range(count)]
 
 
+def test_the_leading_process_goes_first_where_it_is_asked_to(together):
+    count, seen, _ = together
+    assert [values["order"] for values in seen] == [[False]] + [[True]] * (count - 1)
+
+
 def test_only_the_leading_process_talks(together):
     _, _, said = together
     assert said.count("fairprof: said once") == 1
     assert said.count("shown once: 100%") == 1
+
+
+FAILING = """
+import signal, sys, time
+from pathlib import Path
+import torch
+from fairprof.errors import UserError, shown_in_one_line
+from fairprof.runtime.processes import process_group
+
+with shown_in_one_line(Path(sys.argv[1])), process_group(on_gpu=False) as processes:
+    processes.wait_for_all()
+    if processes.rank == 0:
+        raise UserError("there are no such data")
+    if processes.rank == 1:
+        processes.total(torch.ones(1))
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as if it waited for what no signal interrupts
+    time.sleep(300)
+"""
+
+
+def test_an_error_of_the_leading_process_ends_the_others_without_a_word(tmp_path):
+    (tmp_path / "script.py").write_text(FAILING)
+    start = time.monotonic()
+    done = subprocess.run(
+        [*TORCHRUN, "--nproc_per_node=3", tmp_path / "script.py", tmp_path / "logs"],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode != 0
+    assert [line for line in done.stdout.split("\n") if "fairprof: " in line] == [
+        "fairprof: error: there are no such data"
+    ]
+    assert not (tmp_path / "logs").exists()
+    assert time.monotonic() - start < 28  # torchrun itself kills after 30 s what a signal does not end

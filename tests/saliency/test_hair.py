@@ -19,7 +19,7 @@ from fairprof.network.batches import InputsOfRows
 from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs
 from fairprof.network.predictions import predict
-from fairprof.network.training import fit
+from fairprof.network.training import Training, fit
 from fairprof.saliency.gradcam import saliency_maps
 from fairprof.saliency.randomisation import CHANGED, EVERYTHING, randomised_networks, similarities
 
@@ -82,7 +82,7 @@ def trained_and_randomised(pool, settings, folder):
     def measure(rows, probabilities):
         return performance(predictions_table(pool, rows, probabilities))
 
-    fit(classifier, inputs, pool, drawn, settings, measure, lambda *_: None, folder)
+    fit(Training(settings, pool, drawn, classifier, inputs), measure, lambda *_: None, folder)
     rows = np.concatenate([val, test])
     predictions = predict(classifier, inputs, pool, rows, settings, "predicting")
     classes = predictions["y_pred"].map(pool.professions.index).to_numpy(dtype=int)

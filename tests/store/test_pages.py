@@ -2,7 +2,7 @@
 
 import json
 
-from fairprof.commands.train.run import HEADLINE
+from fairprof.commands.train.headline import HEADLINE
 from fairprof.store.pages import HEADLINE_COLUMNS, VERSION_TAGS, experiment_tags, model_description, version_tags
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 from fairprof.commands.compare.collect import STUDY_RUNS
 from fairprof.commands.compare.run import compare_and_log
 from fairprof.commands.train.hyperparameters import with_hyperparameters
-from fairprof.commands.train.run import run_key, run_name, run_tags, train_and_register
+from fairprof.commands.train.identity import run_key, run_name, run_tags
+from fairprof.commands.train.run import train_and_register
 from fairprof.config import Settings, StudySettings, TrainingSettings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.pool import Pool, load_pool

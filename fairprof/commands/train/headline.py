@@ -1,0 +1,57 @@
+"""What is said of a run first: its headline metrics, in the registry, in its description and on the screen."""
+
+from fairprof.data.designs import DESIGNS
+from fairprof.measurement.ceilings import HEADLINE_GAPS
+from fairprof.network.training import SELECTION_RULES, Trained, Training
+from fairprof.store import tracking
+from fairprof.store.registry import RegisteredVersion
+
+HEADLINE = (
+    "test/accuracy",
+    "test/balanced_accuracy",
+    "test/macro_f1",
+    "test/macro_f1_of_ceiling",
+    *(f"test/{gap}" for gap in HEADLINE_GAPS),
+    "test/worst_group_accuracy/gender_x_race",
+    "best_val/macro_f1",
+)
+
+
+def headline_metrics(values: dict[str, float]) -> dict[str, float]:
+    """Those of a run's metrics that are shown first, in that order; absent ones are left out."""
+    return {name: values[name] for name in HEADLINE if name in values}
+
+
+def describe(training: Training, trained: Trained, values: dict[str, float], version: RegisteredVersion) -> None:
+    """Describes the active run on its page, and says on the screen what it has come to; values: all its metrics."""
+    settings = training.settings
+    sentence = _headline_sentence(values)
+    rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in headline_metrics(values).items())
+    tracking.set_description(
+        f"**Design {settings.experiment}** (balanced over {' x '.join(DESIGNS[settings.experiment].balanced)}): "
+        f"{sentence}.\n\n"
+        f"Seed {settings.seed}, data `{settings.data.partition(':')[0]}`, "
+        f"weights `{training.classifier.weights.name}`, "
+        f"best epoch {trained.best_epoch} of {len(trained.history)} by {SELECTION_RULES[settings.selection].metric}. "
+        f"Registered as `models:/{version.name}/{version.version}`"
+        f"{', the champion' if version.champion else ''} ({version.reason}).\n\n"
+        f"| metric | value |\n|---|---|\n{rows}\n\n"
+        "Gaps of single runs are biased upward; see how to read them in the README before comparing designs."
+    )
+    print(
+        f"\n{version.name} version {version.version}: {sentence}\n"
+        f'load it with mlflow.pyfunc.load_model("models:/{version.name}/{version.version}")\n'
+        f"browse the runs at {tracking.runs_page()}",
+        flush=True,
+    )
+
+
+def _headline_sentence(values: dict[str, float]) -> str:
+    share = values.get("test/macro_f1_of_ceiling")
+    of_ceiling = f" ({share:.0%} of the ceiling)" if share is not None else ""
+    gaps = (
+        f"DP {values[f'test/demographic_parity_difference/{attribute}']:.3f} and "
+        f"EO {values[f'test/equal_opportunity_difference/{attribute}']:.3f} by {attribute}"
+        for attribute in ("gender", "race")
+    )
+    return f"test macro-F1 {values['test/macro_f1']:.3f}{of_ceiling}, {', '.join(gaps)}"
