@@ -82,7 +82,7 @@ def inference(scale: Scale, settings: Settings, arguments: argparse.Namespace) -
 
 def training(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
     images = image_folder(settings, Cache.of(settings))
-    return measure_training(scale, settings, load_pool(settings), images)
+    return measure_training(scale, settings, load_pool(settings, settings.image_size), images)
 
 
 def prefix(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
@@ -94,7 +94,7 @@ def gpu(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict
     if not torch.cuda.is_available():
         return {"not measured": "PyTorch finds no GPU on this machine"}
     settings = settings.model_copy(update={"batch_size": GPU_BATCH})
-    return measure_gpu(scale, settings, load_pool(settings))
+    return measure_gpu(scale, settings, load_pool(settings, settings.image_size))
 
 
 PARTS = {

@@ -59,7 +59,7 @@ def _measured(data: str) -> dict[str, float]:
 
     settings = Settings(data=data)
     started = perf_counter()
-    pool = load_pool(settings, with_pixels=False)
+    pool = load_pool(settings, image_size=None)
     loaded = perf_counter()
     for design in DESIGNS.values():
         draw(pool, design, settings)

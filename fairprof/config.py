@@ -155,10 +155,6 @@ class DataSettings(AnalysisSettings):
         1800.0, Identifies.MACHINE, "seconds to wait for a cache that another process is filling", ge=0
     )
 
-    def of_a_run(self, **values: Any) -> "Settings":
-        """The settings of a run on the same data in the same place; values: whatever else it has."""
-        return Settings(**{name: getattr(self, name) for name in DataSettings.model_fields} | values)
-
 
 class TrainingSettings(DataSettings):
     """What all runs of a study have in common."""

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from fairprof.config import Settings
+from fairprof.config import DataSettings
 from fairprof.data.attributes import AGE_BINS, GENDERS, categorical
 from fairprof.data.duplicates import near_duplicate_groups
 from fairprof.data.pixels import Pixels, cached_pixels, perceptual_bits
@@ -78,19 +78,23 @@ class ScreenedRows:
         return self.rows["reason"].eq("")
 
 
-def load_pool(settings: Settings, with_pixels: bool = True) -> Pool:
-    """The pool that `settings.data` names; without pixels, labels alone are read and images may be absent.
+def load_pool(settings: DataSettings, image_size: int | None) -> Pool:
+    """The pool that `settings.data` names, with pixels for inputs of `image_size`.
+
+    Without a size, labels alone are read and images may be absent.
 
     Raises `UserError` where the data set cannot be used, or more than `settings.max_quarantined_share` of its
     rows cannot.
     """
-    screened = screened_rows(settings, with_pixels)
+    screened = screened_rows(settings, image_size)
     refuse_if_mostly_unusable(screened, settings)
     return pool_of(screened, settings)
 
 
-def screened_rows(settings: Settings, with_pixels: bool = True) -> ScreenedRows:
+def screened_rows(settings: DataSettings, image_size: int | None) -> ScreenedRows:
     """Every record of the data set that `settings.data` names, with the reason why it cannot be used if there is one.
+
+    The pixels are for inputs of `image_size`; without a size, labels alone are read and images may be absent.
 
     Raises `UserError` where nothing can be read, and its subclass `NoImages` where no image exists.
     """
@@ -101,8 +105,8 @@ def screened_rows(settings: Settings, with_pixels: bool = True) -> ScreenedRows:
     reasons[rows["image"].duplicated()] = "duplicate: the image is listed on an earlier line"
     pixels, groups = None, rows["person"].where(rows["person"].fillna("").ne(""), rows["image"])
     near = pd.Series(-1, index=rows.index)
-    if with_pixels and len(rows):
-        pixels = cached_pixels(listing.images, settings.image_size, cache)
+    if image_size is not None and len(rows):
+        pixels = cached_pixels(listing.images, image_size, cache)
         reasons = reasons.where(reasons.ne(""), pixels.records["reason"].astype(object))
         reasons = reasons.where(reasons.ne(""), _identical_files(rows, pixels.records["sha256"], reasons))
         usable = reasons.eq("")
@@ -155,7 +159,7 @@ def _leaks(rows: pd.DataFrame, groups: pd.Series, reasons: pd.Series) -> pd.Seri
     return leaks
 
 
-def refuse_if_mostly_unusable(screened: ScreenedRows, settings: Settings) -> None:
+def refuse_if_mostly_unusable(screened: ScreenedRows, settings: DataSettings) -> None:
     """Raises `UserError` where no row is usable, or more than `settings.max_quarantined_share` are not."""
     usable, quarantine = int(screened.usable.sum()), screened.quarantine
     total = usable + len(quarantine)
@@ -169,7 +173,7 @@ def refuse_if_mostly_unusable(screened: ScreenedRows, settings: Settings) -> Non
     )
 
 
-def pool_of(screened: ScreenedRows, settings: Settings) -> Pool:
+def pool_of(screened: ScreenedRows, settings: DataSettings) -> Pool:
     """The pool of the usable rows, however few they are.
 
     Raises `UserError` where they cannot be used together: one profession only, a label bias on labels that were read.

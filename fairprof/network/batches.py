@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from fairprof.config import Settings
+from fairprof.config import DataSettings, Settings
 from fairprof.data.pool import Pool
 from fairprof.network.parts import Boundary
 from fairprof.runtime.hardware import on_gpu
@@ -170,13 +170,14 @@ def training_batches(
     )
 
 
-def evaluation_batches(pool: Pool, rows: np.ndarray, inputs: Inputs, settings: Settings) -> DataLoader:
+def evaluation_batches(pool: Pool, rows: np.ndarray, inputs: Inputs, settings: DataSettings) -> DataLoader:
     """Batches without augmentation, in the order of `rows`."""
     slices = [slice(start, start + EVALUATION_BATCH) for start in range(0, len(rows), EVALUATION_BATCH)]
-    return _loader(EvaluationExamples(pool, rows, inputs), slices, settings, derive_seed(settings.seed, "workers"))
+    # nothing of an evaluation is random; without a seed the loader would draw one from PyTorch's own generator
+    return _loader(EvaluationExamples(pool, rows, inputs), slices, settings, seed=0)
 
 
-def _loader(examples: Dataset, sampler, settings: Settings, seed: int) -> DataLoader:
+def _loader(examples: Dataset, sampler, settings: DataSettings, seed: int) -> DataLoader:
     workers = worker_count(settings)
     return DataLoader(
         examples,
@@ -189,7 +190,7 @@ def _loader(examples: Dataset, sampler, settings: Settings, seed: int) -> DataLo
     )
 
 
-def worker_count(settings: Settings) -> int:
+def worker_count(settings: DataSettings) -> int:
     """Worker processes that prepare batches."""
     if settings.workers != "auto":
         return settings.workers

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fairprof.config import Settings
+from fairprof.config import DataSettings
 from fairprof.data.pool import Pool
 from fairprof.data.predictions_table import predictions_table
 from fairprof.network.batches import Inputs, evaluation_batches
@@ -19,7 +19,7 @@ def predict(
     inputs: Inputs,
     pool: Pool,
     rows: np.ndarray,
-    settings: Settings,
+    settings: DataSettings,
     description: str,
     processes: Processes = ALONE,
 ) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from fairprof.config import Settings
+from fairprof.config import TrainingSettings
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
 from fairprof.network.batches import EVALUATION_BATCH, worker_count
@@ -37,7 +37,9 @@ class PrefixCache:
     the computing took.
     """
 
-    def __init__(self, classifier: Classifier, boundary: Boundary, images: ImageInputs, pool: Pool, settings: Settings):
+    def __init__(
+        self, classifier: Classifier, boundary: Boundary, images: ImageInputs, pool: Pool, settings: TrainingSettings
+    ):
         self.prefix = part(classifier.network, None, boundary)
         self.boundary, self.images, self.settings = boundary, images, settings
         self.cache = Cache.of(settings)
@@ -166,7 +168,7 @@ class PrefixInputs:
 
 
 def explained_inputs(
-    classifier: Classifier, inputs: ImageInputs | PrefixInputs, pool: Pool, settings: Settings, rows: np.ndarray
+    classifier: Classifier, inputs: ImageInputs | PrefixInputs, pool: Pool, settings: TrainingSettings, rows: np.ndarray
 ) -> ImageInputs | PrefixInputs:
     """From where Grad-CAM looks at rows of the pool's table: the inputs themselves, unless its layer is in the prefix.
 
@@ -184,7 +186,7 @@ def cached_inputs(
     classifier: Classifier,
     images: ImageInputs,
     pool: Pool,
-    settings: Settings,
+    settings: TrainingSettings,
     training_rows: np.ndarray,
     evaluation_rows: np.ndarray,
 ) -> PrefixInputs | None:
@@ -206,7 +208,7 @@ def cached_inputs(
     return None
 
 
-def _views_of_training(images: ImageInputs, rows: np.ndarray, settings: Settings) -> dict[int, np.ndarray]:
+def _views_of_training(images: ImageInputs, rows: np.ndarray, settings: TrainingSettings) -> dict[int, np.ndarray]:
     """Rows of the pixel cache by number of the view that some epoch takes."""
     numbers = np.stack([images.view_numbers(rows, epoch) for epoch in range(min(settings.epochs, images.views))])
     return {view: images.pixel_rows[rows][(numbers == view).any(axis=0)] for view in np.unique(numbers).tolist()}

@@ -65,7 +65,7 @@ def pool_for(model: RegisteredModel, settings: DataSettings) -> Pool:
 
     Raises `UserError` where its professions are not those of the model.
     """
-    pool = load_pool(settings.of_a_run(image_size=model.image_size))
+    pool = load_pool(settings, model.image_size)
     if pool.professions != model.classes:
         raise UserError(
             f"{settings.data} has the professions {', '.join(pool.professions)}, but {model} predicts "

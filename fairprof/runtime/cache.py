@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from fairprof.config import Settings
+from fairprof.config import DataSettings
 from fairprof.runtime.files import cache_folder, locked, remove_folder, require_room, unfinished_folders
 
 ROOMS = ("pixels", "prefix")
@@ -31,7 +31,7 @@ class Cache:
     lock_timeout: float
 
     @classmethod
-    def of(cls, settings: Settings) -> "Cache":
+    def of(cls, settings: DataSettings) -> "Cache":
         return cls(cache_folder(settings.cache_dir), int(settings.cache_gib * 2**30), settings.lock_timeout)
 
     def entry(self, room: str, key: str) -> Path:

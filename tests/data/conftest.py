@@ -19,4 +19,4 @@ def forty_faces(tmp_path, write_image, write_manifest, make_settings):
                 "profession": "abc"[number % 3],
             }
         )
-    return load_pool(make_settings(data=write_manifest(rows[::-1]), image_size=32))
+    return load_pool(make_settings(data=write_manifest(rows[::-1])), image_size=32)

@@ -42,7 +42,7 @@ def pool_of(make_settings, write_manifest):
         ]
         if shuffled is not None:
             rows = [rows[place] for place in np.random.default_rng(shuffled).permutation(len(rows))]
-        return load_pool(make_settings(data=write_manifest(rows)), with_pixels=False)
+        return load_pool(make_settings(data=write_manifest(rows)), image_size=None)
 
     return load
 
@@ -149,7 +149,7 @@ def test_a_profile_over_three_groups_is_geometric(make_settings, write_manifest)
         for race, count in (("rare", 50), ("common", 90), ("middle", 70))
         for number in range(count)
     ]
-    pool = load_pool(make_settings(data=write_manifest(rows)), with_pixels=False)
+    pool = load_pool(make_settings(data=write_manifest(rows)), image_size=None)
     drawn = draw(pool, DESIGNS["B"], Settings(imbalance=9))
     # shares 1, 1/3, 1/9 for common, middle, rare: 90 / 1 is the first to run out
     assert counted(pool, drawn.train, "race") == {"common": 4 * 90, "middle": 4 * 30, "rare": 4 * 10}
@@ -216,7 +216,7 @@ def test_composition_counts_every_cell_of_every_partition(pool):
 @pytest.fixture(scope="module")
 def fairface(shared, tmp_path_factory):
     settings = Settings(data=f"fairface:{shared / 'data' / 'fairface'}", cache_dir=str(tmp_path_factory.mktemp("c")))
-    return load_pool(settings, with_pixels=False)
+    return load_pool(settings, image_size=None)
 
 
 def test_fairface_s_own_test_set_and_a_validation_set_split_off_its_training_images(fairface):

@@ -33,7 +33,7 @@ def faces(tmp_path, write_image):
 @pytest.fixture
 def pool_of(make_settings, write_manifest):
     def load(rows: list[dict], with_pixels: bool = True, **settings):
-        return load_pool(make_settings(data=write_manifest(rows), image_size=32, **settings), with_pixels)
+        return load_pool(make_settings(data=write_manifest(rows), **settings), 32 if with_pixels else None)
 
     return load
 
@@ -90,15 +90,15 @@ def test_screening_keeps_every_row_with_its_reason_and_those_it_belongs_with(
     copied(tmp_path, "copy.jpg", "0003.png")
     rows.append({**rows[3], "image": "copy.jpg"})
     rows[5]["person"] = rows[6]["person"] = "Ada"
-    settings = make_settings(data=write_manifest(rows), image_size=32)
-    screened = screened_rows(settings)
+    settings = make_settings(data=write_manifest(rows))
+    screened = screened_rows(settings, image_size=32)
     assert screened.rows["image"].tolist() == [row["image"] for row in rows]  # in the order of the pixels
     assert screened.rows["reason"].ne("").tolist() == [number == 1 for number in range(25)]
     assert screened.usable.sum() == 24 and screened.quarantine["image"].tolist() == ["0001.png"]
     near = screened.rows["near_duplicates"]
     assert near[3] == near[24] and near[1] == -1 and near[screened.usable].nunique() == 23
     assert screened.rows["group"][[3, 24]].nunique() == 1 and screened.rows["group"][[5, 6]].nunique() == 1
-    labels = screened_rows(settings, with_pixels=False)
+    labels = screened_rows(settings, image_size=None)
     assert labels.pixels is None and labels.rows["near_duplicates"].eq(-1).all() and labels.usable.all()
 
 
@@ -114,7 +114,7 @@ def test_too_many_bad_rows_are_an_error_that_names_the_first(pool_of, faces, tmp
 def test_without_one_usable_row_there_is_no_pool(make_settings, tmp_path, refused):
     (tmp_path / "m.csv").write_text("image,gender,race,profession\na,m\nb\n")
     with refused("2 of 2 rows", "m.csv, line 2: malformed line: 2 cells instead of 4"):
-        load_pool(make_settings(data=f"manifest:{tmp_path / 'm.csv'}", max_quarantined_share=1.0))
+        load_pool(make_settings(data=f"manifest:{tmp_path / 'm.csv'}", max_quarantined_share=1.0), image_size=32)
 
 
 def test_one_profession_is_nothing_to_learn(pool_of, faces, refused):
@@ -366,12 +366,12 @@ def test_a_fingerprint_is_that_of_the_text_of_the_labels_missing_ones_too(pool_o
 )
 def test_real_labels_have_the_fingerprints_that_they_always_had(shared, folder, settings, expected):
     data = Settings(data=f"{folder}:{shared / 'data' / folder}", **settings)
-    assert load_pool(data, with_pixels=False).fingerprint == expected
+    assert load_pool(data, image_size=None).fingerprint == expected
 
 
 def test_the_embedded_labels_have_the_fingerprint_that_they_always_had(synthetic_cache):
     settings = Settings(cache_dir=str(synthetic_cache))
-    assert load_pool(settings, with_pixels=False).fingerprint == "3fdaddd121d8cb83"
+    assert load_pool(settings, image_size=None).fingerprint == "3fdaddd121d8cb83"
 
 
 def test_a_data_set_s_address_is_absolute(monkeypatch, tmp_path):
@@ -387,7 +387,7 @@ def test_real_faces_make_a_pool_that_every_run_shares(shared, make_settings, tmp
     for path in sorted((shared / "data" / "utkface").iterdir())[::12]:
         (folder / path.name).symlink_to(path)
     settings = make_settings(data=f"utkface:{folder}", image_size=32)
-    pool, again = load_pool(settings), load_pool(settings)
+    pool, again = load_pool(settings, settings.image_size), load_pool(settings, settings.image_size)
     assert pool.fingerprint == again.fingerprint
     assert len(pool.table) > 0.97 * len(list(folder.iterdir()))
     assert pool.quarantine["reason"].str.startswith(("duplicate", "malformed")).all()
@@ -407,7 +407,7 @@ def test_without_its_test_rows_a_pool_has_all_others_and_their_pixels(pool_of, f
 
 
 def test_label_probabilities_follow_the_rows_that_are_kept(make_settings, synthetic_cache):
-    pool = load_pool(make_settings(cache_dir=str(synthetic_cache)), with_pixels=False)
+    pool = load_pool(make_settings(cache_dir=str(synthetic_cache)), image_size=None)
     sealed = without_test(pool)
     kept = pool.table["partition"].ne("test").to_numpy()
     np.testing.assert_array_equal(sealed.label_probabilities, pool.label_probabilities[kept])

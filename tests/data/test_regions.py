@@ -44,7 +44,7 @@ def manifest(tmp_path, write_image, write_manifest):
 
 
 def pool_of(make_settings, data: str, image_size: int = 32):
-    return load_pool(make_settings(data=data, image_size=image_size, max_quarantined_share=1.0))
+    return load_pool(make_settings(data=data, max_quarantined_share=1.0), image_size)
 
 
 def test_a_mask_is_cut_and_scaled_as_its_image(make_settings, manifest, tmp_path):
@@ -65,7 +65,7 @@ def test_a_mask_is_cut_and_scaled_as_its_image(make_settings, manifest, tmp_path
 
 
 def test_masks_of_the_embedded_data_lie_on_their_portraits(synthetic_cache):
-    pool = load_pool(Settings(cache_dir=str(synthetic_cache), lock_timeout=60.0, image_size=64))
+    pool = load_pool(Settings(cache_dir=str(synthetic_cache), lock_timeout=60.0), image_size=64)
     rows = pool.table["pixel"].to_numpy()[[3, 500]]
     masks = region_masks(pool.regions, rows, 64)
     labels = pd.read_csv(synthetic_cache / synthetic.VERSION / "labels.csv")

@@ -27,7 +27,7 @@ def facts_of(make_settings):
 
     def facts(data: str, design: str = "A", with_pixels: bool = False, **values):
         settings = make_settings(data=data, experiment=design, max_quarantined_share=0.5, image_size=32, **values)
-        pool = load_pool(settings, with_pixels)
+        pool = load_pool(settings, 32 if with_pixels else None)
         return datasheet_facts(pool, draw(pool, DESIGNS[design], settings), settings)
 
     return facts

@@ -107,7 +107,7 @@ def test_two_processes_leave_the_run_that_one_would(together, tmp_path, syntheti
 def test_two_processes_predict_every_test_image_once_and_in_order(together, synthetic_cache):
     folder, run = together
     predictions = pd.read_parquet(artifact(folder, run, "predictions/test.parquet"))
-    pool = load_pool(Settings(cache_dir=str(synthetic_cache), image_size=32))
+    pool = load_pool(Settings(cache_dir=str(synthetic_cache)), image_size=32)
     assert predictions["image"].is_unique
     assert predictions["image"].tolist() == pool.table["image"].iloc[pool.rows_of("test")].tolist()
     probabilities = predictions.filter(like="probability_")
@@ -165,7 +165,7 @@ from fairprof.network.training import Training, fit
 
 def trained(settings, folder):
     with process_group(on_gpu=False) as processes:
-        pool = load_pool(settings)
+        pool = load_pool(settings, settings.image_size)
         classifier = build_classifier(settings.architecture, "random", settings.finetune, len(pool.professions), 0)
         images, reports = ImageInputs(pool, settings.image_size, settings.view_count(), settings.seed), []
         outcome = fit(

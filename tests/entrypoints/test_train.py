@@ -385,7 +385,7 @@ def outputs_needed(experiment: str, cache_dir: Path) -> set[tuple[int, int]]:
     from fairprof.data.pool import load_pool
 
     settings = Settings(image_size=32, cache_dir=str(cache_dir), seed=7)
-    pool = load_pool(settings)
+    pool = load_pool(settings, settings.image_size)
     drawn, image = draw(pool, DESIGNS[experiment], settings), pool.table["pixel"].to_numpy()
     # four views of every image, of which three epochs take three
     augmented = {((number + epoch + 7) % 4, number) for number in image[drawn.train].tolist() for epoch in range(3)}

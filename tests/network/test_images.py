@@ -167,7 +167,7 @@ def test_streamed_pixels_make_the_same_images(forty_faces, tmp_path, make_settin
     settings = make_settings(
         data=f"manifest:{tmp_path / 'faces.csv'}", image_size=SIZE, cache_dir=str(tmp_path / "small"), cache_gib=1e-5
     )
-    streamed = load_pool(settings)
+    streamed = load_pool(settings, settings.image_size)
     assert isinstance(streamed.pixels.array, StreamedPixels)
     assert not isinstance(forty_faces.pixels.array, StreamedPixels)
     rows = np.array([7, 3, 39, 3])

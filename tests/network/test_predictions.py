@@ -44,7 +44,7 @@ def pool(tmp_path_factory) -> Pool:
             }
         )
     pd.DataFrame(rows).to_csv(folder / "faces.csv", index=False)
-    return load_pool(Settings(data=f"manifest:{folder / 'faces.csv'}", cache_dir=str(folder / "cache"), image_size=32))
+    return load_pool(Settings(data=f"manifest:{folder / 'faces.csv'}", cache_dir=str(folder / "cache")), image_size=32)
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def fixed(tmp_path_factory) -> dict:
 
 @pytest.fixture(scope="module")
 def pool(fixed, tmp_path_factory) -> Pool:
-    return load_pool(Settings(**fixed, cache_dir=str(tmp_path_factory.mktemp("pixels"))))
+    return load_pool(Settings(**fixed, cache_dir=str(tmp_path_factory.mktemp("pixels"))), fixed["image_size"])
 
 
 @pytest.fixture
@@ -261,7 +261,7 @@ def test_other_labels_and_more_quarantined_images_leave_outputs_where_they_are_a
     settings, tmp_path
 ):
     def entry() -> tuple[str, Pool]:
-        loaded = load_pool(settings_here)
+        loaded = load_pool(settings_here, settings_here.image_size)
         return entry_of(loaded, settings_here), loaded
 
     settings_here = changed(settings, data=write_faces(tmp_path))
@@ -315,7 +315,7 @@ def fill(settings, dies_in, pool, classifier):
 for line in sys.stdin:
     jobs = [(Settings(**settings), dies_in) for settings, dies_in in json.loads(line)]
     settings = jobs[0][0]
-    pool = load_pool(settings)
+    pool = load_pool(settings, settings.image_size)
     classifier = build_classifier(settings.architecture, settings.weights, settings.finetune, 2, settings.seed)
     children = []
     for job in jobs:
@@ -442,7 +442,7 @@ def maps_of(
 
 def test_what_is_explained_of_a_frozen_layer_comes_from_its_cached_outputs(fixed, tmp_path):
     settings = Settings(**fixed | {"image_size": 64}, cache_dir=str(tmp_path))  # layer4 has 2 x 2 places
-    pool, classifier = load_pool(settings), new_classifier(settings)
+    pool, classifier = load_pool(settings, settings.image_size), new_classifier(settings)
     # no unit of the head is near the kink of its ReLU, where rounding may switch it on or off
     torch.nn.init.constant_(classifier.network.fc[1].bias, 100.0)
     inputs, drawn = prepared(classifier, pool, settings)

@@ -45,7 +45,7 @@ def model(store):
     cache = str(store / "cache")
     settings = Settings(experiment="C", architecture="resnet18", image_size=32, data=data, cache_dir=cache)
     classifier = build_classifier("resnet18", "random", "all", 2, seed=0)
-    pool = load_pool(settings)
+    pool = load_pool(settings, settings.image_size)
     with tracking.started_run("C-seed0", {"fairprof.role": "run"}):
         registry.register_model(
             classifier.network.state_dict(),

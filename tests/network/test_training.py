@@ -63,7 +63,8 @@ def small_settings(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pool(small_settings) -> Pool:
-    return load_pool(small_settings())
+    settings = small_settings()
+    return load_pool(settings, settings.image_size)
 
 
 @pytest.fixture(scope="module")
@@ -588,7 +589,7 @@ OWNERS = {"step": training.TrainingStep, "trainer": lightning.Trainer, "training
 def train(case):
     torch.set_num_threads(1)
     settings = Settings(**case["settings"])
-    pool = load_pool(settings)
+    pool = load_pool(settings, settings.image_size)
     drawn = draw(pool, DESIGNS["A"], settings)
     classifier = build_classifier(settings.architecture, settings.weights, settings.finetune, 2, settings.seed)
     kill_at_call(OWNERS[case["owner"]], case["call"], case["number"], case["before"])

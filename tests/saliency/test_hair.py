@@ -69,7 +69,7 @@ def pool_and_settings(tmp_path_factory, synthetic_cache):
         finetune="all",
         weights="random",
     )
-    return load_pool(settings), settings
+    return load_pool(settings, settings.image_size), settings
 
 
 def trained_and_randomised(pool, settings, folder):

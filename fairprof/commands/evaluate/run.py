@@ -192,8 +192,7 @@ def _measure_speed(model: RegisteredModel, pool: Pool, rows: np.ndarray) -> Spee
 
 def _predict(settings: EvaluateSettings, model: RegisteredModel, pool: Pool, rows: np.ndarray) -> pd.DataFrame:
     inputs = ImageInputs(pool, model.image_size, views=None, seed=0)
-    of_a_run = settings.of_a_run(image_size=model.image_size)
-    return predict(model.classifier, inputs, pool, rows, of_a_run, "predicting")
+    return predict(model.classifier, inputs, pool, rows, settings, "predicting")
 
 
 def _fairness(

@@ -185,10 +185,9 @@ def _explained(settings: ExplainSettings, models: dict[str, RegisteredModel], po
     test = pool.rows_of("test")
     rows = test[balanced_sample(pool.table.iloc[test], settings.gradcam_images)]
     image_size = next(iter(models.values())).image_size
-    of_a_run = settings.of_a_run(image_size=image_size)
     inputs = ImageInputs(pool, image_size, None, settings.seed)
     predictions = {
-        label: predict(model.classifier, inputs, pool, rows, of_a_run, f"predicting, {label}")
+        label: predict(model.classifier, inputs, pool, rows, settings, f"predicting, {label}")
         for label, model in models.items()
     }
     column = "y_pred" if settings.explained == "predicted" else "y_true"

@@ -54,20 +54,19 @@ def read(settings: PrepareSettings) -> tuple[ScreenedRows, Pool | None, UserErro
 
     Where no image exists, labels alone are read. Raises `UserError` where nothing can be read.
     """
-    of_a_run = settings.of_a_run(image_size=settings.image_size, imbalance=settings.imbalance, seed=settings.seed)
     refusal = None
     try:
-        screened = screened_rows(of_a_run)
+        screened = screened_rows(settings, settings.image_size)
     except NoImages as error:
-        refusal, screened = error, screened_rows(of_a_run, with_pixels=False)
+        refusal, screened = error, screened_rows(settings, image_size=None)
     try:
-        refuse_if_mostly_unusable(screened, of_a_run)
+        refuse_if_mostly_unusable(screened, settings)
     except UserError as error:
         refusal = refusal or error
     if not screened.usable.any():
         return screened, None, refusal
     try:
-        return screened, pool_of(screened, of_a_run), refusal
+        return screened, pool_of(screened, settings), refusal
     except UserError as error:
         return screened, None, refusal or error
 

@@ -73,7 +73,7 @@ def run_study(settings: StudySettings) -> str:
     settings = with_hyperparameters(settings)
     tags = {"fairprof.role": "study", "fairprof.data": settings.data.partition(":")[0]}
     with tracking.started_run(f"study-{settings.experiments.replace(',', '')}", tags) as study_id:
-        pool = load_pool(settings)
+        pool = load_pool(settings, settings.image_size)
         weights, _ = find_weights(settings.architecture, settings.weights)
         # found once: every run starts from the same weights, even where a download would work later
         settings = settings.model_copy(update={"weights": weights.name})

@@ -39,7 +39,7 @@ def run_experiment(settings: Settings) -> str | None:
         started = tracking.started_run(run_name(settings), run_tags(settings)) if processes.leads else nullcontext()
         with started as run_id:
             with processes.leader_first():  # it fills the pixel cache
-                pool = load_pool(settings)
+                pool = load_pool(settings, settings.image_size)
             train_and_register(settings, pool, processes)
     return run_id
 

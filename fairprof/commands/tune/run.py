@@ -62,7 +62,7 @@ def run_search(settings: TuneSettings) -> str:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     tags = {"fairprof.role": "search", SEARCHED_DATA: data_key(settings)}
     with tracking.started_run(f"search-{settings.objective}", tags) as search_id:
-        pool = without_test(load_pool(settings))
+        pool = without_test(load_pool(settings, settings.image_size))
         weights, _ = find_weights(settings.architecture, settings.weights)
         settings = settings.model_copy(update={"weights": weights.name})
         name = search_name(settings, pool, weights.sha256)

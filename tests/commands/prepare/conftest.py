@@ -32,7 +32,7 @@ def screened_of(make_settings, write_manifest):
     from fairprof.data.pool import screened_rows  # not above: it imports MLflow, whose remark nobody ignores that early
 
     def screen(rows: list[dict], with_pixels: bool = False):
-        return screened_rows(make_settings(data=write_manifest(rows), image_size=32), with_pixels)
+        return screened_rows(make_settings(data=write_manifest(rows)), 32 if with_pixels else None)
 
     return screen
 

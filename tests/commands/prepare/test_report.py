@@ -26,8 +26,8 @@ def audit_of(write_manifest, tmp_path):
     def audit(rows: list[dict], refusal: str = "", **values):
         values = {"replicates": 100, "permutations": 99, "cache_dir": str(tmp_path / "cache"), **values}
         settings = PrepareSettings(data=write_manifest(rows), **values)
-        screened = screened_rows(settings.of_a_run(), with_pixels=False)
-        pool = pool_of(screened, settings.of_a_run()) if screened.usable.any() else None
+        screened = screened_rows(settings, image_size=None)
+        pool = pool_of(screened, settings) if screened.usable.any() else None
         return audited(screened, pool, refusal, settings)
 
     return audit

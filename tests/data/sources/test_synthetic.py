@@ -88,7 +88,7 @@ def test_a_second_reading_draws_nothing(listing, synthetic_cache):
 
 def test_it_makes_a_pool_from_which_every_design_can_be_drawn(synthetic_cache):
     settings = Settings(cache_dir=str(synthetic_cache), lock_timeout=60.0, image_size=32)
-    pool = load_pool(settings)
+    pool = load_pool(settings, settings.image_size)
     assert len(pool.table) >= 0.99 * synthetic.IMAGES  # no two portraits are near-duplicates or fail to decode
     assert pool.quarantine.empty
     sizes = {name: len(draw(pool, design, settings).train) for name, design in DESIGNS.items()}
