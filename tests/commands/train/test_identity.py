@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from fairprof.commands.train.run import run_key, study_key
+from fairprof.commands.train.identity import run_key, study_key
 from fairprof.config import Settings
 
 POOL = SimpleNamespace(fingerprint="0123456789abcdef")

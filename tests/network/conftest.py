@@ -1,4 +1,4 @@
-"""What tests of the data share: a pool of noise images."""
+"""What tests of the network share: a pool of noise images."""
 
 import pytest
 
