@@ -36,7 +36,7 @@ def describe(training: Training, trained: Trained, values: dict[str, float], ver
         f"Registered as `models:/{version.name}/{version.version}`"
         f"{', the champion' if version.champion else ''} ({version.reason}).\n\n"
         f"| metric | value |\n|---|---|\n{rows}\n\n"
-        "Gaps of single runs are biased upward; see how to read them in the README before comparing designs."
+        "Gaps of single runs are biased upward; see how to read them in docs/metrics.md before comparing designs."
     )
     print(
         f"\n{version.name} version {version.version}: {sentence}\n"
