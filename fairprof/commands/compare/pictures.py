@@ -20,6 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
+from fairprof.commands.compare.protocol import Protocol
 from fairprof.inference.groups import CONFIDENCE, CONFIRMATORY_GAPS
 from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, SCORES
 from fairprof.metrics.tradeoffs import levelled_down, pareto_front
@@ -45,6 +46,7 @@ from fairprof.reporting.chart import (
     shortened,
     span_of,
 )
+from fairprof.reporting.gap_chart import gaps_by_class_figure, gaps_figure
 from fairprof.reporting.names import METRIC_NAMES
 from fairprof.reporting.style import DESIGN_COLOURS, LARGE, NORMAL, PALETTE, SINGLE, SMALL, WIDTH, ZERO, design_style
 from fairprof.reporting.wording import attribute_name
@@ -55,6 +57,28 @@ MATRIX_GAPS = 0.7, 1.4  # between confusion matrices, beside and below each othe
 CEILING = {"color": PALETTE[5], "linewidth": 1.5, "linestyle": "--"}
 FRONT = {"color": PALETTE[5], "linewidth": 1.2, "linestyle": "--"}
 FRONT_EDGE = {"markeredgecolor": PALETTE[5], "markeredgewidth": 2}
+
+
+def figures_of(tables: dict[str, pd.DataFrame], protocol: Protocol) -> dict[str, Figure]:
+    """Every picture of a comparison's tables, by name."""
+    main = {
+        name: tables[name][tables[name]["arm"].eq(protocol.main_arm)]
+        for name in ("runs", "performance", "gaps", "differences", "seed_differences", "group_changes", "epochs")
+    }
+    figures = {
+        "performance": performance_figure(tables["performance"], tables["runs"]),
+        "gaps": gaps_figure(main["gaps"]),
+        "gaps_by_class": gaps_by_class_figure(main["gaps"]),
+        "tradeoff": tradeoff_figure(main["runs"], main["performance"]),
+        "training_size": training_size_figure(tables["training_size"]),
+        "epochs": epochs_figure(main["epochs"]),
+        "confusion_gender": confusion_figure(tables["confusion"], "gender"),
+        "confusion_race": confusion_figure(tables["confusion"], "race"),
+    }
+    if len(main["differences"]):
+        figures["differences"] = differences_figure(main["differences"], main["seed_differences"])
+        figures["group_changes"] = group_changes_figure(main["group_changes"])
+    return figures
 
 
 # Scores.

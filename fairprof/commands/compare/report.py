@@ -1,37 +1,58 @@
-"""The report of a comparison, as one HTML page that needs nothing else, and as Markdown."""
-
-from collections.abc import Collection
+"""What a comparison has found, as it is logged and told."""
 
 import pandas as pd
 
+from fairprof.commands.compare.claims import claims
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.sections import sections
-from fairprof.reporting.page import html_page, markdown_page
+from fairprof.inference.groups import CONFIRMATORY
+from fairprof.reporting.findings import Findings
 from fairprof.reporting.wording import counted
 
+FOLDER = "comparison/"
 
-def report_html(
+
+def findings(
     tables: dict[str, pd.DataFrame], protocol: Protocol, pictures: dict[str, bytes], documents: dict[str, str]
-) -> str:
-    """The report as one HTML page: no script, nothing from outside, readable offline, on a phone and on paper.
+) -> Findings:
+    """All of a comparison, as it is logged.
 
     tables: those of a comparison; `performance`, `gaps` and `differences` must be there, others may be missing or
     empty. pictures: name to PNG; EVIDENCE knows the names, others come last. documents: name to text, shown as it is.
 
-    Raises `ValueError` where a table is missing or a picture is no PNG.
+    Raises `ValueError` where a table is missing.
     """
-    return html_page(protocol.title, _subtitle(protocol), sections(tables, protocol, pictures), pictures, documents)
-
-
-def report_markdown(
-    tables: dict[str, pd.DataFrame], protocol: Protocol, picture_names: Collection[str], folder: str = ""
-) -> str:
-    """The same as GitHub-flavoured Markdown; a picture is its name and ".png", after `folder` ("" or "pictures/")."""
-    return markdown_page(protocol.title, _subtitle(protocol), sections(tables, protocol, picture_names), folder)
-
-
-def _subtitle(protocol: Protocol) -> str:
-    return (
-        f"Comparison of the designs {', '.join(protocol.designs)} over {counted(len(protocol.seeds), 'seed')}; "
-        f"made {protocol.created}; study {protocol.study_key}"
+    answer = claims(tables, protocol).answer
+    return Findings(
+        title=protocol.title,
+        subtitle=(
+            f"Comparison of the designs {', '.join(protocol.designs)} over {counted(len(protocol.seeds), 'seed')}; "
+            f"made {protocol.created}; study {protocol.study_key}"
+        ),
+        sections=sections(tables, protocol, pictures),
+        tables=_artifacts(tables),
+        pictures=pictures,
+        folder=FOLDER,
+        documents=documents,
+        description="\n\n".join(answer)
+        + "\n\nThe whole report is the artifact `report.html`; tables and pictures are in `comparison/`.",
+        printed=answer,
+        metrics=_metrics(tables, protocol),
+        in_markdown=True,
     )
+
+
+def _artifacts(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    return {f"{FOLDER}{name}.csv": table for name, table in tables.items()} | {
+        f"{FOLDER}tables/{name}.json": table for name, table in tables.items()
+    }
+
+
+def _metrics(tables: dict[str, pd.DataFrame], protocol: Protocol) -> dict[str, float]:
+    """The scores of every design in the main arm, and the confirmatory gaps."""
+    performance, gaps = tables["performance"], tables["gaps"]
+    scores = performance[performance["arm"].eq(protocol.main_arm)]
+    confirmatory = gaps[gaps["family"].eq(CONFIRMATORY)]
+    return {f"{row.design}/{row.metric}": row.value for row in scores.itertuples()} | {
+        f"{row.design}/{row.metric}/{row.attribute}": row.value for row in confirmatory.itertuples()
+    }

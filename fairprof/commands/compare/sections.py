@@ -33,7 +33,7 @@ MANY = 4  # sentences: more of them that claim nothing are folded
 def sections(
     tables: dict[str, pd.DataFrame], protocol: Protocol, picture_names: Collection[str]
 ) -> tuple[Section, ...]:
-    """What both layouts show, in order; see `report_html`."""
+    """What both layouts show, in order; see `findings`."""
     said = claims(tables, protocol)
     present = {name: table for name, table in tables.items() if len(table)}
     return (

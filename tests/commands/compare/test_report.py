@@ -14,7 +14,7 @@ from PIL import Image
 
 from fairprof.commands.compare.claims import claims
 from fairprof.commands.compare.protocol import Protocol
-from fairprof.commands.compare.report import report_html, report_markdown
+from fairprof.commands.compare.report import findings
 from fairprof.commands.compare.sections import EVIDENCE, sections
 from fairprof.config import CompareSettings, StudySettings
 
@@ -87,12 +87,12 @@ def pictures() -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def page(study, pictures) -> str:
-    return report_html(study, PROTOCOL, pictures, {"data sheet": "# Sheet\n<script>alert(1)</script> http://a.b"})
+    return findings(study, PROTOCOL, pictures, {"data sheet": "# Sheet\n<script>alert(1)</script> http://a.b"}).html()
 
 
 @pytest.fixture(scope="module")
 def markdown(study, pictures) -> str:
-    return report_markdown(study, PROTOCOL, list(pictures), "pictures/")
+    return findings(study, PROTOCOL, pictures, {}).markdown()
 
 
 class Outline(HTMLParser):
@@ -185,14 +185,14 @@ def test_pictures_are_embedded_in_order_and_unknown_ones_come_last(page, markdow
     assert [image["alt"] for image in images] == names
     assert {(image["width"], image["height"]) for image in images} == {("30", "20")}
     assert re.findall(r"^!\[.*\]\(<(.*)>\)$", markdown, re.MULTILINE) == [
-        "pictures/performance.png",
-        "pictures/differences.png",
-        "pictures/of%20%3Cb%3EA%26B%3C/b%3E.png",
+        "comparison/performance.png",
+        "comparison/differences.png",
+        "comparison/of%20%3Cb%3EA%26B%3C/b%3E.png",
     ]
 
 
 def test_every_picture_has_a_caption_that_says_how_to_read_it(study, pictures):
-    page = report_html(study, PROTOCOL, dict.fromkeys(EVIDENCE, pictures["performance"]), {})
+    page = findings(study, PROTOCOL, dict.fromkeys(EVIDENCE, pictures["performance"]), {}).html()
     text = plain_text(page)
     assert page.count("<figcaption>") == len(EVIDENCE)
     assert all(evidence.caption in text for evidence in EVIDENCE.values())
@@ -200,11 +200,11 @@ def test_every_picture_has_a_caption_that_says_how_to_read_it(study, pictures):
 
 def test_a_picture_that_is_none_is_named(study):
     with pytest.raises(ValueError, match="picture 'gaps' is no PNG"):
-        report_html(study, PROTOCOL, {"gaps": b"GIF89a"}, {})
+        findings(study, PROTOCOL, {"gaps": b"GIF89a"}, {}).html()
 
 
 def test_a_report_without_pictures_and_documents(study):
-    page = report_html(study, PROTOCOL, {}, {})
+    page = findings(study, PROTOCOL, {}, {}).html()
     assert Outline(page).of("img") == []
     assert "Documents" not in page
     assert "Gaps between groups within each design" in page
@@ -253,8 +253,8 @@ def test_three_seeds_allow_no_claim_between_designs(page, markdown):
 
 def test_biased_labels_are_said_at_once(study):
     biased = replace(PROTOCOL, label_bias="race", label_bias_strength=0.4)
-    page = report_html(study, biased, {}, {}).split("<main>")[1]
-    source = report_markdown(study, biased, [])
+    page = findings(study, biased, {}, {}).html().split("<main>")[1]
+    source = findings(study, biased, {}, {}).markdown()
     for first in (re.search(r"<li>(.*)</li>", page)[1], re.search(r"^- (.*)$", source, re.MULTILINE)[1]):
         assert "labels were biased on purpose (label_bias=race, strength .400)" in first
 
@@ -379,8 +379,8 @@ NEEDED = {"performance", "gaps", "differences"}
 
 def test_tables_that_are_not_needed_may_be_missing_or_empty(study):
     needed = {name: table for name, table in study.items() if name in NEEDED}
-    assert Outline(report_html(needed, PROTOCOL, {}, {})).of("table")
-    assert report_markdown(needed, PROTOCOL, []).startswith("# Four designs")
+    assert Outline(findings(needed, PROTOCOL, {}, {}).html()).of("table")
+    assert findings(needed, PROTOCOL, {}, {}).markdown().startswith("# Four designs")
     complete = sections(study, PROTOCOL, [])
     for missing in study.keys() - NEEDED:
         without = {name: table for name, table in study.items() if name != missing}
@@ -391,7 +391,7 @@ def test_tables_that_are_not_needed_may_be_missing_or_empty(study):
 def test_one_design_and_one_seed(make_tables):
     tables = make_tables(designs="A", seeds=1)
     alone = replace(PROTOCOL, designs=("A",), seeds=(0,), arms=("natural",))
-    page = report_html(tables, alone, {}, {})
+    page = findings(tables, alone, {}, {}).html()
     assert "No claim between designs is possible" in page.split("2. Summary by design</h2>")[0]
     assert rows_of(page, "Every run")[1][0] == "natural-A-0"
 
@@ -443,12 +443,14 @@ def test_the_commands_repeat_the_study_and_its_comparison(study, seeds, arms):
 
 
 def test_without_git_there_is_nothing_to_check_out(study):
-    assert "git checkout" not in report_html(study, replace(PROTOCOL, git_commit="unknown"), {}, {})
+    assert "git checkout" not in findings(study, replace(PROTOCOL, git_commit="unknown"), {}, {}).html()
 
 
 def test_without_failed_runs_it_says_so(study):
-    assert "None: every run" not in report_html(study, PROTOCOL, {}, {})
-    assert "every run that was asked for is in this report" in report_html(study, replace(PROTOCOL, failed=()), {}, {})
+    assert "None: every run" not in findings(study, PROTOCOL, {}, {}).html()
+    assert (
+        "every run that was asked for is in this report" in findings(study, replace(PROTOCOL, failed=()), {}, {}).html()
+    )
 
 
 def test_limits_name_the_law_and_what_the_professions_are(study, page, markdown):
@@ -457,11 +459,11 @@ def test_limits_name_the_law_and_what_the_professions_are(study, page, markdown)
         for known in ("research artefact", "2024/1689", "Annex III, point 4", "Article 5(1)(g)", "No race predictor"):
             assert known in limits
         assert "drawn at random given the age bin: nobody's occupation is known" in limits
-    real = report_html(study, replace(PROTOCOL, pseudo_professions=False), {}, {})
+    real = findings(study, replace(PROTOCOL, pseudo_professions=False), {}, {}).html()
     assert "nobody&#39;s occupation" not in real
 
 
 def test_size_is_named_where_it_goes_with_the_design(study, page):
     assert "size and composition change together. The arm matched compares composition at equal size." in page
     runs = study["runs"].assign(training_images=280)
-    assert "All designs have equally many training images" in report_html(study | {"runs": runs}, PROTOCOL, {}, {})
+    assert "All designs have equally many training images" in findings(study | {"runs": runs}, PROTOCOL, {}, {}).html()

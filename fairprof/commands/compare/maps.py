@@ -1,0 +1,52 @@
+"""Pictures of what the designs look at: Grad-CAM of the same test images, and its means by group."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from fairprof.commands.compare.collect import RunResults
+from fairprof.commands.compare.protocol import Protocol
+from fairprof.metrics import fairness
+from fairprof.saliency.gradcam import mean_maps
+from fairprof.saliency.panels import mean_map_difference_panel, side_by_side_panel
+from fairprof.store import tracking
+
+SIDE_BY_SIDE_IMAGES = 8
+
+
+def map_figures(results: Sequence[RunResults], protocol: Protocol) -> dict[str, Figure]:
+    """Grad-CAM of the same test images through every design, and the mean maps by gender and race."""
+    runs = [run for run in results if run.arm == protocol.main_arm]
+    maps = {run.run.run_id: tracking.load_arrays(run.run.run_id, "gradcam/maps.npz") for run in runs}
+    seed = min(run.seed for run in runs)
+    shown = {run.design: run for run in runs if run.seed == seed}
+    first = maps[next(iter(shown.values())).run.run_id]
+    explained = first["image"]
+    pixels = first["pixels"][:SIDE_BY_SIDE_IMAGES]
+    predictions = {
+        design: run.test.set_index("image", drop=False).loc[explained[: len(pixels)]] for design, run in shown.items()
+    }
+    figures = {
+        "gradcam": side_by_side_panel(
+            predictions,
+            pixels,
+            {design: maps[run.run.run_id]["maps"][: len(pixels)] for design, run in shown.items()},
+            f"The same test images through every design, seed {seed}",
+        )
+    }
+    rows = runs[0].test.set_index("image").loc[explained].reset_index()
+    for attribute in ("gender", "race"):
+        groups = fairness.group_labels(rows, attribute).astype(str).to_numpy()
+        figures[f"mean_maps_{attribute}"] = mean_map_difference_panel(
+            {
+                design: mean_maps(
+                    np.mean([maps[run.run.run_id]["maps"] for run in runs if run.design == design], axis=0), groups
+                )
+                for design in protocol.designs
+            },
+            pd.Series(groups).value_counts().to_dict(),
+            f"Mean Grad-CAM of the predicted class by {attribute}, mean over the seeds of each design",
+        )
+    return figures
