@@ -2,15 +2,38 @@
 
 import numpy as np
 import pandas as pd
+import psutil
 
 from fairprof.config import AnalysisSettings
+from fairprof.data.pool import Pool
+from fairprof.errors import UserError
 from fairprof.inference import groups as inference
+from fairprof.inference.memory import resampling_bytes
 from fairprof.measurement.pictures import confusion_figure, rates_figure, reliability_figure
 from fairprof.metrics import fairness, performance
 from fairprof.reporting.gap_chart import gaps_figure
 from fairprof.reporting.style import png_of
+from fairprof.reporting.wording import counted
+from fairprof.runtime.cache import readable
 from fairprof.seeds import numpy_generator
 from fairprof.store import tracking
+
+
+def require_memory(settings: AnalysisSettings, pool: Pool, designs: int = 1, seeds: int = 1) -> None:
+    """Raises `UserError` where what is measured on runs of the pool, or on all of a study, would not fit into memory.
+
+    It would fail after the training.
+    """
+    groups = pool.table["gender"].cat.categories.size * pool.table["race"].cat.categories.size
+    counts = groups * len(pool.professions) ** 2
+    needed = resampling_bytes(counts, settings.permutations, settings.replicates, designs, seeds)
+    there = psutil.virtual_memory().total
+    if needed > there:
+        raise UserError(
+            f"replicates={settings.replicates} and permutations={settings.permutations} of "
+            f"{counted(designs * seeds, 'run')} need about {readable(needed)} of memory, and this machine has "
+            f"{readable(there)}: lower them{' or seeds' if seeds > 1 else ''}"
+        )
 
 
 def measured(predictions: pd.DataFrame, min_support: int) -> dict[str, float]:

@@ -16,6 +16,7 @@ from fairprof.config import Settings, StudySettings, TrainingSettings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.pool import Pool, load_pool
 from fairprof.errors import UserError
+from fairprof.measurement.measures import require_memory
 from fairprof.network.weights import Weights, find_weights
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.processes import Processes
@@ -74,6 +75,7 @@ def run_study(settings: StudySettings) -> str:
     tags = {"fairprof.role": "study", "fairprof.data": settings.data.partition(":")[0]}
     with tracking.started_run(f"study-{settings.experiments.replace(',', '')}", tags) as study_id:
         pool = load_pool(settings, settings.image_size)
+        require_memory(settings, pool, len(settings.listed("experiments")), len(settings.listed("seeds")))
         weights, _ = find_weights(settings.architecture, settings.weights)
         # found once: every run starts from the same weights, even where a download would work later
         settings = settings.model_copy(update={"weights": weights.name})

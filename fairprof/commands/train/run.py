@@ -16,7 +16,7 @@ from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.pool import Pool, load_pool
 from fairprof.data.predictions_table import predictions_table
-from fairprof.measurement.measures import measured
+from fairprof.measurement.measures import measured, require_memory
 from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs
 from fairprof.network.predictions import predict
@@ -50,6 +50,7 @@ def train_and_register(settings: Settings, pool: Pool, processes: Processes = AL
     All processes of a torchrun walk it. What the leading one does alone is not told of the others, and so cannot wait
     for them.
     """
+    require_memory(settings, pool)
     with processes.leader_first():  # it may download the weights
         training = prepared(settings, pool)
     if processes.leads:
