@@ -12,8 +12,8 @@ from fairprof.data.pixels import HASH_SIDE
 from fairprof.data.pool import TEST_SHARE, VALIDATION_SHARE, VALIDATION_SHARE_OF_TRAINING, Pool
 from fairprof.data.professions import PROFESSION_GIVEN_AGE, PROFESSIONS
 from fairprof.documents.provenance import provenance_of
-from fairprof.documents.rendering import percent, render
-from fairprof.reporting.wording import number
+from fairprof.documents.rendering import render
+from fairprof.reporting.wording import count, number, percent
 
 PARTITIONS = ("train", "val", "test")
 UNKNOWN = "unknown"
@@ -137,7 +137,7 @@ def composition_table(counts: pd.DataFrame) -> pd.DataFrame:
     cells = counts.pivot_table(
         index=["gender", "race", "profession"], columns="partition", values="count", observed=False, fill_value=0
     )
-    texts = cells.apply(lambda row: " / ".join(f"{row[name]:,.0f}" for name in PARTITIONS), axis=1)
+    texts = cells.apply(lambda row: " / ".join(count(row[name]) for name in PARTITIONS), axis=1)
     return texts.unstack("profession").rename_axis(columns=None).reset_index()
 
 
@@ -162,17 +162,20 @@ def _affected(facts: DatasheetFacts) -> str:
 
 
 def _partition_rule(source: str) -> str:
+    test, validation, of_training = (
+        percent(share, "g") for share in (TEST_SHARE, VALIDATION_SHARE, VALIDATION_SHARE_OF_TRAINING)
+    )
     own = (
-        f"Where the data set names a test partition, it is kept, and {percent(VALIDATION_SHARE_OF_TRAINING)} of its "
-        "training images become validation images unless it names those as well."
+        f"Where the data set names a test partition, it is kept, and {of_training} of its training images become "
+        "validation images unless it names those as well."
     )
     split = (
-        f"{percent(TEST_SHARE)} of the usable images are test images and {percent(VALIDATION_SHARE)} validation "
-        "images, stratified by gender x race x profession and chosen by a hash of the images' names."
+        f"{test} of the usable images are test images and {validation} validation images, stratified by gender x race "
+        "x profession and chosen by a hash of the images' names."
     )
     if source == "fairface":
         return (
-            "FairFace's validation file is the test set here; of its training file, "
-            f"{percent(VALIDATION_SHARE_OF_TRAINING)} become validation images."
+            f"FairFace's validation file is the test set here; of its training file, {of_training} become validation "
+            "images."
         )
     return f"{own} Otherwise: {split}" if source == "manifest" else split

@@ -9,21 +9,14 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from fairprof.reporting.wording import UNDEFINED, counted, number
+from fairprof.reporting import markdown
+from fairprof.reporting.wording import UNDEFINED, counted, is_figure, number, short
 
 PROVIDER_INPUT = "PROVIDER INPUT REQUIRED"
-NUMBER = re.compile(r"−?[\d,]*\.?\d+|undefined|under \.001")  # as the functions below write one
-SPECIAL = re.compile(r"([\\`*\[|])")
 
 
 class Markdown(str):
     """Text that is Markdown already, so that it is not escaped again."""
-
-
-def escaped(value: str) -> Markdown:
-    """Text that Markdown shows as it is, on one line, in a table's cell as well."""
-    one_line = " ".join(value.split())
-    return Markdown(SPECIAL.sub(r"\\\1", one_line).replace("<", "&lt;"))
 
 
 def text(value: Any) -> str:
@@ -32,44 +25,17 @@ def text(value: Any) -> str:
     if isinstance(value, Markdown):
         return value
     if isinstance(value, str):
-        return escaped(value)
+        return Markdown(markdown.escaped(value))
     if pd.isna(value):
         return UNDEFINED
     if isinstance(value, Integral):
         return f"{value:,}"
-    return number(value) if isinstance(value, Real) else escaped(str(value))
-
-
-def short(value: float) -> str:
-    """A number without trailing zeros: ".05"."""
-    return number(value, "g")
-
-
-def count(value: float) -> str:
-    """A count, or a mean of counts: whole numbers without decimals, others with one."""
-    if pd.isna(value):
-        return UNDEFINED
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
-
-
-def p_value(value: float) -> str:
-    """A p-value with three decimals; never 0."""
-    return "under .001" if value < 0.001 else number(value)
-
-
-def interval(lower: float, upper: float) -> str:
-    """An interval in words, ".401 to .455"."""
-    return UNDEFINED if pd.isna(lower) or pd.isna(upper) else f"{number(lower)} to {number(upper)}"
+    return number(value) if isinstance(value, Real) else Markdown(markdown.escaped(value))
 
 
 def spaced(name: str) -> str:
     """A column's value as words: "gender_x_race" is "gender x race"."""
     return name.replace("macro_f1", "macro-F1").replace("_", " ")
-
-
-def percent(share: float) -> str:
-    """A share in percent: "95 %"."""
-    return f"{100 * share:.3g} %"
 
 
 def of(noun: str, many: int) -> Markdown:
@@ -99,7 +65,7 @@ def _column(name: str, values: pd.Series) -> list[str]:
     """Head, rule and cells, equally wide."""
     head, *cells = map(text, (name, *values))
     width = max(3, *map(len, (head, *cells)))
-    if all(NUMBER.fullmatch(cell) for cell in cells):
+    if all(is_figure(cell) for cell in cells):
         return [head.rjust(width), "-" * (width - 1) + ":", *(cell.rjust(width) for cell in cells)]
     return [head.ljust(width), "-" * width, *(cell.ljust(width) for cell in cells)]
 

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fairprof.reporting.style import GRID, PALETTE
+from fairprof.reporting.wording import count, number, percent
 
 
 def confusion_figure(confusion: pd.DataFrame, title: str) -> Figure:
@@ -22,7 +23,7 @@ def confusion_figure(confusion: pd.DataFrame, title: str) -> Figure:
         axis.text(
             column,
             row,
-            f"{counts[row, column]:.0f}\n{shares[row, column]:.0%}",
+            f"{count(counts[row, column])}\n{percent(shares[row, column], '.0f')}",
             ha="center",
             va="center",
             fontsize=9,
@@ -43,7 +44,7 @@ def reliability_figure(reliability: pd.DataFrame, calibration_error: float) -> F
     axis.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1, label="perfect calibration")
     axis.plot(reliability["mean_confidence"], reliability["accuracy"], color=PALETTE[0], marker="o", label="this model")
     axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy")
-    axis.set_title(f"calibration on the test set: expected error {calibration_error:.3f}", fontsize=10)
+    axis.set_title(f"calibration on the test set: expected error {number(calibration_error)}", fontsize=10)
     axis.legend(fontsize=8)
     axis.grid(**GRID)
     return figure

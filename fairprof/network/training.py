@@ -21,6 +21,7 @@ from fairprof.errors import UserError
 from fairprof.network.batches import Inputs, TrainingBatch, evaluation_batches, training_batches
 from fairprof.network.classifier import Classifier
 from fairprof.network.synchronised import announce, synchronised
+from fairprof.reporting.wording import number
 from fairprof.runtime.hardware import channels_last, device_of, on_gpu, precision_of
 from fairprof.runtime.processes import ALONE, Processes
 from fairprof.runtime.progress import progress_bar
@@ -238,8 +239,8 @@ class EpochReports(Callback):
         for epoch, values in enumerate(module.history[self.told :], start=self.told + 1):
             self.report(epoch, values)
             self.bar.set_postfix_str(
-                f"epoch {epoch}/{self.epochs}, val loss {values['val/loss']:.3f}, "
-                f"macro-F1 {values['val/macro_f1']:.3f}",
+                f"epoch {epoch}/{self.epochs}, val loss {number(values['val/loss'])}, "
+                f"macro-F1 {number(values['val/macro_f1'])}",
                 refresh=False,
             )
         self.told = len(module.history)

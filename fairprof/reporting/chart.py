@@ -8,14 +8,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import ScalarFormatter
 
 from fairprof.inference.groups import CONFIDENCE
 from fairprof.metrics.fairness import ATTRIBUTES
 from fairprof.reporting.names import METRIC_NAMES
-from fairprof.reporting.style import BAND, DESIGN_COLOURS, GRID, LARGE, NORMAL, ROW, SINGLE, SMALL, design_style
-from fairprof.reporting.wording import attribute_name
+from fairprof.reporting.style import BAND, DESIGN_COLOURS, GRID, LARGE, NORMAL, ROW, SINGLE, SMALL, Ticks, design_style
+from fairprof.reporting.wording import attribute_name, count, percent, span
 
-INTERVAL = f"{CONFIDENCE:.0%} interval over seeds and test images"
+INTERVAL = f"{percent(CONFIDENCE, 'g')} interval over seeds and test images"
 
 
 @dataclass(frozen=True)
@@ -115,22 +116,13 @@ def plain(axis: Axes, grid: str = "both") -> None:
     axis.grid(axis=grid, **GRID)
     axis.set_axisbelow(True)
     axis.tick_params(labelsize=SMALL)
-
-
-def probability(value: float) -> str:
-    if np.isnan(value):
-        return ""
-    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
-
-
-def span_of(values: Iterable[float], form: str) -> str:
-    """The value that all share, or the smallest to the largest."""
-    lowest, highest = (format(value, form) for value in (min(values), max(values)))
-    return lowest if lowest == highest else f"{lowest} to {highest}"
+    for scale in (axis.xaxis, axis.yaxis):
+        if isinstance(scale.get_major_formatter(), ScalarFormatter):  # and not names
+            scale.set_major_formatter(Ticks())
 
 
 def seeds_counted(counts: pd.Series) -> str:
-    return f"{span_of(counts, 'd')} seed{'s' if counts.max() > 1 else ''}"
+    return f"{span(counts, count)} seed{'s' if counts.max() > 1 else ''}"
 
 
 def shortened(name: str, letters: int) -> str:

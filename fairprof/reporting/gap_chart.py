@@ -23,13 +23,12 @@ from fairprof.reporting.chart import (
     main_arm,
     mark,
     names_of,
-    probability,
     seeds_counted,
     shortened,
 )
 from fairprof.reporting.names import METRIC_NAMES
 from fairprof.reporting.style import MARGIN, NORMAL, SMALL, WIDTH, design_style
-from fairprof.reporting.wording import attribute_name
+from fairprof.reporting.wording import UNDEFINED, attribute_name, number, p_value, percent, short
 
 NULL = "#cfd6df"
 NULL_MEAN = "#7d8896"
@@ -75,11 +74,11 @@ def _gap_chart(panels: dict[str, pd.DataFrame], block: str, names: dict[str, str
     handles = [
         mark("gap, established"),
         mark("gap, not established", markerfacecolor="white"),
-        line(f"to the upper end of its {CONFIDENCE:.0%} band"),
-        Patch(color=NULL, label="were groups treated alike: up to the 95% quantile"),
+        line(f"to the upper end of its {percent(CONFIDENCE, 'g')} band"),
+        Patch(color=NULL, label="were groups treated alike: up to the 95 % quantile"),
         mark("were groups treated alike: mean", color=NULL_MEAN, marker="|", markersize=11, markeredgewidth=2),
         *(
-            Line2D([], [], **MARGIN, label=f"margin of equivalence, {delta:g}")
+            Line2D([], [], **MARGIN, label=f"margin of equivalence, {short(delta)}")
             for delta in known_values(table["delta"])
         ),
     ]
@@ -95,7 +94,7 @@ def _gap_chart(panels: dict[str, pd.DataFrame], block: str, names: dict[str, str
 
 def _gap_row(axis: Axes, place: int, row: dict) -> None:
     if np.isnan(row["value"]):
-        beside(axis, place, "undefined", row["family"])
+        beside(axis, place, UNDEFINED, row["family"])
         return
     if np.isfinite(row["null_q95"]):
         axis.barh(place, row["null_q95"], height=0.8, color=NULL, zorder=0.5)
@@ -105,5 +104,5 @@ def _gap_row(axis: Axes, place: int, row: dict) -> None:
     axis.plot(
         row["value"], place, **design_style(row["design"], filled=row["verdict"] == "established"), markersize=6.5
     )
-    evidence = f"< {row['delta']:g}" if row["verdict"] == "equivalent" else probability(row["p_adjusted"])
-    beside(axis, place, f"{row['value']:.3f}  {evidence}".rstrip(), row["family"])
+    evidence = f"< {short(row['delta'])}" if row["verdict"] == "equivalent" else p_value(row["p_adjusted"])
+    beside(axis, place, f"{number(row['value'])}  {evidence}", row["family"])

@@ -4,7 +4,6 @@ Both are laid out from one list of sections, so that they say the same.
 """
 
 import base64
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from fairprof.reporting.blocks import Section
+from fairprof.reporting.markdown import escaped
 from fairprof.reporting.names import VERDICT_NAMES
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -80,10 +80,4 @@ def _environment(finalize: Callable | None) -> jinja2.Environment:
 
 
 def _markdown_text(value: object) -> Markup:
-    """A value in one line, so that nothing of it is read as Markdown or HTML."""
-    if isinstance(value, Markup):
-        return value
-    text = " ".join(str(value).split())
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    # brackets make a link only with what follows them, and an underscore within a word is one
-    return Markup(re.sub(r"([\\`*|~$]|\](?=[\[(])|(?<!\w)_|_(?!\w))", r"\\\1", text))
+    return value if isinstance(value, Markup) else Markup(escaped(value))

@@ -1,8 +1,10 @@
 """How every picture of fairprof looks: colours, sizes, marks, and the parts that charts share."""
 
 import io
+import re
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 GRID = {"color": "#d9d9d9", "linewidth": 0.6}
 DPI = 110  # of every picture: a figure of 12 inches is 1,320 pixels wide
@@ -14,6 +16,14 @@ def png_of(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
+
+
+class Ticks(ScalarFormatter):
+    """The numbers along an axis as `wording.number` writes them, without the zero before the point."""
+
+    def __call__(self, value: float, position: int | None = None) -> str:
+        text = super().__call__(value, position)
+        return "0" if value == 0 else re.sub(r"^(−?)0\.", r"\1.", text)
 
 
 # Told apart with every kind of colour blindness (a test simulates them); the reference is dark.

@@ -1,15 +1,23 @@
 """Tables of a comparison as a reader sees them: titles, and numbers as text."""
 
-import re
 from collections.abc import Callable, Collection, Iterable
 
 import pandas as pd
 
 from fairprof.reporting.blocks import Cell, Column, Table
 from fairprof.reporting.names import CLASS_NAMES, METRIC_NAMES, VERDICT_NAMES
-from fairprof.reporting.wording import UNDEFINED, attribute_name, number, p_value, percent, signed
+from fairprof.reporting.wording import (
+    NOTHING,
+    attribute_name,
+    bare_p_value,
+    count,
+    is_figure,
+    number,
+    percent,
+    short,
+    signed,
+)
 
-NOTHING = "–"  # where a column does not apply
 COUNTED = "images of "  # begins the title of a column with counts of a class
 
 
@@ -48,8 +56,8 @@ TITLES = {
     "reference_accuracy": "accuracy of the reference",
     "differs": "differs from the rest",
 }
+CHOSEN = {"fraction", "delta"}  # numbers that somebody has set
 PROBABILITIES = {"p_value", "smallest_p", "p_adjusted", "p_holm"}
-FIGURES = re.compile(rf"(< )?[−+]?[\d,]*\.?\d+( %)?|{UNDEFINED}|{NOTHING}")
 CONSTANT = ("arm", "reference", "delta")  # told in the title where all rows agree
 
 
@@ -59,7 +67,7 @@ def table_of(title: str, frame: pd.DataFrame, differences: Collection[str] = ())
     told = ", ".join(f"{name} {_cells(name, frame[name].head(1), False)[0].text}" for name in constant)
     shown = frame.drop(columns=constant)
     columns = [_cells(name, shown[name], name in differences) for name in shown.columns]
-    numeric = (all(FIGURES.fullmatch(cell.text) for cell in cells) for cells in columns)
+    numeric = (all(is_figure(cell.text) for cell in cells) for cells in columns)
     return Table(
         f"{title} ({told})" if told else title,
         tuple(map(Column, map(column_title, shown.columns), numeric)),
@@ -83,27 +91,22 @@ def _cells(name: str, values: pd.Series, is_difference: bool) -> list[Cell]:
 def _writing(name: str, dtype, is_difference: bool) -> Callable[[object], str]:
     """How the values of a column are written."""
     if name in PROBABILITIES:
-        return probability
+        return lambda value: value if isinstance(value, str) else bare_p_value(value)
     if name == "share_of_ceiling":
         return percent
     if pd.api.types.is_bool_dtype(dtype):
         return lambda value: "yes" if value else "no"
     if name in ("seed", "epoch", "train_size"):
         return str
-    if name == "fraction":
-        return "{:g}".format
+    if name in CHOSEN:
+        return short
     if pd.api.types.is_integer_dtype(dtype):
         return "{:,}".format
     if name == "training_images" or name.startswith(COUNTED):
-        return lambda value: UNDEFINED if pd.isna(value) else f"{value:,.1f}".removesuffix(".0")
+        return count
     if pd.api.types.is_float_dtype(dtype):
         return signed if is_difference else number
     return lambda value: NAMES.get(name, {}).get(value, NOTHING if value == "" else str(value))
-
-
-def probability(value: float | str) -> str:
-    """ ".003", "< .001"; text is left alone."""
-    return value if isinstance(value, str) else p_value(value).removeprefix("p ").removeprefix("= ")
 
 
 def properties(title: str, pairs: Iterable[tuple[str, str]]) -> Table:

@@ -1,10 +1,14 @@
-"""Numbers and names as a reader sees them, in reports and documents alike."""
+"""Numbers and lists as a reader sees them: their one writer, for reports, pictures, documents and printed lines."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
 UNDEFINED = "undefined"
+NOTHING = "–"  # where a table's column does not apply
+SMALLEST_P = 0.001  # below it a p-value is not written as a number
+FIGURE = re.compile(rf"(< )?[−+]?[\d,]*\.?\d+( %)?|{UNDEFINED}|{NOTHING}")
 
 
 def number(value: float, form: str = ",.3f") -> str:
@@ -23,21 +27,58 @@ def signed(value: float) -> str:
     return f"+{text}" if value > 0 and text != ".000" else text
 
 
+def short(value: float) -> str:
+    """A number that was chosen, such as a setting or a level, without trailing zeros: ".05", "4", ".0625"."""
+    return number(value, ".4g")
+
+
+def count(value: float) -> str:
+    """A count, or a mean of counts: "1,204", "163.5", "undefined" for NaN."""
+    return number(value, ",.0f" if float(value).is_integer() else ",.1f")
+
+
+def counted(many: int, noun: str) -> str:
+    """ "1 seed", "6 seeds"."""
+    return f"{many:,} {noun}{'' if many == 1 else 's'}"
+
+
+def percent(share: float, form: str = ".1f") -> str:
+    """ "75.3 %", or "undefined". form: of the number, for example ".0f" where there is little room."""
+    return UNDEFINED if pd.isna(share) else f"{100 * share:{form}} %"
+
+
 def p_value(value: float) -> str:
     """ "p = .003", "p < .001" or "p undefined"."""
+    return f"p {'= ' if value >= SMALLEST_P else ''}{bare_p_value(value)}"
+
+
+def bare_p_value(value: float) -> str:
+    """A p-value whose place says that it is one: ".003", "< .001" or "undefined"."""
+    return "< .001" if value < SMALLEST_P else number(value)
+
+
+def interval(lower: float, upper: float, writing: Callable[[float], str] = number) -> str:
+    """ "[.012, .054]", or "undefined" where an end is. writing: of the ends."""
+    return UNDEFINED if pd.isna(lower) or pd.isna(upper) else f"[{writing(lower)}, {writing(upper)}]"
+
+
+def estimate(value: float, lower: float, upper: float, writing: Callable[[float], str] = number) -> str:
+    """A value with its interval: ".043 [.012, .054]", ".043 (interval undefined)", "undefined"."""
     if pd.isna(value):
-        return f"p {UNDEFINED}"
-    return "p < .001" if value < 0.001 else f"p = {number(value)}"
+        return UNDEFINED
+    ends = interval(lower, upper, writing)
+    return f"{writing(value)} {'(interval undefined)' if ends == UNDEFINED else ends}"
 
 
-def percent(value: float) -> str:
-    """ "75.3 %", or "undefined"."""
-    return UNDEFINED if pd.isna(value) else f"{100 * value:.1f} %"
+def span(values: Iterable[float], writing: Callable[[float], str] = number) -> str:
+    """The value that all share, or the smallest to the largest: ".5 to .6"."""
+    lowest, highest = writing(min(values)), writing(max(values))
+    return lowest if lowest == highest else f"{lowest} to {highest}"
 
 
-def counted(count: int, noun: str) -> str:
-    """ "1 seed", "6 seeds"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def is_figure(text: str) -> bool:
+    """Whether a text is a number as it is written here, and stands right in a column."""
+    return FIGURE.fullmatch(text) is not None
 
 
 def enumerated(items: Iterable[str]) -> str:

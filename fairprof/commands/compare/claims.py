@@ -12,12 +12,15 @@ from fairprof.inference.groups import ALPHA
 from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, SCORE_NAMES, VERDICT_NAMES
 from fairprof.reporting.wording import (
     attribute_name,
+    count,
     counted,
     designs_named,
     enumerated,
+    estimate,
     number,
     p_value,
     percent,
+    short,
     signed,
 )
 
@@ -106,13 +109,8 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
 # Numbers and names as text.
 
 
-def _interval(row) -> str:
-    return f"[{signed(row.lower)}, {signed(row.upper)}]"
-
-
-def _exact(value: float) -> str:
-    """A power of one half as people write it: ".25", ".03125"."""
-    return number(value, ".4g")
+def _difference(row) -> str:
+    return estimate(row.value, row.lower, row.upper, signed)
 
 
 def _gap_name(row) -> str:
@@ -144,7 +142,7 @@ def _scores(tables: dict[str, pd.DataFrame], protocol: Protocol) -> pd.DataFrame
 
 
 def _gap_sentence(row, protocol: Protocol) -> str:
-    margin = f"delta {number(row.delta)}"
+    margin = f"delta {short(row.delta)}"
     addition = {
         "established": "",
         "equivalent": f"; its upper band {number(row.upper)} lies below {margin}",
@@ -173,10 +171,10 @@ def _difference_sentence(row, gaps: pd.DataFrame) -> str:
     if row.verdict == "established" and not row.p_holm <= ALPHA:
         adjusted += ": established by max-T, not by Holm"
     if row.verdict == "no_claim_possible":
-        adjusted += f"; {counted(row.seeds, 'seed')} cannot give less than p = {number(row.smallest_p, '.4g')}"
+        adjusted += f"; {counted(row.seeds, 'seed')} cannot give less than p = {short(row.smallest_p)}"
     return (
         f"{VERDICT_NAMES[row.verdict].capitalize()}: the {_gap_name(row)} ({CLASS_NAMES[row.class_]}) of design "
-        f"{row.design} minus that of design {row.reference} is {signed(row.value)} {_interval(row)}, mean over "
+        f"{row.design} minus that of design {row.reference} is {_difference(row)}, mean over "
         f"{counted(row.seeds, 'paired seed')}; {adjusted}; noise floor of the gap {_floor(row, row.design, gaps)}, "
         f"{_floor(row, row.reference, gaps)}."
     )
@@ -197,7 +195,7 @@ def _score_sentence(row) -> str:
     }.get(row.verdict, VERDICT_NAMES[row.verdict])
     return (
         f"Exploratory: the {SCORE_NAMES[row.metric]} of design {row.design} minus that of design {row.reference} is "
-        f"{signed(row.value)} {_interval(row)}, mean over {counted(row.seeds, 'paired seed')}; {p_value(row.p_value)}, "
+        f"{_difference(row)}, mean over {counted(row.seeds, 'paired seed')}; {p_value(row.p_value)}, "
         f"adjusted {p_value(row.p_adjusted)} (Benjamini-Hochberg): {verdict}."
     )
 
@@ -210,7 +208,7 @@ def _other_arms(every: pd.DataFrame, confirmatory: pd.DataFrame) -> Iterable[str
         for row in _rows(same):
             yield (
                 f"Exploratory: in the arm {row.arm} the {_gap_name(row)} ({CLASS_NAMES[row.class_]}) of design "
-                f"{row.design} minus that of design {row.reference} is {signed(row.value)} {_interval(row)}, mean over "
+                f"{row.design} minus that of design {row.reference} is {_difference(row)}, mean over "
                 f"{counted(row.seeds, 'paired seed')}; adjusted {p_value(row.p_adjusted)} (Benjamini-Hochberg)."
             )
 
@@ -223,7 +221,7 @@ def _label_bias(protocol: Protocol) -> str:
         return ""
     return (
         f"The labels were biased on purpose (label_bias={protocol.label_bias}, strength "
-        f"{number(protocol.label_bias_strength)}): gaps in what follows include what was put there."
+        f"{short(protocol.label_bias_strength)}): gaps in what follows include what was put there."
     )
 
 
@@ -247,8 +245,8 @@ def _setup(tables: dict[str, pd.DataFrame], protocol: Protocol) -> str:
         if protocol.pseudo_professions
         else ""
     )
-    count = len(protocol.failed)
-    failed = f"; {counted(count, 'run')} failed and {'is' if count == 1 else 'are'} missing" if count else ""
+    missing = len(protocol.failed)
+    failed = f"; {counted(missing, 'run')} failed and {'is' if missing == 1 else 'are'} missing" if missing else ""
     designs = designs_named(protocol.designs)
     return (
         f"{designs[0].upper()}{designs[1:]} {'was' if len(protocol.designs) == 1 else 'were'} trained with "
@@ -264,15 +262,15 @@ def _training_images(tables: dict[str, pd.DataFrame], protocol: Protocol) -> str
     rows = _of_main_arm(tables["runs"], protocol)
     counts = rows.groupby("design", sort=False)["training_images"].mean()
     if counts.nunique() == 1:
-        return f" on {counts.iloc[0]:,.0f} images each"
-    named = [f"{count:,.0f} ({design})" for design, count in counts.items()]
+        return f" on {count(counts.iloc[0])} images each"
+    named = [f"{count(images)} ({design})" for design, images in counts.items()]
     return f" on {enumerated(named)} images" if named else ""
 
 
 def _performance(performance: pd.DataFrame, protocol: Protocol) -> str:
     rows = _of_main_arm(performance, protocol)
     parts = [
-        f"{number(row.value)} [{number(row.lower)}, {number(row.upper)}] for {row.design}"
+        f"{estimate(row.value, row.lower, row.upper)} for {row.design}"
         + ("" if pd.isna(row.share_of_ceiling) else f" ({percent(row.share_of_ceiling)} of the ceiling)")
         for row in _rows(rows[rows["metric"].eq("macro_f1")])
     ]
@@ -289,19 +287,19 @@ def _possibility(differences: pd.DataFrame, protocol: Protocol) -> str:
         )
     designs = differences.groupby("design", sort=False)[["seeds", "smallest_p"]].max()
     possible = designs["smallest_p"] <= ALPHA
-    level = f"{number(ALPHA, '.4g')} level"
+    level = f"{short(ALPHA)} level"
     if not possible.any():
         most = designs["seeds"].max()
         return (
             f"With {'' if designs['seeds'].nunique() == 1 else 'at most '}{counted(most, 'seed')} no claim between "
-            f"designs is possible at the {level}: {SIGN_FLIP} is {_exact(designs['smallest_p'].min())}; six seeds are "
+            f"designs is possible at the {level}: {SIGN_FLIP} is {short(designs['smallest_p'].min())}; six seeds are "
             "the least."
         )
     able = designs[possible]
     for_whom = "" if possible.all() else f" for {designs_named(list(able.index))}"
     text = (
         f"With {counted(able['seeds'].min(), 'seed')} claims between designs are possible{for_whom} at the {level}: "
-        f"{SIGN_FLIP} is {_exact(able['smallest_p'].max())}"
+        f"{SIGN_FLIP} is {short(able['smallest_p'].max())}"
     )
     if not possible.all():
         unable = designs[~possible]
@@ -317,8 +315,8 @@ def _differences_in_short(differences: pd.DataFrame, protocol: Protocol) -> str:
         {"established": " (design minus reference, adjusted p)"},
         {"established": lambda row: f"{row.design} ({signed(row.value)}, {p_value(row.p_adjusted)})"},
     )
-    count = counted(len(differences), "confirmatory difference")
-    return f"Of {count} from design {protocol.reference}, {parts}." if parts else ""
+    tests = counted(len(differences), "confirmatory difference")
+    return f"Of {tests} from design {protocol.reference}, {parts}." if parts else ""
 
 
 def _gaps_in_short(gaps: pd.DataFrame, protocol: Protocol) -> str:
@@ -326,7 +324,7 @@ def _gaps_in_short(gaps: pd.DataFrame, protocol: Protocol) -> str:
         gaps,
         {
             "established": " for the trained models (value, 95 % quantile of its noise floor)",
-            "equivalent": f" (upper band below {number(protocol.delta)})",
+            "equivalent": f" (upper band below {short(protocol.delta)})",
         },
         {
             "established": lambda row: f"{row.design} ({number(row.value)}, {number(row.null_q95)})",
@@ -431,8 +429,8 @@ def _cells(gaps: pd.DataFrame, protocol: Protocol) -> str:
     # The denominators are counts of the test set, so the same cells come again with every design.
     cells = gaps.groupby(["metric", "attribute"])[["undefined_cells", "insufficient_cells"]].max().sum()
     return (
-        f"Of the rates behind the confirmatory gaps, {cells['undefined_cells']:,.0f} are undefined and "
-        f"{cells['insufficient_cells']:,.0f} rest on fewer than {counted(protocol.min_support, 'image')}."
+        f"Of the rates behind the confirmatory gaps, {count(cells['undefined_cells'])} are undefined and "
+        f"{count(cells['insufficient_cells'])} rest on fewer than {counted(protocol.min_support, 'image')}."
     )
 
 

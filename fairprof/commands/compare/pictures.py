@@ -40,16 +40,14 @@ from fairprof.reporting.chart import (
     mark,
     names_of,
     plain,
-    probability,
     seed_points,
     seeds_counted,
     shortened,
-    span_of,
 )
 from fairprof.reporting.gap_chart import gaps_by_class_figure, gaps_figure
 from fairprof.reporting.names import METRIC_NAMES
 from fairprof.reporting.style import DESIGN_COLOURS, LARGE, NORMAL, PALETTE, SINGLE, SMALL, WIDTH, ZERO, design_style
-from fairprof.reporting.wording import attribute_name
+from fairprof.reporting.wording import attribute_name, count, number, p_value, percent, span
 
 LEVELLED = "#fbd9c6"
 UNDEFINED = "#d5d5d5"
@@ -99,11 +97,11 @@ def performance_figure(performance: pd.DataFrame, runs: pd.DataFrame) -> Figure:
             seed_points(axis, runs.loc[runs["arm"].eq(row["arm"]) & runs["design"].eq(design), score], place, design)
             interval_line(axis, row["lower"], row["upper"], place, design)
             axis.plot(row["value"], place, **design_style(design), markersize=7)
-            beside(axis, place, "undefined" if np.isnan(row["value"]) else f"{row['value']:.3f}")
+            beside(axis, place, number(row["value"]))
         ceilings = known_values(shown["ceiling"])
         for ceiling in ceilings:
             axis.axvline(ceiling, **CEILING)
-        known = f"ceiling {span_of(ceilings, '.3f')}" if len(ceilings) else "ceiling unknown"
+        known = f"ceiling {span(ceilings)}" if len(ceilings) else "ceiling unknown"
         axis.set_title(f"{METRIC_NAMES[score]}; {known}", fontsize=NORMAL)
         axis.set_xlabel(f"{METRIC_NAMES[score]} (0 to 1)", fontsize=SMALL)
     handles = [
@@ -138,7 +136,7 @@ def differences_figure(differences: pd.DataFrame, seed_differences: pd.DataFrame
         for attribute in ATTRIBUTES
         if shown["attribute"].eq(attribute).any()
     }
-    rows = Rows.of({number: designs_of(shown) for number in range(len(SCORES))})
+    rows = Rows.of({block: designs_of(shown) for block in range(len(SCORES))})
     figure = Figure(figsize=(WIDTH, rows.inches + 2.0), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axis in axes[2:]:
@@ -147,15 +145,15 @@ def differences_figure(differences: pd.DataFrame, seed_differences: pd.DataFrame
         parts = [_of_quantity(shown, *quantity) for quantity in quantities]
         rows.draw(
             axis,
-            {number: METRIC_NAMES[metric] for number, (metric, _) in enumerate(quantities)},
-            bold={number for number, part in enumerate(parts) if part["family"].eq("confirmatory").any()},
+            {block: METRIC_NAMES[metric] for block, (metric, _) in enumerate(quantities)},
+            bold={block for block, part in enumerate(parts) if part["family"].eq("confirmatory").any()},
         )
         axis.axvline(0, **ZERO)
-        for number, (quantity, part) in enumerate(zip(quantities, parts, strict=True)):
+        for block, (quantity, part) in enumerate(zip(quantities, parts, strict=True)):
             single = _of_quantity(points, *quantity)
             for row in part.to_dict("records"):
                 of_design = single.loc[single["design"].eq(row["design"]), "value"]
-                _difference_row(axis, rows.places[number, row["design"]], row, of_design)
+                _difference_row(axis, rows.places[block, row["design"]], row, of_design)
         right = f"better than {reference}" if panel == "scores" else f"larger gap than {reference} (worse)"
         axis.set_xlabel(f"difference from {reference}\nright: {right}", fontsize=SMALL)
         axis.set_title(panel, fontsize=NORMAL)
@@ -188,7 +186,7 @@ def _difference_row(axis: Axes, place: int, row: dict, points: pd.Series) -> Non
         row["value"], place, **design_style(row["design"], filled=row["verdict"] == "established"), markersize=6.5
     )
     no_claim = row["verdict"] == "no_claim_possible"
-    beside(axis, place, "too few seeds" if no_claim else probability(row["p_adjusted"]), row["family"])
+    beside(axis, place, "too few seeds" if no_claim else p_value(row["p_adjusted"]), row["family"])
 
 
 def group_changes_figure(group_changes: pd.DataFrame) -> Figure:
@@ -243,7 +241,7 @@ def _gap_change(part: pd.DataFrame) -> str:
     if len(defined) < 2:
         return "no gap"
     before, after = np.ptp(defined["reference_accuracy"]), np.ptp(defined["accuracy"])
-    return f"gap {before:.3f} → {after:.3f}" + (", levelling down" if levelled_down(part) else "")
+    return f"gap {number(before)} → {number(after)}" + (", levelling down" if levelled_down(part) else "")
 
 
 def _group_labels(rows: "Rows", parts: dict[str, pd.DataFrame], reference: str) -> dict[int, str]:
@@ -279,11 +277,11 @@ def tradeoff_figure(runs: pd.DataFrame, performance: pd.DataFrame) -> Figure:
         axis.set_xlabel("macro-F1 (right is better)", fontsize=SMALL)
         axis.set_ylabel("gap (down is better)", fontsize=SMALL)
     ceilings = known_values(scores["ceiling"])
-    known = f"; ceiling of macro-F1: {span_of(ceilings, '.3f')}" if len(ceilings) else ""
+    known = f"; ceiling of macro-F1: {span(ceilings)}" if len(ceilings) else ""
     handles = [
         mark("mean over seeds", markersize=11),
         mark("on the Pareto front", markersize=11, **FRONT_EDGE),
-        line(f"{CONFIDENCE:.0%} interval of macro-F1"),
+        line(f"{percent(CONFIDENCE, 'g')} interval of macro-F1"),
         mark("single seed", **SINGLE),
         Line2D([], [], **FRONT, label="Pareto front of the means"),
     ]
@@ -419,8 +417,8 @@ def confusion_figure(confusion: pd.DataFrame, attribute: str) -> Figure:
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(line_count, 1, squeeze=False)[:, 0]
     counts = shown.groupby(["design", "group", "y_true", "y_pred"], observed=True)["count"].sum()
-    for number, axis in enumerate(axes):
-        line = groups[number * columns : (number + 1) * columns]
+    for place, axis in enumerate(axes):
+        line = groups[place * columns : (place + 1) * columns]
         for (row, design), (column, group) in itertools.product(enumerate(designs), enumerate(line)):
             cells = pd.MultiIndex.from_product([[design], [group], classes, classes])
             matrix = counts.reindex(cells, fill_value=0).to_numpy(dtype=float).reshape(len(classes), -1)
@@ -484,7 +482,7 @@ def _group_headings(axis: Axes, groups: list[str], class_count: int, letters: in
     totals = counts.groupby(["group", "design"], observed=True).sum()
     for column, group in enumerate(groups):
         name = textwrap.fill(group, letters, max_lines=3, placeholder=" …")
-        text = f"{name}\n{span_of(totals.loc[group], ',.0f')} predictions"
+        text = f"{name}\n{span(totals.loc[group], count)} predictions"
         centre = column * (class_count + MATRIX_GAPS[0]) + class_count / 2
         axis.text(centre, -1.3, text, ha="center", va="bottom", fontsize=SMALL)
 

@@ -24,8 +24,19 @@ from fairprof.reporting.blocks import (
     Terms,
 )
 from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, METRIC_NAMES, VERDICT_NAMES
-from fairprof.reporting.tables import COUNTED, NOTHING, column_title, probability, properties, table_of
-from fairprof.reporting.wording import attribute_name, counted, number, percent
+from fairprof.reporting.tables import COUNTED, column_title, properties, table_of
+from fairprof.reporting.wording import (
+    NOTHING,
+    attribute_name,
+    bare_p_value,
+    count,
+    counted,
+    interval,
+    number,
+    percent,
+    short,
+    span,
+)
 
 MANY = 4  # sentences: more of them that claim nothing are folded
 
@@ -71,7 +82,7 @@ def _summary_row(score, gaps: pd.DataFrame) -> tuple[Cell, ...]:
         Cell(score.design, f"{DESIGNS[score.design].natural or 'nothing'} natural"),
         Cell(score.arm),
         Cell(f"{score.seeds}"),
-        Cell(number(score.value), f"[{number(score.lower)}, {number(score.upper)}]"),
+        Cell(number(score.value), interval(score.lower, score.upper)),
         Cell(percent(score.share_of_ceiling)),
     ]
     for metric, attribute in CONFIRMATORY_GAPS:
@@ -155,7 +166,7 @@ def _differences_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterab
         confirmatory = differences["family"].eq("confirmatory")
         yield table_of(
             "Design minus reference, mean over paired seeds",
-            differences.assign(p_holm=differences["p_holm"].map(probability).where(confirmatory, NOTHING)),
+            differences.assign(p_holm=differences["p_holm"].map(bare_p_value).where(confirmatory, NOTHING)),
             ("value", "lower", "upper"),
         )
     if "seed_differences" in tables:
@@ -314,9 +325,9 @@ def _certainty(tables: dict[str, pd.DataFrame], protocol: Protocol, said: Claims
     yield Paragraph(f"{said.difference_scope} {said.possibility}", "Between designs.")
     yield Paragraph(_multiplicity(tables, protocol), "Many tests.")
     yield Paragraph(
-        f"Established: the adjusted p-value is at most {number(ALPHA).rstrip('0')}. Not established: this study "
+        f"Established: the adjusted p-value is at most {short(ALPHA)}. Not established: this study "
         "cannot tell; that is no evidence of equality. Equivalent: not established, and the upper end of the gap's 95 "
-        f"% band lies below the margin delta = {number(protocol.delta)}. No claim possible: too few seeds for any "
+        f"% band lies below the margin delta = {short(protocol.delta)}. No claim possible: too few seeds for any "
         "p-value that small.",
         "Verdicts.",
     )
@@ -369,7 +380,7 @@ def _size_caution(tables: dict[str, pd.DataFrame], protocol: Protocol) -> str:
     if counts.nunique() == 1:
         return "All designs have equally many training images, so that composition is compared without size."
     return (
-        f"In the arm {protocol.main_arm} the designs have between {counts.min():,.0f} and {counts.max():,.0f} training "
+        f"In the arm {protocol.main_arm} the designs have {span(counts, count)} training "
         "images: size and composition change together. "
         + (
             "The arm matched compares composition at equal size."
@@ -410,7 +421,7 @@ def _data(protocol: Protocol) -> Iterable[tuple[str, str]]:
     for attribute, groups in protocol.groups.items():
         yield f"groups by {attribute_name(attribute)}", ", ".join(groups)
     yield "professions", "drawn at random given the age bin" if protocol.pseudo_professions else "from the data set"
-    biased = f"{protocol.label_bias}, strength {number(protocol.label_bias_strength)}: labels were biased on purpose"
+    biased = f"{protocol.label_bias}, strength {short(protocol.label_bias_strength)}: labels were biased on purpose"
     yield "label bias", "none" if protocol.label_bias == "none" else biased
     ceiling = ", ".join(
         f"{METRIC_NAMES.get(metric, metric)} {number(value)}" for metric, value in protocol.ceiling.items()
@@ -431,7 +442,7 @@ def _study(protocol: Protocol) -> Iterable[tuple[str, str]]:
     yield "hash of the shared hyperparameters", protocol.hyperparameters_hash
     yield "permutations", f"{protocol.permutations:,}"
     yield "bootstrap replicates", f"{protocol.replicates:,}"
-    yield "margin of equivalence delta", number(protocol.delta)
+    yield "margin of equivalence delta", short(protocol.delta)
     yield "a rate is on few images below", f"{protocol.min_support:,}"
     yield "git commit", protocol.git_commit
     yield "machine", protocol.machine

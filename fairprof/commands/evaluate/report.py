@@ -16,7 +16,7 @@ from fairprof.reporting.blocks import Block, Cell, Column, Paragraph, Picture, S
 from fairprof.reporting.names import METRIC_NAMES
 from fairprof.reporting.page import html_page
 from fairprof.reporting.tables import column_title, table_of
-from fairprof.reporting.wording import attribute_name, counted, enumerated, number, p_value, percent, signed
+from fairprof.reporting.wording import attribute_name, counted, enumerated, estimate, number, p_value, percent, signed
 
 HALF = 0.5  # coverage that the answer speaks of
 WORDS = ("metric", "status", "evidence", "family", "corruption")  # columns whose values are names
@@ -50,7 +50,7 @@ def _how_good(found: Evaluation) -> str:
     return (
         f"On {counted(subject.images, 'image')} of {subject.data} ({subject.partition}), "
         f"accuracy is {_with_interval(scores.loc['accuracy'])} and macro-F1 {_with_interval(scores.loc['macro_f1'])}"
-        f"{of_ceiling}."
+        f"{of_ceiling} (95 % intervals)."
     )
 
 
@@ -210,13 +210,14 @@ def _how_fast(found: Evaluation) -> str:
         f"The network takes {number(network.loc[1, 'median_ms'], ',.1f')} ms for one image (95 % of the time at most "
         f"{number(network.loc[1, 'p95_ms'], ',.1f')}) and predicts "
         f"{number(network.loc[32, 'images_per_second'], ',.0f')} images a second in batches of 32, at "
-        f"{found.subject.image_size} px, with {speed.parameters:,} parameters ({speed.weights_mib:,.0f} MiB) and "
-        f"{speed.resident_mib:,.0f} MiB of resident memory; measured on {speed.machine}."
+        f"{found.subject.image_size} px, with {speed.parameters:,} parameters "
+        f"({number(speed.weights_mib, ',.0f')} MiB) and {number(speed.resident_mib, ',.0f')} MiB of resident memory; "
+        f"measured on {speed.machine}."
     )
 
 
 def _with_interval(row) -> str:
-    return f"{number(row['value'])} (95 % interval {number(row['lower'])} to {number(row['upper'])})"
+    return estimate(row["value"], row["lower"], row["upper"])
 
 
 # The page.
@@ -403,7 +404,7 @@ def _speed(found: Evaluation) -> Iterable[Block]:
             "what": ["parameters", "weights, MiB", "resident memory at batch 32, MiB", "that came with it, MiB"],
             "number": [
                 f"{speed.parameters:,}",
-                *(f"{size:,.0f}" for size in (speed.weights_mib, speed.resident_mib, speed.working_mib)),
+                *(number(size, ",.0f") for size in (speed.weights_mib, speed.resident_mib, speed.working_mib)),
             ],
         }
     )

@@ -13,7 +13,18 @@ from fairprof.metrics.attention import ALL, CONFIRMATORY_ATTRIBUTES, LARGEST
 from fairprof.reporting.blocks import Block, Cell, Column, Heading, Paragraph, Picture, Section, Sentences, Table, Terms
 from fairprof.reporting.page import html_page
 from fairprof.reporting.tables import properties, table_of
-from fairprof.reporting.wording import attribute_name, counted, enumerated, number, p_value, percent, signed
+from fairprof.reporting.wording import (
+    attribute_name,
+    counted,
+    enumerated,
+    estimate,
+    interval,
+    number,
+    p_value,
+    percent,
+    short,
+    signed,
+)
 from fairprof.saliency.faithfulness import HIGHER_IS_BETTER, PERCENTILES
 from fairprof.saliency.gradcam import PRINCIPAL_COMPONENTS
 from fairprof.saliency.randomisation import CHANGED, EVERYTHING, FLAGGED, HEAD, THRESHOLD
@@ -67,8 +78,8 @@ def _where(found: Explanation, label: str) -> str:
     whole = _whole(found, "by_group", label)
     order = sorted(found.regions, key=lambda region: (region != found.main_region, region != "hair"))
     shares = [
-        f"{percent(row['value'])} [{100 * row['lower']:.1f}, {100 * row['upper']:.1f}] on the {region}"
-        + ("" if np.isnan(density) else f" ({density:.2f} times its share of the image)")
+        f"{estimate(row['value'], row['lower'], row['upper'], percent)} on the {region}"
+        + ("" if np.isnan(density) else f" ({number(density, '.2f')} times its share of the image)")
         for region in order
         for row, density in [(whole.loc[f"attention_{region}"], whole.loc[f"density_{region}", "value"])]
     ]
@@ -118,7 +129,7 @@ def _between_models(found: Explanation) -> list[str]:
         return []
     chosen = table[table["attribute"].eq(ALL) & table["measure"].eq(f"attention_{found.main_region}")]
     said = [
-        f"{row.model} {signed(row.difference)} [{signed(row.lower)}, {signed(row.upper)}]"
+        f"{row.model} {estimate(row.difference, row.lower, row.upper, signed)}"
         for row in chosen.itertuples()
         if row.differs
     ]
@@ -221,7 +232,7 @@ def _shares(found: Explanation) -> Table:
         whole = _whole(found, "by_group", label)
         names = [f"attention_{region}" for region in found.regions] + [f"density_{region}" for region in found.regions]
         cells = [
-            Cell(number(row["value"]), f"[{number(row['lower'])}, {number(row['upper'])}]")
+            Cell(number(row["value"]), interval(row["lower"], row["upper"]))
             for row in (whole.loc[name] for name in [*names, "gini", "effective_area"])
         ]
         rows.append((Cell(label, found.models[label]), *cells))
@@ -322,7 +333,7 @@ def _trust(found: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
 
 def _made(found: Explanation) -> Iterable[Block]:
     masks = (
-        f"{CENTRE_PRIOR}: an ellipse of {2 * CENTRE_HALF_WIDTH:g} x {2 * CENTRE_HALF_HEIGHT:g} of the edge"
+        f"{CENTRE_PRIOR}: an ellipse of {short(2 * CENTRE_HALF_WIDTH)} x {short(2 * CENTRE_HALF_HEIGHT)} of the edge"
         if found.kind == CENTRE_PRIOR
         else f"region masks: {', '.join(found.regions)}"
     )
@@ -365,7 +376,7 @@ def _glossary(found: Explanation) -> tuple[tuple[str, str], ...]:
         ("insertion", "area under the probability while they come first; higher is better (Petsiuk et al. 2018)"),
         (
             "flagged",
-            f"the rank correlation's whole interval lies above {number(THRESHOLD, '.1f')}: the maps do not depend on "
+            f"the rank correlation's whole interval lies above {short(THRESHOLD)}: the maps do not depend on "
             "the weights that were randomised (Adebayo et al. 2018)",
         ),
     )

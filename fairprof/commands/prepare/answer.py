@@ -11,7 +11,7 @@ from fairprof.commands.prepare.noise_floors import JUDGED, NOT_JUDGED
 from fairprof.commands.prepare.sizes import imbalance_name
 from fairprof.inference.groups import ALPHA, MAX_OVER_CLASSES
 from fairprof.metrics.fairness import ATTRIBUTES
-from fairprof.reporting.wording import attribute_name, counted, enumerated, number, p_value, percent
+from fairprof.reporting.wording import attribute_name, count, counted, enumerated, number, p_value, percent, short, span
 
 NAMES_OF_GAPS = {"demographic_parity_difference": "DP", "equal_opportunity_difference": "EO"}
 FEW_IMAGES = 500  # training images, below which fine-tuning rests on little
@@ -54,23 +54,18 @@ def designs(audit: Audit) -> Iterator[str]:
     elif names:
         each = enumerated(f"{name} with {train.loc[name, 'images']:,}" for name in names)
         condition = "If that were mended, " if audit.refusal else ""
-        wanted = f" at imbalance {audit.settings.imbalance:g}" if audit.settings.imbalance != "natural" else ""
+        wanted = f" at imbalance {short(audit.settings.imbalance)}" if audit.settings.imbalance != "natural" else ""
         every = "all four designs" if len(names) == len(train) else enumerated(names)
         sentence = f"{condition}{every} can be trained{wanted}: {each} training images."
         yield sentence[0].upper() + sentence[1:]
         if asked["matched"].notna().all():
-            fewest, most = train["matched"].min(), train["matched"].max()
-            yield f"At equal size (train_size=matched) each has {_range(fewest, most)} training images."
+            yield f"At equal size (train_size=matched) each has {span(train['matched'], count)} training images."
     for name in train.index:
         if not possible[name] and audit.test_images:
             impossible = asked[asked["design"].eq(name) & ~asked["possible"]].iloc[0]
             yield f"Design {name} cannot be trained: {impossible.reason}. {_help(impossible)}"
     for name in names:
         yield _limited(train.loc[name], name)
-
-
-def _range(low: float, high: float) -> str:
-    return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
 
 
 def _help(row: pd.Series) -> str:
@@ -80,7 +75,7 @@ def _help(row: pd.Series) -> str:
         return "A lower imbalance or such images help."
     return (
         f"{counted(int(row.missing_images), f'{row.partition} image')} more in {counted(row.limiting_cells, 'cell')} "
-        f"would make it {row.images_if_filled:,.0f} {row.partition} images."
+        f"would make it {count(row.images_if_filled)} {row.partition} images."
     )
 
 
@@ -91,7 +86,7 @@ def _limited(row: pd.Series, design: str) -> str:
         return f"{sentence}."
     return (
         f"{sentence}: {counted(int(row.missing_images), 'image')} more there would make it "
-        f"{row.images_if_filled:,.0f} instead of {row['images']:,}; then {row.next_cell} limits."
+        f"{count(row.images_if_filled)} instead of {row['images']:,}; then {row.next_cell} limits."
     )
 
 
@@ -143,7 +138,7 @@ def _to_mend(audit: Audit) -> Iterator[str]:
         yield "Put the images where the labels say they are."
     if audit.quarantined:
         reasons = tables["quarantine_by_reason"].groupby("reason")["count"].sum().sort_values(ascending=False)
-        told = enumerated(f"{reason} ({count:,})" for reason, count in reasons.head(3).items())
+        told = enumerated(f"{reason} ({rows:,})" for reason, rows in reasons.head(3).items())
         more = f", and {counted(len(reasons) - 3, 'other reason')}" if len(reasons) > 3 else ""
         yield (
             f"{counted(audit.quarantined, 'row')} ({percent(audit.quarantined / audit.rows)}) cannot be used: "
@@ -190,7 +185,7 @@ def _conflicts(audit: Audit) -> Iterator[str]:
         (audit.persons, "persons with several images"),
     ):
         labels = {name: found[f"conflicts_{name}"] for name in ("gender", "race", "age")}
-        wrong = [f"{count:,} in {name}" for name, count in labels.items() if count]
+        wrong = [f"{groups:,} in {name}" for name, groups in labels.items() if groups]
         if wrong:
             yield (
                 f"Of {found['groups']:,} {what}, labels disagree within {enumerated(wrong)}: look at them "

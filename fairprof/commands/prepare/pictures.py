@@ -14,7 +14,7 @@ from fairprof.inference.groups import MAX_OVER_CLASSES
 from fairprof.metrics.fairness import ATTRIBUTES
 from fairprof.reporting.composition import composition_figure
 from fairprof.reporting.style import GRID, PALETTE
-from fairprof.reporting.wording import attribute_name, number
+from fairprof.reporting.wording import attribute_name, count, p_value, percent
 
 NAMES_OF_GAPS = {"demographic_parity_difference": "DP", "equal_opportunity_difference": "EO"}
 IMPOSSIBLE = PALETTE[5]
@@ -78,7 +78,7 @@ def _write(axis: Axes, shares: pd.DataFrame, counts: pd.DataFrame) -> None:
     largest = np.nanmax(shares.to_numpy())
     for row, column in np.ndindex(shares.shape):
         share = shares.iloc[row, column]
-        text = "0" if counts.iloc[row, column] == 0 else "–" if np.isnan(share) else f"{share:.0%}"
+        text = "0" if counts.iloc[row, column] == 0 else "–" if np.isnan(share) else percent(share, ".0f")
         colour = "white" if share > 0.6 * largest else "#222222"
         axis.text(column, row, text, ha="center", va="center", fontsize=6.5, color=colour)
 
@@ -144,7 +144,7 @@ def sizes_figure(sizes: pd.DataFrame) -> Figure:
 def _limit(row) -> str:
     if row.reason:
         return f"impossible: {textwrap.shorten(row.reason, 80, placeholder=' …')}"
-    filled = f", {row.images_if_filled:,.0f} if filled up" if row.images_if_filled > row.images else ""
+    filled = f", {count(row.images_if_filled)} if filled up" if row.images_if_filled > row.images else ""
     return f"{row.images:,} ({row.limiting_cell}: {row.limiting_count:,}{filled})"
 
 
@@ -201,7 +201,7 @@ def quarantine_figure(by_group: pd.DataFrame) -> Figure:
         axis.set_yticklabels(names, fontsize=8)
         adjusted = table["p_holm"].iloc[0]
         axis.set_title(
-            f"by {attribute_name(attribute)}: equal shares, adjusted p = {number(adjusted)}"
+            f"by {attribute_name(attribute)}: equal shares, adjusted {p_value(adjusted)}"
             if np.isfinite(adjusted)
             else f"by {attribute_name(attribute)}",
             fontsize=9,

@@ -23,8 +23,19 @@ from fairprof.reporting.blocks import (
     Table,
     Terms,
 )
-from fairprof.reporting.tables import NOTHING, probability, properties, table_of
-from fairprof.reporting.wording import attribute_name, counted, number, percent
+from fairprof.reporting.tables import properties, table_of
+from fairprof.reporting.wording import (
+    NOTHING,
+    attribute_name,
+    bare_p_value,
+    count,
+    counted,
+    interval,
+    number,
+    p_value,
+    percent,
+    short,
+)
 
 FIRST_LINES = 12  # of the quarantine and of near-duplicates, in the report; the whole tables are artifacts
 
@@ -122,11 +133,11 @@ def _sizes(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
 
 
 def _count(value: float) -> str:
-    return f"{value:,.0f}" if np.isfinite(value) else NOTHING
+    return count(value) if np.isfinite(value) else NOTHING
 
 
 def _in_the_data(row) -> str:
-    return f"about {row.missing_in_the_data:,.0f} in all" if np.isfinite(row.missing_in_the_data) else ""
+    return f"about {count(row.missing_in_the_data)} in all" if np.isfinite(row.missing_in_the_data) else ""
 
 
 # Gaps.
@@ -146,7 +157,7 @@ def _floors(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
         "predictions are independent of the group, for EO independent of it given the true class. Groups and classes "
         f"are those of the test images. {audit.classifier.description} Chance alone: mean and "
         "95 % quantile. Found: the smallest true difference between two groups, in any class, that "
-        f"exceeds that quantile with a probability of {100 * POWER:.0f} %, by a normal approximation. A trained "
+        f"exceeds that quantile with a probability of {percent(POWER, 'g')}, by a normal approximation. A trained "
         "classifier that is better or worse, or that prefers some classes, moves these numbers a little.",
         lead="Assumptions.",
     )
@@ -235,19 +246,18 @@ def _associations(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
 
 
 def _association_row(row) -> tuple[Cell, ...]:
-    interval = f"[{number(row.lower)}, {number(row.upper)}]" if np.isfinite(row.cramers_v) else ""
     rough = f"smallest expected count {number(row.smallest_expected, ',.1f')}" if row.smallest_expected < 5 else ""
     through = (
-        Cell(f"{number(row.through_age)} of {number(row.cramers_v_uncorrected)}", f"p {probability(row.p_given_age)}")
+        Cell(f"{number(row.through_age)} of {number(row.cramers_v_uncorrected)}", p_value(row.p_given_age))
         if np.isfinite(row.through_age)
         else Cell(NOTHING)
     )
     return (
         Cell(f"{row.first} – {row.second}"),
-        Cell(number(row.cramers_v), interval),
+        Cell(number(row.cramers_v), interval(row.lower, row.upper) if np.isfinite(row.cramers_v) else ""),
         Cell(f"{row.images:,}"),
-        Cell(f"{row.chi_square:,.1f} ({row.degrees_of_freedom:,})"),
-        Cell(probability(row.p_holm), rough),
+        Cell(f"{number(row.chi_square, ',.1f')} ({row.degrees_of_freedom:,})"),
+        Cell(bare_p_value(row.p_holm), rough),
         through,
     )
 
@@ -268,7 +278,7 @@ def _quarantine(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
     by_group = audit.tables["quarantine_by_group"]
     shown = by_group.assign(
         share=[percent(share) for share in by_group["share"]],
-        interval=[f"{percent(a)} to {percent(b)}" for a, b in zip(by_group["lower"], by_group["upper"], strict=True)],
+        interval=[interval(*ends, percent) for ends in zip(by_group["lower"], by_group["upper"], strict=True)],
     )[["attribute", "group", "rows", "quarantined", "share", "interval", "p_value", "p_holm"]]
     yield table_of("Unusable rows by group", shown)
     yield Paragraph(
@@ -328,11 +338,12 @@ def _kept_together(found: dict[str, int]) -> str:
 
 def _protocol(audit: Audit, cache: tuple[str, ...]) -> Iterable[Block]:
     settings = audit.settings
+    bias = f"{settings.label_bias}, strength {short(settings.label_bias_strength)}, seed {settings.label_seed}"
     facts = {
         "data": settings.data,
         "pool": audit.pool.fingerprint if audit.pool else NOTHING,
         "professions": ", ".join(audit.pool.professions) if audit.pool else NOTHING,
-        "label bias": f"{settings.label_bias}, strength {settings.label_bias_strength:g}, seed {settings.label_seed}",
+        "label bias": bias,
         "image size": f"{settings.image_size} px",
         "seed": str(settings.seed),
         "bootstrap replicates and simulated classifiers": f"{settings.replicates:,}",

@@ -3,6 +3,7 @@
 from fairprof.data.designs import DESIGNS
 from fairprof.measurement.ceilings import HEADLINE_GAPS
 from fairprof.network.training import SELECTION_RULES, Trained, Training
+from fairprof.reporting.wording import number, percent
 from fairprof.store import tracking
 from fairprof.store.registry import RegisteredVersion
 
@@ -26,7 +27,7 @@ def describe(training: Training, trained: Trained, values: dict[str, float], ver
     """Describes the active run on its page, and says on the screen what it has come to; values: all its metrics."""
     settings = training.settings
     sentence = _headline_sentence(values)
-    rows = "\n".join(f"| {name} | {value:.3f} |" for name, value in headline_metrics(values).items())
+    rows = "\n".join(f"| {name} | {number(value)} |" for name, value in headline_metrics(values).items())
     tracking.set_description(
         f"**Design {settings.experiment}** (balanced over {' x '.join(DESIGNS[settings.experiment].balanced)}): "
         f"{sentence}.\n\n"
@@ -48,10 +49,10 @@ def describe(training: Training, trained: Trained, values: dict[str, float], ver
 
 def _headline_sentence(values: dict[str, float]) -> str:
     share = values.get("test/macro_f1_of_ceiling")
-    of_ceiling = f" ({share:.0%} of the ceiling)" if share is not None else ""
+    of_ceiling = f" ({percent(share)} of the ceiling)" if share is not None else ""
     gaps = (
-        f"DP {values[f'test/demographic_parity_difference/{attribute}']:.3f} and "
-        f"EO {values[f'test/equal_opportunity_difference/{attribute}']:.3f} by {attribute}"
+        f"DP {number(values[f'test/demographic_parity_difference/{attribute}'])} and "
+        f"EO {number(values[f'test/equal_opportunity_difference/{attribute}'])} by {attribute}"
         for attribute in ("gender", "race")
     )
-    return f"test macro-F1 {values['test/macro_f1']:.3f}{of_ceiling}, {', '.join(gaps)}"
+    return f"test macro-F1 {number(values['test/macro_f1'])}{of_ceiling}, {', '.join(gaps)}"

@@ -14,6 +14,7 @@ from fairprof.commands.tune.remarks import without_remarks
 from fairprof.config import TuneSettings
 from fairprof.errors import UserError
 from fairprof.reporting.style import png_of
+from fairprof.reporting.wording import number
 from fairprof.store import tracking
 
 RULE_OF_ONE = "best_validation_score"
@@ -115,7 +116,7 @@ def _numbers(
 
 def _description(study: optuna.Study, settings: TuneSettings, winner: FrozenTrial, sensitivity: pd.DataFrame) -> str:
     objectives = " and ".join(metric for metric, _ in OBJECTIVES[settings.objective])
-    values = " and ".join(f"{value:.4f}" for value in winner.values)
+    values = " and ".join(number(value) for value in winner.values)
     rows = "\n".join(f"| {name} | {value} |" for name, value in winner.params.items())
     first = sensitivity.loc[sensitivity["mean_rank"].idxmin(), "design"]
     return (
@@ -123,5 +124,5 @@ def _description(study: optuna.Study, settings: TuneSettings, winner: FrozenTria
         f"{settings.experiments} on validation data. Use it by `-P hparams=tuned`.\n\n"
         f"| hyperparameter | value |\n|---|---|\n{rows}\n\n"
         f"Design {first} ranks best on average over the trials; sharing one set costs a design at most "
-        f"{sensitivity['regret'].max():.3f} against its own best (`search/sensitivity.csv`)."
+        f"{number(sensitivity['regret'].max())} against its own best (`search/sensitivity.csv`)."
     )

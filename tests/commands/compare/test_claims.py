@@ -147,13 +147,13 @@ EQUIVALENT |= dict(upper=0.041, p_value=0.4, p_adjusted=0.8, verdict="equivalent
             EQUIVALENT,
             "Equivalent: the demographic parity difference by gender of design B is .020 (largest over classes, mean "
             "over 6 seeds); noise floor .015, 95 % quantile .031; adjusted p = .800 (Holm); its upper band .041 lies "
-            "below delta .050.",
+            "below delta .05.",
         ),
         (
             {"value": 0.12, "p_adjusted": 0.31, "verdict": "not_established", "insufficient_cells": 1},
             "Not established: the equal opportunity difference by race of design A is .120 (largest over classes, "
             "mean over 6 seeds); noise floor .112, 95 % quantile .158; adjusted p = .310 (Holm); its upper band .300 "
-            "does not lie below delta .050; 1 rate on fewer than 30 images.",
+            "does not lie below delta .05; 1 rate on fewer than 30 images.",
         ),
         (
             dict.fromkeys(("value", "null_mean", "null_q95", "excess", "p_value", "p_adjusted", "upper"), NAN)
@@ -189,7 +189,7 @@ def test_gaps_in_short():
     assert claims(study(gaps), protocol()).answer[0] == (
         "Of 5 confirmatory gaps within designs, 2 are established for the trained models (value, 95 % quantile of its "
         "noise floor): equal opportunity difference by race in A (.214, .158) and B (.300, .200); 1 is equivalent "
-        "(upper band below .050): demographic parity difference by gender in B (.041); 1 is not established: "
+        "(upper band below .05): demographic parity difference by gender in B (.041); 1 is not established: "
         "demographic parity difference by gender in A; 1 is undefined: demographic parity difference by race in A."
     )
 
@@ -251,7 +251,7 @@ FLOORS = [gap(), gap(design="B", null_mean=0.105, null_q95=0.149)]
             dict.fromkeys(("value", "lower", "upper", "p_value", "p_adjusted", "p_holm"), NAN)
             | {"verdict": "undefined"},
             "Undefined: the equal opportunity difference by race (largest over classes) of design B minus that of "
-            "design A is undefined [undefined, undefined], mean over 6 paired seeds; adjusted p undefined (max-T), p "
+            "design A is undefined, mean over 6 paired seeds; adjusted p undefined (max-T), p "
             "undefined (Holm); noise floor of the gap .105 (95 % quantile .149) in B, .112 (95 % quantile .158) in A.",
         ),
     ],
@@ -411,7 +411,7 @@ def test_levelling_down_needs_a_smaller_gap_and_no_group_that_gains(differences,
 def test_biased_labels_are_said_first():
     said = claims(study([gap()]), protocol(label_bias="gender", label_bias_strength=0.3))
     assert said.answer[0] == said.label_bias
-    assert "labels were biased on purpose (label_bias=gender, strength .300)" in said.label_bias
+    assert "labels were biased on purpose (label_bias=gender, strength .3)" in said.label_bias
     assert claims(study([gap()]), protocol()).label_bias == ""
 
 

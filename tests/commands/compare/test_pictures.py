@@ -28,6 +28,7 @@ from fairprof.metrics.tradeoffs import levelled_down, pareto_front
 from fairprof.reporting import gap_chart
 from fairprof.reporting.gap_chart import gaps_by_class_figure, gaps_figure
 from fairprof.reporting.style import DESIGN_COLOURS, DESIGN_MARKERS
+from fairprof.reporting.wording import number, p_value
 
 NAN = float("nan")
 LONG = "senior assistant manager of regional warehouse operations"
@@ -243,10 +244,10 @@ def test_performance_shows_means_intervals_seeds_and_ceiling(usual, tables):
             seeds = tables["runs"].query("design == @design")[score]
             assert [x for x, _ in marks(axis, design, single=True)] == list(seeds)
         assert intervals(axis) == shown.loc[list("ABCD"), ["lower", "upper"]].to_numpy().tolist()
-        assert [text for text, _ in beside(axis)] == [f"{value:.3f}" for value in shown.loc[list("ABCD"), "value"]]
+        assert [text for text, _ in beside(axis)] == [number(value) for value in shown.loc[list("ABCD"), "value"]]
         (ceiling,) = [line for line in axis.get_lines() if line.get_linestyle() == "--"]
         assert list(ceiling.get_xdata()) == [shown["ceiling"].iloc[0]] * 2
-    assert figure.axes[2].get_title() == "macro-F1; ceiling 0.690"
+    assert figure.axes[2].get_title() == "macro-F1; ceiling .690"
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == list("ABCD")
 
 
@@ -302,7 +303,7 @@ def test_gaps_show_value_null_band_and_verdict(usual, tables):
         assert [weight for _, weight in beside(axis)] == [expected] * 8 + ["normal"] * 4
         ticks = [line.get_segments()[0][0][0] for line in axis.collections]
         assert sorted(ticks) == pytest.approx(sorted(shown["null_mean"]))
-    assert any(tables["gaps"]["verdict"].eq("established")) and "margin of equivalence, 0.05" in legend(figure)
+    assert any(tables["gaps"]["verdict"].eq("established")) and "margin of equivalence, .05" in legend(figure)
 
 
 def gap(**values) -> pd.DataFrame:
@@ -329,12 +330,12 @@ def gap(**values) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ({}, "0.120  p = 0.031"),
-        ({"p_adjusted": 0.0004}, "0.120  p < 0.001"),
-        ({"verdict": "equivalent", "value": 0.01, "upper": 0.03}, "0.010  < 0.05"),
-        ({"p_adjusted": NAN, "verdict": "undefined"}, "0.120"),
+        ({}, ".120  p = .031"),
+        ({"p_adjusted": 0.0004}, ".120  p < .001"),
+        ({"verdict": "equivalent", "value": 0.01, "upper": 0.03}, ".010  < .05"),
+        ({"p_adjusted": NAN, "verdict": "undefined"}, ".120  p undefined"),
         ({"value": NAN, "upper": NAN, "null_mean": NAN, "null_q95": NAN, "verdict": "undefined"}, "undefined"),
-        ({"null_mean": NAN, "null_q95": NAN, "upper": NAN, "delta": NAN}, "0.120  p = 0.031"),
+        ({"null_mean": NAN, "null_q95": NAN, "upper": NAN, "delta": NAN}, ".120  p = .031"),
     ],
 )
 def test_one_gap_by_hand(values, text):
@@ -379,7 +380,7 @@ def test_differences_show_means_intervals_seeds_and_adjusted_p(usual, tables):
         shown = shown[shown["attribute"].eq(attribute)].sort_values(["metric", "design"])
         assert intervals(axis) == shown[["lower", "upper"]].to_numpy().tolist()
         assert filled(axis) == list(shown["verdict"].eq("established"))
-        assert [text for text, _ in beside(axis)] == [f"p = {p:.3f}" for p in shown["p_adjusted"]]
+        assert [text for text, _ in beside(axis)] == [p_value(p) for p in shown["p_adjusted"]]
         weights = ["bold" if family == "confirmatory" else "normal" for family in shown["family"]]
         assert [weight for _, weight in beside(axis)] == weights
         single = tables["seed_differences"].query("design == 'C'")
@@ -451,8 +452,8 @@ def test_levelling_down_is_shaded_where_it_is_and_nowhere_else():
     ]
     assert len(shades[0]) == 1 and shades[1] == []
     assert sorted(shades[0][0]) == [0.5, 3.5]  # the three groups below the heading
-    assert figure.axes[0].texts[0].get_text() == "gap 0.100 → 0.020, levelling down"
-    assert figure.axes[1].texts[0].get_text() == "gap 0.100 → 0.020"
+    assert figure.axes[0].texts[0].get_text() == "gap .100 → .020, levelling down"
+    assert figure.axes[1].texts[0].get_text() == "gap .100 → .020"
 
 
 def test_every_group_is_shown_with_its_change_and_size(usual, tables):
@@ -535,7 +536,7 @@ def test_tradeoff_shows_runs_means_and_the_front(usual, tables):
         best = scores.idxmax()
         assert (scores[best], means[best]) == corners[-1]
         assert means.min() == min(y for _, y in corners)
-    assert "ceiling of macro-F1: 0.690" in figure.get_suptitle()
+    assert "ceiling of macro-F1: .690" in figure.get_suptitle()
 
 
 def test_gap_that_is_undefined_everywhere_leaves_its_panel_empty(tables):

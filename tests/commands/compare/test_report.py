@@ -256,7 +256,7 @@ def test_biased_labels_are_said_at_once(study):
     page = findings(study, biased, {}, {}).html().split("<main>")[1]
     source = findings(study, biased, {}, {}).markdown()
     for first in (re.search(r"<li>(.*)</li>", page)[1], re.search(r"^- (.*)$", source, re.MULTILINE)[1]):
-        assert "labels were biased on purpose (label_bias=race, strength .400)" in first
+        assert "labels were biased on purpose (label_bias=race, strength .4)" in first
 
 
 def test_no_text_of_the_report_claims_what_no_test_can_show(page, markdown):
@@ -348,7 +348,7 @@ def test_the_summary_shows_every_design_with_floor_and_verdict(page, study):
 
 def test_long_tables_are_folded_and_short_ones_are_not(page):
     folded = re.findall(r"<details><summary>(.*?)</summary>", page)
-    assert "Gaps, over all classes (delta .050): 144 rows" in folded
+    assert "Gaps, over all classes (delta .05): 144 rows" in folded
     assert not [title for title in folded if title.startswith(("Designs", "Macro-F1, and gaps"))]
 
 

@@ -9,8 +9,9 @@ from fairprof.commands.compare.documents.results import Tables
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.data.designs import DESIGNS
 from fairprof.documents.provenance import provenance_of
-from fairprof.documents.rendering import render, short
+from fairprof.documents.rendering import render
 from fairprof.inference.groups import ALPHA
+from fairprof.reporting.wording import short
 from fairprof.serving import FORMATS, MAX_BYTES, MAX_PIXELS
 
 SHOWN_GAPS = ("demographic_parity_difference", "equal_opportunity_difference")

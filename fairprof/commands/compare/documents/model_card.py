@@ -7,8 +7,9 @@ from fairprof.commands.compare.documents.results import Tables
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.data.designs import DESIGNS
 from fairprof.documents.provenance import provenance_of
-from fairprof.documents.rendering import percent, render, short
+from fairprof.documents.rendering import render
 from fairprof.inference.groups import ALPHA, CONFIDENCE
+from fairprof.reporting.wording import percent, short
 
 SHOWN_CONTRASTS = 10
 LEAST_SEEDS = 6  # of two-sided sign-flip tests: 2 / 2^6 = .031 is the first smallest p under .05
@@ -47,5 +48,5 @@ def model_card(tables: Tables, protocol: Protocol, design: str) -> str:
         little_evidence=results.little_evidence(tables, protocol, design),
         least_seeds=LEAST_SEEDS,
         alpha=short(ALPHA),
-        confidence=percent(CONFIDENCE),
+        confidence=percent(CONFIDENCE, "g"),
     )

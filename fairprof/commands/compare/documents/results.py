@@ -3,16 +3,18 @@
 All are of the main arm. Tables and columns are those of `fairprof.compare`; values are not computed again.
 """
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from fairprof.commands.compare.protocol import Protocol
-from fairprof.documents.rendering import count, interval, p_value, percent, spaced
+from fairprof.documents.rendering import spaced
 from fairprof.inference.groups import CONFIDENCE, MAX_OVER_CLASSES
 from fairprof.metrics.fairness import INSUFFICIENT, SUFFICIENT, UNDEFINED
-from fairprof.reporting.wording import number
+from fairprof.reporting.wording import bare_p_value, count, interval, number, percent, signed, span
 
 Tables = dict[str, pd.DataFrame]
-INTERVAL = f"{percent(CONFIDENCE)} interval"
+INTERVAL = f"{percent(CONFIDENCE, 'g')} interval"
 STAGES = ("layer2", "layer3", "layer4")
 
 
@@ -35,7 +37,7 @@ def performance(tables: Tables, protocol: Protocol, design: str) -> pd.DataFrame
             INTERVAL: _intervals(rows),
             "SD between seeds": rows["seed_sd"],
             "ceiling": rows["ceiling"],
-            "share of ceiling": rows["share_of_ceiling"],
+            "share of the ceiling": rows["share_of_ceiling"].map(percent),
         }
     )
 
@@ -58,12 +60,12 @@ def gaps(tables: Tables, protocol: Protocol, design: str, attributes: tuple[str,
             "value": rows["value"],
             "floor": rows["null_mean"],
             "floor, 95 %": rows["null_q95"],
-            "p": rows["p_value"].map(p_value),
-            "p adjusted": rows["p_adjusted"].map(p_value),
+            "p": rows["p_value"].map(bare_p_value),
+            "p adjusted": rows["p_adjusted"].map(bare_p_value),
             "family": rows["family"],
             "verdict": rows["verdict"].map(spaced),
-            "undefined / insufficient cells": [
-                f"{undefined:.0f} / {little:.0f}"
+            "undefined / insufficient rates": [
+                f"{count(undefined)} / {count(little)}"
                 for undefined, little in zip(rows["undefined_cells"], rows["insufficient_cells"], strict=True)
             ],
         }
@@ -75,7 +77,7 @@ def gaps_by_design(tables: Tables, protocol: Protocol, metrics: tuple[str, ...])
     attributes = tuple(tables["gaps"]["attribute"].unique())
     rows = pd.concat([gaps(tables, protocol, design, attributes).assign(design=design) for design in protocol.designs])
     rows = rows[rows["gap"].isin([spaced(metric) for metric in metrics])]
-    return _first(rows, "design").drop(columns=["floor, 95 %", "p", "undefined / insufficient cells"])
+    return _first(rows, "design").drop(columns=["floor, 95 %", "p", "undefined / insufficient rates"])
 
 
 def established(tables: Tables, protocol: Protocol, design: str) -> list[str]:
@@ -130,8 +132,8 @@ def groups(tables: Tables, protocol: Protocol, design: str, attributes: tuple[st
         }
     )
     if design != protocol.reference:
-        shown[f"change against {protocol.reference}"] = rows["change"]
-        shown[INTERVAL] = _intervals(rows)
+        shown[f"change against {protocol.reference}"] = rows["change"].map(signed)
+        shown[INTERVAL] = _intervals(rows, signed)
     return shown.assign(evidence=_evidence(rows["support"], protocol))
 
 
@@ -168,8 +170,8 @@ def differing_groups(tables: Tables, protocol: Protocol, design: str) -> pd.Data
             "class": rows["class"],
             "group's rate": rows["value"],
             "rest": rows["rest"],
-            "contrast": rows["contrast"],
-            f"{percent(CONFIDENCE)} band": _intervals(rows),
+            "contrast": rows["contrast"].map(signed),
+            f"{percent(CONFIDENCE, 'g')} band": _intervals(rows, signed),
             "evidence": rows["evidence"].map(spaced),
         }
     )
@@ -222,11 +224,11 @@ def training_images(tables: Tables, protocol: Protocol, design: str) -> str:
     sizes = main_arm(tables, "runs", protocol, design=design)["training_images"]
     if sizes.empty:
         return "an unknown number of"
-    return f"{sizes.min():,}" if sizes.nunique() == 1 else f"{sizes.min():,} to {sizes.max():,}"
+    return span(sizes, count)
 
 
-def _intervals(rows: pd.DataFrame) -> list[str]:
-    return [interval(lower, upper) for lower, upper in zip(rows["lower"], rows["upper"], strict=True)]
+def _intervals(rows: pd.DataFrame, writing: Callable[[float], str] = number) -> list[str]:
+    return [interval(lower, upper, writing) for lower, upper in zip(rows["lower"], rows["upper"], strict=True)]
 
 
 def _evidence(support: pd.Series, protocol: Protocol) -> list[str]:

@@ -71,7 +71,7 @@ def test_results_are_those_of_the_tables(points, tables, row_of):
     gaps = gaps[gaps["arm"].eq("natural") & gaps["class"].eq("max_over_classes") & gaps["design"].eq("B")]
     (row,) = gaps.query("attribute == 'race' and metric == 'equal_opportunity_difference'").itertuples()
     assert row_of(points["2(g)"], "B", "race", "equal opportunity difference")[3:] == [
-        *(f".{1000 * row.value:.0f}", f".{1000 * row.null_mean:.0f}", "under .001", "exploratory", "established")
+        *(f".{1000 * row.value:.0f}", f".{1000 * row.null_mean:.0f}", "< .001", "exploratory", "established")
     ]
     assert f"- Design B: equal opportunity difference by race .{1000 * row.value:.0f} (floor " in points["3"]
     assert "- Design A: none." in points["3"]
