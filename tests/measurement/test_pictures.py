@@ -33,8 +33,8 @@ def predictions(races: int, classes: int, rows: int = 240, ages: bool = True) ->
             "y_pred": np.array(names)[probabilities.argmax(axis=1)],
         }
     )
-    for number, name in enumerate(names):
-        table[f"probability_{name}"] = probabilities[:, number]
+    for place, name in enumerate(names):
+        table[f"probability_{name}"] = probabilities[:, place]
     table["gender"] = pd.Categorical(generator.choice(["man", "woman"], rows))
     table["race"] = pd.Categorical([f"group {number % races}" for number in range(rows)])
     table["age"] = pd.Categorical(["20-29" if ages else None] * rows, categories=["20-29"])
