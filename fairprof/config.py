@@ -8,7 +8,7 @@ import hashlib
 import json
 import sys
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
@@ -17,14 +17,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from fairprof.errors import UserError
 
 
-class Identifies(StrEnum):
+class Identifies(Enum):
     """What is another one where a setting has another value."""
 
-    RUN = "run"  # the run, study or search itself: its designs, seeds, sizes and models
-    STUDY = "study"  # what all runs of a study start from: data, labels, initial weights
-    SHARED = "shared"  # the hyperparameters: designs A-D train with the same ones, and a hash of them says so
-    ANALYSIS = "analysis"  # how much is looked at, and how it is judged; a search that looks at more goes on
-    MACHINE = "machine"  # where and how it runs: what comes out is the same
+    RUN = "the run, study or search itself: its designs, seeds, sizes and models"
+    STUDY = "what all runs of a study start from: data, labels, initial weights"
+    SHARED = "the hyperparameters, the same for designs A-D: `hyperparameters_hash` says whether two runs trained alike"
+    ANALYSIS = "how much is looked at, and how that is judged: what was trained stays, and a search goes on"
+    MACHINE = "where and how it runs: what comes out is the same"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What must not drift apart: pins, MLproject and settings, README and settings, the direction of imports."""
+"""What must not drift apart: pins, MLproject and settings, the direction of imports."""
 
 import ast
 import re
@@ -8,31 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fairprof.config import (
-    Choice,
-    CompareSettings,
-    EvaluateSettings,
-    ExplainSettings,
-    PrepareSettings,
-    Settings,
-    StudySettings,
-    TuneSettings,
-    search_laws,
-)
+from fairprof.config import Choice, Settings, search_laws
+from fairprof.documents.settings import ENTRY_POINTS as SETTINGS
 from tests.places import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REQUIREMENTS = (ROOT / "requirements.txt").read_text().split("\n")[:-1]
 MLPROJECT = yaml.safe_load((ROOT / "MLproject").read_text())
-SETTINGS = {
-    "main": Settings,
-    "study": StudySettings,
-    "tune": TuneSettings,
-    "compare": CompareSettings,
-    "evaluate": EvaluateSettings,
-    "explain": ExplainSettings,
-    "prepare": PrepareSettings,
-}
 ENTRY_POINTS = {name: entry for name, entry in MLPROJECT["entry_points"].items()}
 
 
@@ -88,16 +70,6 @@ def test_declared_parameters_have_the_defaults_of_the_settings(name):
     arguments = [word for name, entry in declared.items() for word in (f"--{name}", str(entry["default"]))]
     assert settings.from_arguments(arguments) == settings()
     assert set(declared) <= set(settings.model_fields)
-
-
-@pytest.mark.parametrize("name", ENTRY_POINTS)
-def test_the_readme_lists_every_setting_with_its_default(name):
-    readme = (ROOT / "README.md").read_text()
-    table = readme.split(f"<!-- settings of {name} -->")[1].split("<!-- end of settings -->")[0]
-    rows = dict(re.findall(r"^\| `(\w+)` \| `([^`]*)` \|", table, flags=re.MULTILINE))
-    described = {} if name == "main" else Settings().model_dump()
-    expected = {key: str(value) for key, value in SETTINGS[name]().model_dump().items()}
-    assert rows == {key: text for key, text in expected.items() if str(described.get(key)) != text}
 
 
 def test_every_setting_has_a_help_text_and_search_laws_stay_within_bounds():
