@@ -86,6 +86,13 @@ def test_every_command_starts_what_there_is_with_settings_that_parse(command):
             settings_of(module).from_arguments(command[command.index(module) + 1 :])
 
 
+@pytest.mark.parametrize("page", TEXTS)
+def test_python_in_the_pages_can_be_read(page):
+    for language, body in FENCE.findall(TEXTS[page]):
+        if language == "python":
+            ast.parse(body)
+
+
 def inline_code(text: str) -> list[str]:
     return re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
 
