@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fairprof import config
 from fairprof.config import AnalysisSettings
+from fairprof.documents.settings import ENTRY_POINTS
 from fairprof.errors import UserError
 from tests.places import ROOT
 
@@ -42,10 +42,9 @@ COMMANDS = [
 
 
 def settings_of(module: str) -> type[AnalysisSettings]:
-    """The settings that an entry point, such as `entrypoints.train`, starts its command with."""
-    tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
-    starts = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "start"]
-    return getattr(config, ast.unparse(starts[0].args[0]))
+    """The settings that an entry point's module, such as `entrypoints.train`, takes."""
+    (entry_point,) = (name for name in MLPROJECT if module_of(name) == module)
+    return ENTRY_POINTS[entry_point]
 
 
 def module_of(entry_point: str) -> str:
@@ -77,7 +76,7 @@ def test_every_command_starts_what_there_is_with_settings_that_parse(command):
         (entry_point,) = options_of(command, "-e") or ["main"]
         parameters = options_of(command, "-P")
         arguments = [word for pair in parameters for word in (f"--{pair.partition('=')[0]}", pair.partition("=")[2])]
-        settings_of(module_of(entry_point)).from_arguments(arguments)
+        ENTRY_POINTS[entry_point].from_arguments(arguments)
         rest = [word for word in command[3:] if word not in {"-e", "-P", entry_point, *parameters}]
         assert rest in ([], ["--env-manager", "local"])
     elif "-m" in command and command[0] in ("python", "torchrun"):
@@ -108,9 +107,8 @@ def test_settings_in_running_text_exist_and_take_the_value(page):
 
 
 def takes(entry_point: str, name: str, value: str) -> bool:
-    settings = settings_of(module_of(entry_point))
     try:
-        settings.from_arguments([f"--{name}", value])
+        ENTRY_POINTS[entry_point].from_arguments([f"--{name}", value])
     except UserError:
         return False
     return True
