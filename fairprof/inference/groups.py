@@ -495,7 +495,7 @@ def bootstrap_scores(
     return pd.DataFrame(
         {
             "metric": name,
-            "value": value,
+            "value": float(value),
             "lower": np.quantile(drawn[name], tail),
             "upper": np.quantile(drawn[name], 1 - tail),
             "standard_error": drawn[name].std(ddof=1),

@@ -1,6 +1,7 @@
-"""All that is measured on one table of predictions: scores, gaps with their floors, tables and pictures, logged."""
+"""All that is measured on one table of predictions: scores, gaps with their floors, tables and pictures."""
 
-import numpy as np
+from dataclasses import dataclass
+
 import pandas as pd
 import psutil
 
@@ -11,12 +12,43 @@ from fairprof.inference import groups as inference
 from fairprof.inference.memory import resampling_bytes
 from fairprof.measurement.pictures import confusion_figure, rates_figure, reliability_figure
 from fairprof.metrics import fairness, performance
+from fairprof.reporting.findings import finite, log_pictures, log_tables
 from fairprof.reporting.gap_chart import gaps_figure
 from fairprof.reporting.style import png_of
 from fairprof.reporting.wording import counted
 from fairprof.runtime.cache import readable
 from fairprof.seeds import numpy_generator
-from fairprof.store import tracking
+
+NATURAL, BALANCED = "natural", "balanced"
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """What is measured on one predictions table.
+
+    values: metrics by name, each under `test/`. tables: by artifact path, `metrics/NAME.csv`, where NAME is
+
+    - scores, contrasts: of `bootstrap_scores` and `contrasts`
+    - by_group, gaps: of `rates_by_group` and `fairness.gaps`, with a column view: natural, with intervals and tests, or
+      balanced, under `balanced_weights`, without
+    - performance_by_group, per_class, confusion_matrix, reliability: of the functions of these names; the index of the
+      second and third are the (true) classes
+
+    tested_gaps: of `tested_gaps`, as the picture of the gaps takes them.
+    """
+
+    values: dict[str, float]
+    tables: dict[str, pd.DataFrame]
+    tested_gaps: pd.DataFrame
+
+    def table(self, name: str) -> pd.DataFrame:
+        """The table of this name."""
+        return self.tables[f"metrics/{name}.csv"]
+
+    def natural(self, name: str) -> pd.DataFrame:
+        """The natural view of a table that has views."""
+        table = self.table(name)
+        return table[table["view"].eq(NATURAL)].drop(columns="view")
 
 
 def require_memory(settings: AnalysisSettings, pool: Pool, designs: int = 1, seeds: int = 1) -> None:
@@ -36,78 +68,92 @@ def require_memory(settings: AnalysisSettings, pool: Pool, designs: int = 1, see
         )
 
 
-def measured(predictions: pd.DataFrame, min_support: int) -> dict[str, float]:
+def scores_and_gaps(predictions: pd.DataFrame, min_support: int) -> dict[str, float]:
     """Scores and gaps of a predictions table by name."""
     return performance.performance(predictions) | fairness.summary(predictions, min_support)
 
 
-def log_measurements(
-    predictions: pd.DataFrame, settings: AnalysisSettings, seed: int, arm: str | int, design: str
-) -> dict[str, float]:
-    """Logs the tables and pictures of `metrics/` and returns the values by name, each under `test/`.
+def measure(predictions: pd.DataFrame, settings: AnalysisSettings, seed: int) -> Measurements:
+    """Measures predictions of images that were not trained on, a table as `predictions_table` makes it.
 
-    predictions: as `predictions_table` makes them, of images that were not trained on. seed: of the permutations and
-    bootstraps. arm, design: what the picture of the gaps names and colours them by.
+    seed: of the permutations and bootstraps.
     """
-    gaps = inference.tested_gaps(
+    min_support = settings.min_support
+    tested = inference.tested_gaps(
         predictions,
         settings.permutations,
         settings.replicates,
         settings.delta,
         numpy_generator(seed, "noise floor"),
-        min_support=settings.min_support,
+        min_support=min_support,
     )
     contrasts = inference.contrasts(
-        predictions, settings.replicates, numpy_generator(seed, "contrasts"), min_support=settings.min_support
+        predictions, settings.replicates, numpy_generator(seed, "contrasts"), min_support=min_support
     )
-    scores = inference.bootstrap_scores(predictions, settings.replicates, numpy_generator(seed, "scores"))
-    tracking.log_table(contrasts, "metrics/contrasts.csv")
-    tracking.log_table(scores, "metrics/scores.csv")
-    _log_rates(predictions, gaps, settings.min_support)
-    _log_performance(predictions, settings.min_support)
-    tracking.log_bytes(png_of(gaps_figure(gaps.assign(arm=arm, design=design, seeds=1))), "metrics/gaps.png")
-    values = measured(predictions, settings.min_support) | _noise_floors(gaps)
-    return {f"test/{name}": value for name, value in values.items()}
-
-
-def _noise_floors(gaps: pd.DataFrame) -> dict[str, float]:
-    """Floor, p-value and upper bound beside every gap that is a metric (the largest over the classes)."""
-    largest = gaps[gaps["class"].eq(inference.MAX_OVER_CLASSES)]
-    values = {
-        f"{row.metric}_{figure}/{row.attribute}": getattr(row, figure)
-        for row in largest.itertuples()
-        for figure in ("null_mean", "null_q95", "excess", "p_value", "upper")
+    by_group, gaps = _rates_and_gaps(predictions, tested, min_support)
+    tables = {
+        "contrasts": contrasts,
+        "scores": inference.bootstrap_scores(predictions, settings.replicates, numpy_generator(seed, "scores")),
+        "by_group": by_group,
+        "gaps": gaps,
+        "performance_by_group": fairness.performance_by_group(predictions, min_support),
+        "per_class": performance.classification_table(predictions),
+        "confusion_matrix": performance.confusion_table(predictions),
+        "reliability": performance.reliability_table(predictions),
     }
-    return {name: value for name, value in values.items() if np.isfinite(value)}
+    values = scores_and_gaps(predictions, min_support) | _noise_floors(tested)
+    return Measurements(
+        {f"test/{name}": value for name, value in values.items()},
+        {f"metrics/{name}.csv": table for name, table in tables.items()},
+        tested,
+    )
 
 
-def _log_rates(predictions: pd.DataFrame, tested: pd.DataFrame, min_support: int) -> None:
-    by_group = fairness.rates_by_group(predictions, min_support)
-    lower, upper = inference.wilson_interval(by_group["numerator"], by_group["denominator"])
-    by_group = by_group.assign(lower=lower, upper=upper)
+def _rates_and_gaps(
+    predictions: pd.DataFrame, tested: pd.DataFrame, min_support: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rates by group and the gaps between them, each in the natural and the balanced view."""
+    natural = fairness.rates_by_group(predictions, min_support)
+    lower, upper = inference.wilson_interval(natural["numerator"], natural["denominator"])
+    natural = natural.assign(lower=lower, upper=upper)
     balanced = fairness.rates_by_group(predictions, min_support, fairness.balanced_weights(predictions))
-    views = pd.concat([by_group.assign(view="natural"), balanced.assign(view="balanced")])
-    gaps = fairness.gaps(by_group).merge(
+    gaps = fairness.gaps(natural).merge(
         tested.drop(columns=["value", "undefined_cells", "insufficient_cells"]),
         how="left",
         on=["attribute", "metric", "class"],
         validate="1:1",
     )
-    gaps = pd.concat([gaps.assign(view="natural"), fairness.gaps(balanced).assign(view="balanced")])
-    tracking.log_table(views, "metrics/by_group.csv")
-    tracking.log_table(gaps, "metrics/gaps.csv")
-    tracking.log_bytes(png_of(rates_figure(by_group)), "metrics/rates_by_group.png")
-
-
-def _log_performance(predictions: pd.DataFrame, min_support: int) -> None:
-    confusion = performance.confusion_table(predictions)
-    reliability = performance.reliability_table(predictions)
-    tracking.log_table(fairness.performance_by_group(predictions, min_support), "metrics/performance_by_group.csv")
-    tracking.log_table(performance.classification_table(predictions), "metrics/per_class.csv", index=True)
-    tracking.log_table(confusion, "metrics/confusion_matrix.csv", index=True)
-    tracking.log_table(reliability, "metrics/reliability.csv")
-    tracking.log_bytes(png_of(confusion_figure(confusion, "test set")), "metrics/confusion_matrix.png")
-    tracking.log_bytes(
-        png_of(reliability_figure(reliability, performance.calibration_error(predictions))),
-        "metrics/reliability.png",
+    return (
+        pd.concat([natural.assign(view=NATURAL), balanced.assign(view=BALANCED)]),
+        pd.concat([gaps.assign(view=NATURAL), fairness.gaps(balanced).assign(view=BALANCED)]),
     )
+
+
+def _noise_floors(gaps: pd.DataFrame) -> dict[str, float]:
+    """Floor, p-value and upper bound beside every gap that is a metric (the largest over the classes)."""
+    largest = gaps[gaps["class"].eq(inference.MAX_OVER_CLASSES)]
+    return finite(
+        {
+            f"{row.metric}_{figure}/{row.attribute}": getattr(row, figure)
+            for row in largest.itertuples()
+            for figure in ("null_mean", "null_q95", "excess", "p_value", "upper")
+        }
+    )
+
+
+def log_measurements(measurements: Measurements, arm: str | int, design: str) -> None:
+    """Logs the tables and pictures of `metrics/`; arm, design: as `pictures_of` takes them."""
+    log_tables(measurements.tables)
+    log_pictures(pictures_of(measurements, arm, design))
+
+
+def pictures_of(measurements: Measurements, arm: str | int, design: str) -> dict[str, bytes]:
+    """PNG by artifact path without its ending; arm, design: what the picture of the gaps names and colours them by."""
+    reliability, error = measurements.table("reliability"), measurements.values["test/calibration_error"]
+    figures = {
+        "rates_by_group": rates_figure(measurements.natural("by_group")),
+        "confusion_matrix": confusion_figure(measurements.table("confusion_matrix"), "test set"),
+        "reliability": reliability_figure(reliability, error),
+        "gaps": gaps_figure(measurements.tested_gaps.assign(arm=arm, design=design, seeds=1)),
+    }
+    return {f"metrics/{name}": png_of(figure) for name, figure in figures.items()}

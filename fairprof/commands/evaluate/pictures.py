@@ -11,12 +11,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from fairprof.commands.evaluate.corruptions import CORRUPTIONS, SEVERITIES
-from fairprof.commands.evaluate.drift import CONFIDENCE, PREDICTED
+from fairprof.commands.evaluate.drift import CONFIDENCE, PREDICTED, sample_counts, training_counts
+from fairprof.commands.evaluate.results import Evaluation, TrainingRecord
 from fairprof.commands.evaluate.robustness import ALL, CLEAN
 from fairprof.inference.groups import wilson_interval
-from fairprof.metrics.calibration import bins_for
+from fairprof.metrics.calibration import ERROR, bins_for
 from fairprof.metrics.fairness import SUFFICIENT, group_labels
-from fairprof.metrics.performance import CALIBRATION_BINS, reliability_table
+from fairprof.metrics.performance import CALIBRATION_BINS, class_names, reliability_table
+from fairprof.metrics.selective import confidence_of
 from fairprof.reporting.style import GRID, PALETTE
 from fairprof.reporting.wording import attribute_name, number
 
@@ -25,6 +27,7 @@ SMALL, NORMAL, LARGE = 8, 9, 11  # points
 EVERYONE = "#2b2b2b"
 NULL = "#cfd6df"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+SHOWN_SHARES = ("gender", "race", "age", "profession", PREDICTED)
 STAGES = {"before": "as the model gives it", "after": "after temperature scaling"}
 GAP_TITLES = {
     "demographic_parity_difference": "demographic parity difference",
@@ -32,6 +35,29 @@ GAP_TITLES = {
     "accuracy_difference": "accuracy difference",
     "coverage_difference": "difference in coverage",
 }
+
+
+def figures_of(
+    evaluation: Evaluation, evaluated: dict[str, pd.DataFrame], training: TrainingRecord
+) -> dict[str, Figure]:
+    """Every picture of an evaluation, by artifact path without its ending; evaluated: predictions before and after
+    temperature scaling."""
+    calibration, selective, robustness = evaluation.calibration, evaluation.selective, evaluation.robustness
+    everyone = calibration.table[calibration.table["attribute"].eq(ALL)]
+    errors = everyone[everyone["metric"].eq(ERROR)].set_index("stage")["value"].to_dict()
+    figures = {
+        "calibration/reliability": calibration_figure(evaluated, errors, evaluation.min_support),
+        "selective/curves": selective_figure(selective.scores, selective.by_group, selective.gaps),
+        "shift/composition": _composition_figure(evaluated["before"], training),
+    }
+    if robustness is not None:
+        title = f"One image under every corruption, {evaluation.subject.image_size} px, as the network sees it"
+        figures |= {
+            "robustness/race": robustness_figure(robustness.accuracy, "race"),
+            "robustness/gender": robustness_figure(robustness.accuracy, "gender"),
+            "robustness/corruptions": corruption_sheet(robustness.example, title),
+        }
+    return figures
 
 
 # Calibration.
@@ -230,6 +256,30 @@ def corruption_sheet(images: dict[tuple[str, int], np.ndarray], title: str) -> F
 # Shift.
 
 
+def _composition_figure(here: pd.DataFrame, training: TrainingRecord) -> Figure:
+    there = training.test
+    samples = {
+        "training": training_counts(training.composition, training.validation),
+        "own test": sample_counts(there) | {PREDICTED: there["y_pred"].value_counts()},
+        "evaluated": sample_counts(here) | {PREDICTED: here["y_pred"].value_counts()},
+    }
+    shares = {
+        attribute: {name: _in_order(counts[attribute], here) for name, counts in samples.items() if attribute in counts}
+        for attribute in SHOWN_SHARES
+    }
+    return shift_figure(shares, {"own test": confidence_of(there), "evaluated": confidence_of(here)})
+
+
+def _in_order(counts: pd.Series, table: pd.DataFrame) -> pd.Series:
+    """Counts of categories that occur, in the order of the table's where they are among them."""
+    counts = counts[counts > 0].set_axis(counts[counts > 0].index.astype(str))
+    orders = [table[name].cat.categories.astype(str) for name in ("gender", "race", "age")]
+    for order in (*orders, class_names(table)):
+        if set(counts.index) <= set(order):
+            return counts.reindex([name for name in order if name in counts.index])
+    return counts.sort_index()
+
+
 def shift_figure(shares: dict[str, dict[str, pd.Series]], confidences: dict[str, np.ndarray]) -> Figure:
     """Who is in the images, and what is predicted: the evaluated images against those of the training.
 
@@ -268,9 +318,6 @@ def _confidence_curves(axis: Axes, confidences: dict[str, np.ndarray], colours: 
     axis.set_ylabel("share of images at or below", fontsize=SMALL)
     axis.set(xlim=(0, 1), ylim=(0, 1))
     _plain(axis)
-
-
-SHOWN_SHARES = ("gender", "race", "age", "profession", PREDICTED)
 
 
 # What all share.

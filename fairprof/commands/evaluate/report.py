@@ -7,14 +7,14 @@ import pandas as pd
 
 from fairprof.commands.evaluate.corruptions import CORRUPTIONS
 from fairprof.commands.evaluate.drift import CONFIDENCE
-from fairprof.commands.evaluate.results import Evaluation
+from fairprof.commands.evaluate.results import Evaluation, curves_of, metrics_of, tables_of
 from fairprof.commands.evaluate.robustness import ALL, ALL_CORRUPTIONS, CLEAN
 from fairprof.inference.groups import ALPHA, CONFIRMATORY, ESTABLISHED, MAX_OVER_CLASSES
 from fairprof.metrics.calibration import AT_BOUND, ERROR, UNDETERMINED
 from fairprof.metrics.shift import DIFFERENT_VOCABULARY
 from fairprof.reporting.blocks import Block, Cell, Column, Paragraph, Picture, Section, Sentences, Table, Terms
+from fairprof.reporting.findings import Findings
 from fairprof.reporting.names import METRIC_NAMES
-from fairprof.reporting.page import html_page
 from fairprof.reporting.tables import column_title, table_of
 from fairprof.reporting.wording import attribute_name, counted, enumerated, estimate, number, p_value, percent, signed
 
@@ -233,17 +233,16 @@ def description(found: Evaluation) -> str:
     )
 
 
-def report(found: Evaluation, pictures: dict[str, bytes]) -> str:
-    """The report as one HTML page that needs nothing else. pictures: name to PNG, those of `evaluation.py`."""
+def findings(found: Evaluation, pictures: dict[str, bytes]) -> Findings:
+    """All of an evaluation, as it is logged; pictures: PNG by artifact path without its ending."""
     subject = found.subject
-    return html_page(
-        f"{subject.model} on {subject.data}",
-        f"Evaluation of a registered model, trained on {subject.trained_data} by design {subject.design}; "
+    said = tuple(f"{lead}: {sentence}" for lead, sentence in answer(found).items())
+    return Findings(
+        title=f"{subject.model} on {subject.data}",
+        subtitle=f"Evaluation of a registered model, trained on {subject.trained_data} by design {subject.design}; "
         f"{counted(subject.images, 'image')}, {subject.image_size} px; made {subject.created}",
-        [
-            Section(
-                "The answer", (Sentences("", tuple(f"{k}: {v}" for k, v in answer(found).items())), _caution(found))
-            ),
+        sections=(
+            Section("The answer", (Sentences("", said), _caution(found))),
             Section("Performance and fairness", tuple(_fairness(found))),
             Section("Calibration", tuple(_calibration(found))),
             Section("Selective prediction", tuple(_selective(found))),
@@ -251,14 +250,14 @@ def report(found: Evaluation, pictures: dict[str, bytes]) -> str:
             Section("Shift", tuple(_shift(found))),
             Section("Speed and size", tuple(_speed(found))),
             Section("How to read it", (_terms(found),)),
-        ],
-        pictures,
-        {},
+        ),
+        tables=tables_of(found),
+        pictures=pictures,
+        description=description(found),
+        printed=said,
+        metrics=metrics_of(found),
+        curves=curves_of(found),
     )
-
-
-def _answer(found: Evaluation) -> Sentences:
-    return Sentences("", tuple(f"{lead}: {sentence}" for lead, sentence in answer(found).items()))
 
 
 def _caution(found: Evaluation) -> Paragraph:
@@ -277,7 +276,7 @@ def _fairness(found: Evaluation) -> Iterable[Block]:
     gaps = found.fairness.gaps
     yield _gap_table(gaps[gaps["class"].eq(MAX_OVER_CLASSES) & gaps["metric"].isin(GAPS)])
     yield Picture(
-        "rates_by_group",
+        "metrics/rates_by_group",
         "Rates by group",
         "Selection rate and true positive rate of every group and class; hollow marks rest on too few images. The gap "
         "is the distance between the outermost marks.",
@@ -326,7 +325,7 @@ def _calibration(found: Evaluation) -> Iterable[Block]:
         "show."
     )
     yield Picture(
-        "calibration",
+        "calibration/reliability",
         "Reliability before and after temperature scaling, and by group",
         "A point is a bin of equally many images. Of groups, every image is shown, in equally many bins.",
     )
@@ -345,7 +344,7 @@ def _selective(found: Evaluation) -> Iterable[Block]:
         "by chance: every gap has the noise floor of its own coverage."
     )
     yield Picture(
-        "selective",
+        "selective/curves",
         "Accuracy, coverage and gaps against coverage",
         "Further right, more is refused. A gap within the grey is what shuffled groups show. Hollow marks: rates under "
         f"{found.min_support} images.",
@@ -363,10 +362,12 @@ def _robustness(found: Evaluation) -> Iterable[Block]:
         f"{enumerated(CORRUPTIONS)} at five severities. A drop compares the same images, clean and corrupted. A group "
         "that is served well has more to lose."
     )
-    yield Picture("robustness_race", "Accuracy under corruption by race", "The black line is all images.")
-    yield Picture("robustness_gender", "Accuracy under corruption by gender", "The black line is all images.")
+    yield Picture("robustness/race", "Accuracy under corruption by race", "The black line is all images.")
+    yield Picture("robustness/gender", "Accuracy under corruption by gender", "The black line is all images.")
     yield _table("Does corruption cost one group more? Mean drop, largest minus smallest", robustness.gaps)
-    yield Picture("corruptions", "One image under every corruption", "Rows: corruptions; columns: severities.")
+    yield Picture(
+        "robustness/corruptions", "One image under every corruption", "Rows: corruptions; columns: severities."
+    )
     groups = robustness.accuracy[robustness.accuracy["attribute"].ne("gender_x_race")]
     yield _table("Accuracy by corruption, severity and group", groups.drop(columns="macro_f1"), ("drop",))
 
@@ -374,7 +375,7 @@ def _robustness(found: Evaluation) -> Iterable[Block]:
 def _shift(found: Evaluation) -> Iterable[Block]:
     yield Paragraph(shift_sentence(found))
     yield Picture(
-        "shift",
+        "shift/composition",
         "Composition and predictions of the evaluated images and those of the training",
         "Ages of the training images are those of the validation images, which were drawn alike.",
     )

@@ -1,11 +1,17 @@
-"""What an evaluation has found, in one record: the report and the description are functions of it."""
+"""What an evaluation has found, in one record: report, pictures and metrics are functions of it."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from fairprof.commands.evaluate.corruptions import CORRUPTIONS
 from fairprof.commands.evaluate.drift import Drift
+from fairprof.commands.evaluate.robustness import ALL_CORRUPTIONS, CLEAN
 from fairprof.commands.evaluate.speed import Speed
+from fairprof.inference.groups import ESTABLISHED
+from fairprof.measurement.measures import Measurements
 from fairprof.metrics.calibration import Temperature
 
 
@@ -36,12 +42,18 @@ class Subject:
 
 @dataclass(frozen=True)
 class Fairness:
-    """values: metrics by name, of `log_measurements` and the ceilings. scores, gaps, by_group: its tables."""
+    """values: metrics by name, those of the measurements and the ceilings."""
 
     values: dict[str, float]
-    scores: pd.DataFrame
-    gaps: pd.DataFrame
-    by_group: pd.DataFrame
+    measurements: Measurements
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        return self.measurements.table("scores")
+
+    @property
+    def gaps(self) -> pd.DataFrame:
+        return self.measurements.natural("gaps")
 
 
 @dataclass(frozen=True)
@@ -65,12 +77,15 @@ class Selective:
 
 @dataclass(frozen=True)
 class Robustness:
-    """The tables of `evaluate.robustness`; images: how many were corrupted."""
+    """The tables of `robustness.py`; images: how many were corrupted. example: one image, (S, S, 3) uint8, by
+    corruption and severity, as the network sees it."""
 
+    outcomes: pd.DataFrame
     accuracy: pd.DataFrame
     gaps: pd.DataFrame
     mean_accuracy: float
     images: int
+    example: dict[tuple[str, int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -88,3 +103,155 @@ class Evaluation:
     delta: float
     min_support: int
     permutations: int
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What the training run has left: its validation and test predictions, and the composition of its partitions."""
+
+    validation: pd.DataFrame
+    test: pd.DataFrame
+    composition: pd.DataFrame
+
+
+# Names.
+
+
+def data_name(data: str) -> str:
+    """What a data set is called in names and sentences: its kind, or a manifest's own name."""
+    kind, _, path = data.partition(":")
+    return plain_name(Path(path).stem) if kind == "manifest" else kind
+
+
+def plain_name(name: str) -> str:
+    """A name as part of a metric's or tag's: MLflow takes letters, digits and a few signs."""
+    return "".join(letter if letter.isalnum() or letter in "_-. " else "-" for letter in str(name))
+
+
+# Tables and metrics.
+
+
+def tables_of(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
+    """Every table of an evaluation by artifact path."""
+    calibration, selective, drift = evaluation.calibration, evaluation.selective, evaluation.drift
+    tables = evaluation.fairness.measurements.tables | {
+        "calibration/by_group.csv": calibration.table,
+        "calibration/gaps.csv": calibration.gaps,
+        "selective/scores.csv": selective.scores,
+        "selective/by_group.csv": selective.by_group,
+        "selective/gaps.csv": selective.gaps,
+        "selective/areas.csv": selective.areas,
+        "shift/data.csv": drift.data,
+        "shift/training.csv": drift.training,
+        "shift/expected_accuracy.csv": drift.accuracy,
+        "speed/times.csv": evaluation.speed.times,
+    }
+    if (robustness := evaluation.robustness) is not None:
+        tables |= {
+            "robustness/predictions.parquet": robustness.outcomes,
+            "robustness/accuracy.csv": robustness.accuracy,
+            "robustness/gaps.csv": robustness.gaps,
+        }
+    return tables
+
+
+def metrics_of(evaluation: Evaluation) -> dict[str, float]:
+    """Every metric of an evaluation by the name under which it is logged; NaN where undefined."""
+    return (
+        evaluation.fairness.values
+        | _calibration_metrics(evaluation.calibration)
+        | _selective_metrics(evaluation.selective)
+        | ({} if evaluation.robustness is None else _robustness_metrics(evaluation.robustness))
+        | _shift_metrics(evaluation.drift)
+        | _speed_metrics(evaluation.speed)
+        | {"data/evaluated": evaluation.subject.images}
+    )
+
+
+def _calibration_metrics(calibration: Calibration) -> dict[str, float]:
+    overall = calibration.table[calibration.table["attribute"].eq("all")]
+    values = {f"calibration/{row.stage}/{row.metric}": row.value for row in overall.itertuples()}
+    values |= {
+        f"calibration/{row.stage}/calibration_error_{figure}": getattr(row, figure)
+        for row in overall[overall["metric"].eq("calibration_error")].itertuples()
+        for figure in ("null_q95", "p_value")
+    }
+    for row in calibration.gaps.itertuples():
+        name = f"calibration/{row.stage}/calibration_error_difference"
+        values |= {f"{name}/{row.attribute}": row.value, f"{name}_null_q95/{row.attribute}": row.null_q95}
+        values |= {f"{name}_p_value/{row.attribute}": row.p_value}
+    return values | {"calibration/temperature": calibration.temperature.value}
+
+
+def _selective_metrics(selective: Selective) -> dict[str, float]:
+    values = {}
+    for row in selective.areas.itertuples():
+        place = "" if row.group == "all" and row.attribute == "all" else f"/{row.attribute}/{plain_name(row.group)}"
+        values[f"selective/area_under_risk_coverage{place}"] = row.area
+    return values
+
+
+def _robustness_metrics(robustness: Robustness) -> dict[str, float]:
+    everyone = robustness.accuracy[robustness.accuracy["attribute"].eq("all")]
+    clean = everyone.loc[everyone["corruption"].eq(CLEAN), "accuracy"].iloc[0]
+    values = {
+        "robustness/mean_corruption_accuracy": robustness.mean_accuracy,
+        "robustness/clean_accuracy": clean,
+        "robustness/images": robustness.images,
+    }
+    for name, part in everyone[everyone["corruption"].ne(CLEAN)].groupby("corruption", sort=False):
+        values[f"robustness/drop/{name}"] = part["drop"].mean()
+    for row in robustness.gaps[robustness.gaps["corruption"].eq(ALL_CORRUPTIONS)].itertuples():
+        values |= {
+            f"robustness/drop_difference/{row.attribute}": row.value,
+            f"robustness/drop_difference_null_q95/{row.attribute}": row.null_q95,
+            f"robustness/drop_difference_p_value/{row.attribute}": row.p_value,
+        }
+    return values
+
+
+def _shift_metrics(drifted: Drift) -> dict[str, float]:
+    values = {}
+    for table, sample in ((drifted.data, "data"), (drifted.training, "training")):
+        for row in table.itertuples():
+            name = row.attribute.replace(" x ", "_x_").replace(" ", "_")
+            values |= {
+                f"shift/{sample}/distance/{name}": row.value,
+                f"shift/{sample}/p_adjusted/{name}": row.p_adjusted,
+            }
+    for row in drifted.accuracy.itertuples():
+        if row.images == "evaluated":
+            values[f"shift/expected_minus_observed_accuracy/{row.scaling}"] = row.difference
+    return values | {"shift/established": float(drifted.data["verdict"].eq(ESTABLISHED).sum())}
+
+
+def _speed_metrics(speed: Speed) -> dict[str, float]:
+    values = {
+        f"speed/{row.part}/{figure}/batch_{row.batch}": getattr(row, figure)
+        for row in speed.times.itertuples()
+        for figure in ("median_ms", "p95_ms", "images_per_second")
+    }
+    return values | {
+        "speed/parameters": speed.parameters,
+        "speed/weights_mib": speed.weights_mib,
+        "speed/resident_mib": speed.resident_mib,
+        "speed/working_mib": speed.working_mib,
+    }
+
+
+def curves_of(evaluation: Evaluation) -> dict[int, dict[str, float]]:
+    """What is logged as a curve: step to values. Steps are the coverage in percent, and the severity."""
+    curves: dict[int, dict[str, float]] = {}
+    for row in evaluation.selective.scores.itertuples():
+        step = curves.setdefault(round(100 * row.coverage), {})
+        step |= {"selective/accuracy": row.accuracy, "selective/macro_f1": row.macro_f1}
+    for row in evaluation.selective.gaps.itertuples():
+        step, name = curves.setdefault(round(100 * row.coverage), {}), f"selective/{row.metric}"
+        step |= {f"{name}/{row.attribute}": row.value, f"{name}_null_q95/{row.attribute}": row.null_q95}
+    if evaluation.robustness is not None:
+        accuracy = evaluation.robustness.accuracy[evaluation.robustness.accuracy["attribute"].eq("all")]
+        clean = accuracy[accuracy["corruption"].eq(CLEAN)]
+        for name in CORRUPTIONS:
+            for row in pd.concat([clean, accuracy[accuracy["corruption"].eq(name)]]).itertuples():
+                curves.setdefault(row.severity, {})[f"robustness/accuracy/{name}"] = row.accuracy
+    return curves

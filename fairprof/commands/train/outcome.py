@@ -4,7 +4,7 @@ import pandas as pd
 
 from fairprof.commands.train import pictures
 from fairprof.measurement.ceilings import ceilings
-from fairprof.measurement.measures import log_measurements
+from fairprof.measurement.measures import log_measurements, measure
 from fairprof.metrics import performance
 from fairprof.network.training import Trained, Training
 from fairprof.reporting.style import png_of
@@ -27,7 +27,9 @@ def log_predictions(training: Training, val: pd.DataFrame, test: pd.DataFrame) -
     tracking.log_table(val, "predictions/val.parquet")
     tracking.log_table(test, "predictions/test.parquet")
     values = {f"best_val/{name}": value for name, value in performance.performance(val).items()}
-    values |= log_measurements(test, settings, settings.seed, arm=settings.train_size, design=settings.experiment)
+    measurements = measure(test, settings, settings.seed)
+    log_measurements(measurements, arm=settings.train_size, design=settings.experiment)
+    values |= measurements.values
     values |= ceilings(training.pool, training.drawn.test, values["test/macro_f1"])
     tracking.log_metrics(values)
     return values

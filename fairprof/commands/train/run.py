@@ -16,12 +16,13 @@ from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.pool import Pool, load_pool
 from fairprof.data.predictions_table import predictions_table
-from fairprof.measurement.measures import measured, require_memory
+from fairprof.measurement.measures import require_memory, scores_and_gaps
 from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs
 from fairprof.network.predictions import predict
 from fairprof.network.prefix import cached_inputs
 from fairprof.network.training import Measure, Trained, Training, fit
+from fairprof.reporting.findings import finite
 from fairprof.runtime.hardware import keep_freed_memory, on_gpu
 from fairprof.runtime.processes import ALONE, Processes, process_group
 from fairprof.store import registry, tracking
@@ -105,12 +106,12 @@ def with_cached_prefix(training: Training) -> Training:
 def measure_of(training: Training) -> Measure:
     """What is measured on validation data after every epoch."""
     pool, min_support = training.pool, training.settings.min_support
-    return lambda rows, probabilities: measured(predictions_table(pool, rows, probabilities), min_support)
+    return lambda rows, probabilities: scores_and_gaps(predictions_table(pool, rows, probabilities), min_support)
 
 
 def log_epoch(epoch: int, values: dict[str, float]) -> None:
     """Logs what is finite of an epoch's values; epoch: from 1."""
-    tracking.log_metrics({name: value for name, value in values.items() if np.isfinite(value)}, step=epoch)
+    tracking.log_metrics(finite(values), step=epoch)
 
 
 def register(training: Training, trained: Trained, values: dict[str, float]) -> None:

@@ -34,6 +34,7 @@ from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool, load_pool, without_test
 from fairprof.errors import UserError
 from fairprof.network.weights import find_weights
+from fairprof.reporting.findings import finite
 from fairprof.runtime.files import cache_folder
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.processes import Processes
@@ -284,10 +285,10 @@ def _trained(trial: optuna.Trial, settings: TuneSettings, pool: Pool) -> float |
         for step, design in enumerate(settings.designs()):
             note(f"trial {trial.number}: design {design}")
             of_design = {"experiment": design, "imbalance": DESIGNS[design].imbalance(settings.imbalance)}
-            measured = validation_scores(shared.model_copy(update=of_design), pool)
-            scores.append([measured[metric] for metric, _ in objectives])
+            best_epoch = validation_scores(shared.model_copy(update=of_design), pool)
+            scores.append([best_epoch[metric] for metric, _ in objectives])
             trial.set_user_attr(design, scores[-1])
-            tracking.log_metrics({f"{design}/{name}": value for name, value in measured.items() if np.isfinite(value)})
+            tracking.log_metrics(finite({f"{design}/{name}": value for name, value in best_epoch.items()}))
             if len(objectives) == 1 and _is_hopeless(trial, float(np.mean(scores)), step, settings):
                 tracking.set_tags({"fairprof.trial_state": "pruned"})
                 break

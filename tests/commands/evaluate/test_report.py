@@ -12,8 +12,8 @@ from fairprof.commands.evaluate.report import answer, description
 from fairprof.commands.evaluate.results import Calibration, Evaluation, Fairness, Robustness, Selective, Subject
 from fairprof.commands.evaluate.speed import Machine, Speed
 from fairprof.inference import groups as inference
+from fairprof.measurement.measures import Measurements
 from fairprof.metrics.calibration import UNDETERMINED, Temperature, calibration_gaps, calibration_table
-from fairprof.metrics.fairness import rates_by_group
 from fairprof.metrics.selective import risk_coverage, selective_by_group, selective_gaps, selective_scores
 from tests.commands.evaluate.test_drift import predictions
 from tests.commands.evaluate.test_robustness import random_outcomes
@@ -26,6 +26,10 @@ def evaluation(table: pd.DataFrame, weaker: float) -> Evaluation:
     )
     generator = np.random.default_rng(0)
     gaps = inference.tested_gaps(table, 199, 100, 0.05, generator, min_support=200)
+    tables = {
+        "scores": inference.bootstrap_scores(table, 100, generator),
+        "gaps": gaps.assign(highest_group="Male", lowest_group="Female", view="natural"),
+    }
     stages = {"before": table, "after": table}
     made = random_outcomes(0, weaker)
     accuracy = robustness.accuracy_under_corruption(made)
@@ -37,10 +41,7 @@ def evaluation(table: pd.DataFrame, weaker: float) -> Evaluation:
             *(("cook", "nurse"), 32, 50, "2026-01-01T00:00:00+00:00", False),
         ),
         Fairness(
-            {"test/macro_f1": 0.5},
-            inference.bootstrap_scores(table, 100, generator),
-            gaps.assign(highest_group="Male", lowest_group="Female"),
-            rates_by_group(table),
+            {"test/macro_f1": 0.5}, Measurements({}, {f"metrics/{name}.csv": t for name, t in tables.items()}, gaps)
         ),
         Calibration(
             Temperature(1.0, UNDETERMINED),
@@ -53,7 +54,7 @@ def evaluation(table: pd.DataFrame, weaker: float) -> Evaluation:
             selective_gaps(table, 99, generator),
             risk_coverage(table, 50, generator),
         ),
-        Robustness(accuracy, drops, robustness.mean_corruption_accuracy(accuracy), made["image"].nunique()),
+        Robustness(made, accuracy, drops, robustness.mean_corruption_accuracy(accuracy), made["image"].nunique(), {}),
         drift(stages, stages, table, composition, ("gender",), 99, generator),
         Speed(
             times.assign(images_per_second=1000 * times["batch"] / times["median_ms"]),
