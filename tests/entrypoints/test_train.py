@@ -132,7 +132,7 @@ def test_a_run_is_finished_named_and_tagged(finished):
         "weights": "random",
         "weights_sha256": "none",
     }
-    assert tags["mlflow.note.content"].startswith("**Design B** (balanced over gender x profession): test macro-F1 0.")
+    assert tags["mlflow.note.content"].startswith("**Design B** (balanced over gender x profession): test macro-F1 .")
 
 
 def test_every_setting_is_a_parameter_and_undeclared_ones_arrive(finished):
