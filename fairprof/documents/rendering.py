@@ -10,6 +10,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from fairprof.reporting import markdown
+from fairprof.reporting.names import name_of
 from fairprof.reporting.wording import UNDEFINED, counted, is_figure, number, short
 
 PROVIDER_INPUT = "PROVIDER INPUT REQUIRED"
@@ -31,11 +32,6 @@ def text(value: Any) -> str:
     if isinstance(value, Integral):
         return f"{value:,}"
     return number(value) if isinstance(value, Real) else Markdown(markdown.escaped(value))
-
-
-def spaced(name: str) -> str:
-    """A column's value as words: "gender_x_race" is "gender x race"."""
-    return name.replace("macro_f1", "macro-F1").replace("_", " ")
 
 
 def of(noun: str, many: int) -> Markdown:
@@ -77,7 +73,7 @@ ENVIRONMENT = Environment(
     line_statement_prefix="%%",
     autoescape=False,  # it is HTML's; `finalize` escapes for Markdown
 )
-ENVIRONMENT.filters |= {"table": table, "listed": listed, "of": of, "spaced": spaced, "short": short}
+ENVIRONMENT.filters |= {"table": table, "listed": listed, "of": of, "name": name_of, "short": short}
 
 
 def render(template: str, **values: Any) -> str:

@@ -12,9 +12,8 @@ from matplotlib.ticker import ScalarFormatter
 
 from fairprof.inference.groups import CONFIDENCE
 from fairprof.metrics.fairness import ATTRIBUTES
-from fairprof.reporting.names import METRIC_NAMES
 from fairprof.reporting.style import BAND, DESIGN_COLOURS, GRID, LARGE, NORMAL, ROW, SINGLE, SMALL, Ticks, design_style
-from fairprof.reporting.wording import attribute_name, count, percent, span
+from fairprof.reporting.wording import count, percent, span
 
 INTERVAL = f"{percent(CONFIDENCE, 'g')} interval over seeds and test images"
 
@@ -82,16 +81,12 @@ def by_attribute(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {attribute: part for attribute, part in parts.items() if len(part)}
 
 
-def gap_name(metric: str, attribute: str) -> str:
-    return f"{METRIC_NAMES[metric]} by {attribute_name(attribute)}"
-
-
 def known_values(values: pd.Series) -> np.ndarray:
     """The different values, without NaN, ascending."""
     return np.unique(values.dropna().to_numpy(dtype=float).round(6))
 
 
-def names_of(values: pd.Series) -> list[str]:
+def occurring(values: pd.Series) -> list[str]:
     """What occurs: in the order of the categories where there are any, otherwise as it first occurs."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         return list(values.cat.remove_unused_categories().cat.categories)

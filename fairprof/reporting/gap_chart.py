@@ -16,19 +16,18 @@ from fairprof.reporting.chart import (
     by_attribute,
     designs_of,
     finished,
-    gap_name,
     interval_line,
     known_values,
     line,
     main_arm,
     mark,
-    names_of,
+    occurring,
     seeds_counted,
     shortened,
 )
-from fairprof.reporting.names import METRIC_NAMES
+from fairprof.reporting.names import METRIC_NAMES, gap_name, name_of
 from fairprof.reporting.style import MARGIN, NORMAL, SMALL, WIDTH, design_style
-from fairprof.reporting.wording import UNDEFINED, attribute_name, number, p_value, percent, short
+from fairprof.reporting.wording import UNDEFINED, number, p_value, percent, short
 
 NULL = "#cfd6df"
 NULL_MEAN = "#7d8896"
@@ -40,7 +39,7 @@ def gaps_figure(gaps: pd.DataFrame) -> Figure:
     gaps: the comparison's table. Filled marks are established, hollow ones are not; the confirmatory family is bold.
     """
     shown = main_arm(gaps[gaps["class"].eq(MAX_OVER_CLASSES)])
-    panels = {f"by {attribute_name(name)}": part for name, part in by_attribute(shown).items()}
+    panels = {f"by {name_of(name)}": part for name, part in by_attribute(shown).items()}
     return _gap_chart(panels, "metric", METRIC_NAMES, "Gaps between groups, the largest over the classes")
 
 
@@ -52,7 +51,7 @@ def gaps_by_class_figure(gaps: pd.DataFrame) -> Figure:
         for metric, attribute in CONFIRMATORY_GAPS
         if len(part := single[single["metric"].eq(metric) & single["attribute"].eq(attribute)])
     }
-    names = {name: shortened(name, 26) for name in names_of(single["class"])}
+    names = {name: shortened(name, 26) for name in occurring(single["class"])}
     return _gap_chart(panels, "class", names, "Gaps between groups in each class")
 
 

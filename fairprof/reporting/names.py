@@ -1,4 +1,8 @@
-"""Metrics, classes and verdicts as a reader sees them: one name for each, everywhere."""
+"""Metrics, attributes, classes, evidence and verdicts as a reader sees them: one name for each, everywhere.
+
+Tables call them by identifiers, such as `macro_f1`. The names that a data set gives to its groups and classes are no
+identifiers: they are shown as they are.
+"""
 
 SCORE_NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
 GAP_NAMES = {
@@ -6,6 +10,7 @@ GAP_NAMES = {
     "equal_opportunity_difference": "equal opportunity difference",
     "equalized_odds_difference": "equalized odds difference",
 }
+GAP_ABBREVIATIONS = {"demographic_parity_difference": "DP", "equal_opportunity_difference": "EO"}
 METRIC_NAMES = SCORE_NAMES | GAP_NAMES
 CLASS_NAMES = {"max_over_classes": "largest over classes", "mean_over_classes": "mean over classes"}
 VERDICT_NAMES = {
@@ -15,3 +20,30 @@ VERDICT_NAMES = {
     "no_claim_possible": "no claim possible",
     "undefined": "undefined",
 }
+# what is called otherwise than its identifier without underscores
+IRREGULAR = (
+    SCORE_NAMES
+    | CLASS_NAMES
+    | {
+        "calibration_error": "expected calibration error",
+        "jensen_shannon": "Jensen-Shannon distance",
+        "kolmogorov_smirnov": "Kolmogorov-Smirnov distance",
+        "gini": "Gini index",
+        "road": "ROAD",
+    }
+)
+
+
+def name_of(identifier: str) -> str:
+    """What an identifier is called: "macro-F1" for macro_f1, "gender x race" for gender_x_race."""
+    return IRREGULAR.get(identifier, identifier.replace("_", " "))
+
+
+def gap_name(metric: str, attribute: str) -> str:
+    """ "demographic parity difference by gender"."""
+    return f"{name_of(metric)} by {name_of(attribute)}"
+
+
+def short_gap_name(metric: str, attribute: str) -> str:
+    """ "DP by gender"; for demographic parity and equal opportunity."""
+    return f"{GAP_ABBREVIATIONS[metric]} by {name_of(attribute)}"

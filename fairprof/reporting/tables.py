@@ -5,10 +5,9 @@ from collections.abc import Callable, Collection, Iterable
 import pandas as pd
 
 from fairprof.reporting.blocks import Cell, Column, Table
-from fairprof.reporting.names import CLASS_NAMES, METRIC_NAMES, VERDICT_NAMES
+from fairprof.reporting.names import CLASS_NAMES, METRIC_NAMES, gap_name, name_of
 from fairprof.reporting.wording import (
     NOTHING,
-    attribute_name,
     bare_p_value,
     count,
     is_figure,
@@ -19,22 +18,12 @@ from fairprof.reporting.wording import (
 )
 
 COUNTED = "images of "  # begins the title of a column with counts of a class
-
-
-NAMES = {
-    "metric": METRIC_NAMES,
-    "class": CLASS_NAMES,
-    "verdict": VERDICT_NAMES,
-    "rate": {name: name.replace("_", " ") for name in ("selection_rate", "true_positive_rate", "false_positive_rate")},
-    "attribute": {"gender_x_race": "gender x race"},
-    "evidence": {"insufficient_evidence": "insufficient evidence"},
-}
+IDENTIFIERS = {"metric", "measure", "rate", "attribute", "evidence", "status"}  # columns whose values have names
 TITLES = {
     "lower": "lower end",
     "upper": "upper end",
     "seed_sd": "SD between seeds",
     "image_se": "SE over test images",
-    "standard_error": "standard error",
     "share_of_ceiling": "share of the ceiling",
     "null_mean": "noise floor (null mean)",
     "null_q95": "95 % quantile of the null",
@@ -47,12 +36,9 @@ TITLES = {
     "support": "images",
     "y_true": "true class",
     "y_pred": "predicted class",
-    "macro_f1": "macro-F1",
     "run_id": "run",
     "run_name": "name",
-    "best_epoch": "best epoch",
     "train_size": "training set",
-    "training_images": "training images",
     "reference_accuracy": "accuracy of the reference",
     "differs": "differs from the rest",
 }
@@ -78,8 +64,9 @@ def table_of(title: str, frame: pd.DataFrame, differences: Collection[str] = ())
 def column_title(name: str) -> str:
     metric, _, attribute = name.partition("/")
     if metric in METRIC_NAMES:
-        return f"{METRIC_NAMES[metric]} by {attribute_name(attribute)}" if attribute else METRIC_NAMES[metric]
-    return TITLES.get(name, name)
+        return gap_name(metric, attribute) if attribute else name_of(metric)
+    # what a data set gives its classes stands after a word, as in "images of blue_collar"
+    return TITLES.get(name, name if " " in name else name_of(name))
 
 
 def _cells(name: str, values: pd.Series, is_difference: bool) -> list[Cell]:
@@ -106,7 +93,14 @@ def _writing(name: str, dtype, is_difference: bool) -> Callable[[object], str]:
         return count
     if pd.api.types.is_float_dtype(dtype):
         return signed if is_difference else number
-    return lambda value: NAMES.get(name, {}).get(value, NOTHING if value == "" else str(value))
+    return lambda value: NOTHING if value == "" else _name(name, str(value))
+
+
+def _name(column: str, value: str) -> str:
+    """What a value of a column is called; classes and groups of a data set have their own names."""
+    if column == "class":
+        return CLASS_NAMES.get(value, value)
+    return name_of(value) if column in IDENTIFIERS else value
 
 
 def properties(title: str, pairs: Iterable[tuple[str, str]]) -> Table:

@@ -9,9 +9,8 @@ import pandas as pd
 
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.inference.groups import ALPHA
-from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, SCORE_NAMES, VERDICT_NAMES
+from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, SCORE_NAMES, VERDICT_NAMES, gap_name, name_of
 from fairprof.reporting.wording import (
-    attribute_name,
     count,
     counted,
     designs_named,
@@ -113,8 +112,8 @@ def _difference(row) -> str:
     return estimate(row.value, row.lower, row.upper, signed)
 
 
-def _gap_name(row) -> str:
-    return f"{GAP_NAMES[row.metric]} by {attribute_name(row.attribute)}"
+def _gap(row) -> str:
+    return gap_name(row.metric, row.attribute)
 
 
 # Rows.
@@ -150,7 +149,7 @@ def _gap_sentence(row, protocol: Protocol) -> str:
         "undefined": "; there are no two groups to compare",
     }[row.verdict]
     return (
-        f"{VERDICT_NAMES[row.verdict].capitalize()}: the {_gap_name(row)} of design {row.design} is "
+        f"{VERDICT_NAMES[row.verdict].capitalize()}: the {_gap(row)} of design {row.design} is "
         f"{number(row.value)} ({CLASS_NAMES[row.class_]}, mean over {counted(row.seeds, 'seed')}); noise floor "
         f"{number(row.null_mean)}, 95 % quantile {number(row.null_q95)}; adjusted "
         f"{p_value(row.p_adjusted)} (Holm){addition}{_cells_of(row, protocol)}."
@@ -173,7 +172,7 @@ def _difference_sentence(row, gaps: pd.DataFrame) -> str:
     if row.verdict == "no_claim_possible":
         adjusted += f"; {counted(row.seeds, 'seed')} cannot give less than p = {short(row.smallest_p)}"
     return (
-        f"{VERDICT_NAMES[row.verdict].capitalize()}: the {_gap_name(row)} ({CLASS_NAMES[row.class_]}) of design "
+        f"{VERDICT_NAMES[row.verdict].capitalize()}: the {_gap(row)} ({CLASS_NAMES[row.class_]}) of design "
         f"{row.design} minus that of design {row.reference} is {_difference(row)}, mean over "
         f"{counted(row.seeds, 'paired seed')}; {adjusted}; noise floor of the gap {_floor(row, row.design, gaps)}, "
         f"{_floor(row, row.reference, gaps)}."
@@ -207,7 +206,7 @@ def _other_arms(every: pd.DataFrame, confirmatory: pd.DataFrame) -> Iterable[str
         same = every[every[CELL[1:]].eq(cell).all(axis=1) & every["arm"].ne(claim.arm)]
         for row in _rows(same):
             yield (
-                f"Exploratory: in the arm {row.arm} the {_gap_name(row)} ({CLASS_NAMES[row.class_]}) of design "
+                f"Exploratory: in the arm {row.arm} the {_gap(row)} ({CLASS_NAMES[row.class_]}) of design "
                 f"{row.design} minus that of design {row.reference} is {_difference(row)}, mean over "
                 f"{counted(row.seeds, 'paired seed')}; adjusted {p_value(row.p_adjusted)} (Benjamini-Hochberg)."
             )
@@ -228,7 +227,7 @@ def _label_bias(protocol: Protocol) -> str:
 def _gaps_of_ceiling(protocol: Protocol) -> str:
     """What of the gaps lies in the data; nothing where the labels' probabilities are unknown."""
     parts = [
-        f"{GAP_NAMES[metric]} {number(value)} by {attribute_name(attribute)}"
+        f"{GAP_NAMES[metric]} {number(value)} by {name_of(attribute)}"
         for (metric, attribute), value in ((name.split("/"), value) for name, value in protocol.gaps_of_ceiling.items())
     ]
     if not parts:
@@ -358,7 +357,7 @@ def _by_verdict(rows: pd.DataFrame, remarks: dict[str, str], shown: dict[str, Ca
         if len(found):
             text = shown.get(verdict, lambda row: row.design)
             named = ", ".join(
-                f"{_gap_name(same[0])} in {enumerated(map(text, same))}"
+                f"{_gap(same[0])} in {enumerated(map(text, same))}"
                 for same in (list(_rows(some)) for _, some in found.groupby(["metric", "attribute"], sort=False))
             )
             verb = "is" if len(found) == 1 else "are"
@@ -410,7 +409,7 @@ def _levelling_down(levelled: Iterable[_LevelledDown]) -> Iterable[str]:
     for found in levelled:
         worst, best = found.groups[0], found.groups[-1]
         yield (
-            f"Levelling down: by {attribute_name(found.attribute)} design {found.design} has a smaller "
+            f"Levelling down: by {name_of(found.attribute)} design {found.design} has a smaller "
             f"{enumerated(found.gaps)} than design {found.reference}, but the accuracy of no group is higher: it "
             f"changes by {signed(worst.change)} ({worst.group}) to {signed(best.change)} ({best.group}), mean over "
             f"{counted(found.seeds, 'paired seed')}; {sum(group.upper < 0 for group in found.groups)} of "
@@ -419,7 +418,7 @@ def _levelling_down(levelled: Iterable[_LevelledDown]) -> Iterable[str]:
 
 
 def _levelling_down_in_short(levelled: Sequence[_LevelledDown]) -> str:
-    where = [f"{found.design} by {attribute_name(found.attribute)}" for found in levelled]
+    where = [f"{found.design} by {name_of(found.attribute)}" for found in levelled]
     if not where:
         return ""
     return f"Levelling down, a smaller gap from which no group gains, shows in the estimates of {enumerated(where)}."

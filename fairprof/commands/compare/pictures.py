@@ -32,22 +32,21 @@ from fairprof.reporting.chart import (
     design_handles,
     designs_of,
     finished,
-    gap_name,
     interval_line,
     known_values,
     line,
     main_arm,
     mark,
-    names_of,
+    occurring,
     plain,
     seed_points,
     seeds_counted,
     shortened,
 )
 from fairprof.reporting.gap_chart import gaps_by_class_figure, gaps_figure
-from fairprof.reporting.names import METRIC_NAMES
+from fairprof.reporting.names import METRIC_NAMES, gap_name, name_of
 from fairprof.reporting.style import DESIGN_COLOURS, LARGE, NORMAL, PALETTE, SINGLE, SMALL, WIDTH, ZERO, design_style
-from fairprof.reporting.wording import attribute_name, count, number, p_value, percent, span
+from fairprof.reporting.wording import count, number, p_value, percent, span
 
 LEVELLED = "#fbd9c6"
 UNDEFINED = "#d5d5d5"
@@ -132,7 +131,7 @@ def differences_figure(differences: pd.DataFrame, seed_differences: pd.DataFrame
     arm, reference = shown["arm"].iloc[0], shown["reference"].iloc[0]
     points = seed_differences[seed_differences["arm"].eq(arm)]
     panels = {"scores": [(score, "") for score in SCORES]} | {
-        f"gaps by {attribute_name(attribute)}": [(metric, attribute) for metric in DIFFERENCES]
+        f"gaps by {name_of(attribute)}": [(metric, attribute) for metric in DIFFERENCES]
         for attribute in ATTRIBUTES
         if shown["attribute"].eq(attribute).any()
     }
@@ -199,7 +198,7 @@ def group_changes_figure(group_changes: pd.DataFrame) -> Figure:
     shown = main_arm(group_changes)
     arm, reference, designs = shown["arm"].iloc[0], shown["reference"].iloc[0], designs_of(shown)
     parts = by_attribute(shown)
-    rows = Rows.of({attribute: names_of(part["group"]) for attribute, part in parts.items()})
+    rows = Rows.of({attribute: occurring(part["group"]) for attribute, part in parts.items()})
     labels = _group_labels(rows, parts, reference)
     figure = Figure(figsize=(WIDTH, rows.inches + 1.8), layout="constrained")
     axes = figure.subplots(1, len(designs), sharex=True, sharey=True, squeeze=False)[0]
@@ -246,7 +245,7 @@ def _gap_change(part: pd.DataFrame) -> str:
 
 def _group_labels(rows: "Rows", parts: dict[str, pd.DataFrame], reference: str) -> dict[int, str]:
     """Row to text: the attributes, and of every group its size and whether it is best or worst under the reference."""
-    labels = {row: f"by {attribute_name(attribute)}" for attribute, row in rows.headings.items()}
+    labels = {row: f"by {name_of(attribute)}" for attribute, row in rows.headings.items()}
     for attribute, part in parts.items():
         groups = part.drop_duplicates("group").set_index("group")
         accuracy, extremes = groups["reference_accuracy"].dropna(), {}
@@ -388,7 +387,7 @@ def _epoch_curve(axis: Axes, design: str, values: pd.DataFrame) -> None:
 
 def _curve_labels(axis: Axes, quantity: str) -> None:
     metric, _, attribute = quantity.partition("/")
-    name = METRIC_NAMES.get(metric, metric)
+    name = name_of(metric)
     better = "up is better" if metric in SCORES else "down is better"
     axis.set_title(gap_name(metric, attribute) if attribute else name, fontsize=NORMAL)
     axis.set_ylabel(f"{'gap' if attribute else name} ({better})", fontsize=SMALL)
@@ -408,7 +407,7 @@ def confusion_figure(confusion: pd.DataFrame, attribute: str) -> Figure:
     are shown by colour alone.
     """
     shown = confusion[confusion["attribute"].eq(attribute)]
-    classes, groups, designs = names_of(shown["y_true"]), names_of(shown["group"]), designs_of(shown)
+    classes, groups, designs = occurring(shown["y_true"]), occurring(shown["group"]), designs_of(shown)
     cell = 0.33 if len(classes) <= 6 else 0.16  # inches
     width, height = (len(classes) + gap for gap in MATRIX_GAPS)
     line_count = -(-len(groups) // max(1, int(11 / (width * cell))))
@@ -432,7 +431,7 @@ def confusion_figure(confusion: pd.DataFrame, attribute: str) -> Figure:
     bar.set_label("share of the true class, %", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
     figure.suptitle(
-        f"Confusion by {attribute_name(attribute)} and design, counts summed over seeds: what images of a true class\n"
+        f"Confusion by {name_of(attribute)} and design, counts summed over seeds: what images of a true class\n"
         "(row) were taken for (column), in %; a dark diagonal is better, matrices that are alike are fairer",
         fontsize=LARGE,
     )

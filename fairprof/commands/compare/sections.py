@@ -23,11 +23,10 @@ from fairprof.reporting.blocks import (
     Table,
     Terms,
 )
-from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, METRIC_NAMES, VERDICT_NAMES
+from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, METRIC_NAMES, VERDICT_NAMES, gap_name, name_of
 from fairprof.reporting.tables import COUNTED, column_title, properties, table_of
 from fairprof.reporting.wording import (
     NOTHING,
-    attribute_name,
     bare_p_value,
     count,
     counted,
@@ -65,7 +64,7 @@ def _summary(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[Bl
     performance = tables["performance"]
     scores = performance[performance["metric"].eq("macro_f1")]
     titles = ["design", "arm", "seeds", "macro-F1 [95 % interval]", "share of the ceiling"]
-    titles += [f"{GAP_NAMES[metric]} by {attribute}" for metric, attribute in CONFIRMATORY_GAPS]
+    titles += [gap_name(metric, attribute) for metric, attribute in CONFIRMATORY_GAPS]
     rows = tuple(_summary_row(row, tables["gaps"]) for row in scores.itertuples(index=False))
     yield Table("Macro-F1, and gaps between groups (largest over classes)", tuple(map(Column, titles)), rows)
     yield Paragraph(
@@ -210,7 +209,7 @@ def _confusion_blocks(*attributes: str) -> Callable[[dict[str, pd.DataFrame], Cl
         for attribute in attributes:
             rows = tables["confusion"][tables["confusion"]["attribute"].eq(attribute)].drop(columns="attribute")
             if len(rows):
-                title = f"Images by group, true and predicted class, by {attribute_name(attribute)}"
+                title = f"Images by group, true and predicted class, by {name_of(attribute)}"
                 predicted = rows["y_pred"].map("predicted {}".format)
                 yield table_of(f"{title}: sums over seeds", _spread(rows.assign(y_pred=predicted), "y_pred", "count"))
 
@@ -419,13 +418,11 @@ def _data(protocol: Protocol) -> Iterable[tuple[str, str]]:
     yield "test images, common to all designs", f"{protocol.test_images:,}"
     yield "classes", ", ".join(protocol.classes)
     for attribute, groups in protocol.groups.items():
-        yield f"groups by {attribute_name(attribute)}", ", ".join(groups)
+        yield f"groups by {name_of(attribute)}", ", ".join(groups)
     yield "professions", "drawn at random given the age bin" if protocol.pseudo_professions else "from the data set"
     biased = f"{protocol.label_bias}, strength {short(protocol.label_bias_strength)}: labels were biased on purpose"
     yield "label bias", "none" if protocol.label_bias == "none" else biased
-    ceiling = ", ".join(
-        f"{METRIC_NAMES.get(metric, metric)} {number(value)}" for metric, value in protocol.ceiling.items()
-    )
+    ceiling = ", ".join(f"{name_of(metric)} {number(value)}" for metric, value in protocol.ceiling.items())
     yield "ceiling: the best that these labels allow", ceiling or "unknown"
     yield "fingerprint of the pool", protocol.pool_fingerprint
     yield "fingerprint of the test set", protocol.test_fingerprint

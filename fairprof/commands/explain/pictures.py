@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from fairprof.commands.explain.results import Explanation
 from fairprof.data.regions import CENTRE_PRIOR
 from fairprof.metrics.fairness import SUFFICIENT
+from fairprof.reporting.names import name_of
 from fairprof.reporting.style import GRID, PALETTE
-from fairprof.reporting.wording import attribute_name
 from fairprof.saliency.faithfulness import HIGHER_IS_BETTER
 from fairprof.saliency.randomisation import THRESHOLD
 
@@ -89,7 +89,7 @@ class _Rows:
                 place = line + (number - (len(self.labels) - 1) / 2) * 0.8 / len(self.labels)
                 _point(axis, shown.loc[(attribute, group, label)], value, place, PALETTE[number % len(PALETTE)])
         axis.set(ylim=(len(self.groups) - 0.5, -0.5), yticks=range(len(self.groups)))
-        names = (group if name == "all" else f"{attribute_name(name)}: {group}" for name, group in self.groups)
+        names = (group if name == "all" else f"{name_of(name)}: {group}" for name, group in self.groups)
         axis.set_yticklabels(names, fontsize=8)
         axis.tick_params(axis="x", labelsize=7.5)
         axis.grid(axis="x", **GRID)

@@ -11,9 +11,9 @@ from fairprof.commands.prepare.noise_floors import JUDGED, NOT_JUDGED
 from fairprof.commands.prepare.sizes import imbalance_name
 from fairprof.inference.groups import ALPHA, MAX_OVER_CLASSES
 from fairprof.metrics.fairness import ATTRIBUTES
-from fairprof.reporting.wording import attribute_name, count, counted, enumerated, number, p_value, percent, short, span
+from fairprof.reporting.names import GAP_ABBREVIATIONS, name_of, short_gap_name
+from fairprof.reporting.wording import count, counted, enumerated, number, p_value, percent, short, span
 
-NAMES_OF_GAPS = {"demographic_parity_difference": "DP", "equal_opportunity_difference": "EO"}
 FEW_IMAGES = 500  # training images, below which fine-tuning rests on little
 
 
@@ -94,8 +94,8 @@ def _gaps(audit: Audit) -> Iterator[str]:
     floors = audit.tables["noise_floors"]
     largest = floors[floors["class"].eq(MAX_OVER_CLASSES)].set_index(["metric", "attribute"])
     for metric in GAPS:
-        name = NAMES_OF_GAPS[metric]
-        rows = {attribute_name(attribute): largest.loc[(metric, attribute)] for attribute in ATTRIBUTES}
+        name = GAP_ABBREVIATIONS[metric]
+        rows = {name_of(attribute): largest.loc[(metric, attribute)] for attribute in ATTRIBUTES}
         found = enumerated(f"{_from(row['detectable_largest'])} by {attribute}" for attribute, row in rows.items())
         chance = enumerated(number(row["null_q95"]) for row in rows.values())
         yield (
@@ -103,7 +103,7 @@ def _gaps(audit: Audit) -> Iterator[str]:
             f"between the two largest groups): {found}. Chance alone makes up to {chance}."
         )
     cannot = [
-        f"{NAMES_OF_GAPS[metric]} by {attribute_name(attribute)}"
+        short_gap_name(metric, attribute)
         for metric in GAPS
         for attribute in ATTRIBUTES
         if largest.loc[(metric, attribute), "judged"] == NOT_JUDGED
@@ -175,7 +175,7 @@ def _unequal_losses(by_group: pd.DataFrame) -> Iterator[str]:
             high, low = known.loc[known["share"].idxmax()], known.loc[known["share"].idxmin()]
             yield (
                 f"Rows are not lost at random: {percent(high['share'])} of {high['group']}, {percent(low['share'])} of "
-                f"{low['group']} (by {attribute_name(attribute)}, {p_value(table['p_holm'].iloc[0])} adjusted)."
+                f"{low['group']} (by {name_of(attribute)}, {p_value(table['p_holm'].iloc[0])} adjusted)."
             )
 
 
@@ -200,11 +200,7 @@ def _small_cells(audit: Audit) -> Iterator[str]:
         return
     floors = audit.tables.get("noise_floors", pd.DataFrame({"class": [], "judged": []}))
     doubtful = floors[floors["class"].eq(MAX_OVER_CLASSES) & floors["judged"].ne(JUDGED)]
-    gaps = [
-        f"{NAMES_OF_GAPS[row.metric]} by {attribute_name(row.attribute)}"
-        for row in doubtful.itertuples()
-        if row.metric in GAPS
-    ]
+    gaps = [short_gap_name(row.metric, row.attribute) for row in doubtful.itertuples() if row.metric in GAPS]
     which = f", so that too few images of some groups are behind {enumerated(gaps)}" if gaps else ""
     yield (
         f"Of {len(audit.tables['cells']):,} cells of gender x race x profession, {empty:,} have no test image and "

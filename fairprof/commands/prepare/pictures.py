@@ -13,10 +13,10 @@ from fairprof.commands.prepare.counts import UNKNOWN
 from fairprof.inference.groups import MAX_OVER_CLASSES
 from fairprof.metrics.fairness import ATTRIBUTES
 from fairprof.reporting.composition import composition_figure
+from fairprof.reporting.names import name_of, short_gap_name
 from fairprof.reporting.style import GRID, PALETTE
-from fairprof.reporting.wording import attribute_name, count, p_value, percent
+from fairprof.reporting.wording import count, p_value, percent
 
-NAMES_OF_GAPS = {"demographic_parity_difference": "DP", "equal_opportunity_difference": "EO"}
 IMPOSSIBLE = PALETTE[5]
 WRITTEN = 12  # categories up to which a cell's share is written into it
 
@@ -156,7 +156,7 @@ def noise_floors_figure(floors: pd.DataFrame, gaps: pd.DataFrame) -> Figure:
     names, cross = [], {"markersize": 8, "markeredgewidth": 2}
     for place, (metric, attribute) in enumerate((m, a) for m in GAPS for a in ATTRIBUTES):
         row = largest[largest["metric"].eq(metric) & largest["attribute"].eq(attribute)].iloc[0]
-        names.append(f"{NAMES_OF_GAPS[metric]} by {attribute_name(attribute)}")
+        names.append(short_gap_name(metric, attribute))
         axis.barh(place, row["null_q95"], color="#d5dae2", height=0.6)
         axis.plot([row["null_mean"]] * 2, [place - 0.3, place + 0.3], color="#5f6b7a", linewidth=1.5)
         axis.plot(row["detectable_largest"], place, "D", color=PALETTE[0], markersize=6)
@@ -201,9 +201,9 @@ def quarantine_figure(by_group: pd.DataFrame) -> Figure:
         axis.set_yticklabels(names, fontsize=8)
         adjusted = table["p_holm"].iloc[0]
         axis.set_title(
-            f"by {attribute_name(attribute)}: equal shares, adjusted {p_value(adjusted)}"
+            f"by {name_of(attribute)}: equal shares, adjusted {p_value(adjusted)}"
             if np.isfinite(adjusted)
-            else f"by {attribute_name(attribute)}",
+            else f"by {name_of(attribute)}",
             fontsize=9,
         )
         axis.grid(axis="x", **GRID)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import pandas as pd
 
-from fairprof.commands.prepare.answer import NAMES_OF_GAPS, answer, to_mend
+from fairprof.commands.prepare.answer import answer, to_mend
 from fairprof.commands.prepare.audit import BEST, GAPS, PERFECT, Audit
 from fairprof.commands.prepare.counts import ENOUGH
 from fairprof.commands.prepare.noise_floors import POWER
@@ -23,10 +23,10 @@ from fairprof.reporting.blocks import (
     Table,
     Terms,
 )
+from fairprof.reporting.names import short_gap_name
 from fairprof.reporting.tables import properties, table_of
 from fairprof.reporting.wording import (
     NOTHING,
-    attribute_name,
     bare_p_value,
     count,
     counted,
@@ -184,7 +184,7 @@ def _floor_row(row, in_the_data: pd.DataFrame, min_support: int) -> tuple[Cell, 
     weak = [f"{row.undefined:,} rates without images"] if row.undefined else []
     weak += [f"{row.insufficient:,} on fewer than {min_support}"] if row.insufficient else []
     return (
-        Cell(f"{NAMES_OF_GAPS[row.metric]} by {attribute_name(row.attribute)}"),
+        Cell(short_gap_name(row.metric, row.attribute)),
         Cell(number(row.null_mean), f"up to {number(row.null_q95)}"),
         Cell(_detectable(row.detectable_largest)),
         Cell(_detectable(row.detectable_smallest)),

@@ -3,7 +3,8 @@
 from fairprof.data.designs import DESIGNS
 from fairprof.measurement.ceilings import HEADLINE_GAPS
 from fairprof.network.training import SELECTION_RULES, Trained, Training
-from fairprof.reporting.wording import number, percent
+from fairprof.reporting.names import GAP_ABBREVIATIONS
+from fairprof.reporting.wording import enumerated, number, percent
 from fairprof.store import tracking
 from fairprof.store.registry import RegisteredVersion
 
@@ -50,9 +51,10 @@ def describe(training: Training, trained: Trained, values: dict[str, float], ver
 def _headline_sentence(values: dict[str, float]) -> str:
     share = values.get("test/macro_f1_of_ceiling")
     of_ceiling = f" ({percent(share)} of the ceiling)" if share is not None else ""
-    gaps = (
-        f"DP {number(values[f'test/demographic_parity_difference/{attribute}'])} and "
-        f"EO {number(values[f'test/equal_opportunity_difference/{attribute}'])} by {attribute}"
-        for attribute in ("gender", "race")
-    )
-    return f"test macro-F1 {number(values['test/macro_f1'])}{of_ceiling}, {', '.join(gaps)}"
+    gaps = f"{_gaps(values, 'gender')}, {_gaps(values, 'race')}"
+    return f"test macro-F1 {number(values['test/macro_f1'])}{of_ceiling}, {gaps}"
+
+
+def _gaps(values: dict[str, float], attribute: str) -> str:
+    gaps = (f"{name} {number(values[f'test/{metric}/{attribute}'])}" for metric, name in GAP_ABBREVIATIONS.items())
+    return f"{enumerated(gaps)} by {attribute}"

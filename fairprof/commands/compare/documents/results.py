@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pandas as pd
 
 from fairprof.commands.compare.protocol import Protocol
-from fairprof.documents.rendering import spaced
 from fairprof.inference.groups import CONFIDENCE, MAX_OVER_CLASSES
 from fairprof.metrics.fairness import INSUFFICIENT, SUFFICIENT, UNDEFINED
+from fairprof.reporting.names import gap_name, name_of
 from fairprof.reporting.wording import bare_p_value, count, interval, number, percent, signed, span
 
 Tables = dict[str, pd.DataFrame]
@@ -32,7 +32,7 @@ def performance(tables: Tables, protocol: Protocol, design: str) -> pd.DataFrame
     rows = main_arm(tables, "performance", protocol, design=design)
     return pd.DataFrame(
         {
-            "metric": rows["metric"].map(spaced),
+            "metric": rows["metric"].map(name_of),
             "value": rows["value"],
             INTERVAL: _intervals(rows),
             "SD between seeds": rows["seed_sd"],
@@ -55,15 +55,15 @@ def gaps(tables: Tables, protocol: Protocol, design: str, attributes: tuple[str,
     rows = rows[rows["class"].eq(MAX_OVER_CLASSES) & rows["attribute"].isin(attributes)]
     return pd.DataFrame(
         {
-            "attribute": rows["attribute"].map(spaced),
-            "gap": rows["metric"].map(spaced),
+            "attribute": rows["attribute"].map(name_of),
+            "gap": rows["metric"].map(name_of),
             "value": rows["value"],
             "floor": rows["null_mean"],
             "floor, 95 %": rows["null_q95"],
             "p": rows["p_value"].map(bare_p_value),
             "p adjusted": rows["p_adjusted"].map(bare_p_value),
             "family": rows["family"],
-            "verdict": rows["verdict"].map(spaced),
+            "verdict": rows["verdict"].map(name_of),
             "undefined / insufficient rates": [
                 f"{count(undefined)} / {count(little)}"
                 for undefined, little in zip(rows["undefined_cells"], rows["insufficient_cells"], strict=True)
@@ -76,7 +76,7 @@ def gaps_by_design(tables: Tables, protocol: Protocol, metrics: tuple[str, ...])
     """The gaps of all designs by the given metrics, without what the single design's table adds."""
     attributes = tuple(tables["gaps"]["attribute"].unique())
     rows = pd.concat([gaps(tables, protocol, design, attributes).assign(design=design) for design in protocol.designs])
-    rows = rows[rows["gap"].isin([spaced(metric) for metric in metrics])]
+    rows = rows[rows["gap"].isin([name_of(metric) for metric in metrics])]
     return _first(rows, "design").drop(columns=["floor, 95 %", "p", "undefined / insufficient rates"])
 
 
@@ -84,8 +84,7 @@ def established(tables: Tables, protocol: Protocol, design: str) -> list[str]:
     """The established gaps of a design, each as "... by race .123 (floor .061, confirmatory)"."""
     rows = main_arm(tables, "gaps", protocol, design=design, verdict="established", **{"class": MAX_OVER_CLASSES})
     return [
-        f"{spaced(row.metric)} by {spaced(row.attribute)} {number(row.value)} "
-        f"(floor {number(row.null_mean)}, {row.family})"
+        f"{gap_name(row.metric, row.attribute)} {number(row.value)} (floor {number(row.null_mean)}, {row.family})"
         for row in rows.itertuples()
     ]
 
@@ -125,7 +124,7 @@ def groups(tables: Tables, protocol: Protocol, design: str, attributes: tuple[st
     rows = rows[rows["attribute"].isin(attributes)]
     shown = pd.DataFrame(
         {
-            "attribute": rows["attribute"].map(spaced),
+            "attribute": rows["attribute"].map(name_of),
             "group": rows["group"],
             "test images": rows["support"].astype(int),
             "accuracy": rows["accuracy"],
@@ -147,7 +146,7 @@ def accuracy_by_group_and_design(tables: Tables, protocol: Protocol) -> pd.DataF
     wide = wide.loc[long.set_index(keys).index.unique()].rename(columns="accuracy, {}".format).reset_index()
     wide["evidence"] = _evidence(wide["support"], protocol)
     wide["support"] = wide["support"].astype(int)
-    wide["attribute"] = wide["attribute"].map(spaced)
+    wide["attribute"] = wide["attribute"].map(name_of)
     return wide.rename_axis(columns=None).rename(columns={"support": "test images"})
 
 
@@ -164,15 +163,15 @@ def differing_groups(tables: Tables, protocol: Protocol, design: str) -> pd.Data
     )
     return pd.DataFrame(
         {
-            "attribute": rows["attribute"].map(spaced),
+            "attribute": rows["attribute"].map(name_of),
             "group": rows["group"],
-            "rate": rows["rate"].map(spaced),
+            "rate": rows["rate"].map(name_of),
             "class": rows["class"],
             "group's rate": rows["value"],
             "rest": rows["rest"],
             "contrast": rows["contrast"].map(signed),
             f"{percent(CONFIDENCE, 'g')} band": _intervals(rows, signed),
-            "evidence": rows["evidence"].map(spaced),
+            "evidence": rows["evidence"].map(name_of),
         }
     )
 
@@ -232,7 +231,7 @@ def _intervals(rows: pd.DataFrame, writing: Callable[[float], str] = number) -> 
 
 
 def _evidence(support: pd.Series, protocol: Protocol) -> list[str]:
-    return [spaced(SUFFICIENT if images >= protocol.min_support else INSUFFICIENT) for images in support]
+    return [name_of(SUFFICIENT if images >= protocol.min_support else INSUFFICIENT) for images in support]
 
 
 def _first(rows: pd.DataFrame, column: str) -> pd.DataFrame:
