@@ -21,8 +21,8 @@ from fairprof.reporting.blocks import (
     Section,
     Sentences,
     Table,
-    Terms,
 )
+from fairprof.reporting.glossary import terms
 from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, METRIC_NAMES, VERDICT_NAMES, gap_name, name_of
 from fairprof.reporting.tables import COUNTED, column_title, properties, table_of
 from fairprof.reporting.wording import (
@@ -53,7 +53,7 @@ def sections(
         Section("How sure this is", tuple(_certainty(present, protocol, said))),
         Section("Protocol", tuple(_protocol(present, protocol))),
         Section("Limits", tuple(_limits(protocol))),
-        Section("Terms", (Terms(GLOSSARY),)),
+        Section("Terms", (terms(*TERMS),)),
     )
 
 
@@ -527,45 +527,10 @@ def _limits(protocol: Protocol) -> Iterable[Block]:
     )
 
 
-GLOSSARY = (
-    ("pool", "Every usable image of a data set, with its gender, race, age and profession."),
-    ("design", "Which axes are balanced when training images are drawn from the pool: A, B, C or D."),
-    (
-        "arm",
-        "The size of the training set: natural (as many images as a design's smallest cell allows), matched (as many "
-        "as the smallest design has), a number, or a fraction of one of these.",
-    ),
-    (
-        "seed",
-        "One draw of training images, one initialisation and one data order; designs at the same seed are a pair.",
-    ),
-    ("macro-F1", "The mean over the classes of F1, the harmonic mean of precision and recall. 1 is ideal."),
-    ("ceiling", "The best expected score of any classifier on these labels, which are partly random."),
-    ("selection rate", "The share of a group's images for which a class is predicted."),
-    ("true positive rate", "The share of a group's images of a class for which that class is predicted."),
-    ("false positive rate", "The share of a group's images of other classes for which a class is predicted."),
-    ("demographic parity difference", "The largest minus the smallest selection rate over the groups. 0 is ideal."),
-    ("equal opportunity difference", "The same of the true positive rate (Hardt, Price and Srebro 2016)."),
-    ("equalized odds difference", "The larger of the differences of the true and the false positive rate."),
-    ("noise floor", "The mean of a gap after its groups were permuted: what groups that are served alike would show."),
-    ("excess", "A gap minus its noise floor."),
-    ("contrast", "A group's rate minus that of the rest, with bands that hold for all groups at once."),
-    ("delta", "The margin of equivalence: a gap that is surely below it is called equivalent."),
-    ("adjusted p", "A p-value that allows for all the tests of its family."),
-    (
-        "Holm, max-T",
-        "Adjustments that control the chance of any false claim in a family (Holm 1979; Westfall, Young 1993).",
-    ),
-    ("Benjamini-Hochberg", "An adjustment that controls the share of false claims among the claims (1995)."),
-    (
-        "sign-flip test",
-        "An exact test: if two designs did equally well, the sign of each paired difference would be a coin toss. "
-        "With n seeds the smallest two-sided p-value is 2 / 2^n.",
-    ),
-    (
-        "levelling down",
-        "A smaller gap from which no group gains (Mittelstadt, Wachter and Russell 2023, arXiv:2302.02404).",
-    ),
-    ("undefined", "A rate whose denominator is zero, or a number that rests on such rates."),
-    ("Grad-CAM", "A map of the regions that raised a class's score (Selvaraju et al. 2017)."),
+TERMS = (
+    *("pool", "design", "seed", "arm", "macro-F1", "ceiling", "selection rate", "true positive rate"),
+    *("false positive rate", "demographic parity difference, DP", "equal opportunity difference, EO"),
+    *("equalized odds difference", "noise floor", "excess", "contrast", "undefined", "insufficient evidence"),
+    *("established", "equivalent", "delta", "confirmatory, exploratory", "adjusted p", "Holm, max-T"),
+    *("Benjamini-Hochberg", "sign-flip test", "levelling down", "Grad-CAM"),
 )

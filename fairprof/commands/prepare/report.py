@@ -21,8 +21,8 @@ from fairprof.reporting.blocks import (
     Section,
     Sentences,
     Table,
-    Terms,
 )
+from fairprof.reporting.glossary import terms
 from fairprof.reporting.names import short_gap_name
 from fairprof.reporting.tables import properties, table_of
 from fairprof.reporting.wording import (
@@ -89,7 +89,7 @@ def sections(audit: Audit, cache: tuple[str, ...], pictures: Collection[str]) ->
     found.append(Section("What cannot be used", tuple(_quarantine(audit, pictures))))
     found.append(Section("Near-duplicates and persons", tuple(_duplicates(audit))))
     found.append(Section("How this was made", tuple(_protocol(audit, cache))))
-    found.append(Section("Terms", (Terms(GLOSSARY),)))
+    found.append(Section("Terms", (terms(*TERMS),)))
     return tuple(found)
 
 
@@ -363,11 +363,7 @@ def _protocol(audit: Audit, cache: tuple[str, ...]) -> Iterable[Block]:
         yield Commands(f"mlflow run . -P experiment=A {arguments}\nmlflow run . -e study {arguments}")
 
 
-GLOSSARY = (
-    ("cell", "The images that agree in the axes that a design balances, such as Female x White x retired."),
-    ("limiting cell", "The cell with the fewest images for the share it has to give. All others give as many."),
-    ("DP", "Demographic parity difference: the largest gap between groups in the rate at which a class is predicted."),
-    ("EO", "Equal opportunity difference: the same for the rate at which a class is recognised where it is true."),
-    ("noise floor", "The gap that chance alone makes between groups that are served alike. It is never 0."),
-    ("quarantine", "Rows that cannot be used. None is dropped silently: each is listed with its line and reason."),
+TERMS = (
+    *("quarantine", "cell", "limiting cell", "demographic parity difference, DP", "equal opportunity difference, EO"),
+    *("noise floor", "insufficient evidence"),
 )
