@@ -1,4 +1,4 @@
-"""Pictures of the numbers of an explanation: where attention lies by group, faithfulness, and randomised weights."""
+"""Pictures of an explanation: the maps themselves, where attention lies by group, faithfulness, randomised weights."""
 
 from dataclasses import dataclass
 
@@ -8,15 +8,75 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from fairprof.commands.explain.results import Explanation
+from fairprof.commands.explain.subject import Subject
 from fairprof.data.regions import CENTRE_PRIOR
-from fairprof.metrics.fairness import SUFFICIENT
+from fairprof.metrics import attention
+from fairprof.metrics.fairness import SUFFICIENT, group_labels
 from fairprof.reporting.names import name_of
 from fairprof.reporting.style import GRID, PALETTE
 from fairprof.saliency.faithfulness import HIGHER_IS_BETTER
+from fairprof.saliency.gradcam import mean_maps
+from fairprof.saliency.panels import Wording, mean_map_difference_panel, reference_difference_panel, side_by_side_panel
 from fairprof.saliency.randomisation import THRESHOLD
 
+SIDE_BY_SIDE_IMAGES = 8
 ROW = 0.2  # inches of a group and model
 SCORES = {"road": "ROAD", "deletion": "deletion", "insertion": "insertion"}
+
+
+def figures_of(explanation: Explanation, subject: Subject, maps: dict[str, np.ndarray]) -> dict[str, Figure]:
+    """Every picture of an explanation by name; maps: label to the (N, h, w) maps of the subject's images."""
+    wording = Wording("model", explanation.method, explanation.unit, explanation.explained)
+    first = slice(0, SIDE_BY_SIDE_IMAGES)
+    known = "regions: face, hair, background" if explanation.kind == "regions" else f"{explanation.kind}: an ellipse"
+    figures = {
+        "side_by_side": side_by_side_panel(
+            {label: table.iloc[first] for label, table in subject.predictions.items()},
+            subject.pixels[first],
+            {label: of_model[first] for label, of_model in maps.items()},
+            f"The same test images through every model ({known})",
+            wording,
+            subject.masks.masks[first],
+        ),
+        "attention": attention_figure(explanation),
+    }
+    for attribute in attention.ATTRIBUTES:
+        labels = group_labels(subject.images, attribute)
+        groups = labels.astype(str).to_numpy()
+        counts = labels.value_counts()[list(labels.cat.categories)].to_dict()
+        title = f"Mean {explanation.method} of the {explanation.explained} class by {attribute.replace('_', ' ')}"
+        raw = {label: mean_maps(of_model, groups) for label, of_model in maps.items()}
+        figures[f"mean_maps_{attribute}"] = mean_map_difference_panel(raw, counts, title, wording)
+        if len(maps) > 1 and attribute != "gender_x_race":
+            figures[f"model_differences_{attribute}"] = _reference_panel(explanation, maps, groups, counts, wording)
+    if len(explanation.tables["faithfulness"]):
+        figures["faithfulness"] = faithfulness_figure(explanation)
+    figures["randomisation"] = randomisation_figure(explanation)
+    return figures
+
+
+def _reference_panel(
+    explanation: Explanation,
+    maps: dict[str, np.ndarray],
+    groups: np.ndarray,
+    counts: dict[str, int],
+    wording: Wording,
+) -> Figure:
+    everybody = "all images"
+    means = {}
+    for label, of_model in maps.items():
+        shares = attention.normalised(of_model)
+        defined = ~np.isnan(shares).any(axis=(1, 2))
+        undefined = np.full(shares.shape[1:], np.nan)
+        of_groups = dict.fromkeys(counts, undefined) | mean_maps(shares[defined], groups[defined])
+        means[label] = {everybody: shares[defined].mean(axis=0) if defined.any() else undefined} | of_groups
+    return reference_difference_panel(
+        means,
+        {everybody: len(groups)} | counts,
+        explanation.reference,
+        f"Mean of the normalised maps, minus those of model {explanation.reference}",
+        wording,
+    )
 
 
 def attention_figure(found: Explanation) -> Figure:

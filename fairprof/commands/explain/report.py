@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 
 from fairprof.commands.explain.pictures import SCORES
-from fairprof.commands.explain.results import Explanation
+from fairprof.commands.explain.results import Explanation, tables_of
 from fairprof.data.regions import CENTRE_HALF_HEIGHT, CENTRE_HALF_WIDTH, CENTRE_PRIOR
 from fairprof.inference.groups import ALPHA, CONFIRMATORY
 from fairprof.metrics.attention import ALL, CONFIRMATORY_ATTRIBUTES, LARGEST
 from fairprof.reporting.blocks import Block, Cell, Column, Heading, Paragraph, Picture, Section, Sentences, Table, Terms
-from fairprof.reporting.page import html_page
+from fairprof.reporting.findings import Findings
 from fairprof.reporting.tables import properties, table_of
 from fairprof.reporting.wording import (
     attribute_name,
@@ -33,14 +33,20 @@ SYMMETRIC = 2  # fields along an edge, of which none lies nearer to the middle t
 COARSE = 4  # fields of a map: with fewer along an edge it is said that they are few
 
 
-def report(found: Explanation, pictures: dict[str, bytes]) -> str:
-    """One HTML page that needs nothing else; pictures: name to PNG."""
-    subtitle = (
-        f"{found.method} of the {found.explained} class, {counted(found.images, 'test image')} of "
-        f"{found.data.partition(':')[0]}; made {found.created}"
-    )
+def findings(found: Explanation, pictures: dict[str, bytes]) -> Findings:
+    """All of an explanation, as it is logged; pictures: name to PNG."""
     verb = "looks" if len(found.models) == 1 else "look"
-    return html_page(f"What {_models(found)} {verb} at", subtitle, _sections(found, pictures), pictures, {})
+    return Findings(
+        title=f"What {_models(found)} {verb} at",
+        subtitle=f"{found.method} of the {found.explained} class, {counted(found.images, 'test image')} of "
+        f"{found.data.partition(':')[0]}; made {found.created}",
+        sections=_sections(found, pictures),
+        tables=tables_of(found),
+        pictures=pictures,
+        folder="pictures/",
+        description=description(found),
+        printed=answer(found),
+    )
 
 
 def _models(found: Explanation) -> str:

@@ -2,12 +2,25 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from fairprof.data.regions import CENTRE_PRIOR
+from fairprof.reporting.findings import finite
 
 FACE, HAIR, CENTRE = "face", "hair", "centre"
+TABLES = {  # where each lies among the artifacts
+    "per_image": "attention/per_image",
+    "by_group": "attention/by_group",
+    "contrasts": "attention/contrasts",
+    "gaps": "attention/gaps",
+    "map_distances": "attention/map_distances",
+    "model_differences": "attention/model_differences",
+    "against_randomised": "attention/against_randomised",
+    "faithfulness_per_image": "faithfulness/per_image",
+    "faithfulness_by_group": "faithfulness/by_group",
+    "faithfulness": "faithfulness/against_random_maps",
+    "similarity": "randomisation/similarity",
+}
 
 
 @dataclass(frozen=True)
@@ -47,31 +60,39 @@ class Explanation:
         return CENTRE if self.kind == CENTRE_PRIOR else FACE
 
 
-def metrics(found: Explanation) -> dict[str, dict[str, float]]:
+def tables_of(explanation: Explanation) -> dict[str, pd.DataFrame]:
+    """Every table that is not empty by artifact path, each as CSV and as one that the UI shows."""
+    tables = {path: explanation.tables[name] for name, path in TABLES.items() if len(explanation.tables[name])}
+    return {f"{path}.csv": table for path, table in tables.items()} | {
+        f"tables/{path.replace('/', '_')}.json": table for path, table in tables.items()
+    }
+
+
+def metrics_of(explanation: Explanation) -> dict[str, dict[str, float]]:
     """The headline numbers of each model, by label; those that are defined."""
-    values: dict[str, dict[str, float]] = {label: {} for label in found.models}
-    whole = found.tables["by_group"]
+    values: dict[str, dict[str, float]] = {label: {} for label in explanation.models}
+    whole = explanation.tables["by_group"]
     for row in whole[whole["attribute"].eq("all")].itertuples():
         name = row.measure.replace("attention_", "attention/").replace("density_", "attention_density/")
         values[row.model][name] = row.value
-    gaps = found.tables["gaps"]
-    for row in gaps[gaps["measure"].eq(f"attention_{found.main_region}")].itertuples():
+    gaps = explanation.tables["gaps"]
+    for row in gaps[gaps["measure"].eq(f"attention_{explanation.main_region}")].itertuples():
         values[row.model][f"attention_gap/{row.attribute}"] = row.value
         values[row.model][f"attention_gap_p_value/{row.attribute}"] = row.p_value
-    distances = found.tables["map_distances"]
+    distances = explanation.tables["map_distances"]
     for row in distances[distances["pair"].eq("largest")].itertuples():
         values[row.model][f"map_distance/{row.attribute}"] = row.distance
         values[row.model][f"map_distance_null_q95/{row.attribute}"] = row.null_q95
         values[row.model][f"map_distance_p_value/{row.attribute}"] = row.p_value
-    faithful = found.tables["faithfulness"]
+    faithful = explanation.tables["faithfulness"]
     for row in faithful[faithful["attribute"].eq("all")].itertuples() if len(faithful) else ():
         values[row.model][f"faithfulness/{row.measure}"] = row.value
         values[row.model][f"faithfulness_of_random_maps/{row.measure}"] = row.reference_value
-    for row in found.tables["similarity"].itertuples():
+    for row in explanation.tables["similarity"].itertuples():
         values[row.model][f"randomised_{row.randomised}_similarity"] = row.similarity
-    for label, count in found.undefined.items():
+    for label, count in explanation.undefined.items():
         values[label]["undefined_maps"] = float(count)
     return {
-        label: {f"{label}/{name}": float(value) for name, value in of_model.items() if np.isfinite(value)}
+        label: finite({f"{label}/{name}": float(value) for name, value in of_model.items()})
         for label, of_model in values.items()
     }

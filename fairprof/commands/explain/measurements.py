@@ -1,0 +1,192 @@
+"""What is measured of an explanation: attention by group, faithfulness, and maps of randomised networks."""
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from fairprof.commands.explain.subject import Subject
+from fairprof.config import ExplainSettings
+from fairprof.metrics import attention
+from fairprof.metrics.attention import Measured
+from fairprof.network.classifier import build_classifier
+from fairprof.network.registered import RegisteredModel
+from fairprof.saliency.faithfulness import SCORES, faithfulness, random_maps
+from fairprof.saliency.gradcam import COSTLY
+from fairprof.saliency.randomisation import EVERYTHING, randomised_networks, similarities
+from fairprof.seeds import derive_seed, numpy_generator
+
+RANDOMISATION_IMAGES = 64
+RANDOMISED_NETWORKS = 3  # of which numbers are means
+
+
+def reference_of(labels: tuple[str, ...]) -> str:
+    """The model that the others are compared with."""
+    return "A" if "A" in labels else labels[0]
+
+
+def attention_of(settings: ExplainSettings, subject: Subject, maps: dict[str, np.ndarray]) -> dict[str, pd.DataFrame]:
+    """Where the maps lie, by group, and how groups and models differ in it.
+
+    Here and below, maps: label to the (N, h, w) maps of the subject's images.
+    """
+    regions = subject.masks.names
+    per_image = {label: attention.measures(of_model, subject.masks.masks, regions) for label, of_model in maps.items()}
+    names = tuple(next(iter(per_image.values())).columns)
+    attended = attention.measured(
+        subject.images, {label: table.to_numpy() for label, table in per_image.items()}, names
+    )
+    weights = attention.resampled_weights(
+        len(subject.rows), settings.replicates, numpy_generator(settings.seed, "attention bootstrap")
+    )
+    images = subject.images["image"]
+    gaps = attention.gap_tests(attended, settings.permutations, numpy_generator(settings.seed, "attention gaps"))
+    distances = attention.map_distances(
+        attended, maps, images, settings.permutations, numpy_generator(settings.seed, "map distances")
+    )
+    tables = {
+        "per_image": _per_image(subject, per_image),
+        "by_group": attention.by_group(attended, weights, settings.min_support),
+        "contrasts": attention.contrasts(attended, weights),
+        "gaps": attention.adjusted(gaps, np.zeros(len(gaps), dtype=bool)),
+        "map_distances": attention.judged_distances(distances),
+        "model_differences": _model_differences(attended, weights),
+    }
+    masks = {"masks": subject.masks.kind}
+    return {name: table.assign(**masks) for name, table in tables.items()}
+
+
+def _per_image(subject: Subject, per_image: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    columns = ["image", "gender", "race", "y_true", "y_pred"]
+    tables = []
+    for label, values in per_image.items():
+        rows = subject.predictions[label][columns].reset_index(drop=True)
+        explained = np.array(subject.pool.professions)[subject.classes[label]]
+        tables.append(pd.concat([rows.assign(model=label, explained=explained), values], axis=1))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _model_differences(attended: Measured, weights: np.ndarray) -> pd.DataFrame:
+    """Of normalised numbers: the strength of maps is in the units of each model's own logits."""
+    reference = reference_of(attended.models)
+    kept = [number for number, name in enumerate(attended.names) if name != "strength"]
+    values = attended.values[:, :, kept]
+    others = [number for number, label in enumerate(attended.models) if label != reference]
+    if not others:
+        return pd.DataFrame(columns=list(attention.DIFFERENCE_COLUMNS))
+    place = attended.models.index(reference)
+    names = tuple(attended.names[number] for number in kept)
+    return attention.paired_differences(
+        attended._replace(
+            models=tuple(attended.models[number] for number in others), names=names, values=values[others]
+        ),
+        attended._replace(models=(reference,), names=names, values=values[[place]]),
+        weights,
+    )
+
+
+def faithfulness_of(
+    settings: ExplainSettings, subject: Subject, maps: dict[str, np.ndarray]
+) -> dict[str, pd.DataFrame]:
+    """Of the models' own maps, beside random ones of the same resolution."""
+    count = min(settings.faithfulness_images, len(subject.rows))
+    names = ("faithfulness_per_image", "faithfulness_by_group", "faithfulness")
+    if count == 0:
+        return {name: pd.DataFrame(columns=list(attention.DIFFERENCE_COLUMNS)) for name in names}
+    networks = {label: subject.network(label) for label in subject.labels}
+    images = subject.names[:count]
+
+    def scored(maps: np.ndarray, labels: tuple[str, ...], what: str) -> dict[str, pd.DataFrame]:
+        chosen = {label: networks[label] for label in labels}
+        classes = {label: subject.classes[label] for label in labels}
+        return faithfulness(
+            chosen, subject.entering, maps[:count], classes, images, settings.seed, f"faithfulness, {what}"
+        )
+
+    own = {label: scored(maps[label], (label,), label)[label] for label in subject.labels}
+    shape = maps[subject.labels[0]].shape[1:]
+    chance = scored(random_maps(shape, images, settings.seed), subject.labels, "random maps")
+    rows = subject.images.iloc[:count]
+    scores, reference = (
+        attention.measured(rows, {label: table.to_numpy() for label, table in tables.items()}, SCORES)
+        for tables in (own, chance)
+    )
+    weights = attention.resampled_weights(
+        count, settings.replicates, numpy_generator(settings.seed, "faithfulness bootstrap")
+    )
+    per_image = [
+        table.assign(model=label, maps=kind, image=images)
+        for kind, tables in (("method", own), ("random", chance))
+        for label, table in tables.items()
+    ]
+    differences = attention.paired_differences(scores, reference, weights)
+    return {
+        "faithfulness_per_image": pd.concat(per_image, ignore_index=True),
+        "faithfulness_by_group": attention.by_group(scores, weights, settings.min_support),
+        "faithfulness": differences.assign(reference="random maps"),
+    }
+
+
+def randomisation_of(
+    settings: ExplainSettings, subject: Subject, maps: dict[str, np.ndarray]
+) -> dict[str, pd.DataFrame]:
+    """How much the maps of the first images change with the weights, and where randomised networks look.
+
+    Randomised networks are several, with weights of their own: the maps of a single one may all be zero.
+    """
+    count = min(RANDOMISATION_IMAGES, len(subject.rows))
+    randomised = {label: _randomised_maps(settings, subject, label, count) for label in subject.labels}
+    table = similarities(
+        {label: of_model[:count] for label, of_model in maps.items()},
+        randomised,
+        settings.replicates,
+        lambda *words: numpy_generator(settings.seed, *words),
+    )
+    everything = {label: parts[EVERYTHING] for label, parts in randomised.items()}
+    return {"similarity": table, "against_randomised": _against_randomised(settings, subject, maps, everything)}
+
+
+def _randomised_maps(
+    settings: ExplainSettings, subject: Subject, label: str, count: int
+) -> dict[str, list[np.ndarray]]:
+    """Randomised part to the maps of several networks: all of them for the first and the last part, one between."""
+    model = subject.models[label]
+    architecture, class_count = model.stored.settings["architecture"], len(model.classes)
+    maps: dict[str, list[np.ndarray]] = {}
+    for draw in range(RANDOMISED_NETWORKS):
+        seed = derive_seed(settings.seed, "randomised weights", label, draw)
+        fresh = build_classifier(architecture, "random", "all", class_count, seed)
+        blocks = _blocks(model) if draw == 0 and settings.method not in COSTLY else ()
+        device = next(model.classifier.network.parameters()).device
+        parts = randomised_networks(model.classifier.network, fresh.network.to(device), model.classifier.head, blocks)
+        for part, network in parts:
+            maps.setdefault(part, []).append(subject.maps(label, settings.method, count, network))
+    return maps
+
+
+def _blocks(model: RegisteredModel) -> tuple[str, ...]:
+    """The sequences of blocks of a network that has several, such as layer1 to layer4 of a ResNet."""
+    children = model.classifier.network.named_children()
+    paths = [name for name, child in children if isinstance(child, nn.Sequential)]
+    paths = [name for name in paths if not f"{model.classifier.head}.".startswith(f"{name}.")]
+    return tuple(paths) if len(paths) > 1 else ()
+
+
+def _against_randomised(
+    settings: ExplainSettings, subject: Subject, maps: dict[str, np.ndarray], randomised: dict[str, list[np.ndarray]]
+) -> pd.DataFrame:
+    """Attention of each model minus the mean over networks with all weights randomised, on the same images."""
+    count = len(next(iter(randomised.values()))[0])
+    regions, masks = subject.masks.names, subject.masks.masks[:count]
+
+    def attended(maps: dict[str, list[np.ndarray]]) -> Measured:
+        means = {label: attention.mean_measures(several, masks, regions) for label, several in maps.items()}
+        names = tuple(name for name in next(iter(means.values())).columns if name != "strength")
+        values = {label: table[list(names)].to_numpy() for label, table in means.items()}
+        return attention.measured(subject.images.iloc[:count], values, names)
+
+    weights = attention.resampled_weights(
+        count, settings.replicates, numpy_generator(settings.seed, "randomised bootstrap")
+    )
+    own = {label: [of_model[:count]] for label, of_model in maps.items()}
+    table = attention.paired_differences(attended(own), attended(randomised), weights)
+    return table.assign(reference="randomised weights", masks=subject.masks.kind)
