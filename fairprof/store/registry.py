@@ -1,6 +1,7 @@
 """MLflow's model registry: registering a trained classifier, its champion, and reading a registered one again."""
 
 import base64
+import hashlib
 import io
 import json
 import tempfile
@@ -31,6 +32,7 @@ CHAMPION = "champion"
 CHAMPION_RULE = "val_macro_f1"
 CHAMPION_METRIC = "best_val/macro_f1"
 CHAMPION_TAG = "best_val.macro_f1"
+DESCRIPTION_TAG = "fairprof.description"  # of a model: the digest of the description as it was written here
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pyarrow", "safetensors", "torch", "torchvision")
 
 
@@ -186,10 +188,18 @@ def _example_input() -> pd.DataFrame:
 
 
 def _describe_model(name: str, design: str, classes: tuple[str, ...]) -> None:
+    """Writes the model's description anew, unless somebody else has written the one that is there."""
     client = mlflow.MlflowClient()
-    if not client.get_registered_model(name).description:
-        text = pages.model_description(name, design, DESIGNS[design].balanced, classes)
-        client.update_registered_model(name, text)
+    model = client.get_registered_model(name)
+    if model.description and model.tags.get(DESCRIPTION_TAG) != _digest(model.description):
+        return
+    text = pages.model_description(name, design, DESIGNS[design].balanced, classes)
+    client.update_registered_model(name, text)
+    client.set_registered_model_tag(name, DESCRIPTION_TAG, _digest(text))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _describe_version(
@@ -242,6 +252,11 @@ def _champion_decision(client: mlflow.MlflowClient, name: str, pool_fingerprint:
         return True, (
             f"rule {CHAMPION_RULE}: {score:.4f}; champion before was version {number}, trained on other data, "
             "so that the two scores cannot be compared and the newer data count"
+        )
+    if CHAMPION_TAG not in tags:
+        return True, (
+            f"rule {CHAMPION_RULE}: {score:.4f}; champion before was version {number}, chosen by another rule, "
+            "so that it has no score to compare with and the newer version counts"
         )
     other = float(tags[CHAMPION_TAG])  # four digits, so the new score counts with four as well
     better = float(f"{score:.4f}") > other

@@ -36,11 +36,13 @@ def network():
     return build_classifier("mobilenet_v2", "random", "layer2", len(CLASSES), seed=0).network.eval()
 
 
-def registered(network, macro_f1: float, pool: str = "pool-1", experiment: str = "B") -> registry.RegisteredVersion:
+def registered(
+    network, macro_f1: float, pool: str = "pool-1", experiment: str = "B", classes: tuple[str, ...] = CLASSES
+) -> registry.RegisteredVersion:
     settings = Settings(experiment=experiment, architecture="mobilenet_v2", image_size=IMAGE_SIZE)
     headline = {"test/accuracy": 0.4321, "test/demographic_parity_difference/race": 0.25, "best_val/macro_f1": macro_f1}
     with tracking.started_run(f"{experiment}-seed0", {}):
-        return registry.register_model(network.state_dict(), "features.18", settings, CLASSES, pool, headline)
+        return registry.register_model(network.state_dict(), "features.18", settings, classes, pool, headline)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,23 @@ def test_version_that_was_replaced_says_by_which_and_why(versions, client):
 
 def test_page_of_the_model_has_the_newest_reason(versions, client):
     newest = versions["better on other data"]
-    assert client.get_registered_model("fairprof-B").tags == {"fairprof.champion": f"version 6, {newest.reason}"}
+    tags = client.get_registered_model("fairprof-B").tags
+    assert tags["fairprof.champion"] == f"version 6, {newest.reason}"
+    assert set(tags) == {"fairprof.champion", "fairprof.description"}
+
+
+def test_a_champion_of_another_rule_gives_way_and_the_reason_says_so(store, network, client):
+    registered(network, 0.6, experiment="A")
+    client.delete_model_version_tag("fairprof-A", "1", "best_val.macro_f1")
+    client.set_model_version_tag("fairprof-A", "1", "best_val.accuracy", "0.9000")
+    second = registered(network, 0.3, experiment="A")
+    assert second.champion
+    assert second.reason == (
+        "rule val_macro_f1: 0.3000; champion before was version 1, chosen by another rule, so that it has no score to "
+        "compare with and the newer version counts"
+    )
+    assert client.get_model_version("fairprof-A", "2").tags["fairprof.champion"] == second.reason
+    assert not registered(network, 0.3, experiment="A").champion  # it is compared again
 
 
 def test_alias_names_the_last_champion(versions, client):
@@ -131,6 +149,22 @@ def test_the_model_says_what_it_is_and_how_it_is_loaded(versions, client):
     description = client.get_registered_model("fairprof-B").description
     assert "**design B**: images balanced over gender x profession" in description
     assert "cook, driver, nurse" in description and 'load_model("models:/fairprof-B@champion")' in description
+
+
+def test_what_the_model_says_is_written_anew_until_somebody_edits_it(store, network, client):
+    said = []
+    for classes in (CLASSES, ("baker", "clerk", "pilot"), ("actor", "judge", "smith"), CLASSES):
+        registered(network, 0.5, experiment="D", classes=classes)
+        said.append(client.get_registered_model("fairprof-D").description)
+        if len(said) == 3:
+            client.update_registered_model("fairprof-D", f"{said[-1]} Ask Ada before you use it.")
+    assert [text.split(", trained on")[0] for text in said] == [
+        "Classifies faces as cook, driver, nurse",
+        "Classifies faces as baker, clerk, pilot",
+        "Classifies faces as actor, judge, smith",
+        "Classifies faces as actor, judge, smith",
+    ]
+    assert said[3].endswith("Ask Ada before you use it.")
 
 
 @pytest.mark.parametrize(
