@@ -2,7 +2,8 @@
 how it answers over HTTP.
 
 This file is copied into every registered version and runs there without the project, so it imports nothing
-of fairprof. Training imports from it: what is served is what was trained.
+of fairprof. Training imports from it: what is served is what was trained. PyTorch takes seconds to import, and who only
+reads images does without it: the functions that compute import it themselves.
 """
 
 import base64
@@ -15,18 +16,18 @@ import sys
 import threading
 from email.message import Message
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mlflow.pyfunc
 import numpy as np
 import pandas as pd
-import safetensors.torch
-import torch
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from PIL import Image, ImageOps
-from torch import nn
-from torchvision.models import get_model
-from torchvision.transforms.v2 import functional
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 MAX_BYTES = 64 * 2**20
 MAX_TEXT = 90 * 2**20  # characters: MAX_BYTES as base64, with line breaks
@@ -107,25 +108,34 @@ def middle_of(length: int, size: int) -> slice:
     return slice(start, start + size)
 
 
-def normalise(pixels: torch.Tensor) -> torch.Tensor:
+def normalise(pixels: "torch.Tensor") -> "torch.Tensor":
     """(..., 3, H, W) uint8 -> float32, ImageNet-normalised."""
+    import torch
+    from torchvision.transforms.v2 import functional
+
     return functional.normalize(
         functional.to_dtype(pixels, torch.float32, scale=True), list(IMAGENET_MEAN), list(IMAGENET_STANDARD_DEVIATION)
     )
 
 
-def evaluation_input(pixels: np.ndarray, image_size: int) -> torch.Tensor:
+def evaluation_input(pixels: np.ndarray, image_size: int) -> "torch.Tensor":
     """Stored pixels, (..., S, S, 3) uint8, as the network's input: centre crop, (..., 3, H, W) float32, normalised."""
+    import torch
+    from torchvision.transforms.v2 import functional
+
     channels_first = torch.from_numpy(np.array(pixels)).movedim(-1, -3)  # a copy: memory maps are read-only
     return normalise(functional.center_crop(channels_first, [image_size, image_size]))
 
 
-def build_network(architecture: str, class_count: int) -> nn.Module:
+def build_network(architecture: str, class_count: int) -> "nn.Module":
     """A torchvision classifier, randomly initialised, whose last linear layer is the study's head.
 
     The head: Dropout(.5), Linear(features, 512), ReLU, Dropout(.3), Linear(512, class_count).
     Raises ValueError where torchvision has no such model or it does not end in a linear layer.
     """
+    from torch import nn
+    from torchvision.models import get_model
+
     network = get_model(architecture, weights=None)
     if getattr(network, "aux_logits", False):
         raise ValueError("it has auxiliary classifiers")
@@ -148,16 +158,18 @@ def build_network(architecture: str, class_count: int) -> nn.Module:
     return network
 
 
-def gradcam(network: nn.Module, layer: str, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def gradcam(network: "nn.Module", layer: str, images: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor"]:
     """Logits, (N, K) float32, and the Grad-CAM of every image's predicted class at a layer, (N, h, w) float32, >= 0, in
     units of the logit (Selvaraju et al. 2017).
 
     images: (N, 3, H, W) float32, normalised. layer: the path of a block whose output is (N, C, h, w). The network's
     mode, gradients and hooks are left as they were.
     """
+    import torch
+
     outputs = []
 
-    def differentiate_from_here(module: nn.Module, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
+    def differentiate_from_here(module: "nn.Module", inputs: tuple, output: torch.Tensor) -> torch.Tensor:
         torch.set_grad_enabled(True)  # until no_grad ends: what lies before the layer keeps nothing in memory
         outputs.append(output.detach().requires_grad_(True))
         return outputs[-1].clone()  # what follows may work in place
@@ -173,14 +185,16 @@ def gradcam(network: nn.Module, layer: str, images: torch.Tensor) -> tuple[torch
     return logits.detach(), maps
 
 
-def overlay(picture: np.ndarray, saliency: torch.Tensor) -> bytes:
+def overlay(picture: np.ndarray, saliency: "torch.Tensor") -> bytes:
     """A picture with its map laid over it, as PNG: the stronger the map, the brighter its colour and the less of the
     picture is left. The scale is this map's own, from 0 to its maximum: overlays show where, not how much, and two of
     them cannot be compared in strength. A map of zeros leaves the picture as it is.
 
     picture: (S, S, 3) uint8. saliency: (h, w) float32, >= 0; a coarse map is enlarged smoothly (bicubic).
     """
-    enlarged = nn.functional.interpolate(saliency[None, None], picture.shape[:2], mode="bicubic")[0, 0].numpy()
+    from torch.nn import functional
+
+    enlarged = functional.interpolate(saliency[None, None], picture.shape[:2], mode="bicubic")[0, 0].numpy()
     largest = float(saliency.max())
     strength = (enlarged / largest).clip(0, 1) if largest > 0 else np.zeros_like(enlarged)
     share = OVERLAY_SHARE * np.sqrt(strength)[..., None]
@@ -217,6 +231,8 @@ class ProfessionClassifier(mlflow.pyfunc.PythonModel):
     """Encoded images in; `profession`, `probability` and a `probability_<class>` per class out."""
 
     def load_context(self, context):
+        import safetensors.torch
+
         self.settings = json.loads(Path(context.artifacts["settings"]).read_text(encoding="utf-8"))
         self.network = build_network(self.settings["architecture"], len(self.settings["classes"]))
         self.network.load_state_dict(safetensors.torch.load_file(context.artifacts["weights"]))
@@ -285,8 +301,10 @@ class ProfessionClassifier(mlflow.pyfunc.PythonModel):
                 pictures[row] = visible_square(image, max(image_size, OVERLAY_SIZE))
         return pixels, pictures
 
-    def _computed(self, pixels: np.ndarray, explain: bool) -> tuple[np.ndarray, list[torch.Tensor]]:
+    def _computed(self, pixels: np.ndarray, explain: bool) -> tuple[np.ndarray, list["torch.Tensor"]]:
         """Probabilities, (N, K) float64, and the maps, if they are asked for."""
+        import torch
+
         entering = evaluation_input(pixels, self.settings["image_size"])
         if explain:
             logits, maps = gradcam(self.network, self.settings["gradcam_layer"], entering)

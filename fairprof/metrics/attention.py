@@ -511,3 +511,8 @@ def paired_differences(
                 )
             )
     return pd.concat(tables, ignore_index=True)
+
+
+def mean_maps(maps: np.ndarray, groups: np.ndarray) -> dict[str, np.ndarray]:
+    """The mean raw map, (h, w) float32, of every group; groups: (N,) group names."""
+    return {str(group): maps[groups == group].mean(axis=0) for group in sorted(set(groups))}

@@ -1,4 +1,4 @@
-"""The processes of one training, as torchrun starts them: who they are, and what they share."""
+"""The processes of one training, as torchrun starts them: how they wait for each other and share what they compute."""
 
 import os
 import threading
@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-import numpy as np
 import torch
 from torch import distributed
+
+from fairprof.runtime.ranks import Rank
 
 PATIENCE = timedelta(days=1)  # one process may fill a cache for hours while the others wait for it
 FAILED = "fairprof/failed"  # a key in the store that torchrun keeps for its processes
@@ -18,30 +19,8 @@ LAST_WORDS = 5.0  # seconds that a failed leading process has to say why: torchr
 
 
 @dataclass(frozen=True)
-class Processes:
-    """This process's number among those that train together, and how many run on this machine.
-
-    A single process has rank 0 of count 1. The process of rank 0 leads: it alone talks to MLflow.
-    """
-
-    rank: int = 0
-    count: int = 1
-    local_rank: int = 0
-    local_count: int = 1
-
-    @classmethod
-    def of_environment(cls) -> "Processes":
-        """What torchrun says in the environment; a single process where it did not start this one."""
-        names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-        return cls(*(int(os.environ[name]) for name in names)) if all(name in os.environ for name in names) else cls()
-
-    @property
-    def leads(self) -> bool:
-        return self.rank == 0
-
-    def share(self, rows: np.ndarray) -> np.ndarray:
-        """Every `count`-th of the rows, beginning with this process's own."""
-        return rows[self.rank :: self.count]
+class Processes(Rank):
+    """The processes that train together, as this one of them sees them: how they put together what each computes."""
 
     def gathered(self, values: torch.Tensor, total: int) -> torch.Tensor:
         """What all processes computed for their `share` of `total` rows, in the order of the rows, (total, ...)."""

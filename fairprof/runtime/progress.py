@@ -4,7 +4,7 @@ import sys
 
 from tqdm import tqdm
 
-from fairprof.runtime.processes import Processes
+from fairprof.runtime.ranks import Rank
 
 LOG_INTERVAL = 15.0  # seconds between lines where standard error is not a terminal
 
@@ -23,7 +23,7 @@ class _LogLines:
 
 def note(text: str) -> None:
     """A line for the user; of several processes, only the leading one says it."""
-    if Processes.of_environment().leads:
+    if Rank.of_environment().leads:
         print(f"fairprof: {text}", flush=True)
 
 
@@ -32,7 +32,7 @@ def progress_bar(description: str, total: int, unit: str) -> tqdm:
 
     Of several processes, only the leading one shows it.
     """
-    if not Processes.of_environment().leads:
+    if not Rank.of_environment().leads:
         return tqdm(disable=True)
     if sys.stderr.isatty():
         return tqdm(desc=description, total=total, unit=f" {unit}", dynamic_ncols=True, mininterval=0.2)

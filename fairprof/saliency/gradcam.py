@@ -250,8 +250,3 @@ def _unchanged(network: nn.Module) -> Iterator[None]:
             parameter.grad = gradient
         for module, mode in modes.items():
             module.training = mode
-
-
-def mean_maps(maps: np.ndarray, groups: np.ndarray) -> dict[str, np.ndarray]:
-    """The mean raw map, (h, w) float32, of every group; groups: (N,) group names."""
-    return {str(group): maps[groups == group].mean(axis=0) for group in sorted(set(groups))}

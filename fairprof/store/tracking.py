@@ -11,14 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mlflow
 import numpy as np
 import pandas as pd
 import psutil
-import safetensors
-import safetensors.torch
-import torch
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.entities import Run, RunStatus
 from mlflow.exceptions import MlflowException
@@ -27,6 +25,9 @@ from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, ML
 from fairprof.data.pool import source_of
 from fairprof.errors import UserError
 from fairprof.store import pages
+
+if TYPE_CHECKING:
+    import torch
 
 EXPERIMENT = "fairprof"  # where runs go that were not started by `mlflow run`
 CLOSED = "fairprof.closed"
@@ -307,8 +308,10 @@ def log_arrays(arrays: dict[str, np.ndarray], path: str) -> None:
         np.savez_compressed(file, **arrays)
 
 
-def log_weights(tensors: dict[str, torch.Tensor], path: str) -> None:
+def log_weights(tensors: dict[str, "torch.Tensor"], path: str) -> None:
     """A state dict as a safetensors file."""
+    import safetensors.torch  # who has tensors to log has loaded PyTorch; who only reads runs does without
+
     with _new_artifact(path) as file:
         safetensors.torch.save_file({name: value.contiguous() for name, value in tensors.items()}, file)
 

@@ -14,10 +14,11 @@ from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
 from fairprof.config import SALIENCY_METHODS, ExplainSettings
+from fairprof.metrics.attention import mean_maps
 from fairprof.network.classifier import Classifier, build_classifier
 from fairprof.network.parts import Boundary, part
 from fairprof.saliency import gradcam
-from fairprof.saliency.gradcam import COSTLY, METHODS, PRINCIPAL_COMPONENTS, mean_maps, saliency_maps
+from fairprof.saliency.gradcam import COSTLY, METHODS, PRINCIPAL_COMPONENTS, saliency_maps
 
 SIZE = 64
 CLASSES = np.array([0, 1, 2, 3, 3, 2, 0])

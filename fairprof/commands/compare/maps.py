@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from fairprof.commands.compare.collect import RunResults
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.metrics import fairness
-from fairprof.saliency.gradcam import mean_maps
+from fairprof.metrics.attention import mean_maps
 from fairprof.saliency.panels import mean_map_difference_panel, side_by_side_panel
 from fairprof.store import tracking
 

@@ -11,11 +11,11 @@ from fairprof.commands.explain.results import Explanation
 from fairprof.commands.explain.subject import Subject
 from fairprof.data.regions import CENTRE_PRIOR
 from fairprof.metrics import attention
+from fairprof.metrics.attention import mean_maps
 from fairprof.metrics.fairness import SUFFICIENT, group_labels
 from fairprof.reporting.names import name_of
 from fairprof.reporting.style import GRID, PALETTE
 from fairprof.saliency.faithfulness import HIGHER_IS_BETTER
-from fairprof.saliency.gradcam import mean_maps
 from fairprof.saliency.panels import Wording, mean_map_difference_panel, reference_difference_panel, side_by_side_panel
 from fairprof.saliency.randomisation import THRESHOLD
 

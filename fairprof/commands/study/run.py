@@ -19,8 +19,8 @@ from fairprof.errors import UserError
 from fairprof.measurement.measures import require_memory
 from fairprof.network.weights import Weights, find_weights
 from fairprof.runtime.hardware import keep_freed_memory
-from fairprof.runtime.processes import Processes
 from fairprof.runtime.progress import note, progress_bar
+from fairprof.runtime.ranks import Rank
 from fairprof.store import tracking
 
 WAITING, FINISHED, REUSED, FAILED = "waiting", "finished", "reused", "failed"
@@ -65,7 +65,7 @@ def run_study(settings: StudySettings) -> str:
     elsewhere in this MLflow experiment is reused where it is. A run that fails is reported and the others go on.
     Raises `UserError` at the end where runs failed, and at once for anything that would fail them all.
     """
-    if Processes.of_environment().count > 1:
+    if Rank.of_environment().count > 1:
         raise UserError(
             "a study trains one run after another in one process: start it without torchrun, or train its runs by "
             "entrypoints.train under torchrun first; the study finds them and compares"

@@ -6,12 +6,13 @@ import pandas as pd
 from fairprof.commands.train.inputs import log_cached_work
 from fairprof.data.sample import balanced_sample
 from fairprof.metrics import fairness
+from fairprof.metrics.attention import mean_maps
 from fairprof.network.batches import InputsOfRows
 from fairprof.network.images import pixels_seen
 from fairprof.network.prefix import explained_inputs
 from fairprof.network.training import Training
 from fairprof.reporting.style import png_of
-from fairprof.saliency.gradcam import mean_maps, saliency_maps
+from fairprof.saliency.gradcam import saliency_maps
 from fairprof.saliency.panels import contact_sheet, mean_map_panel
 from fairprof.store import tracking
 

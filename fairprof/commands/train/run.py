@@ -10,7 +10,6 @@ from fairprof.commands.train.headline import describe, headline_metrics
 from fairprof.commands.train.hyperparameters import with_hyperparameters
 from fairprof.commands.train.identity import run_name, run_tags
 from fairprof.commands.train.inputs import log_cached_work, log_inputs
-from fairprof.commands.train.maps import log_maps
 from fairprof.commands.train.outcome import log_predictions, log_training
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, draw
@@ -67,6 +66,8 @@ def train_and_register(settings: Settings, pool: Pool, processes: Processes = AL
             for name, rows in (("val", training.drawn.val), ("test", training.drawn.test))
         )
         if processes.leads:
+            from fairprof.commands.train.maps import log_maps  # pytorch-grad-cam, which nothing needs before
+
             log_training(training, trained)
             values = log_predictions(training, val, test)
             log_maps(training, test)

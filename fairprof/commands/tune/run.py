@@ -37,8 +37,8 @@ from fairprof.network.weights import find_weights
 from fairprof.reporting.findings import finite
 from fairprof.runtime.files import cache_folder
 from fairprof.runtime.hardware import keep_freed_memory
-from fairprof.runtime.processes import Processes
 from fairprof.runtime.progress import note, progress_bar
+from fairprof.runtime.ranks import Rank
 from fairprof.seeds import derive_seed
 from fairprof.store import tracking
 
@@ -57,7 +57,7 @@ def run_search(settings: TuneSettings) -> str:
     A search is known by its settings, data and weights: killed and started again, or started on another machine
     with the same storage, it goes on. Raises `UserError` for anything that the user can put right.
     """
-    if Processes.of_environment().count > 1:
+    if Rank.of_environment().count > 1:
         raise UserError("a search runs its trainings in one process: start it without torchrun, once for every worker")
     keep_freed_memory()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
