@@ -19,7 +19,8 @@ from fairprof.data.pool import Pool
 from fairprof.network.batches import Inputs
 from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs
-from fairprof.network.training import Training, fit
+from fairprof.network.records import Training
+from fairprof.network.training import fit
 from fairprof.runtime.hardware import keep_freed_memory
 
 PLAIN_WORKERS = 2  # as tutorials have it

@@ -3,8 +3,6 @@
 import copy
 import logging
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import lightning
@@ -14,66 +12,16 @@ from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.strategies import DDPStrategy
 from torch.nn import functional
 
-from fairprof.config import Settings
-from fairprof.data.designs import Draw
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
-from fairprof.network.batches import Inputs, TrainingBatch, evaluation_batches, training_batches
-from fairprof.network.classifier import Classifier
+from fairprof.network.batches import TrainingBatch, evaluation_batches, training_batches
+from fairprof.network.records import SELECTION_RULES, Measure, Report, Trained, Training
 from fairprof.network.synchronised import announce, synchronised
 from fairprof.reporting.wording import number
 from fairprof.runtime.hardware import channels_last, device_of, on_gpu, precision_of
 from fairprof.runtime.processes import ALONE, Processes
 from fairprof.runtime.progress import progress_bar
 from fairprof.seeds import derive_seed
-
-
-@dataclass(frozen=True)
-class SelectionRule:
-    """The validation metric that chooses the best epoch, and stops training when it no longer improves."""
-
-    metric: str
-    mode: str  # "min" or "max"
-
-    def better(self, value: float, than: float) -> bool:
-        """Whether a value of the metric beats another one."""
-        return value < than if self.mode == "min" else value > than
-
-
-SELECTION_RULES = {
-    "val_loss": SelectionRule("val/loss", "min"),
-    "val_macro_f1": SelectionRule("val/macro_f1", "max"),
-    "val_worst_group": SelectionRule("val/worst_group_accuracy/gender_x_race", "max"),
-}
-
-# What is measured on validation data every epoch: row numbers (N,) and probabilities (N, K) to named values.
-Measure = Callable[[np.ndarray, np.ndarray], dict[str, float]]
-# Who is told the values of an epoch: epoch (from 1) and values by name.
-Report = Callable[[int, dict[str, float]], None]
-
-
-@dataclass(frozen=True)
-class Training:
-    """A training that can begin: the settings of its run, the pool and the rows drawn from it, and the classifier as it
-    starts. inputs: what enters the classifier's network, or its trainable part."""
-
-    settings: Settings
-    pool: Pool
-    drawn: Draw
-    classifier: Classifier
-    inputs: Inputs
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What a training leaves: values by name of every epoch (a list, epoch 1 first), and the best epoch (from 1).
-
-    The classifier's network holds the weights of the best epoch; `last_weights` is the last epoch's state dict.
-    """
-
-    history: list[dict[str, float]]
-    best_epoch: int
-    last_weights: dict[str, torch.Tensor]
 
 
 class TrainingStep(lightning.LightningModule):

@@ -161,7 +161,8 @@ from fairprof.network.images import ImageInputs
 from fairprof.data.pool import load_pool
 from fairprof.network.classifier import build_classifier
 from fairprof.runtime.processes import process_group
-from fairprof.network.training import Training, fit
+from fairprof.network.records import Training
+from fairprof.network.training import fit
 
 def trained(settings, folder):
     with process_group(on_gpu=False) as processes:

@@ -24,7 +24,8 @@ from fairprof.network.images import ImageInputs
 from fairprof.network.parts import Boundary
 from fairprof.network.predictions import predict
 from fairprof.network.prefix import PrefixCache, PrefixInputs, cached_inputs, explained_inputs
-from fairprof.network.training import Training, fit
+from fairprof.network.records import Training
+from fairprof.network.training import fit
 from fairprof.runtime.cache import Cache
 from fairprof.saliency.gradcam import saliency_maps
 from tests.places import ROOT

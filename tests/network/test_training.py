@@ -23,7 +23,8 @@ from fairprof.network.batches import Inputs, TrainingBatch, evaluation_batches
 from fairprof.network.classifier import Classifier, build_classifier
 from fairprof.network.images import ImageInputs
 from fairprof.network.prefix import cached_inputs
-from fairprof.network.training import SELECTION_RULES, Training, TrainingStep, class_weights, fit
+from fairprof.network.records import SELECTION_RULES, Training
+from fairprof.network.training import TrainingStep, class_weights, fit
 from fairprof.network.weights import weights_digest
 from fairprof.runtime.processes import ALONE
 from tests.places import ROOT
@@ -565,7 +566,7 @@ KILLED_TRAININGS = """
 import json, os, signal, sys
 from pathlib import Path
 import lightning, torch
-from fairprof import training
+from fairprof.network import training
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.network.images import ImageInputs
@@ -597,7 +598,7 @@ def train(case):
     def measure(rows, probabilities):
         return {"macro_f1": next(series), "confidence": float(probabilities.max(axis=1).mean())}
     images = ImageInputs(pool, settings.image_size, settings.view_count(), settings.seed)
-    prepared = training.Training(settings, pool, drawn, classifier, images)
+    prepared = Training(settings, pool, drawn, classifier, images)
     training.fit(prepared, measure, lambda epoch, values: None, Path(case["folder"]))
 
 for case in json.loads(Path(sys.argv[1]).read_text()):

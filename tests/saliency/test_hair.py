@@ -19,7 +19,8 @@ from fairprof.network.batches import InputsOfRows
 from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs
 from fairprof.network.predictions import predict
-from fairprof.network.training import Training, fit
+from fairprof.network.records import Training
+from fairprof.network.training import fit
 from fairprof.saliency.gradcam import saliency_maps
 from fairprof.saliency.randomisation import CHANGED, EVERYTHING, randomised_networks, similarities
 

@@ -134,7 +134,7 @@ def test_runs_of_dead_processes_of_this_machine_are_closed_and_no_others(client)
 
 KILLED_RUN = """
 import os, signal
-from fairprof import tracking
+from fairprof.store import tracking
 with tracking.started_run("A-seed0", {"fairprof.role": "run"}) as run_id:
     print(run_id, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)

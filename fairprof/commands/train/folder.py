@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fairprof.commands.train.identity import run_key
-from fairprof.network.training import Training
+from fairprof.network.records import Training
 from fairprof.runtime.files import cache_folder, locked, require_room
 from fairprof.runtime.processes import Processes
 from fairprof.store import tracking

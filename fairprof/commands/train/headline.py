@@ -2,7 +2,7 @@
 
 from fairprof.data.designs import DESIGNS
 from fairprof.measurement.ceilings import HEADLINE_GAPS
-from fairprof.network.training import SELECTION_RULES, Trained, Training
+from fairprof.network.records import SELECTION_RULES, Trained, Training
 from fairprof.reporting.names import GAP_ABBREVIATIONS
 from fairprof.reporting.wording import enumerated, number, percent
 from fairprof.store import tracking

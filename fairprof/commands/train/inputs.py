@@ -5,7 +5,7 @@ from fairprof.data.designs import composition
 from fairprof.documents.datasheet import datasheet, datasheet_facts
 from fairprof.network.batches import Inputs
 from fairprof.network.prefix import PrefixInputs
-from fairprof.network.training import Training
+from fairprof.network.records import Training
 from fairprof.reporting.composition import composition_figure
 from fairprof.reporting.style import png_of
 from fairprof.store import tracking

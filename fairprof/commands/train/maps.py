@@ -10,7 +10,7 @@ from fairprof.metrics.attention import mean_maps
 from fairprof.network.batches import InputsOfRows
 from fairprof.network.images import pixels_seen
 from fairprof.network.prefix import explained_inputs
-from fairprof.network.training import Training
+from fairprof.network.records import Training
 from fairprof.reporting.style import png_of
 from fairprof.saliency.gradcam import saliency_maps
 from fairprof.saliency.panels import contact_sheet, mean_map_panel

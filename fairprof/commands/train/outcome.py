@@ -6,7 +6,7 @@ from fairprof.commands.train import pictures
 from fairprof.measurement.ceilings import ceilings
 from fairprof.measurement.measures import log_measurements, measure
 from fairprof.metrics import performance
-from fairprof.network.training import Trained, Training
+from fairprof.network.records import Trained, Training
 from fairprof.reporting.style import png_of
 from fairprof.store import tracking
 

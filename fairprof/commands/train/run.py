@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs
 from fairprof.network.predictions import predict
 from fairprof.network.prefix import cached_inputs
-from fairprof.network.training import Measure, Trained, Training, fit
+from fairprof.network.records import Report, Trained, Training
 from fairprof.reporting.findings import finite
 from fairprof.runtime.hardware import keep_freed_memory, on_gpu
 from fairprof.runtime.processes import ALONE, Processes, process_group
@@ -60,7 +61,7 @@ def train_and_register(settings: Settings, pool: Pool, processes: Processes = AL
             training = with_cached_prefix(training)
         if processes.leads:
             log_cached_work(training.inputs, "prefix")
-        trained = fit(training, measure_of(training), log_epoch, folder, processes)
+        trained = fitted(training, log_epoch, folder, processes)
         val, test = (
             predict(training.classifier, training.inputs, pool, rows, settings, f"predicting {name}", processes)
             for name, rows in (("val", training.drawn.val), ("test", training.drawn.test))
@@ -82,7 +83,7 @@ def validation_scores(settings: Settings, pool: Pool) -> dict[str, float]:
     training = prepared(settings, pool)
     with training_folder(training, ALONE) as folder:
         training = with_cached_prefix(training)
-        trained = fit(training, measure_of(training), lambda *_: None, folder)
+        trained = fitted(training, lambda *_: None, folder)
     return trained.history[trained.best_epoch - 1]
 
 
@@ -104,10 +105,14 @@ def with_cached_prefix(training: Training) -> Training:
     return training if outputs is None else replace(training, inputs=outputs)
 
 
-def measure_of(training: Training) -> Measure:
-    """What is measured on validation data after every epoch."""
-    pool, min_support = training.pool, training.settings.min_support
-    return lambda rows, probabilities: scores_and_gaps(predictions_table(pool, rows, probabilities), min_support)
+def fitted(training: Training, report: Report, folder: Path, processes: Processes = ALONE) -> Trained:
+    """Trains the classifier as `fit` does, measured on validation data after every epoch."""
+    from fairprof.network.training import fit  # Lightning, which nothing needs before
+
+    def measure(rows: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+        return scores_and_gaps(predictions_table(training.pool, rows, probabilities), training.settings.min_support)
+
+    return fit(training, measure, report, folder, processes)
 
 
 def log_epoch(epoch: int, values: dict[str, float]) -> None:
