@@ -1,4 +1,4 @@
-"""The predictions table: its columns, order and types, and that batches do not change what a network says."""
+"""Predictions of a network: its own probabilities, whatever the batches, the workers and the place where it is cut."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,6 @@ from PIL import Image
 
 from fairprof.config import Settings
 from fairprof.data.pool import Pool, load_pool
-from fairprof.data.predictions_table import predictions_table
 from fairprof.network import batches
 from fairprof.network.classifier import Classifier, build_classifier
 from fairprof.network.images import ImageInputs
@@ -61,37 +60,6 @@ def table(pool, classifier) -> pd.DataFrame:
 
 def probabilities_of(table: pd.DataFrame) -> np.ndarray:
     return table[[f"probability_{name}" for name in PROFESSIONS]].to_numpy()
-
-
-def test_table_has_the_columns_of_its_contract(table):
-    assert list(table.columns) == [
-        "image",
-        "partition",
-        "y_true",
-        "y_pred",
-        "probability_astronaut",
-        "probability_baker",
-        "probability_cook",
-        "gender",
-        "race",
-        "age",
-    ]
-    assert len(table) == ROWS and list(table.index) == list(range(ROWS))
-    assert all(table[f"probability_{name}"].dtype == np.float64 for name in PROFESSIONS)
-
-
-def test_attributes_are_categoricals_in_the_order_of_the_pool(table, pool):
-    for name in ("gender", "race", "age"):
-        assert isinstance(table[name].dtype, pd.CategoricalDtype)
-        assert list(table[name].cat.categories) == list(pool.table[name].cat.categories)
-    assert list(table["age"].cat.categories) == ["3-9", "20-29", "70+"]
-
-
-def test_rows_say_what_the_manifest_says(table):
-    assert table["image"].tolist() == [f"{number:02}.png" for number in range(ROWS)]
-    assert table["y_true"].tolist() == [PROFESSIONS[number % 3] for number in range(ROWS)]
-    assert table["gender"].tolist() == [("man", "woman")[number % 2] for number in range(ROWS)]
-    assert table["partition"].tolist() == ["train"] * 10 + ["val"] * 10 + ["test"] * 6
 
 
 def test_probabilities_are_those_of_the_network_and_sum_to_one(table, pool, classifier):
@@ -162,18 +130,3 @@ def test_what_enters_behind_the_cut_gives_the_probabilities_of_the_images(finetu
     assert np.ptp(expected, axis=0).min() > 0.01  # ten times more than half precision may cost
     np.testing.assert_allclose(probabilities_of(table), expected[::-1], atol=1e-3)
     assert table["image"].tolist() == pool.table["image"].iloc[rows].tolist()
-
-
-def test_table_of_given_probabilities_by_hand(pool):
-    probabilities = np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]])
-    table = predictions_table(pool, np.array([4, 9]), probabilities)
-    assert table["image"].tolist() == ["04.png", "09.png"]
-    assert table["y_true"].tolist() == ["baker", "astronaut"]
-    assert table["y_pred"].tolist() == ["baker", "astronaut"]
-    assert table["probability_cook"].tolist() == [0.3, 0.1]
-
-
-def test_missing_ages_stay_missing(pool):
-    unknown = pool.table.assign(age=pd.Categorical([None] * ROWS, categories=["0-2"]))
-    table = predictions_table(Pool(**vars(pool) | {"table": unknown}), np.array([1]), np.array([[0.2, 0.5, 0.3]]))
-    assert table["age"].isna().all()

@@ -567,6 +567,7 @@ import json, os, signal, sys
 from pathlib import Path
 import lightning, torch
 from fairprof.network import training
+from fairprof.network.records import Training
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.network.images import ImageInputs

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+import safetensors.torch
 import torch
 from matplotlib.figure import Figure
 from mlflow.entities import Metric, Run
@@ -243,7 +244,7 @@ def test_artifacts_are_read_back_as_they_were(store):
     pd.testing.assert_frame_equal(pd.read_parquet(load(run_id=run_id, artifact_path="predictions/test.parquet")), table)
     with np.load(load(run_id=run_id, artifact_path="gradcam/maps.npz"), allow_pickle=False) as again:
         assert all(np.array_equal(again[name], value) for name, value in arrays.items())
-    weights = tracking.safetensors.torch.load_file(load(run_id=run_id, artifact_path="training/last.safetensors"))
+    weights = safetensors.torch.load_file(load(run_id=run_id, artifact_path="training/last.safetensors"))
     assert torch.equal(weights["weight"], tensors["weight"])
     assert listed(run_id, "training") == {"training/last.safetensors", "training/curves.png"}
     with Image.open(load(run_id=run_id, artifact_path="training/curves.png")) as picture:

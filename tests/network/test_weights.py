@@ -1,0 +1,342 @@
+"""Weights from everywhere they can come from: files of many kinds, ImageNet's download, and what is refused."""
+
+import functools
+import hashlib
+import http.server
+import pickle
+import socket
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+from torchvision.models import MobileNet_V2_Weights, get_model
+
+from fairprof.errors import UserError
+from fairprof.network.classifier import build_classifier
+from fairprof.network.weights import weights_digest
+
+
+def backbone_of(network: nn.Module, head: str) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in network.state_dict().items() if not name.startswith(f"{head}.")}
+
+
+def assert_same_tensors(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
+    assert first.keys() == second.keys()
+    different = [name for name in first if not torch.equal(first[name], second[name])]
+    assert different == []
+
+
+def error_of(architecture: str = "mobilenet_v2", weights: str = "random") -> str:
+    with pytest.raises(UserError) as caught:
+        build_classifier(architecture, weights, "layer2", 4, seed=0)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_digest_changes_with_a_single_weight_and_with_a_buffer():
+    network = build_classifier("mobilenet_v2", "random", "layer2", 4, seed=0).network
+    digests = {weights_digest(network)}
+    with torch.no_grad():
+        network.features[0][0].weight[0, 0, 0, 0] += 1e-6
+    digests.add(weights_digest(network))
+    network.features[0][1].running_mean[0] += 1e-6
+    digests.add(weights_digest(network))
+    assert len(digests) == 3
+
+
+# --- weights from a file ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def reference() -> dict[str, torch.Tensor]:
+    """The state dict of torchvision's own MobileNet V2 with other random weights, running statistics included."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(99)
+        network = get_model("mobilenet_v2", weights=None).train()
+        network(torch.rand(4, 3, 64, 64))
+    return network.state_dict()
+
+
+def as_safetensors(tensors: dict, path: Path) -> Path:
+    path = path.with_suffix(".safetensors")
+    safetensors.torch.save_file(tensors, path)
+    return path
+
+
+def as_torch(content, path: Path) -> Path:
+    torch.save(content, path)
+    return path
+
+
+def momentum_contrast(tensors: dict, path: Path) -> Path:
+    """A checkpoint as MoCo leaves it: a prefix, nested, with a foreign head and things that are no tensors."""
+    content = {f"module.encoder_q.{name}": value for name, value in tensors.items() if "classifier" not in name}
+    content["module.encoder_q.fc.0.weight"] = torch.zeros(3, 3)
+    return as_torch({"epoch": 200, "arch": "mobilenet_v2", "state_dict": content}, path)
+
+
+WRITERS = {
+    "plain": as_torch,
+    "under state_dict": lambda tensors, path: as_torch({"state_dict": tensors}, path),
+    "under model": lambda tensors, path: as_torch({"model": dict(tensors), "optimizer": {}}, path),
+    "prefixed and nested": momentum_contrast,
+    "data parallel": lambda tensors, path: as_torch({f"module.{name}": part for name, part in tensors.items()}, path),
+    "safetensors": as_safetensors,
+}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_backbone_comes_from_the_file_and_the_head_does_not(kind, reference, tmp_path):
+    path = WRITERS[kind](reference, tmp_path / "weights.pth")
+    classifier = build_classifier("mobilenet_v2", str(path), "layer2", 4, seed=0)
+    loaded = backbone_of(classifier.network, classifier.head)
+    assert len(loaded) == 312  # 52 convolutions and 52 batch norms with five tensors
+    assert_same_tensors(loaded, {name: reference[name] for name in loaded})
+    random = build_classifier("mobilenet_v2", "random", "layer2", 4, seed=0).network
+    assert_same_tensors(classifier.network.classifier.state_dict(), random.classifier.state_dict())
+
+
+def test_file_is_recorded_with_its_sha256(reference, tmp_path):
+    path = as_torch(reference, tmp_path / "weights.pth")
+    weights = build_classifier("mobilenet_v2", str(path), "layer2", 4, seed=0).weights
+    assert weights.name == str(path)
+    assert weights.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_half_precision_weights_become_float32_of_equal_value(reference, tmp_path):
+    halves = {name: value.half() if value.is_floating_point() else value for name, value in reference.items()}
+    path = as_torch(halves, tmp_path / "weights.pth")
+    network = build_classifier("mobilenet_v2", str(path), "layer2", 4, seed=0).network
+    assert {value.dtype for value in network.state_dict().values()} == {torch.float32, torch.int64}
+    weight = network.features[0][0].weight
+    assert torch.equal(weight, halves["features.0.0.weight"].float())
+    assert not torch.equal(weight, reference["features.0.0.weight"])
+
+
+def test_head_of_equal_shape_in_the_file_is_not_loaded(tmp_path):
+    other = build_classifier("mobilenet_v2", "random", "layer2", 4, seed=7).network
+    path = as_torch(other.state_dict(), tmp_path / "weights.pth")
+    classifier = build_classifier("mobilenet_v2", str(path), "layer2", 4, seed=0)
+    assert not torch.equal(classifier.network.classifier[1][4].weight, other.classifier[1][4].weight)
+    assert torch.equal(classifier.network.features[0][0].weight, other.features[0][0].weight)
+
+
+def test_shared_backbone_of_resnet50_is_loaded_whole(shared):
+    path = shared / "weights" / "resnet50_backbone_fp16.pth"
+    classifier = build_classifier("resnet50", str(path), "layer2", 4, seed=0)
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    loaded = backbone_of(classifier.network, "fc")
+    floats = {name: value for name, value in loaded.items() if value.is_floating_point()}
+    assert len(floats) == 53 + 4 * 53  # convolutions, and four tensors of every batch norm
+    assert_same_tensors(floats, {name: content[name].float() for name in floats})
+    assert classifier.weights.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_missing_file_is_an_error_that_says_what_to_give(tmp_path):
+    message = error_of(weights=str(tmp_path / "nothing.pth"))
+    assert f"no file {tmp_path / 'nothing.pth'}" in message and "random" in message
+
+
+@pytest.mark.parametrize("name", ["garbage.pth", "garbage.safetensors"])
+def test_garbage_is_an_error_that_names_the_file(name, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(b"this is not a checkpoint\n" * 100)
+    assert f"weights: {path} is not a state dict of tensors" in error_of(weights=str(path))
+
+
+@pytest.mark.parametrize("content", [[1, 2], torch.zeros(3), "text"], ids=["list", "tensor", "text"])
+def test_checkpoint_of_something_else_is_an_error(content, tmp_path):
+    path = as_torch(content, tmp_path / "other.pth")
+    assert "is not a state dict of tensors" in error_of(weights=str(path))
+
+
+class Payload:
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def __reduce__(self):
+        return Path.mkdir, (self.folder,)
+
+
+@pytest.mark.parametrize("save", [torch.save, lambda thing, path: path.write_bytes(pickle.dumps(thing))])
+def test_code_in_a_pickle_is_never_run(save, tmp_path):
+    path, sign = tmp_path / "evil.pth", tmp_path / "executed"
+    save({"state_dict": Payload(sign)}, path)
+    assert f"weights: {path} is not a state dict" in error_of(weights=str(path))
+    assert not sign.exists()
+    pickle.loads(pickle.dumps(Payload(sign)))
+    assert sign.exists()  # the payload works where pickles are trusted
+
+
+def test_weights_of_another_architecture_are_an_error_that_names_the_first_missing_tensor(reference, tmp_path):
+    path = as_torch(reference, tmp_path / "weights.pth")
+    message = error_of("resnet18", str(path))
+    # 20 convolutions and 20 batch norms with four tensors; their counters of batches may be absent
+    assert f"weights: {path} does not fit this architecture: 100 of 120 tensors are missing" in message
+    assert message.endswith("the first is bn1.bias")
+
+
+def test_tensor_of_another_shape_is_named(reference, tmp_path):
+    changed = reference | {"features.5.conv.1.0.weight": torch.zeros(1, 2, 3, 4)}
+    path = as_torch(changed, tmp_path / "weights.pth")
+    message = error_of(weights=str(path))
+    assert "1 of 312 tensors are missing or have another shape, the first is features.5.conv.1.0.weight" in message
+
+
+# --- ImageNet weights -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def checkpoints(tmp_path, monkeypatch) -> Path:
+    """The folder of torch.hub's own cache, which is empty."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return tmp_path / "torch" / "hub" / "checkpoints"
+
+
+@pytest.fixture
+def published(reference, tmp_path) -> Path:
+    """A file of weights whose name holds the start of its SHA-256, as on PyTorch's server."""
+    path = as_torch(reference, tmp_path / "new.pth")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return path.rename(tmp_path / f"mobilenet_v2-{digest[:8]}.pth")
+
+
+class QuietFiles(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments) -> None:
+        pass
+
+
+class Interrupted(QuietFiles):
+    """Announces a whole file, and closes the connection in the middle of it."""
+
+    def do_GET(self) -> None:
+        content = (Path(self.directory) / self.path.lstrip("/")).read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2])
+
+
+class InterruptedChunks(QuietFiles):
+    """The same, in chunks, as a proxy sends them."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"ffff\r\n" + b"x" * 100)
+        self.close_connection = True
+
+
+class Nonsense(QuietFiles):
+    """Speaks another protocol."""
+
+    def handle(self) -> None:
+        self.rfile.readline()
+        self.wfile.write(b"220 mail.example.org ESMTP\r\n")
+
+
+@contextmanager
+def serving(folder: Path, handler=QuietFiles):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def imagenet_url(monkeypatch):
+    """Sets where torchvision's weights of MobileNet V2 are downloaded from."""
+    return lambda url: monkeypatch.setattr(MobileNet_V2_Weights.IMAGENET1K_V1.value, "url", url)
+
+
+@pytest.fixture
+def nobody_listens() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as closed_again:
+        return f"http://127.0.0.1:{closed_again.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "auto"])
+def test_imagenet_weights_come_from_torchs_cache_without_a_network(
+    weights, reference, checkpoints, imagenet_url, nobody_listens, capsys
+):
+    imagenet_url(f"{nobody_listens}/mobilenet_v2-b0353104.pth")
+    checkpoints.mkdir(parents=True)
+    path = as_torch(reference, checkpoints / "mobilenet_v2-b0353104.pth")
+    classifier = build_classifier("mobilenet_v2", weights, "layer2", 4, seed=0)
+    loaded = backbone_of(classifier.network, classifier.head)
+    assert_same_tensors(loaded, {name: reference[name] for name in loaded})
+    assert classifier.weights.name == "imagenet"
+    assert classifier.weights.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert "warning" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "auto"])
+def test_imagenet_weights_are_downloaded_and_kept(weights, reference, checkpoints, published, imagenet_url):
+    with serving(published.parent) as url:
+        imagenet_url(f"{url}/{published.name}")
+        classifier = build_classifier("mobilenet_v2", weights, "layer2", 4, seed=0)
+    loaded = backbone_of(classifier.network, classifier.head)
+    assert_same_tensors(loaded, {name: reference[name] for name in loaded})
+    assert [path.name for path in checkpoints.iterdir()] == [published.name]
+    assert classifier.weights.sha256 == hashlib.sha256(published.read_bytes()).hexdigest()
+    assert socket.getdefaulttimeout() is None
+    again = build_classifier("mobilenet_v2", weights, "layer2", 4, seed=0)  # the server is gone
+    assert weights_digest(again.network) == weights_digest(classifier.network)
+
+
+def test_imagenet_without_a_network_is_an_error_that_says_where_to_put_the_file(
+    checkpoints, imagenet_url, nobody_listens
+):
+    imagenet_url(f"{nobody_listens}/mobilenet_v2-b0353104.pth")
+    message = error_of(weights="imagenet")
+    assert f"put the file at {checkpoints / 'mobilenet_v2-b0353104.pth'}" in message
+    assert f"{nobody_listens}/mobilenet_v2-b0353104.pth" in message
+    assert list(checkpoints.iterdir()) == []
+
+
+def test_auto_without_a_network_warns_and_starts_from_random_weights(checkpoints, imagenet_url, nobody_listens, capsys):
+    imagenet_url(f"{nobody_listens}/mobilenet_v2-b0353104.pth")
+    classifier = build_classifier("mobilenet_v2", "auto", "layer2", 4, seed=0)
+    random = build_classifier("mobilenet_v2", "random", "layer2", 4, seed=0)
+    assert classifier.weights == random.weights
+    assert weights_digest(classifier.network) == weights_digest(random.network)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("fairprof: warning: ") and "random weights" in line
+    assert f"put the file at {checkpoints / 'mobilenet_v2-b0353104.pth'}" in line
+
+
+@pytest.mark.parametrize("handler", [Interrupted, InterruptedChunks, Nonsense])
+def test_failed_download_is_an_error_and_leaves_no_half_file(handler, checkpoints, published, imagenet_url):
+    with serving(published.parent, handler) as url:
+        imagenet_url(f"{url}/{published.name}")
+        message = error_of(weights="imagenet")
+    assert f"put the file at {checkpoints / published.name}" in message
+    assert list(checkpoints.iterdir()) == []
+
+
+def test_file_that_the_server_does_not_have_is_an_error(checkpoints, published, imagenet_url):
+    with serving(published.parent) as url:
+        imagenet_url(f"{url}/other-{published.name}")
+        assert "404" in error_of(weights="imagenet")
+    assert list(checkpoints.iterdir()) == []
+
+
+def test_download_whose_digest_differs_from_its_name_is_refused(checkpoints, published, imagenet_url):
+    changed = published.with_name("mobilenet_v2-00000000.pth")
+    changed.write_bytes(published.read_bytes())
+    with serving(published.parent) as url:
+        imagenet_url(f"{url}/{changed.name}")
+        assert "invalid hash value" in error_of(weights="imagenet")
+    assert list(checkpoints.iterdir()) == []
