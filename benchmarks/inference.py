@@ -11,18 +11,11 @@ from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, 
 from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
-from fairprof.inference.groups import (
-    TIE,
-    contrast_bands,
-    gap_tests,
-    gaps_and_aggregates,
-    largest_gaps,
-    name_free_order,
-    permuted_rates,
-    resampled_counts,
-    tested_gaps,
-)
-from fairprof.inference.runs import contrasts_over_runs, gap_tests_over_runs, gap_upper_bounds_over_runs
+from fairprof.inference.bands import contrast_bands, largest_gaps, resampled_counts
+from fairprof.inference.levels import TIE
+from fairprof.inference.over_runs import contrasts_over_runs, gap_tests_over_runs, gap_upper_bounds_over_runs
+from fairprof.inference.permutation import gap_tests, gaps_and_aggregates, name_free_order, permuted_rates
+from fairprof.inference.verdicts import gaps_with_verdicts
 from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, count_table, group_labels, rates
 from fairprof.seeds import numpy_generator
 
@@ -69,7 +62,7 @@ def measure_inference(quick: bool) -> dict:
     runs = [_predictions(size.rows, run) for run in range(SIX_RUNS)]
     work = {
         "gaps_seconds": lambda: _all_gaps(runs[0]),
-        "tested_seconds": lambda: tested_gaps(runs[0], REPLICATES, REPLICATES, 0.05, np.random.default_rng(0)),
+        "tested_seconds": lambda: gaps_with_verdicts(runs[0], REPLICATES, REPLICATES, 0.05, np.random.default_rng(0)),
         "six_runs_seconds": lambda: _of_runs(runs),
     }
     with threadpool_limits(1):

@@ -7,11 +7,7 @@ from fairprof.data.predictions_table import predictions_table
 from fairprof.data.professions import bayes_ceiling, ceiling_rule
 from fairprof.metrics import fairness
 
-HEADLINE_GAPS = tuple(
-    f"{gap}/{attribute}"
-    for gap in ("demographic_parity_difference", "equal_opportunity_difference")
-    for attribute in fairness.ATTRIBUTES
-)
+HEADLINE_GAPS = tuple(f"{gap}/{attribute}" for gap in fairness.PARITY_DIFFERENCES for attribute in fairness.ATTRIBUTES)
 
 
 def ceilings(pool: Pool, rows: np.ndarray, macro_f1: float) -> dict[str, float]:

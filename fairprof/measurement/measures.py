@@ -8,10 +8,13 @@ import psutil
 from fairprof.config import AnalysisSettings
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
-from fairprof.inference import groups as inference
+from fairprof.inference import bands
+from fairprof.inference.intervals import bootstrap_scores, wilson_interval
 from fairprof.inference.memory import resampling_bytes
+from fairprof.inference.verdicts import gaps_with_verdicts
 from fairprof.measurement.pictures import confusion_figure, rates_figure, reliability_figure
 from fairprof.metrics import fairness, performance
+from fairprof.metrics.fairness import MAX_OVER_CLASSES
 from fairprof.reporting.findings import finite, log_pictures, log_tables
 from fairprof.reporting.gap_chart import gaps_figure
 from fairprof.reporting.style import png_of
@@ -79,7 +82,7 @@ def measure(predictions: pd.DataFrame, settings: AnalysisSettings, seed: int) ->
     seed: of the permutations and bootstraps.
     """
     min_support = settings.min_support
-    tested = inference.tested_gaps(
+    tested = gaps_with_verdicts(
         predictions,
         settings.permutations,
         settings.replicates,
@@ -87,13 +90,13 @@ def measure(predictions: pd.DataFrame, settings: AnalysisSettings, seed: int) ->
         numpy_generator(seed, "noise floor"),
         min_support=min_support,
     )
-    contrasts = inference.contrasts(
+    contrasts = bands.contrasts(
         predictions, settings.replicates, numpy_generator(seed, "contrasts"), min_support=min_support
     )
     by_group, gaps = _rates_and_gaps(predictions, tested, min_support)
     tables = {
         "contrasts": contrasts,
-        "scores": inference.bootstrap_scores(predictions, settings.replicates, numpy_generator(seed, "scores")),
+        "scores": bootstrap_scores(predictions, settings.replicates, numpy_generator(seed, "scores")),
         "by_group": by_group,
         "gaps": gaps,
         "performance_by_group": fairness.performance_by_group(predictions, min_support),
@@ -114,7 +117,7 @@ def _rates_and_gaps(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rates by group and the gaps between them, each in the natural and the balanced view."""
     natural = fairness.rates_by_group(predictions, min_support)
-    lower, upper = inference.wilson_interval(natural["numerator"], natural["denominator"])
+    lower, upper = wilson_interval(natural["numerator"], natural["denominator"])
     natural = natural.assign(lower=lower, upper=upper)
     balanced = fairness.rates_by_group(predictions, min_support, fairness.balanced_weights(predictions))
     gaps = fairness.gaps(natural).merge(
@@ -131,7 +134,7 @@ def _rates_and_gaps(
 
 def _noise_floors(gaps: pd.DataFrame) -> dict[str, float]:
     """Floor, p-value and upper bound beside every gap that is a metric (the largest over the classes)."""
-    largest = gaps[gaps["class"].eq(inference.MAX_OVER_CLASSES)]
+    largest = gaps[gaps["class"].eq(MAX_OVER_CLASSES)]
     return finite(
         {
             f"{row.metric}_{figure}/{row.attribute}": getattr(row, figure)

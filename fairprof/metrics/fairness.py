@@ -44,6 +44,7 @@ from fairprof.metrics.performance import (
 ATTRIBUTES = ("gender", "race", "gender_x_race")
 MIN_SUPPORT = 30
 SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
+MAX_OVER_CLASSES, MEAN_OVER_CLASSES = "max_over_classes", "mean_over_classes"  # in place of a class
 
 SUFFICIENT = "sufficient"
 INSUFFICIENT = "insufficient_evidence"
@@ -290,7 +291,7 @@ class GapMetric(NamedTuple):
 
     @property
     def worst_over_classes(self) -> str:
-        return "max_over_classes" if self.kind is difference else "min_over_classes"
+        return MAX_OVER_CLASSES if self.kind is difference else "min_over_classes"
 
 
 GAP_METRICS = {
@@ -304,6 +305,7 @@ GAP_METRICS = {
         GapMetric(equalized_odds_ratio, ratio, ("true_positive_rate", "false_positive_rate")),
     )
 }
+PARITY_DIFFERENCES = ("demographic_parity_difference", "equal_opportunity_difference")  # the main ones of these
 DIFFERENCES = tuple(name for name, metric in GAP_METRICS.items() if metric.kind is difference)
 RATIOS = tuple(name for name, metric in GAP_METRICS.items() if metric.kind is ratio)
 
@@ -372,7 +374,7 @@ def _gaps_of_classes(metric: GapMetric, cells: _Cells) -> list[dict]:
 
 def _mean_over_classes(rows: list[dict]) -> dict:
     return {
-        "class": "mean_over_classes",
+        "class": MEAN_OVER_CLASSES,
         "value": float(mean_of_defined(np.array([row["value"] for row in rows]))),
         "highest_group": None,
         "lowest_group": None,
@@ -494,8 +496,8 @@ def summary(predictions: pd.DataFrame, min_support: int = MIN_SUPPORT) -> dict[s
     numbers = {}
     for a in ATTRIBUTES:
         for name in DIFFERENCES:
-            numbers[f"{name}/{a}"] = gap[a, name, "max_over_classes"]
-            numbers[f"{name}_mean/{a}"] = gap[a, name, "mean_over_classes"]
+            numbers[f"{name}/{a}"] = gap[a, name, MAX_OVER_CLASSES]
+            numbers[f"{name}_mean/{a}"] = gap[a, name, MEAN_OVER_CLASSES]
         for name in RATIOS:
             numbers[f"{name}/{a}"] = gap[a, name, "min_over_classes"]
         worst = _worst_groups(performances[performances["attribute"] == a])
@@ -520,5 +522,5 @@ def _balanced_view(predictions: pd.DataFrame) -> dict[str, float]:
     numbers = {"accuracy": scores["accuracy"], "macro_f1": scores["macro_f1"]}
     for a in ATTRIBUTES:
         for name in DIFFERENCES:
-            numbers[f"{name}/{a}"] = gap[a, name, "max_over_classes"]
+            numbers[f"{name}/{a}"] = gap[a, name, MAX_OVER_CLASSES]
     return numbers | {"empty_cells": empty_cells(predictions)}

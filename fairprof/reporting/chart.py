@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import ScalarFormatter
 
-from fairprof.inference.groups import CONFIDENCE
+from fairprof.inference.levels import CONFIDENCE
 from fairprof.metrics.fairness import ATTRIBUTES
 from fairprof.reporting.style import BAND, DESIGN_COLOURS, GRID, LARGE, NORMAL, ROW, SINGLE, SMALL, Ticks, design_style
 from fairprof.reporting.wording import count, percent, span

@@ -9,7 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from fairprof.inference.groups import CONFIDENCE, CONFIRMATORY_GAPS, MAX_OVER_CLASSES, MEAN_OVER_CLASSES
+from fairprof.inference.levels import CONFIDENCE
+from fairprof.inference.verdicts import CONFIRMATORY_GAPS
+from fairprof.metrics.fairness import MAX_OVER_CLASSES, MEAN_OVER_CLASSES
 from fairprof.reporting.chart import (
     Rows,
     beside,

@@ -13,8 +13,8 @@ import torch
 from scipy.stats import rankdata
 from torch import nn
 
-from fairprof.inference.groups import CONFIDENCE
-from fairprof.metrics.attention import resampled_weights
+from fairprof.inference.group_means import resampled_weights
+from fairprof.inference.levels import CONFIDENCE
 from fairprof.metrics.performance import divide, mean_of_defined
 
 THRESHOLD = 0.5  # mean rank correlation: a map that keeps more is flagged

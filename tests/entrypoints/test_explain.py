@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairprof.commands.explain.run import TABLES, load_models, run_explanation
+from fairprof.commands.explain.results import TABLES
+from fairprof.commands.explain.run import load_models, run_explanation
 from fairprof.commands.train.run import run_experiment
 from fairprof.config import ExplainSettings, Settings
 from fairprof.data.professions import PROFESSIONS

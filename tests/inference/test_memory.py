@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairprof.inference import groups, runs
+from fairprof.inference import bands, over_runs, permutation
 from fairprof.inference.memory import resampling_bytes
 
 COUNTS = 2 * 7 * 4 * 4  # gender x race, true and predicted of four classes
@@ -51,8 +51,8 @@ def test_it_is_that_of_the_largest_step():
 def test_what_one_run_takes_is_reckoned(attribute):
     table, generator = predictions(0), np.random.default_rng(1)
     work = {
-        "permutations": lambda number: groups.gap_tests(table, number, generator),
-        "replicates": lambda number: groups.contrasts(table, number, generator),
+        "permutations": lambda number: permutation.gap_tests(table, number, generator),
+        "replicates": lambda number: bands.contrasts(table, number, generator),
     }[attribute]
     reckoned = resampling_bytes(COUNTS, **{"permutations": 0, "replicates": 0, attribute: 4000})
     assert 0.5 < growth(work, 1000, 5000) / reckoned < 1.1
@@ -62,8 +62,8 @@ def test_what_one_run_takes_is_reckoned(attribute):
 def test_what_a_comparison_of_runs_takes_is_reckoned(designs):
     tables, generator = [predictions(seed) for seed in range(2)], np.random.default_rng(1)
     work = {
-        1: lambda number: runs.gap_upper_bounds_over_runs(tables, number, generator),
-        4: lambda number: runs.image_replicates(tables * 4, number, generator),
+        1: lambda number: over_runs.gap_upper_bounds_over_runs(tables, number, generator),
+        4: lambda number: over_runs.image_replicates(tables * 4, number, generator),
     }[designs]
     reckoned = resampling_bytes(COUNTS, permutations=0, replicates=1000, designs=designs, seeds=2)
     assert 0.5 < growth(work, 500, 1500) / reckoned < 1.1

@@ -13,6 +13,7 @@ from fairprof.data.portraits import REGIONS
 from fairprof.data.predictions_table import predictions_table
 from fairprof.data.regions import region_masks
 from fairprof.data.sources import synthetic
+from fairprof.inference import group_means
 from fairprof.metrics import attention
 from fairprof.metrics.performance import performance
 from fairprof.network.batches import InputsOfRows
@@ -103,9 +104,9 @@ def hair_attention(pool, settings, folder) -> tuple[pd.Series, float, str]:
     masks = region_masks(pool.regions, pool.table["pixel"].to_numpy()[rows], settings.image_size)
     tables = [attention.mean_measures(several, masks.masks, masks.names) for several in ([own], randomised)]
     names = tuple(tables[0].columns)
-    found, reference = (attention.measured(predictions, {"m": table.to_numpy()}, names) for table in tables)
-    weights = attention.resampled_weights(len(rows), 1000, np.random.default_rng(0))
-    table = attention.paired_differences(found, reference, weights)
+    found, reference = (group_means.image_values(predictions, {"m": table.to_numpy()}, names) for table in tables)
+    weights = group_means.resampled_weights(len(rows), 1000, np.random.default_rng(0))
+    table = group_means.paired_differences(found, reference, weights)
     whole = table[table["attribute"].eq("all")].set_index("measure").loc["attention_hair"]
     verdicts = similarities({"m": own}, {"m": {EVERYTHING: randomised}}, 200, lambda *_: np.random.default_rng(0))
     return whole, (predictions["y_true"] == predictions["y_pred"]).mean(), verdicts["verdict"].item()

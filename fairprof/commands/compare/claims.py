@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fairprof.commands.compare.protocol import Protocol
-from fairprof.inference.groups import ALPHA
+from fairprof.inference.levels import ALPHA
 from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, SCORE_NAMES, VERDICT_NAMES, gap_name, name_of
 from fairprof.reporting.wording import (
     count,

@@ -21,7 +21,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from fairprof.commands.compare.protocol import Protocol
-from fairprof.inference.groups import CONFIDENCE, CONFIRMATORY_GAPS
+from fairprof.inference.levels import CONFIDENCE
+from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, SCORES
 from fairprof.metrics.tradeoffs import levelled_down, pareto_front
 from fairprof.reporting.chart import (

@@ -13,7 +13,7 @@ from fairprof.commands.compare.maps import map_figures
 from fairprof.commands.compare.pictures import figures_of
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.report import findings
-from fairprof.commands.compare.statistics import CONFIRMATORY, comparison_tables
+from fairprof.commands.compare.statistics import CONFIRMATORY_QUANTITIES, comparison_tables
 from fairprof.config import AnalysisSettings, CompareSettings, Identifies, Settings
 from fairprof.metrics import fairness
 from fairprof.metrics.performance import class_names
@@ -100,7 +100,9 @@ def protocol_of(
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processor cores",
         failed=failed,
         gaps_of_ceiling={
-            name: first.metrics[f"ceiling/{name}"] for name in CONFIRMATORY if f"ceiling/{name}" in first.metrics
+            name: first.metrics[f"ceiling/{name}"]
+            for name in CONFIRMATORY_QUANTITIES
+            if f"ceiling/{name}" in first.metrics
         },
     )
 

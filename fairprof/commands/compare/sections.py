@@ -9,7 +9,9 @@ import pandas as pd
 from fairprof.commands.compare.claims import Claim, Claims, claims
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.data.designs import DESIGNS
-from fairprof.inference.groups import ALPHA, CONFIRMATORY_GAPS, MAX_OVER_CLASSES
+from fairprof.inference.levels import ALPHA
+from fairprof.inference.verdicts import CONFIRMATORY_GAPS
+from fairprof.metrics.fairness import MAX_OVER_CLASSES
 from fairprof.reporting.blocks import (
     Block,
     Cell,

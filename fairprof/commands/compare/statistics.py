@@ -13,16 +13,16 @@ import pandas as pd
 
 from fairprof.commands.compare.collect import RunResults
 from fairprof.commands.compare.protocol import Protocol
-from fairprof.inference import groups as inference
-from fairprof.inference import runs as paired
-from fairprof.inference.groups import ALPHA, CONFIDENCE, CONFIRMATORY_GAPS, MAX_OVER_CLASSES
+from fairprof.inference import intervals, multiplicity, over_runs, over_seeds, verdicts
+from fairprof.inference.levels import ALPHA, CONFIDENCE
+from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.metrics import fairness
-from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, SCORES
+from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MAX_OVER_CLASSES, SCORES
 from fairprof.seeds import numpy_generator
 
 RESAMPLING_SEED = 0  # of permutations and bootstrap: a comparison of the same runs gives the same numbers
-CONFIRMATORY = tuple(f"{metric}/{attribute}" for metric, attribute in CONFIRMATORY_GAPS)
-EPOCH_METRICS = ("loss", "macro_f1", *CONFIRMATORY)
+CONFIRMATORY_QUANTITIES = tuple(f"{metric}/{attribute}" for metric, attribute in CONFIRMATORY_GAPS)
+EPOCH_METRICS = ("loss", "macro_f1", *CONFIRMATORY_QUANTITIES)
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class Arm:
         return sorted(set.intersection(*({run.seed for run in self.of(design)} for design in designs)))
 
     @cached_property
-    def replicates(self) -> paired.Replicates:
+    def replicates(self) -> over_runs.Replicates:
         """Every run's metrics, observed and under resampled test images, the same for all runs."""
         generator = numpy_generator(RESAMPLING_SEED, "test images", self.name)
-        return paired.image_replicates([run.test for run in self.runs], self.replicate_count, generator)
+        return over_runs.image_replicates([run.test for run in self.runs], self.replicate_count, generator)
 
     def metrics(self, design: str, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Observed (S, M) and resampled (B, S, M) metrics of a design's runs with these seeds."""
@@ -62,7 +62,7 @@ class Arm:
         observed = np.stack([values for values, _ in found])
         resampled = np.stack([values for _, values in found], axis=1)
         generator = numpy_generator(RESAMPLING_SEED, "seeds", self.name)
-        return observed.mean(axis=1), paired.two_level_bootstrap(observed, resampled, generator)
+        return observed.mean(axis=1), over_seeds.two_level_bootstrap(observed, resampled, generator)
 
 
 def comparison_tables(results: Sequence[RunResults], protocol: Protocol) -> dict[str, pd.DataFrame]:
@@ -124,8 +124,8 @@ def _performance(arm: Arm, protocol: Protocol) -> pd.DataFrame:
         seeds = arm.seeds(design)
         observed, resampled = arm.metrics(design, seeds)
         (mean,), draws = arm.resampled_means([design], seeds)
-        lower, upper = paired.interval(draws[:, 0], mean, CONFIDENCE)
-        between_seeds, of_images = paired.seed_sd(observed), paired.image_se(resampled)
+        lower, upper = intervals.centred_interval(draws[:, 0], mean, CONFIDENCE)
+        between_seeds, of_images = over_seeds.seed_sd(observed), over_seeds.image_se(resampled)
         for score in SCORES:
             place, ceiling = names.index(score), protocol.ceiling.get(score, np.nan)
             rows.append(
@@ -155,7 +155,7 @@ def _gaps_and_contrasts(arms: Sequence[Arm], protocol: Protocol) -> tuple[pd.Dat
         for design in arm.designs:
             predictions = [run.test for run in arm.of(design)]
             place = {"arm": arm.name, "design": design}
-            bands = paired.contrasts_over_runs(
+            bands = over_runs.contrasts_over_runs(
                 predictions,
                 protocol.replicates,
                 numpy_generator(RESAMPLING_SEED, "contrasts", arm.name),
@@ -163,7 +163,7 @@ def _gaps_and_contrasts(arms: Sequence[Arm], protocol: Protocol) -> tuple[pd.Dat
                 min_support=protocol.min_support,
             )
             contrasts.append(_placed(bands, place))
-            tested = paired.gap_tests_over_runs(
+            tested = over_runs.gap_tests_over_runs(
                 predictions, protocol.permutations, numpy_generator(RESAMPLING_SEED, "groups", arm.name)
             )
             tested = tested.merge(
@@ -177,7 +177,7 @@ def _gaps_and_contrasts(arms: Sequence[Arm], protocol: Protocol) -> tuple[pd.Dat
 
 def _upper_bounds(predictions: Sequence[pd.DataFrame], arm: str, protocol: Protocol) -> pd.DataFrame:
     generator = numpy_generator(RESAMPLING_SEED, "upper bounds", arm)
-    return paired.gap_upper_bounds_over_runs(predictions, protocol.replicates, generator, CONFIDENCE)
+    return over_runs.gap_upper_bounds_over_runs(predictions, protocol.replicates, generator, CONFIDENCE)
 
 
 def _placed(table: pd.DataFrame, place: dict) -> pd.DataFrame:
@@ -194,7 +194,7 @@ def _cell_counts(predictions: pd.DataFrame, min_support: int) -> pd.DataFrame:
 def _judged_gaps(gaps: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     """Families, adjusted p-values and verdicts: the confirmatory family is that of the main arm, over its designs."""
     of_main_arm = gaps["arm"].eq(protocol.main_arm).to_numpy()
-    return inference.judged(gaps, inference.is_confirmatory(gaps) & of_main_arm, protocol.delta)
+    return verdicts.judged(gaps, verdicts.is_confirmatory(gaps) & of_main_arm, protocol.delta)
 
 
 # Differences between designs.
@@ -239,8 +239,8 @@ def _differences_of_arm(
         values = arm.metrics(design, seeds)[0][:, columns] - reference  # (S, M)
         means, draws = arm.resampled_means([design, protocol.reference], seeds)
         mean = (means[0] - means[1])[columns]
-        lower, upper = paired.interval((draws[:, 0] - draws[:, 1])[:, columns], mean, CONFIDENCE)
-        deviation = paired.seed_sd(values)
+        lower, upper = intervals.centred_interval((draws[:, 0] - draws[:, 1])[:, columns], mean, CONFIDENCE)
+        deviation = over_seeds.seed_sd(values)
         paired_values.append(values)
         for number, name in enumerate(compared):
             place = _difference_place(arm.name, design, protocol.reference, name)
@@ -253,7 +253,7 @@ def _differences_of_arm(
                     "upper": upper[number],
                     "seed_sd": deviation[number],
                     "family": "confirmatory"
-                    if arm.name == protocol.main_arm and name in CONFIRMATORY
+                    if arm.name == protocol.main_arm and name in CONFIRMATORY_QUANTITIES
                     else "exploratory",
                 }
             )
@@ -276,19 +276,19 @@ def _tested(table: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
     Within the confirmatory family signs are flipped together, so that the adjusted p-value keeps what can be reached
     with few seeds: Holm's multiplies the smallest possible p-value by the size of the family.
     """
-    tests = paired.sign_flip_tests(values)
+    tests = over_seeds.sign_flip_tests(values)
     confirmatory = table["family"].eq("confirmatory").to_numpy()
     joint, holm = np.full(len(table), np.nan), np.full(len(table), np.nan)
     if confirmatory.any():
-        joint[confirmatory] = paired.sign_flip_tests(values[:, confirmatory]).p_max_t
-        holm[confirmatory] = inference.holm(tests.p_value[confirmatory])
+        joint[confirmatory] = over_seeds.sign_flip_tests(values[:, confirmatory]).p_max_t
+        holm[confirmatory] = multiplicity.holm(tests.p_value[confirmatory])
     return table.assign(p_value=tests.p_value, smallest_p=tests.smallest_p, p_adjusted=joint, p_holm=holm)
 
 
 def _judged_differences(table: pd.DataFrame) -> pd.DataFrame:
     exploratory = table["family"].eq("exploratory").to_numpy()
     adjusted = table["p_adjusted"].to_numpy().copy()
-    adjusted[exploratory] = inference.benjamini_hochberg(table["p_value"].to_numpy()[exploratory])
+    adjusted[exploratory] = multiplicity.benjamini_hochberg(table["p_value"].to_numpy()[exploratory])
     verdict = np.select(
         [np.isnan(adjusted), table["smallest_p"].to_numpy() > ALPHA, adjusted <= ALPHA],
         ["undefined", "no_claim_possible", "established"],
@@ -322,7 +322,7 @@ def _group_changes_of(arm: Arm, design: str, reference: str) -> list[tuple]:
     names = list(arm.replicates.names)
     means, draws = arm.resampled_means([design, reference], seeds)
     change = means[0] - means[1]
-    lower, upper = paired.interval(draws[:, 0] - draws[:, 1], change, CONFIDENCE)
+    lower, upper = intervals.centred_interval(draws[:, 0] - draws[:, 1], change, CONFIDENCE)
     support = fairness.performance_by_group(arm.runs[0].test).set_index(["attribute", "group"])["support"]
     rows = []
     for (attribute, group), count in support.items():
@@ -347,7 +347,7 @@ def _training_size(runs: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
     floors = floors.set_index(["arm", "design", "metric"])["null_mean"]
     rows = []
     for (arm, design), of_arm in runs.groupby(["arm", "design"], sort=False):
-        for metric in ("macro_f1", *CONFIRMATORY):
+        for metric in ("macro_f1", *CONFIRMATORY_QUANTITIES):
             rows.append(
                 {
                     "arm": arm,

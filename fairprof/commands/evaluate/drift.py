@@ -6,9 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from fairprof.metrics.performance import class_names
-from fairprof.metrics.selective import confidence_of
-from fairprof.metrics.shift import (
+from fairprof.inference.shift import (
     COMPARABLE,
     ExpectedAccuracy,
     composition_shift,
@@ -16,6 +14,8 @@ from fairprof.metrics.shift import (
     expected_accuracy,
     judged_shift,
 )
+from fairprof.metrics.performance import class_names
+from fairprof.metrics.selective import confidence_of
 
 JOINT = "gender x race x profession"
 PREDICTED, CONFIDENCE = "predicted class", "confidence"

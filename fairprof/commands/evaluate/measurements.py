@@ -18,11 +18,12 @@ from fairprof.config import EvaluateSettings
 from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool
 from fairprof.data.sample import balanced_sample
+from fairprof.inference.calibration_by_group import calibration_gaps, calibration_table
+from fairprof.inference.selective_prediction import risk_coverage, selective_by_group, selective_gaps, selective_scores
 from fairprof.measurement.ceilings import ceilings
 from fairprof.measurement.measures import measure
-from fairprof.metrics.calibration import calibration_gaps, calibration_table, fitted_temperature, with_temperature
+from fairprof.metrics.calibration import fitted_temperature, with_temperature
 from fairprof.metrics.performance import class_probabilities, label_codes
-from fairprof.metrics.selective import risk_coverage, selective_by_group, selective_gaps, selective_scores
 from fairprof.network.images import pixels_seen
 from fairprof.network.registered import RegisteredModel
 from fairprof.seeds import numpy_generator

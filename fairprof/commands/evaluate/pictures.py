@@ -14,9 +14,9 @@ from fairprof.commands.evaluate.corruptions import CORRUPTIONS, SEVERITIES
 from fairprof.commands.evaluate.drift import CONFIDENCE, PREDICTED, sample_counts, training_counts
 from fairprof.commands.evaluate.results import Evaluation, TrainingRecord
 from fairprof.commands.evaluate.robustness import ALL, CLEAN
-from fairprof.inference.groups import wilson_interval
+from fairprof.inference.intervals import wilson_interval
 from fairprof.metrics.calibration import ERROR, bins_for
-from fairprof.metrics.fairness import SUFFICIENT, group_labels
+from fairprof.metrics.fairness import PARITY_DIFFERENCES, SUFFICIENT, group_labels
 from fairprof.metrics.performance import CALIBRATION_BINS, class_names, reliability_table
 from fairprof.metrics.selective import confidence_of
 from fairprof.reporting.style import GRID, PALETTE
@@ -132,7 +132,7 @@ def selective_figure(scores: pd.DataFrame, by_group: pd.DataFrame, gaps: pd.Data
         axis.set_title(f"coverage by {attribute}: alike is fairer", fontsize=NORMAL)
     for axis, attribute in zip((axes[1, 1], axes[1, 3]), ("gender", "race"), strict=True):
         _gap_line(axis, gaps, attribute, "coverage_difference")
-    tested = itertools.product(("demographic_parity_difference", "equal_opportunity_difference"), ("gender", "race"))
+    tested = itertools.product(PARITY_DIFFERENCES, ("gender", "race"))
     for axis, (metric, attribute) in zip(axes[2], tested, strict=True):
         _gap_line(axis, gaps, attribute, metric)
     for axis in axes.flat:

@@ -9,9 +9,11 @@ from fairprof.commands.evaluate.corruptions import CORRUPTIONS
 from fairprof.commands.evaluate.drift import CONFIDENCE
 from fairprof.commands.evaluate.results import Evaluation, curves_of, metrics_of, tables_of
 from fairprof.commands.evaluate.robustness import ALL, ALL_CORRUPTIONS, CLEAN
-from fairprof.inference.groups import ALPHA, CONFIRMATORY, ESTABLISHED, MAX_OVER_CLASSES
+from fairprof.inference.levels import ALPHA
+from fairprof.inference.shift import DIFFERENT_VOCABULARY
+from fairprof.inference.verdicts import CONFIRMATORY, ESTABLISHED
 from fairprof.metrics.calibration import AT_BOUND, ERROR, UNDETERMINED
-from fairprof.metrics.shift import DIFFERENT_VOCABULARY
+from fairprof.metrics.fairness import MAX_OVER_CLASSES
 from fairprof.reporting.blocks import Block, Cell, Column, Paragraph, Picture, Section, Sentences, Table, Terms
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.names import METRIC_NAMES

@@ -10,7 +10,7 @@ from fairprof.commands.evaluate.corruptions import CORRUPTIONS
 from fairprof.commands.evaluate.drift import Drift
 from fairprof.commands.evaluate.robustness import ALL_CORRUPTIONS, CLEAN
 from fairprof.commands.evaluate.speed import Speed
-from fairprof.inference.groups import ESTABLISHED
+from fairprof.inference.verdicts import ESTABLISHED
 from fairprof.measurement.measures import Measurements
 from fairprof.metrics.calibration import Temperature
 

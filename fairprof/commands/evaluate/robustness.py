@@ -13,19 +13,10 @@ from scipy.stats import norm
 from torch import nn
 
 from fairprof.commands.evaluate.corruptions import CORRUPTIONS, SEVERITIES, corrupted
-from fairprof.inference.groups import (
-    ALPHA,
-    CONFIDENCE,
-    CONFIRMATORY,
-    ESTABLISHED,
-    EXPLORATORY,
-    NOT_ESTABLISHED,
-    TIE,
-    benjamini_hochberg,
-    check_number,
-    holm,
-    wilson_interval,
-)
+from fairprof.inference.intervals import wilson_interval
+from fairprof.inference.levels import ALPHA, CONFIDENCE, TIE, check_number
+from fairprof.inference.multiplicity import benjamini_hochberg, holm
+from fairprof.inference.verdicts import CONFIRMATORY, ESTABLISHED, EXPLORATORY, NOT_ESTABLISHED
 from fairprof.metrics.fairness import ATTRIBUTES, INSUFFICIENT, MIN_SUPPORT, SUFFICIENT, group_labels
 from fairprof.metrics.performance import scores_from_counts
 from fairprof.network.batches import EVALUATION_BATCH

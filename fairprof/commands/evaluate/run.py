@@ -20,7 +20,7 @@ from fairprof.commands.evaluate.results import Evaluation, Subject, TrainingReco
 from fairprof.config import EvaluateSettings
 from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool
-from fairprof.inference.groups import ESTABLISHED
+from fairprof.inference.verdicts import ESTABLISHED
 from fairprof.measurement.ceilings import HEADLINE_GAPS
 from fairprof.measurement.measures import pictures_of
 from fairprof.network.images import ImageInputs

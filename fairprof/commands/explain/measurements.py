@@ -6,8 +6,9 @@ from torch import nn
 
 from fairprof.commands.explain.subject import Subject
 from fairprof.config import ExplainSettings
+from fairprof.inference import group_means
+from fairprof.inference.group_means import ImageValues
 from fairprof.metrics import attention
-from fairprof.metrics.attention import Measured
 from fairprof.network.classifier import build_classifier
 from fairprof.network.registered import RegisteredModel
 from fairprof.saliency.faithfulness import SCORES, faithfulness, random_maps
@@ -32,23 +33,23 @@ def attention_of(settings: ExplainSettings, subject: Subject, maps: dict[str, np
     regions = subject.masks.names
     per_image = {label: attention.measures(of_model, subject.masks.masks, regions) for label, of_model in maps.items()}
     names = tuple(next(iter(per_image.values())).columns)
-    attended = attention.measured(
+    attended = group_means.image_values(
         subject.images, {label: table.to_numpy() for label, table in per_image.items()}, names
     )
-    weights = attention.resampled_weights(
+    weights = group_means.resampled_weights(
         len(subject.rows), settings.replicates, numpy_generator(settings.seed, "attention bootstrap")
     )
     images = subject.images["image"]
-    gaps = attention.gap_tests(attended, settings.permutations, numpy_generator(settings.seed, "attention gaps"))
-    distances = attention.map_distances(
+    gaps = group_means.mean_gap_tests(attended, settings.permutations, numpy_generator(settings.seed, "attention gaps"))
+    distances = group_means.map_distances(
         attended, maps, images, settings.permutations, numpy_generator(settings.seed, "map distances")
     )
     tables = {
         "per_image": _per_image(subject, per_image),
-        "by_group": attention.by_group(attended, weights, settings.min_support),
-        "contrasts": attention.contrasts(attended, weights),
-        "gaps": attention.adjusted(gaps, np.zeros(len(gaps), dtype=bool)),
-        "map_distances": attention.judged_distances(distances),
+        "by_group": group_means.by_group(attended, weights, settings.min_support),
+        "contrasts": group_means.group_contrasts(attended, weights),
+        "gaps": group_means.adjusted(gaps, np.zeros(len(gaps), dtype=bool)),
+        "map_distances": group_means.judged_distances(distances),
         "model_differences": _model_differences(attended, weights),
     }
     masks = {"masks": subject.masks.kind}
@@ -65,17 +66,17 @@ def _per_image(subject: Subject, per_image: dict[str, pd.DataFrame]) -> pd.DataF
     return pd.concat(tables, ignore_index=True)
 
 
-def _model_differences(attended: Measured, weights: np.ndarray) -> pd.DataFrame:
+def _model_differences(attended: ImageValues, weights: np.ndarray) -> pd.DataFrame:
     """Of normalised numbers: the strength of maps is in the units of each model's own logits."""
     reference = reference_of(attended.models)
     kept = [number for number, name in enumerate(attended.names) if name != "strength"]
     values = attended.values[:, :, kept]
     others = [number for number, label in enumerate(attended.models) if label != reference]
     if not others:
-        return pd.DataFrame(columns=list(attention.DIFFERENCE_COLUMNS))
+        return pd.DataFrame(columns=list(group_means.DIFFERENCE_COLUMNS))
     place = attended.models.index(reference)
     names = tuple(attended.names[number] for number in kept)
-    return attention.paired_differences(
+    return group_means.paired_differences(
         attended._replace(
             models=tuple(attended.models[number] for number in others), names=names, values=values[others]
         ),
@@ -91,7 +92,7 @@ def faithfulness_of(
     count = min(settings.faithfulness_images, len(subject.rows))
     names = ("faithfulness_per_image", "faithfulness_by_group", "faithfulness")
     if count == 0:
-        return {name: pd.DataFrame(columns=list(attention.DIFFERENCE_COLUMNS)) for name in names}
+        return {name: pd.DataFrame(columns=list(group_means.DIFFERENCE_COLUMNS)) for name in names}
     networks = {label: subject.network(label) for label in subject.labels}
     images = subject.names[:count]
 
@@ -107,10 +108,10 @@ def faithfulness_of(
     chance = scored(random_maps(shape, images, settings.seed), subject.labels, "random maps")
     rows = subject.images.iloc[:count]
     scores, reference = (
-        attention.measured(rows, {label: table.to_numpy() for label, table in tables.items()}, SCORES)
+        group_means.image_values(rows, {label: table.to_numpy() for label, table in tables.items()}, SCORES)
         for tables in (own, chance)
     )
-    weights = attention.resampled_weights(
+    weights = group_means.resampled_weights(
         count, settings.replicates, numpy_generator(settings.seed, "faithfulness bootstrap")
     )
     per_image = [
@@ -118,10 +119,10 @@ def faithfulness_of(
         for kind, tables in (("method", own), ("random", chance))
         for label, table in tables.items()
     ]
-    differences = attention.paired_differences(scores, reference, weights)
+    differences = group_means.paired_differences(scores, reference, weights)
     return {
         "faithfulness_per_image": pd.concat(per_image, ignore_index=True),
-        "faithfulness_by_group": attention.by_group(scores, weights, settings.min_support),
+        "faithfulness_by_group": group_means.by_group(scores, weights, settings.min_support),
         "faithfulness": differences.assign(reference="random maps"),
     }
 
@@ -178,15 +179,15 @@ def _against_randomised(
     count = len(next(iter(randomised.values()))[0])
     regions, masks = subject.masks.names, subject.masks.masks[:count]
 
-    def attended(maps: dict[str, list[np.ndarray]]) -> Measured:
+    def attended(maps: dict[str, list[np.ndarray]]) -> ImageValues:
         means = {label: attention.mean_measures(several, masks, regions) for label, several in maps.items()}
         names = tuple(name for name in next(iter(means.values())).columns if name != "strength")
         values = {label: table[list(names)].to_numpy() for label, table in means.items()}
-        return attention.measured(subject.images.iloc[:count], values, names)
+        return group_means.image_values(subject.images.iloc[:count], values, names)
 
-    weights = attention.resampled_weights(
+    weights = group_means.resampled_weights(
         count, settings.replicates, numpy_generator(settings.seed, "randomised bootstrap")
     )
     own = {label: [of_model[:count]] for label, of_model in maps.items()}
-    table = attention.paired_differences(attended(own), attended(randomised), weights)
+    table = group_means.paired_differences(attended(own), attended(randomised), weights)
     return table.assign(reference="randomised weights", masks=subject.masks.kind)

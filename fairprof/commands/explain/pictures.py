@@ -12,7 +12,7 @@ from fairprof.commands.explain.subject import Subject
 from fairprof.data.regions import CENTRE_PRIOR
 from fairprof.metrics import attention
 from fairprof.metrics.attention import mean_maps
-from fairprof.metrics.fairness import SUFFICIENT, group_labels
+from fairprof.metrics.fairness import ATTRIBUTES, SUFFICIENT, group_labels
 from fairprof.reporting.names import name_of
 from fairprof.reporting.style import GRID, PALETTE
 from fairprof.saliency.faithfulness import HIGHER_IS_BETTER
@@ -40,7 +40,7 @@ def figures_of(explanation: Explanation, subject: Subject, maps: dict[str, np.nd
         ),
         "attention": attention_figure(explanation),
     }
-    for attribute in attention.ATTRIBUTES:
+    for attribute in ATTRIBUTES:
         labels = group_labels(subject.images, attribute)
         groups = labels.astype(str).to_numpy()
         counts = labels.value_counts()[list(labels.cat.categories)].to_dict()

@@ -8,8 +8,9 @@ import pandas as pd
 from fairprof.commands.explain.pictures import SCORES
 from fairprof.commands.explain.results import Explanation, tables_of
 from fairprof.data.regions import CENTRE_HALF_HEIGHT, CENTRE_HALF_WIDTH, CENTRE_PRIOR
-from fairprof.inference.groups import ALPHA, CONFIRMATORY
-from fairprof.metrics.attention import ALL, CONFIRMATORY_ATTRIBUTES, LARGEST
+from fairprof.inference.group_means import ALL, CONFIRMATORY_ATTRIBUTES, LARGEST
+from fairprof.inference.levels import ALPHA
+from fairprof.inference.verdicts import CONFIRMATORY
 from fairprof.reporting.blocks import Block, Cell, Column, Heading, Paragraph, Picture, Section, Sentences, Table, Terms
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.tables import properties, table_of

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from fairprof.commands.prepare.audit import BEST, GAPS, PERFECT, Audit
+from fairprof.commands.prepare.audit import BEST, PERFECT, Audit
 from fairprof.commands.prepare.counts import EMPTY, SMALL
 from fairprof.commands.prepare.noise_floors import JUDGED, NOT_JUDGED
 from fairprof.commands.prepare.sizes import imbalance_name
-from fairprof.inference.groups import ALPHA, MAX_OVER_CLASSES
-from fairprof.metrics.fairness import ATTRIBUTES
+from fairprof.inference.levels import ALPHA
+from fairprof.metrics.fairness import ATTRIBUTES, MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.reporting.names import GAP_ABBREVIATIONS, name_of, short_gap_name
 from fairprof.reporting.wording import count, counted, enumerated, number, p_value, percent, short, span
 
@@ -93,7 +93,7 @@ def _limited(row: pd.Series, design: str) -> str:
 def _gaps(audit: Audit) -> Iterator[str]:
     floors = audit.tables["noise_floors"]
     largest = floors[floors["class"].eq(MAX_OVER_CLASSES)].set_index(["metric", "attribute"])
-    for metric in GAPS:
+    for metric in PARITY_DIFFERENCES:
         name = GAP_ABBREVIATIONS[metric]
         rows = {name_of(attribute): largest.loc[(metric, attribute)] for attribute in ATTRIBUTES}
         found = enumerated(f"{_from(row['detectable_largest'])} by {attribute}" for attribute, row in rows.items())
@@ -104,7 +104,7 @@ def _gaps(audit: Audit) -> Iterator[str]:
         )
     cannot = [
         short_gap_name(metric, attribute)
-        for metric in GAPS
+        for metric in PARITY_DIFFERENCES
         for attribute in ATTRIBUTES
         if largest.loc[(metric, attribute), "judged"] == NOT_JUDGED
     ]
@@ -120,9 +120,9 @@ def _gaps(audit: Audit) -> Iterator[str]:
         (PERFECT, "A perfect prediction would have a DP difference of"),
     ):
         values = [
-            f"{number(gaps[prediction, GAPS[0], attribute])} by {attribute}"
+            f"{number(gaps[prediction, PARITY_DIFFERENCES[0], attribute])} by {attribute}"
             for attribute in ("gender", "race")
-            if (prediction, GAPS[0], attribute) in gaps
+            if (prediction, PARITY_DIFFERENCES[0], attribute) in gaps
         ]
         if values:
             yield f"{told} {enumerated(values)}: as much lies in the data."
@@ -200,7 +200,9 @@ def _small_cells(audit: Audit) -> Iterator[str]:
         return
     floors = audit.tables.get("noise_floors", pd.DataFrame({"class": [], "judged": []}))
     doubtful = floors[floors["class"].eq(MAX_OVER_CLASSES) & floors["judged"].ne(JUDGED)]
-    gaps = [short_gap_name(row.metric, row.attribute) for row in doubtful.itertuples() if row.metric in GAPS]
+    gaps = [
+        short_gap_name(row.metric, row.attribute) for row in doubtful.itertuples() if row.metric in PARITY_DIFFERENCES
+    ]
     which = f", so that too few images of some groups are behind {enumerated(gaps)}" if gaps else ""
     yield (
         f"Of {len(audit.tables['cells']):,} cells of gender x race x profession, {empty:,} have no test image and "

@@ -16,10 +16,11 @@ from fairprof.commands.prepare.sizes import design_sizes
 from fairprof.config import PrepareSettings
 from fairprof.data.pool import Pool, ScreenedRows
 from fairprof.data.predictions_table import predictions_table
-from fairprof.inference.groups import holm
+from fairprof.inference.independence import associations, given_a_third
+from fairprof.inference.multiplicity import holm
 from fairprof.measurement.ceilings import ceilings
 from fairprof.metrics import fairness
-from fairprof.metrics.association import associations, given_a_third
+from fairprof.metrics.fairness import PARITY_DIFFERENCES
 from fairprof.seeds import numpy_generator
 
 PAIRS = (
@@ -30,7 +31,6 @@ PAIRS = (
     ("gender", "age"),
     ("race", "age"),
 )
-GAPS = ("demographic_parity_difference", "equal_opportunity_difference")
 PERFECT, BEST = "perfect prediction", "best prediction"
 
 
@@ -169,7 +169,7 @@ def gaps_in_the_data(pool: Pool) -> pd.DataFrame:
         [
             {"prediction": prediction, "metric": metric, "attribute": attribute, "value": value}
             for prediction, found in values.items()
-            for metric in GAPS
+            for metric in PARITY_DIFFERENCES
             for attribute in fairness.ATTRIBUTES
             if np.isfinite(value := found.get(f"{metric}/{attribute}", np.nan))
         ]

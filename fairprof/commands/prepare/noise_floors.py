@@ -13,12 +13,15 @@ from scipy.stats import norm
 
 from fairprof.data.pool import Pool
 from fairprof.data.professions import ceiling_rule
-from fairprof.inference.groups import ALPHA, MAX_OVER_CLASSES, MEAN_OVER_CLASSES, gaps_and_aggregates
+from fairprof.inference.levels import ALPHA
+from fairprof.inference.permutation import gaps_and_aggregates
 from fairprof.metrics.fairness import (
     ATTRIBUTES,
     DIFFERENCES,
     GAP_METRICS,
     INSUFFICIENT,
+    MAX_OVER_CLASSES,
+    MEAN_OVER_CLASSES,
     SUFFICIENT,
     UNDEFINED,
     fractions,

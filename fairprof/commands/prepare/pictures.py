@@ -8,10 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fairprof.commands.prepare.audit import BEST, GAPS, PERFECT, Audit
+from fairprof.commands.prepare.audit import BEST, PERFECT, Audit
 from fairprof.commands.prepare.counts import UNKNOWN
-from fairprof.inference.groups import MAX_OVER_CLASSES
-from fairprof.metrics.fairness import ATTRIBUTES
+from fairprof.metrics.fairness import ATTRIBUTES, MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.reporting.composition import composition_figure
 from fairprof.reporting.names import name_of, short_gap_name
 from fairprof.reporting.style import GRID, PALETTE
@@ -150,11 +149,11 @@ def _limit(row) -> str:
 
 def noise_floors_figure(floors: pd.DataFrame, gaps: pd.DataFrame) -> Figure:
     """For DP and EO by every attribute: what chance makes, what would be found, and what lies in the data."""
-    largest = floors[floors["class"].eq(MAX_OVER_CLASSES) & floors["metric"].isin(GAPS)]
+    largest = floors[floors["class"].eq(MAX_OVER_CLASSES) & floors["metric"].isin(PARITY_DIFFERENCES)]
     figure = Figure(figsize=(9.5, 4.2), layout="constrained")
     axis = figure.subplots()
     names, cross = [], {"markersize": 8, "markeredgewidth": 2}
-    for place, (metric, attribute) in enumerate((m, a) for m in GAPS for a in ATTRIBUTES):
+    for place, (metric, attribute) in enumerate((m, a) for m in PARITY_DIFFERENCES for a in ATTRIBUTES):
         row = largest[largest["metric"].eq(metric) & largest["attribute"].eq(attribute)].iloc[0]
         names.append(short_gap_name(metric, attribute))
         axis.barh(place, row["null_q95"], color="#d5dae2", height=0.6)
@@ -163,7 +162,7 @@ def noise_floors_figure(floors: pd.DataFrame, gaps: pd.DataFrame) -> Figure:
         axis.plot(row["detectable_smallest"], place, "D", markerfacecolor="white", color=PALETTE[0], markersize=6)
         same = gaps[gaps["metric"].eq(metric) & gaps["attribute"].eq(attribute)].set_index("prediction")["value"]
         axis.plot(same.get(BEST, np.nan), place, "x", color=PALETTE[1], clip_on=False, **cross)
-        if metric == GAPS[0]:  # of a perfect prediction, the other is 0
+        if metric == PARITY_DIFFERENCES[0]:  # of a perfect prediction, the other is 0
             axis.plot(same.get(PERFECT, np.nan), place, "+", color=PALETTE[2], clip_on=False, **cross)
     axis.set(yticks=range(len(names)), ylim=(len(names) - 0.5, -0.5), xlim=(0, 1))
     axis.set_yticklabels(names, fontsize=9)

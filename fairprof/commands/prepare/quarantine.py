@@ -6,8 +6,9 @@ import pandas as pd
 from fairprof.commands.prepare.counts import UNKNOWN
 from fairprof.data.attributes import GENDERS, categorical
 from fairprof.data.pool import ScreenedRows
-from fairprof.inference.groups import holm, wilson_interval
-from fairprof.metrics.association import permutation_p_value
+from fairprof.inference.independence import permutation_p_value
+from fairprof.inference.intervals import wilson_interval
+from fairprof.inference.multiplicity import holm
 from fairprof.metrics.fairness import ATTRIBUTES, group_labels
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from fairprof.commands.prepare.answer import answer, to_mend
-from fairprof.commands.prepare.audit import BEST, GAPS, PERFECT, Audit
+from fairprof.commands.prepare.audit import BEST, PERFECT, Audit
 from fairprof.commands.prepare.counts import ENOUGH
 from fairprof.commands.prepare.noise_floors import POWER
-from fairprof.inference.groups import MAX_OVER_CLASSES
+from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.reporting.blocks import (
     Block,
     Cell,
@@ -146,7 +146,7 @@ def _in_the_data(row) -> str:
 def _floors(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
     yield from _picture("noise_floors", pictures)
     floors = audit.tables["noise_floors"]
-    shown = floors[floors["class"].eq(MAX_OVER_CLASSES) & floors["metric"].isin(GAPS)]
+    shown = floors[floors["class"].eq(MAX_OVER_CLASSES) & floors["metric"].isin(PARITY_DIFFERENCES)]
     titles = ("gap", "chance alone", "found, largest groups", "found, smallest groups", BEST, PERFECT, "judged")
     in_the_data = audit.tables["gaps_in_the_data"]
     rows = tuple(_floor_row(row, in_the_data, audit.settings.min_support) for row in shown.itertuples())

@@ -7,7 +7,7 @@ import numpy as np
 
 from fairprof.commands.prepare import sheets
 from fairprof.commands.prepare.answer import answer, to_mend
-from fairprof.commands.prepare.audit import GAPS, Audit, audited
+from fairprof.commands.prepare.audit import Audit, audited
 from fairprof.commands.prepare.counts import EMPTY, SMALL
 from fairprof.commands.prepare.pictures import figures_of
 from fairprof.commands.prepare.report import sections, title
@@ -16,8 +16,8 @@ from fairprof.config import PrepareSettings
 from fairprof.data.pixels import ARRAY, NoImages, StreamedPixels
 from fairprof.data.pool import Pool, ScreenedRows, pool_of, refuse_if_mostly_unusable, screened_rows
 from fairprof.errors import UserError
-from fairprof.inference.groups import MAX_OVER_CLASSES
 from fairprof.measurement.ceilings import ceilings
+from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.reporting.page import html_page
 from fairprof.reporting.style import png_of
 from fairprof.runtime.cache import Cache, readable
@@ -169,7 +169,9 @@ def _metrics_of_pool(audit: Audit) -> dict[str, float]:
     values |= {f"cramers_v/{row.first}_{row.second}": row.cramers_v for row in tables["associations"].itertuples()}
     if "noise_floors" in tables:
         floors = tables["noise_floors"]
-        for row in floors[floors["class"].eq(MAX_OVER_CLASSES) & floors["metric"].isin(GAPS)].itertuples():
+        for row in floors[
+            floors["class"].eq(MAX_OVER_CLASSES) & floors["metric"].isin(PARITY_DIFFERENCES)
+        ].itertuples():
             values |= {
                 f"{row.metric}_{column}/{row.attribute}": getattr(row, column)
                 for column in ("null_mean", "null_q95", "detectable_largest", "detectable_smallest")

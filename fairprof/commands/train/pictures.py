@@ -3,6 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from fairprof.metrics.fairness import PARITY_DIFFERENCES
 from fairprof.reporting.style import GRID, PALETTE
 
 
@@ -13,9 +14,7 @@ def training_figure(history: list[dict[str, float]], best_epoch: int) -> Figure:
         "loss": ["train/loss", "val/loss"],
         "validation performance": ["val/accuracy", "val/balanced_accuracy", "val/macro_f1"],
         "validation gaps (largest over classes)": [
-            f"val/{gap}/{attribute}"
-            for gap in ("demographic_parity_difference", "equal_opportunity_difference")
-            for attribute in ("gender", "race")
+            f"val/{gap}/{attribute}" for gap in PARITY_DIFFERENCES for attribute in ("gender", "race")
         ],
     }
     figure = Figure(figsize=(12, 3.6), layout="constrained")

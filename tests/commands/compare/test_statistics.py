@@ -7,7 +7,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from fairprof.commands.compare.collect import RunResults
 from fairprof.commands.compare.protocol import Protocol
-from fairprof.commands.compare.statistics import CONFIRMATORY, comparison_tables
+from fairprof.commands.compare.statistics import CONFIRMATORY_QUANTITIES, comparison_tables
 from fairprof.store.tracking import LoggedRun
 
 CLASSES = ("student", "retired")
@@ -37,7 +37,7 @@ def predictions(hit_rates: dict[str, float], generator: np.random.Generator) -> 
 def results_of(design: str, seed: int, hit_rates: dict[str, float], train_size: str = "natural") -> RunResults:
     generator = np.random.default_rng([ord(design), seed])
     history = pd.DataFrame({"epoch": [1, 2], **{f"val/{name}": [0.5, 0.25] for name in ("loss", "macro_f1")}})
-    history = history.assign(**{f"val/{name}": [0.2, 0.1] for name in CONFIRMATORY})
+    history = history.assign(**{f"val/{name}": [0.2, 0.1] for name in CONFIRMATORY_QUANTITIES})
     composition = pd.DataFrame(
         {
             "partition": ["train", "train", "val", "test"],
@@ -225,7 +225,7 @@ def test_training_images_and_composition_are_means_over_the_seeds(six):
 
 def test_epochs_are_listed_for_every_run(six):
     epochs = six[1]["epochs"]
-    assert len(epochs) == 12 * 2 * (2 + len(CONFIRMATORY))
+    assert len(epochs) == 12 * 2 * (2 + len(CONFIRMATORY_QUANTITIES))
     assert row_of(epochs, design="B", seed=3, metric="macro_f1", epoch=2)["value"] == 0.25
 
 

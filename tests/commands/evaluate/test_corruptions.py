@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fairprof.commands.evaluate.corruptions import BRIGHTNESS, CONTRAST, CORRUPTIONS, OCCLUSION, SEVERITIES, corrupted
-from fairprof.data.portraits import Person, draw_portrait
+from fairprof.data.portraits.people import Person
+from fairprof.data.portraits.portrait import draw_portrait
 
 NAMES = np.array(["a.png", "b.png", "c.png"])
 

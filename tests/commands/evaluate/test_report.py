@@ -11,10 +11,12 @@ from fairprof.commands.evaluate.drift import drift
 from fairprof.commands.evaluate.report import answer, description
 from fairprof.commands.evaluate.results import Calibration, Evaluation, Fairness, Robustness, Selective, Subject
 from fairprof.commands.evaluate.speed import Machine, Speed
-from fairprof.inference import groups as inference
+from fairprof.inference.calibration_by_group import calibration_gaps, calibration_table
+from fairprof.inference.intervals import bootstrap_scores
+from fairprof.inference.selective_prediction import risk_coverage, selective_by_group, selective_gaps, selective_scores
+from fairprof.inference.verdicts import gaps_with_verdicts
 from fairprof.measurement.measures import Measurements
-from fairprof.metrics.calibration import UNDETERMINED, Temperature, calibration_gaps, calibration_table
-from fairprof.metrics.selective import risk_coverage, selective_by_group, selective_gaps, selective_scores
+from fairprof.metrics.calibration import UNDETERMINED, Temperature
 from tests.commands.evaluate.test_drift import predictions
 from tests.commands.evaluate.test_robustness import random_outcomes
 
@@ -25,9 +27,9 @@ def evaluation(table: pd.DataFrame, weaker: float) -> Evaluation:
         {"partition": "train", "profession": "cook", "race": ["one", "two"], "gender": "Female", "count": 20}
     )
     generator = np.random.default_rng(0)
-    gaps = inference.tested_gaps(table, 199, 100, 0.05, generator, min_support=200)
+    gaps = gaps_with_verdicts(table, 199, 100, 0.05, generator, min_support=200)
     tables = {
-        "scores": inference.bootstrap_scores(table, 100, generator),
+        "scores": bootstrap_scores(table, 100, generator),
         "gaps": gaps.assign(highest_group="Male", lowest_group="Female", view="natural"),
     }
     stages = {"before": table, "after": table}

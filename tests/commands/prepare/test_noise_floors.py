@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from fairprof.commands.prepare.noise_floors import assumed_classifier, class_counts, expected_noise_floors, supports
-from fairprof.inference.groups import gap_tests, gaps_and_aggregates
+from fairprof.inference.permutation import gap_tests, gaps_and_aggregates
 from fairprof.metrics.fairness import rates, rates_by_group
 
 DP, EO = "demographic_parity_difference", "equal_opportunity_difference"

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import chi2_contingency
 
 from fairprof.commands.prepare.quarantine import by_group, by_reason, kinds_of_reasons
-from fairprof.inference.groups import wilson_interval
+from fairprof.inference.intervals import wilson_interval
 
 
 @pytest.fixture

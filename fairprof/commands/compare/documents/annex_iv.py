@@ -10,11 +10,10 @@ from fairprof.commands.compare.protocol import Protocol
 from fairprof.data.designs import DESIGNS
 from fairprof.documents.provenance import provenance_of
 from fairprof.documents.rendering import render
-from fairprof.inference.groups import ALPHA
+from fairprof.inference.levels import ALPHA
+from fairprof.metrics.fairness import PARITY_DIFFERENCES
 from fairprof.reporting.wording import short
 from fairprof.serving import FORMATS, MAX_BYTES, MAX_PIXELS
-
-SHOWN_GAPS = ("demographic_parity_difference", "equal_opportunity_difference")
 
 
 def annex_iv(tables: Tables, protocol: Protocol) -> str:
@@ -37,7 +36,7 @@ def annex_iv(tables: Tables, protocol: Protocol) -> str:
         training_classes={name: results.class_counts(tables, name, "train") for name in protocol.designs},
         test_classes=results.class_counts(tables, protocol.reference, "test"),
         performance=results.performance_by_design(tables, protocol),
-        gaps=results.gaps_by_design(tables, protocol, SHOWN_GAPS),
+        gaps=results.gaps_by_design(tables, protocol, PARITY_DIFFERENCES),
         groups=results.accuracy_by_group_and_design(tables, protocol),
         established={name: results.established(tables, protocol, name) for name in protocol.designs},
         little_evidence=results.little_evidence(tables, protocol, protocol.reference),

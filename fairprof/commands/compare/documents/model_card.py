@@ -8,7 +8,7 @@ from fairprof.commands.compare.protocol import Protocol
 from fairprof.data.designs import DESIGNS
 from fairprof.documents.provenance import provenance_of
 from fairprof.documents.rendering import render
-from fairprof.inference.groups import ALPHA, CONFIDENCE
+from fairprof.inference.levels import ALPHA, CONFIDENCE
 from fairprof.reporting.wording import percent, short
 
 SHOWN_CONTRASTS = 10

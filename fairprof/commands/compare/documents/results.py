@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pandas as pd
 
 from fairprof.commands.compare.protocol import Protocol
-from fairprof.inference.groups import CONFIDENCE, MAX_OVER_CLASSES
-from fairprof.metrics.fairness import INSUFFICIENT, SUFFICIENT, UNDEFINED
+from fairprof.inference.levels import CONFIDENCE
+from fairprof.metrics.fairness import INSUFFICIENT, MAX_OVER_CLASSES, SUFFICIENT, UNDEFINED
 from fairprof.reporting.names import gap_name, name_of
 from fairprof.reporting.wording import bare_p_value, count, interval, number, percent, signed, span
 

@@ -5,22 +5,19 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
 from benchmarks.inference import share_covered_over_runs
-from fairprof.inference import runs as paired
-from fairprof.inference.groups import contrasts, gap_tests, gap_upper_bounds
-from fairprof.inference.runs import (
+from fairprof.inference import same_images
+from fairprof.inference.bands import contrasts, gap_upper_bounds
+from fairprof.inference.intervals import centred_interval
+from fairprof.inference.over_runs import (
     contrasts_over_runs,
     gap_tests_over_runs,
     gap_upper_bounds_over_runs,
     image_replicates,
-    image_se,
-    interval,
-    seed_sd,
-    sign_flip_tests,
-    two_level_bootstrap,
 )
+from fairprof.inference.over_seeds import image_se, two_level_bootstrap
+from fairprof.inference.permutation import gap_tests
 from fairprof.metrics.fairness import DIFFERENCES, gaps, performance_by_group, rates_by_group, summary
 from fairprof.metrics.performance import performance
 
@@ -181,7 +178,7 @@ def test_chunks_do_not_change_the_result(monkeypatch):
     tables = random_runs(2, 60)
     tests = gap_tests_over_runs(tables, 2000, np.random.default_rng(0))
     replicates = image_replicates(tables, 50, np.random.default_rng(0))
-    monkeypatch.setattr(paired, "CHUNK", 1000)
+    monkeypatch.setattr(same_images, "CHUNK", 1000)
     again = image_replicates(tables, 50, np.random.default_rng(0))
     np.testing.assert_array_equal(again.values, replicates.values)
     # The permutations are other ones, of the same distribution.
@@ -287,80 +284,6 @@ def test_bands_and_bounds_hold_over_runs():
     assert min(covered.values()) >= 0.93, covered
 
 
-# Seeds.
-
-
-def test_sign_flips_by_hand():
-    differences = np.array([[1, 3.0, 0, NAN], [1, -1, 0, 1], [1, 1, 0, 1]])
-    found = sign_flip_tests(differences)
-    assert found.smallest_p == 0.25
-    # Of the four patterns that differ by more than all signs: sums of the first are 3, 1, 1, 1, of the
-    # second 3, 5, 1, 3.
-    np.testing.assert_array_equal(found.p_value, [0.25, 0.75, 1, NAN])
-    # |mean| by root mean square: the first has 1, 1/3, 1/3, 1/3, the second 3, 5, 1, 3 by 3 sqrt(11/3) = 5.745;
-    # the larger of both is 1, .870, .333, .522, against .522 that was observed of the second.
-    np.testing.assert_array_equal(found.p_max_t, [0.25, 0.75, 1, NAN])
-
-
-@pytest.mark.parametrize("seeds", [3, 6, 8])
-def test_sign_flips_against_scipy(seeds):
-    differences = np.random.default_rng(seeds).normal(0.6, 1, (seeds, 5)) * [1, 10, 0.01, 1, 3]
-    found = sign_flip_tests(differences)
-    expected = stats.permutation_test(
-        (differences,),
-        lambda x, axis: np.abs(x.mean(axis=axis)),
-        permutation_type="samples",
-        vectorized=True,
-        n_resamples=np.inf,
-        alternative="greater",
-    )
-    np.testing.assert_allclose(found.p_value, expected.pvalue)
-    assert found.smallest_p == 2 / 2**seeds
-    flips = np.array(list(itertools.product([1, -1], repeat=seeds)))
-    largest = np.max(np.abs([stats.ttest_1samp(f[:, None] * differences, 0).statistic for f in flips]), axis=1)
-    observed = np.abs(stats.ttest_1samp(differences, 0).statistic)
-    np.testing.assert_allclose(found.p_max_t, (largest[:, None] >= observed - 1e-9).mean(axis=0))
-    assert (found.p_max_t >= found.p_value).all()
-
-
-@pytest.mark.parametrize("seeds", [1, 2, 3, 6, 10])
-def test_the_smallest_p_is_reached_whatever_the_rounding(seeds):
-    # Differences of one sign, equal ones among them, of very different sizes.
-    differences = np.outer(np.linspace(0.1, 0.3, seeds), [1, 1e-9, 1e9])
-    found = sign_flip_tests(np.hstack([differences, np.full((seeds, 1), 0.1)]))
-    assert found.p_value.tolist() == [2 / 2**seeds] * 4
-    assert found.smallest_p == 2 / 2**seeds
-    assert found.p_max_t[3] == 2 / 2**seeds
-
-
-def test_sign_flips_of_many_seeds_and_hypotheses_come_in_chunks(monkeypatch):
-    differences = np.random.default_rng(0).normal(0.4, 1, (9, 7))
-    whole = sign_flip_tests(differences)
-    monkeypatch.setattr(paired, "CHUNK", 100)
-    for one, other in zip(whole, sign_flip_tests(differences), strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_p_max_t_rejects_any_true_hypothesis_seldom():
-    generator = np.random.default_rng(23)
-    smallest = []
-    for _ in range(400):
-        shared = generator.normal(size=(7, 1))
-        smallest.append(sign_flip_tests(shared + generator.normal(size=(7, 6)) * [1, 2, 3, 0.1, 1, 1]).p_max_t.min())
-    assert 0.02 <= np.mean(np.array(smallest) <= 0.05) <= 0.06
-
-
-@pytest.mark.parametrize("shape", [(21, 3), (0, 3), (4,)])
-def test_what_signs_cannot_be_flipped_of(shape):
-    with pytest.raises(ValueError, match="with 1 to 20 seeds"):
-        sign_flip_tests(np.zeros(shape))
-
-
-def test_standard_deviation_between_seeds():
-    np.testing.assert_allclose(seed_sd(np.array([[1.0, 2], [3, 2], [5, 2]])), [2, 0])
-    assert np.isnan(seed_sd(np.array([[[1.0, 2]]]))).tolist() == [[True, True]]
-
-
 # Images.
 
 
@@ -409,7 +332,7 @@ def test_a_group_that_a_replicate_lacks_is_undefined_in_it():
     # Nobody draws the one male in (30/31)^31 of the replicates.
     assert np.isnan(male).mean() == pytest.approx((30 / 31) ** 31, abs=0.07)
     assert (male[~np.isnan(male)] == 1).all()
-    lower, upper = interval(found.values[:, 0], found.observed[0])
+    lower, upper = centred_interval(found.values[:, 0], found.observed[0])
     # Nobody is male and truly y: equalized odds compare nothing.
     assert [name for name, value in zip(found.names, found.observed[0], strict=True) if np.isnan(value)] == [
         "equalized_odds_difference/gender"
@@ -420,67 +343,4 @@ def test_a_group_that_a_replicate_lacks_is_undefined_in_it():
     assert image_se(found.values)[-1] == 0
 
 
-def test_image_standard_error_by_hand():
-    # The mean over two seeds is 1, 3 and 5 in the three replicates.
-    values = np.array([[0.0, 2], [3, 3], [6, 4]])[:, :, None]
-    assert image_se(values).tolist() == [2]
-    assert np.isnan(image_se(np.full((3, 2, 1), NAN))).tolist() == [True]
-
-
 # Seeds and images.
-
-
-def test_one_seed_leaves_the_images_alone():
-    generator = np.random.default_rng(0)
-    observed, values = generator.normal(size=(3, 1, 4)), generator.normal(size=(50, 3, 1, 4))
-    drawn = two_level_bootstrap(observed, values, generator)
-    np.testing.assert_allclose(drawn, observed[:, 0] + values[:, :, 0] - values[:, :, 0].mean(axis=0))
-
-
-def test_seeds_alone_by_hand():
-    # No image varies. Of two seeds, both are drawn or one twice: the mean, or sqrt(2) times its distance off it.
-    observed = np.array([[[1.0], [3.0]], [[0.0], [10.0]]])
-    values = np.broadcast_to(observed + 7, (4000, 2, 2, 1))  # the draws' own level does not count
-    drawn = two_level_bootstrap(observed, values, np.random.default_rng(0))[:, :, 0]
-    possible = np.array([[2 - 2**0.5, 5 - 5 * 2**0.5], [2, 5], [2 + 2**0.5, 5 + 5 * 2**0.5]])
-    nearest = np.abs(drawn[:, None] - possible).sum(axis=2).argmin(axis=1)
-    np.testing.assert_allclose(drawn, possible[nearest])  # the seeds are the same for both designs
-    assert np.bincount(nearest) / 4000 == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
-    assert drawn.std(axis=0) == pytest.approx(seed_sd(observed)[:, 0] / np.sqrt(2), rel=0.03)
-
-
-def test_draws_vary_by_seeds_and_by_images():
-    generator = np.random.default_rng(1)
-    observed = generator.normal(size=(2, 6, 3))
-    shared = generator.normal(0, 0.5, (20_000, 2, 1, 3))  # what images do, they do to all seeds
-    drawn = two_level_bootstrap(observed, observed + shared, generator)
-    expected = seed_sd(observed) ** 2 / 6 + image_se(observed + shared) ** 2
-    assert drawn.var(axis=0) == pytest.approx(expected, rel=0.05)
-    assert drawn.mean(axis=0) == pytest.approx(observed.mean(axis=1), abs=0.02)
-
-
-def test_replicates_that_do_not_belong_to_the_observed():
-    with pytest.raises(ValueError, match="values have shape"):
-        two_level_bootstrap(np.zeros((2, 3, 4)), np.zeros((50, 2, 4, 3)), np.random.default_rng(0))
-
-
-def test_intervals_are_centred_on_what_was_observed():
-    draws = np.stack([np.arange(101.0), np.full(101, NAN)], axis=1)
-    lower, upper = interval(draws, np.array([10.0, 1.0]), 0.9)
-    # Quantiles 5 and 95, less the mean of 50.
-    np.testing.assert_allclose([lower, upper], [[-35, NAN], [55, NAN]])
-    assert interval(draws[:, 0], np.array(10.0), 0.5) == pytest.approx((-15, 35))
-    with pytest.raises(ValueError, match="confidence is 1"):
-        interval(draws, np.zeros(2), 1)
-
-
-def test_the_interval_of_a_gap_is_not_moved_up_by_resampling():
-    # Nobody's gap is larger than chance would make it: resampling adds to it once more.
-    table = random_runs(1, 400, seed=5)[0]
-    table["race"] = np.random.default_rng(0).permutation(table["race"])
-    found = image_replicates([table], 1000, np.random.default_rng(0))
-    number = found.names.index("equal_opportunity_difference/gender_x_race")
-    gap, drawn = found.observed[0, number], found.values[:, 0, number]
-    lower, upper = interval(drawn, gap)
-    assert np.quantile(drawn, 0.025) > lower + 0.05
-    assert lower < gap < upper

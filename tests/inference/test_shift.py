@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 from scipy.stats import chi2_contingency
 
-from fairprof.metrics.shift import category_shift, composition_shift, confidence_shift, expected_accuracy, judged_shift
+from fairprof.inference.shift import (
+    category_shift,
+    composition_shift,
+    confidence_shift,
+    expected_accuracy,
+    judged_shift,
+)
 
 
 def test_distances_by_hand():

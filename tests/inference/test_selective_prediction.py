@@ -4,17 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairprof.metrics.fairness import summary
-from fairprof.metrics.selective import (
+from fairprof.inference.selective_prediction import (
     COVERAGES,
-    accepted,
-    confidence_of,
     rate_gap,
     risk_coverage,
     selective_by_group,
     selective_gaps,
     selective_scores,
 )
+from fairprof.metrics.fairness import summary
+from fairprof.metrics.selective import accepted, confidence_of
 
 
 @pytest.fixture

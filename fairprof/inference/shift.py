@@ -13,7 +13,10 @@ from numpy.typing import ArrayLike
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import chi2_contingency, ks_2samp, random_table
 
-from fairprof.inference.groups import ALPHA, ESTABLISHED, NOT_ESTABLISHED, TIE, check_number, holm, wilson_interval
+from fairprof.inference.intervals import wilson_interval
+from fairprof.inference.levels import ALPHA, TIE, check_number
+from fairprof.inference.multiplicity import holm
+from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 
 COMPARABLE = "comparable"
 DIFFERENT_VOCABULARY = "different_vocabulary"

@@ -1,0 +1,198 @@
+"""Gaps, contrasts and scores of several runs on the same images: permutations and resamples of the images.
+
+Runs of one design differ by seed, and all of them share the test images. So there are two sources of chance, which are
+kept apart: the seeds (`over_seeds`) and the test images, of which a permutation or a resample is always the same one
+for all runs.
+
+Rows are sorted by image first: neither their order nor the names of the groups changes any number.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import csr_array
+
+from fairprof.inference.bands import contrast_bands, contrast_table, largest_gaps, table_of_bounds
+from fairprof.inference.levels import CONFIDENCE, check_number
+from fairprof.inference.over_seeds import seed_sd
+from fairprof.inference.permutation import gaps_and_aggregates, table_of_tests
+from fairprof.inference.same_images import (
+    Runs,
+    chunks,
+    resampled_counts_of_runs,
+    resampled_sums,
+    runs_on_the_same_images,
+)
+from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MIN_SUPPORT, count_codes, rates
+from fairprof.metrics.performance import scores_from_counts
+
+# Gaps against chance.
+
+
+def gap_tests_over_runs(
+    tables: Sequence[pd.DataFrame],
+    permutations: int,
+    generator: np.random.Generator,
+    attributes: Iterable[str] = ATTRIBUTES,
+) -> pd.DataFrame:
+    """As `fairprof.inference.bands.gap_tests`, of the mean of each gap over runs on the same images.
+
+    A permutation moves the groups of the images, all attributes together and for all runs alike: among all
+    images for demographic parity, among those of a true class for the others. The columns are those of `gap_tests`,
+    and seed_sd, the standard deviation of the gap between the runs (NaN for one run). ValueError where images,
+    true classes, groups or classes differ between the tables.
+    """
+    check_number(permutations, "permutations")
+    runs = runs_on_the_same_images(tables, attributes)
+    counts = count_codes(runs.cell, runs.true, runs.predicted, runs.cells, len(runs.classes))
+    permuted = {attribute: [] for attribute in runs.groups}
+    for selected, within in _permuted_counts(runs, permutations, generator):
+        for attribute, found in permuted.items():
+            rate = rates(runs.by_group(within, attribute)) | _selection_rate(runs.by_group(selected, attribute))
+            found.append({metric: gap.mean(axis=1) for metric, gap in gaps_and_aggregates(rate).items()})
+    tables_of_attributes = []
+    for attribute, found in permuted.items():
+        observed = gaps_and_aggregates(rates(runs.by_group(counts, attribute)))
+        table = table_of_tests(
+            attribute,
+            runs.classes,
+            {metric: gap.mean(axis=0) for metric, gap in observed.items()},
+            {metric: np.concatenate([chunk[metric] for chunk in found]) for metric in observed},
+        )
+        table["seed_sd"] = np.concatenate([seed_sd(gap) for gap in observed.values()])
+        tables_of_attributes.append(table)
+    return pd.concat(tables_of_attributes, ignore_index=True)
+
+
+def _selection_rate(selected: np.ndarray) -> dict[str, np.ndarray]:
+    return {"selection_rate": rates(selected)["selection_rate"]}
+
+
+def _permuted_counts(
+    runs: Runs, permutations: int, generator: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Chunks of two (B, R, cells, K, K): counts after permuting the combinations of groups among all images, and
+    among the images of each true class."""
+    of_class = [np.flatnonzero(runs.true == c) for c in range(len(runs.classes))]
+    said = np.eye(len(runs.classes), dtype=np.float32)[runs.predicted]  # (R, N, K)
+    for size in chunks(permutations, runs.cells * len(runs.cell)):
+        among = generator.permuted(np.tile(runs.cell, (size, 1)), axis=1)
+        within = np.tile(runs.cell, (size, 1))
+        for rows in of_class:
+            within[:, rows] = generator.permuted(within[:, rows], axis=1)
+        yield tuple(
+            np.stack([_products(cell[:, rows], said[:, rows], runs.cells) for rows in of_class], axis=-2)
+            for cell in (among, within)
+        )
+
+
+def _products(cell: np.ndarray, said: np.ndarray, cells: int) -> np.ndarray:
+    """(B, R, cells, K) float64: rows by cell and prediction, of cell (B, N) and one-hot predictions (R, N, K)."""
+    indicator = (cell[:, None, :] == np.arange(cells)[:, None]).astype(np.float32)
+    # sums of ones in single precision are exact below 2^24 images
+    product = indicator @ said.transpose(1, 0, 2).reshape(said.shape[1], -1)
+    return product.reshape(*product.shape[:2], len(said), -1).swapaxes(1, 2).astype(float)
+
+
+# Resampled images.
+
+
+def contrasts_over_runs(
+    tables: Sequence[pd.DataFrame],
+    replicates: int,
+    generator: np.random.Generator,
+    confidence: float = CONFIDENCE,
+    attributes: Iterable[str] = ATTRIBUTES,
+    min_support: int = MIN_SUPPORT,
+) -> pd.DataFrame:
+    """As `fairprof.inference.bands.contrasts`, of the rates' means over runs on the same images.
+
+    Images are resampled, the same ones for all runs: the bands are those of the sampling of the images, the
+    runs being what they are. The columns are those of `contrasts`.
+    """
+    check_number(replicates, "replicates")
+    runs = runs_on_the_same_images(tables, attributes)
+    votes = np.stack([(runs.predicted == c).sum(axis=0) for c in range(len(runs.classes))], axis=1)
+    image, predicted = votes.nonzero()
+    number = votes[image, predicted].astype(float)
+    shape = (runs.cells, len(runs.classes), len(runs.classes))
+    position = np.ravel_multi_index((runs.cell[image], runs.true[image], predicted), shape)
+    sums = [csr_array((value, (position, image)), shape=(np.prod(shape), len(votes))) for value in (number, number**2)]
+    observed = [matrix.sum(axis=1).reshape(shape) for matrix in sums]
+    drawn = resampled_sums(sums, len(votes), replicates, generator)
+    drawn = [table.reshape(replicates, *shape) for table in drawn]
+    bands = []
+    for attribute in runs.groups:
+        given = [runs.by_group(table, attribute) for table in (*observed, *drawn)]
+        bands.append(contrast_bands(*given, len(tables), confidence))
+    return contrast_table(tables[0], bands, list(runs.groups), min_support)
+
+
+def gap_upper_bounds_over_runs(
+    tables: Sequence[pd.DataFrame],
+    replicates: int,
+    generator: np.random.Generator,
+    confidence: float = CONFIDENCE,
+    attributes: Iterable[str] = ATTRIBUTES,
+) -> pd.DataFrame:
+    """As `fairprof.inference.bands.gap_upper_bounds`, of the mean of each gap over runs on the same images.
+
+    The mean of gaps is larger than the gap of mean rates, which the bands of `contrasts_over_runs` would bound. So
+    here bands hold together over the runs, too, and the bound is the mean over the runs of each run's bound:
+    valid whatever the runs have in common, and wider than it need be. Columns: attribute, metric, class, upper.
+    """
+    check_number(replicates, "replicates")
+    runs = runs_on_the_same_images(tables, attributes)
+    counts, drawn = resampled_counts_of_runs(runs, replicates, generator)
+    bounds = []
+    for attribute in runs.groups:
+        observed, resampled = runs.by_group(counts, attribute), runs.by_group(drawn, attribute)
+        bands = contrast_bands(observed, observed, resampled, resampled, confidence=confidence)
+        largest = largest_gaps({rate: (band.lower, band.upper) for rate, band in bands.items()}, observed)
+        mean = {metric: bound.mean(axis=0) for metric, bound in largest.items()}
+        bounds.append(table_of_bounds(attribute, runs.classes, mean))
+    return pd.concat(bounds, ignore_index=True)
+
+
+class Replicates(NamedTuple):
+    """names: of the M quantities. observed: (R, M) of each run. values: (B, R, M) of each run on resampled images."""
+
+    names: list[str]
+    observed: np.ndarray
+    values: np.ndarray
+
+
+def image_replicates(
+    tables: Sequence[pd.DataFrame],
+    replicates: int,
+    generator: np.random.Generator,
+    attributes: Iterable[str] = ATTRIBUTES,
+) -> Replicates:
+    """Scores and gaps of runs on the same images, observed and on images resampled alike for all runs.
+
+    The quantities are accuracy, balanced_accuracy and macro_f1; for each attribute the three differences,
+    maximum over classes, named "<difference>/<attribute>"; and the accuracy of each group, named
+    "accuracy/<attribute>/<group>". NaN where undefined, such as in a replicate without rows of a group.
+    """
+    check_number(replicates, "replicates")
+    runs = runs_on_the_same_images(tables, attributes)
+    counts, drawn = resampled_counts_of_runs(runs, replicates, generator)
+    names, observed = zip(*_quantities(runs, counts).items(), strict=True)
+    values = _quantities(runs, drawn).values()
+    return Replicates(list(names), np.stack(observed, axis=-1), np.stack(list(values), axis=-1))
+
+
+def _quantities(runs: Runs, counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Each quantity (...) of `image_replicates`, of counts (..., cells, K, K)."""
+    by_group = {attribute: runs.by_group(counts, attribute) for attribute in runs.groups}
+    found = scores_from_counts(counts.sum(axis=-3))
+    for attribute, table in by_group.items():
+        gap = gaps_and_aggregates(rates(table))
+        found |= {f"{metric}/{attribute}": gap[metric][..., -2] for metric in DIFFERENCES}
+    for attribute, table in by_group.items():
+        accuracy = scores_from_counts(table)["accuracy"]
+        for number, group in enumerate(runs.groups[attribute]):
+            found[f"accuracy/{attribute}/{group}"] = accuracy[..., number]
+    return found

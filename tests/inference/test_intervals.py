@@ -1,0 +1,85 @@
+"""Intervals: against SciPy and by hand."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fairprof.inference.intervals import bootstrap_scores, centred_interval, wilson_interval
+from fairprof.inference.over_runs import image_replicates
+from fairprof.metrics.performance import performance
+from tests.inference.made_tables import two_genders
+from tests.inference.test_over_runs import random_runs
+
+NAN = np.nan
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+def test_wilson_against_scipy(confidence):
+    successes, totals = np.array([0, 1, 7, 30, 30, 500]), np.array([1, 30, 20, 30, 31, 10_000])
+    lower, upper = wilson_interval(successes, totals, confidence)
+    for i, (success, total) in enumerate(zip(successes.tolist(), totals.tolist(), strict=True)):
+        expected = stats.binomtest(success, total).proportion_ci(confidence, method="wilson")
+        assert (lower[i], upper[i]) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert (lower[0], upper[3]) == (0, 1)
+
+
+def test_wilson_of_arrays_and_of_nothing():
+    lower, upper = wilson_interval([[0], [2]], [2, 4])
+    assert lower.shape == upper.shape == (2, 2)
+    assert (lower[0, 0], upper[1, 0]) == (0, 1)
+    assert np.isnan(wilson_interval([0, 0], [0, 5])).tolist() == [[True, False], [True, False]]
+    with pytest.raises(ValueError, match="successes lie outside 0 to totals"):
+        wilson_interval(3, 2)
+
+
+def test_bootstrapped_scores():
+    table = two_genders([[400, 60, 40], [30, 150, 20], [10, 10, 80]], [[0, 0, 0]] * 3)
+    found = bootstrap_scores(table, 4000, np.random.default_rng(0))
+    assert list(found) == ["metric", "value", "lower", "upper", "standard_error"]
+    expected = performance(table)
+    assert found.set_index("metric")["value"].to_dict() == pytest.approx(
+        {name: expected[name] for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+    )
+    # Each class keeps its rows, so the variance is a sum over classes: 500 of 80 %, 200 of 75 %, 100 of 80 %.
+    recall, rows = np.array([0.8, 0.75, 0.8]), np.array([500, 200, 100])
+    variance = recall * (1 - recall) / rows
+    accuracy, balanced, f1 = found.itertuples()
+    assert accuracy.standard_error == pytest.approx(np.sqrt((variance * (rows / 800) ** 2).sum()), rel=0.05)
+    assert balanced.standard_error == pytest.approx(np.sqrt(variance.sum()) / 3, rel=0.05)
+    assert (accuracy.lower, accuracy.upper) == pytest.approx(
+        accuracy.value + 1.96 * accuracy.standard_error * np.array([-1, 1]), abs=0.003
+    )
+    assert f1.lower < f1.value < f1.upper
+    narrow = bootstrap_scores(table, 4000, np.random.default_rng(0), confidence=0.5)
+    assert (narrow["lower"] > found["lower"]).all() and (narrow["upper"] < found["upper"]).all()
+
+
+def test_a_class_without_rows_is_left_out_of_the_bootstrap():
+    table = two_genders([[40, 10, 0], [10, 40, 0], [0, 0, 0]], [[0, 0, 0]] * 3)
+    found = bootstrap_scores(table, 500, np.random.default_rng(0)).set_index("metric")
+    assert found.loc["balanced_accuracy", "value"] == 0.8
+    assert found.loc["balanced_accuracy", "standard_error"] == pytest.approx(0.04, rel=0.1)
+    right = two_genders([[40, 0], [0, 40]], [[1, 0], [0, 1]])
+    assert bootstrap_scores(right, 50, np.random.default_rng(0))["standard_error"].tolist() == [0, 0, 0]
+
+
+def test_intervals_are_centred_on_what_was_observed():
+    draws = np.stack([np.arange(101.0), np.full(101, NAN)], axis=1)
+    lower, upper = centred_interval(draws, np.array([10.0, 1.0]), 0.9)
+    # Quantiles 5 and 95, less the mean of 50.
+    np.testing.assert_allclose([lower, upper], [[-35, NAN], [55, NAN]])
+    assert centred_interval(draws[:, 0], np.array(10.0), 0.5) == pytest.approx((-15, 35))
+    with pytest.raises(ValueError, match="confidence is 1"):
+        centred_interval(draws, np.zeros(2), 1)
+
+
+def test_the_interval_of_a_gap_is_not_moved_up_by_resampling():
+    # Nobody's gap is larger than chance would make it: resampling adds to it once more.
+    table = random_runs(1, 400, seed=5)[0]
+    table["race"] = np.random.default_rng(0).permutation(table["race"])
+    found = image_replicates([table], 1000, np.random.default_rng(0))
+    number = found.names.index("equal_opportunity_difference/gender_x_race")
+    gap, drawn = found.observed[0, number], found.values[:, 0, number]
+    lower, upper = centred_interval(drawn, gap)
+    assert np.quantile(drawn, 0.025) > lower + 0.05
+    assert lower < gap < upper
