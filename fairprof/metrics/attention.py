@@ -104,3 +104,8 @@ def mean_measures(several: list[np.ndarray], masks: np.ndarray, regions: tuple[s
     tables = [measures(maps, masks, regions) for maps in several]
     means = mean_of_defined(np.stack([table.to_numpy() for table in tables], axis=-1))
     return pd.DataFrame(means, columns=tables[0].columns)
+
+
+def mean_maps(maps: np.ndarray, groups: np.ndarray) -> dict[str, np.ndarray]:
+    """The mean raw map, (h, w) float32, of every group; groups: (N,) group names."""
+    return {str(group): maps[groups == group].mean(axis=0) for group in sorted(set(groups))}
