@@ -12,18 +12,13 @@ from scipy.sparse.csgraph import connected_components
 from fairprof.config import DataSettings
 from fairprof.data.attributes import AGE_BINS, GENDERS, categorical
 from fairprof.data.duplicates import near_duplicate_groups
+from fairprof.data.partitions import partitions
 from fairprof.data.pixels import Pixels, cached_pixels, perceptual_bits
 from fairprof.data.professions import PROFESSIONS, LabelBias, draw_professions, profession_probabilities
 from fairprof.data.sources import open_source
 from fairprof.data.sources.listing import QUARANTINE_COLUMNS, Listing, RegionFiles
 from fairprof.errors import UserError
 from fairprof.runtime.cache import Cache
-from fairprof.seeds import uniforms
-
-TEST_SHARE = 0.20
-VALIDATION_SHARE = 0.15  # of all images where the pool is split here
-VALIDATION_SHARE_OF_TRAINING = 0.10  # where the data set has a test partition of its own
-PARTITION_SEED = 0  # partitions belong to the pool: no setting changes them
 
 
 @dataclass(frozen=True)
@@ -205,7 +200,7 @@ def pool_of(screened: ScreenedRows, settings: DataSettings) -> Pool:
             "pixel": rows["pixel"],
         }
     )
-    table["partition"] = _partitions(table, rows["partition"], groups)
+    table["partition"] = partitions(table, rows["partition"], groups)
     if table["profession"].cat.categories.size < 2:
         raise UserError(
             f"{settings.data}: every row has the profession {table['profession'].iloc[0]}: "
@@ -223,37 +218,6 @@ def pool_of(screened: ScreenedRows, settings: DataSettings) -> Pool:
         fingerprint(table, digests),
         regions=listing.regions,
     )
-
-
-def _partitions(table: pd.DataFrame, given: pd.Series, groups: pd.Series) -> pd.Series:
-    """train, val or test for every row: the data set's own where it has them, the rest split off by `_split`."""
-    if given.isna().all():
-        return _split(table, groups, {"test": TEST_SHARE, "val": VALIDATION_SHARE})
-    if not given.eq("test").any():
-        raise UserError("the column partition names no test row: add some, or leave the column out")
-    if given.eq("val").any():
-        return given
-    training = given.eq("train")
-    split = _split(table[training], groups[training], {"val": VALIDATION_SHARE_OF_TRAINING})
-    return given.where(~training, split)
-
-
-def _split(table: pd.DataFrame, groups: pd.Series, shares: dict[str, float]) -> pd.Series:
-    """Splits shares off the rows, stratified by gender x race x profession, whole groups together.
-
-    Every stratum gives its share of groups, taken in the order of a hash of the group's name: the split depends
-    on nothing but the pool, and small strata are represented in every partition if they have enough groups.
-    """
-    group_numbers, names = pd.factorize(groups)  # numbered as they appear: as the rows that lead them
-    leaders = table[~groups.duplicated()].assign(order=uniforms(names, PARTITION_SEED, "partition"))
-    strata = leaders.groupby(["gender", "race", "profession"], observed=True)["order"]
-    quantile = ((strata.rank(method="first") - 0.5) / strata.transform("size")).to_numpy()
-    partition = np.full(len(leaders), "train", dtype=object)
-    start = 0.0
-    for name, share in shares.items():
-        partition[(quantile >= start) & (quantile < start + share)] = name
-        start += share
-    return pd.Series(partition[group_numbers], index=groups.index, dtype=str)
 
 
 def fingerprint(table: pd.DataFrame, digests: np.ndarray | None = None) -> str:

@@ -8,8 +8,9 @@ from fairprof.config import Settings
 from fairprof.data.attributes import AGE_BINS, BIASED_RACES
 from fairprof.data.designs import Draw, composition
 from fairprof.data.duplicates import NEAR_DISTANCE
+from fairprof.data.partitions import TEST_SHARE, VALIDATION_SHARE, VALIDATION_SHARE_OF_TRAINING
 from fairprof.data.pixels import HASH_SIDE
-from fairprof.data.pool import TEST_SHARE, VALIDATION_SHARE, VALIDATION_SHARE_OF_TRAINING, Pool
+from fairprof.data.pool import Pool
 from fairprof.data.professions import PROFESSION_GIVEN_AGE, PROFESSIONS
 from fairprof.documents.provenance import provenance_of
 from fairprof.documents.rendering import render

@@ -15,11 +15,11 @@ from fairprof.network.batches import (
     TrainingBatch,
     TrainingPlan,
     evaluation_batches,
-    mixup,
     training_batches,
     worker_count,
 )
 from fairprof.network.images import ImageInputs
+from fairprof.network.mixup import mixup
 from fairprof.runtime.processes import ALONE, Processes
 
 ALL = np.arange(40)

@@ -13,7 +13,7 @@ from fairprof.commands.compare.maps import map_figures
 from fairprof.commands.compare.pictures import figures_of
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.report import findings
-from fairprof.commands.compare.statistics import CONFIRMATORY_QUANTITIES, comparison_tables
+from fairprof.commands.compare.tables import CONFIRMATORY_QUANTITIES, comparison_tables
 from fairprof.config import AnalysisSettings, CompareSettings, Identifies, Settings
 from fairprof.metrics import fairness
 from fairprof.metrics.performance import class_names

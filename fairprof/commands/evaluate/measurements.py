@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 
 from fairprof.commands.evaluate.corruptions import CORRUPTIONS, SEVERITIES, corrupted
-from fairprof.commands.evaluate.drift import Drift, drift
 from fairprof.commands.evaluate.results import Calibration, Fairness, Robustness, Selective, TrainingRecord
 from fairprof.commands.evaluate.robustness import (
     CLEAN,
@@ -13,6 +12,7 @@ from fairprof.commands.evaluate.robustness import (
     mean_corruption_accuracy,
     outcomes,
 )
+from fairprof.commands.evaluate.shift import Shift, shift_between
 from fairprof.commands.evaluate.speed import BATCHES, Speed, measured_speed
 from fairprof.config import EvaluateSettings
 from fairprof.data.designs import DESIGNS
@@ -96,11 +96,11 @@ def drift_of(
     evaluated: dict[str, pd.DataFrame],
     training: TrainingRecord,
     temperature: float,
-) -> Drift:
+) -> Shift:
     """The evaluated images against those of the training run; evaluated: predictions before and after scaling."""
     own_test = {"before": training.test, "after": with_temperature(training.test, temperature)}
     balanced = DESIGNS[model.settings.experiment].balanced
     generator = numpy_generator(settings.seed, "shift")
-    return drift(
+    return shift_between(
         evaluated, own_test, training.validation, training.composition, balanced, settings.permutations, generator
     )

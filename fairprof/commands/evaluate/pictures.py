@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from fairprof.commands.evaluate.corruptions import CORRUPTIONS, SEVERITIES
-from fairprof.commands.evaluate.drift import CONFIDENCE, PREDICTED, sample_counts, training_counts
 from fairprof.commands.evaluate.results import Evaluation, TrainingRecord
 from fairprof.commands.evaluate.robustness import ALL, CLEAN
+from fairprof.commands.evaluate.shift import CONFIDENCE, PREDICTED, sample_counts, training_counts
 from fairprof.inference.intervals import wilson_interval
 from fairprof.metrics.calibration import ERROR, bins_for
 from fairprof.metrics.fairness import PARITY_DIFFERENCES, SUFFICIENT, group_labels

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from fairprof.commands.evaluate.corruptions import CORRUPTIONS
-from fairprof.commands.evaluate.drift import CONFIDENCE
 from fairprof.commands.evaluate.results import Evaluation, curves_of, metrics_of, tables_of
 from fairprof.commands.evaluate.robustness import ALL, ALL_CORRUPTIONS, CLEAN
+from fairprof.commands.evaluate.shift import CONFIDENCE
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.shift import DIFFERENT_VOCABULARY
 from fairprof.inference.verdicts import CONFIRMATORY, ESTABLISHED
@@ -166,7 +166,7 @@ def _robust(found: Evaluation) -> str:
 
 def shift_sentence(found: Evaluation) -> str:
     """The verdict on shift, by which measure, with its numbers; then how the training images were composed."""
-    data, subject = found.drift.data, found.subject
+    data, subject = found.shift.data, found.subject
     established = data[data["verdict"].eq(ESTABLISHED)]
     if len(established):
         verdict = (
@@ -193,7 +193,7 @@ def _floor(row) -> str:
 
 
 def _training_text(found: Evaluation) -> str:
-    training = found.drift.training
+    training = found.shift.training
     differing = training[training["verdict"].eq(ESTABLISHED) & training["status"].ne(DIFFERENT_VOCABULARY)]
     single = differing[differing["attribute"].isin(["gender", "race", "age", "profession"])]
     if single.empty:
@@ -390,12 +390,12 @@ def _shift(found: Evaluation) -> Iterable[Block]:
         "only_reference",
         "only_evaluated",
     ]
-    yield _table("The evaluated images against the model's own test images", found.drift.data[[*columns, *more]])
+    yield _table("The evaluated images against the model's own test images", found.shift.data[[*columns, *more]])
     yield _table(
         "The evaluated images against the training images, which the design has composed",
-        found.drift.training[[*columns, "balanced", *more]],
+        found.shift.training[[*columns, "balanced", *more]],
     )
-    yield _table("Accuracy that the confidences promise, and that is found", found.drift.accuracy, ("difference",))
+    yield _table("Accuracy that the confidences promise, and that is found", found.shift.accuracy, ("difference",))
 
 
 def _speed(found: Evaluation) -> Iterable[Block]:

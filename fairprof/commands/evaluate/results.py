@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from fairprof.commands.evaluate.corruptions import CORRUPTIONS
-from fairprof.commands.evaluate.drift import Drift
 from fairprof.commands.evaluate.robustness import ALL_CORRUPTIONS, CLEAN
+from fairprof.commands.evaluate.shift import Shift
 from fairprof.commands.evaluate.speed import Speed
 from fairprof.inference.verdicts import ESTABLISHED
 from fairprof.measurement.measures import Measurements
@@ -98,7 +98,7 @@ class Evaluation:
     calibration: Calibration
     selective: Selective
     robustness: Robustness | None
-    drift: Drift
+    shift: Shift
     speed: Speed
     delta: float
     min_support: int
@@ -133,7 +133,7 @@ def plain_name(name: str) -> str:
 
 def tables_of(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
     """Every table of an evaluation by artifact path."""
-    calibration, selective, drift = evaluation.calibration, evaluation.selective, evaluation.drift
+    calibration, selective, shift = evaluation.calibration, evaluation.selective, evaluation.shift
     tables = evaluation.fairness.measurements.tables | {
         "calibration/by_group.csv": calibration.table,
         "calibration/gaps.csv": calibration.gaps,
@@ -141,9 +141,9 @@ def tables_of(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
         "selective/by_group.csv": selective.by_group,
         "selective/gaps.csv": selective.gaps,
         "selective/areas.csv": selective.areas,
-        "shift/data.csv": drift.data,
-        "shift/training.csv": drift.training,
-        "shift/expected_accuracy.csv": drift.accuracy,
+        "shift/data.csv": shift.data,
+        "shift/training.csv": shift.training,
+        "shift/expected_accuracy.csv": shift.accuracy,
         "speed/times.csv": evaluation.speed.times,
     }
     if (robustness := evaluation.robustness) is not None:
@@ -162,7 +162,7 @@ def metrics_of(evaluation: Evaluation) -> dict[str, float]:
         | _calibration_metrics(evaluation.calibration)
         | _selective_metrics(evaluation.selective)
         | ({} if evaluation.robustness is None else _robustness_metrics(evaluation.robustness))
-        | _shift_metrics(evaluation.drift)
+        | _shift_metrics(evaluation.shift)
         | _speed_metrics(evaluation.speed)
         | {"data/evaluated": evaluation.subject.images}
     )
@@ -210,19 +210,19 @@ def _robustness_metrics(robustness: Robustness) -> dict[str, float]:
     return values
 
 
-def _shift_metrics(drifted: Drift) -> dict[str, float]:
+def _shift_metrics(shift: Shift) -> dict[str, float]:
     values = {}
-    for table, sample in ((drifted.data, "data"), (drifted.training, "training")):
+    for table, sample in ((shift.data, "data"), (shift.training, "training")):
         for row in table.itertuples():
             name = row.attribute.replace(" x ", "_x_").replace(" ", "_")
             values |= {
                 f"shift/{sample}/distance/{name}": row.value,
                 f"shift/{sample}/p_adjusted/{name}": row.p_adjusted,
             }
-    for row in drifted.accuracy.itertuples():
+    for row in shift.accuracy.itertuples():
         if row.images == "evaluated":
             values[f"shift/expected_minus_observed_accuracy/{row.scaling}"] = row.difference
-    return values | {"shift/established": float(drifted.data["verdict"].eq(ESTABLISHED).sum())}
+    return values | {"shift/established": float(shift.data["verdict"].eq(ESTABLISHED).sum())}
 
 
 def _speed_metrics(speed: Speed) -> dict[str, float]:

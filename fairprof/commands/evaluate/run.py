@@ -150,5 +150,5 @@ def _tell_the_model(evaluation: Evaluation, model: RegisteredModel) -> None:
     metrics = finite(metrics_of(evaluation))
     registry.link_to_model(model.stored, {name: metrics[name] for name in ON_THE_MODEL if name in metrics})
     registry.tag_version(model.stored, {f"fairprof.evaluation.{evaluation.subject.data}": tracking.active_run_id()})
-    shifted = evaluation.drift.data["verdict"].eq(ESTABLISHED).any()
+    shifted = evaluation.shift.data["verdict"].eq(ESTABLISHED).any()
     tracking.set_tags({"fairprof.shift": "established" if shifted else "none found"})

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from tests.commands.evaluate.test_drift import predictions
 
 from fairprof.commands.evaluate import robustness
-from fairprof.commands.evaluate.drift import drift
 from fairprof.commands.evaluate.report import answer, description
 from fairprof.commands.evaluate.results import Calibration, Evaluation, Fairness, Robustness, Selective, Subject
+from fairprof.commands.evaluate.shift import shift_between
 from fairprof.commands.evaluate.speed import Machine, Speed
 from fairprof.inference.calibration_by_group import calibration_gaps, calibration_table
 from fairprof.inference.intervals import bootstrap_scores
@@ -17,7 +18,6 @@ from fairprof.inference.selective_prediction import risk_coverage, selective_by_
 from fairprof.inference.verdicts import gaps_with_verdicts
 from fairprof.measurement.measures import Measurements
 from fairprof.metrics.calibration import UNDETERMINED, Temperature
-from tests.commands.evaluate.test_drift import predictions
 from tests.commands.evaluate.test_robustness import random_outcomes
 
 
@@ -57,7 +57,7 @@ def evaluation(table: pd.DataFrame, weaker: float) -> Evaluation:
             risk_coverage(table, 50, generator),
         ),
         Robustness(made, accuracy, drops, robustness.mean_corruption_accuracy(accuracy), made["image"].nunique(), {}),
-        drift(stages, stages, table, composition, ("gender",), 99, generator),
+        shift_between(stages, stages, table, composition, ("gender",), 99, generator),
         Speed(
             times.assign(images_per_second=1000 * times["batch"] / times["median_ms"]),
             *(10, 0.5, 100.0, 5.0, Machine("a processor", 2, 2, "none", "2")),

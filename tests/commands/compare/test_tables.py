@@ -7,7 +7,7 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from fairprof.commands.compare.collect import RunResults
 from fairprof.commands.compare.protocol import Protocol
-from fairprof.commands.compare.statistics import CONFIRMATORY_QUANTITIES, comparison_tables
+from fairprof.commands.compare.tables import CONFIRMATORY_QUANTITIES, comparison_tables
 from fairprof.store.tracking import LoggedRun
 
 CLASSES = ("student", "retired")

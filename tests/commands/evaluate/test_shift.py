@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairprof.commands.evaluate.drift import drift, sample_counts, training_counts
+from fairprof.commands.evaluate.shift import sample_counts, shift_between, training_counts
 
 
 def predictions(rows: int, seed: int, races=("one", "two"), women: float = 0.5, confident: float = 0.6) -> pd.DataFrame:
@@ -38,7 +38,7 @@ def composition() -> pd.DataFrame:
 def compared(evaluated: pd.DataFrame, own: pd.DataFrame, composition: pd.DataFrame):
     balanced = ("gender", "profession")
     tables = ({"before": table, "after": table} for table in (evaluated, own))
-    return drift(*tables, own, composition, balanced, 199, np.random.default_rng(0))
+    return shift_between(*tables, own, composition, balanced, 199, np.random.default_rng(0))
 
 
 def test_training_images_are_counted_by_the_run_and_their_ages_by_its_validation_images(composition):

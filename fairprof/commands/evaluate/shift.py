@@ -22,7 +22,7 @@ PREDICTED, CONFIDENCE = "predicted class", "confidence"
 TOTAL_VARIATION, KOLMOGOROV_SMIRNOV = "total_variation", "kolmogorov_smirnov"
 
 
-class Drift(NamedTuple):
+class Shift(NamedTuple):
     """Tables about shift.
 
     data: the evaluated images against the training run's own test images, a random sample of the data that it learned
@@ -38,7 +38,7 @@ class Drift(NamedTuple):
     accuracy: pd.DataFrame
 
 
-def drift(
+def shift_between(
     evaluated: dict[str, pd.DataFrame],
     own_test: dict[str, pd.DataFrame],
     validation: pd.DataFrame,
@@ -46,7 +46,7 @@ def drift(
     balanced: Sequence[str],
     permutations: int,
     generator: np.random.Generator,
-) -> Drift:
+) -> Shift:
     """Compares the predictions of an evaluation with those of the training run.
 
     evaluated, own_test: predictions tables, under "before" as the model gives them and under "after" temperature
@@ -84,7 +84,7 @@ def drift(
         for images, tables in (("own test", own_test), ("evaluated", evaluated))
         for stage, table in tables.items()
     ]
-    return Drift(judged_shift(data), judged_shift(training).assign(balanced=fixed), pd.DataFrame(records))
+    return Shift(judged_shift(data), judged_shift(training).assign(balanced=fixed), pd.DataFrame(records))
 
 
 def sample_counts(table: pd.DataFrame) -> dict[str, pd.Series]:
