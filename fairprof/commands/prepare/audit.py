@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 
 from fairprof.commands.prepare import counts, duplicates, quarantine
+from fairprof.commands.prepare.counts import EMPTY, SMALL
 from fairprof.commands.prepare.noise_floors import (
     AssumedClassifier,
     assumed_classifier,
     expected_noise_floors,
     supports,
 )
-from fairprof.commands.prepare.sizes import design_sizes
+from fairprof.commands.prepare.sizes import design_sizes, imbalance_name
 from fairprof.config import PrepareSettings
 from fairprof.data.pool import Pool, ScreenedRows
 from fairprof.data.predictions_table import predictions_table
@@ -20,7 +21,8 @@ from fairprof.inference.independence import associations, given_a_third
 from fairprof.inference.multiplicity import holm
 from fairprof.measurement.ceilings import ceilings
 from fairprof.metrics import fairness
-from fairprof.metrics.fairness import PARITY_DIFFERENCES
+from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
+from fairprof.reporting.findings import finite
 from fairprof.seeds import numpy_generator
 
 PAIRS = (
@@ -31,6 +33,9 @@ PAIRS = (
     ("gender", "age"),
     ("race", "age"),
 )
+FOLDER = "data/"  # of tables and pictures among the artifacts
+BROWSABLE_ROWS = 2_000  # of a table that the UI shows; the CSV file has all
+CONTEXTS = {"train": "train", "val": "validation", "test": "test"}  # what MLflow calls the partitions
 PERFECT, BEST = "perfect prediction", "best prediction"
 
 
@@ -124,7 +129,7 @@ def _associations(table: pd.DataFrame, settings: PrepareSettings) -> pd.DataFram
     p_given_age (of independence given the age, adjusted by Holm); these are NaN elsewhere and where ages are missing.
     """
     generator = numpy_generator(settings.seed, "associations")
-    found = associations(table, PAIRS, settings.replicates, generator)
+    observed = associations(table, PAIRS, settings.replicates, generator)
     through = pd.DataFrame(
         [
             given_a_third(table[first], table[second], table["age"], settings.permutations, generator)
@@ -133,7 +138,7 @@ def _associations(table: pd.DataFrame, settings: PrepareSettings) -> pd.DataFram
             for first, second in PAIRS
         ]
     )
-    return found.assign(through_age=through["through"], p_given_age=holm(through["p_value"]))
+    return observed.assign(through_age=through["through"], p_given_age=holm(through["p_value"]))
 
 
 def _tables_of_gaps(pool: Pool, classifier: AssumedClassifier, settings: PrepareSettings) -> dict[str, pd.DataFrame]:
@@ -168,9 +173,69 @@ def gaps_in_the_data(pool: Pool) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"prediction": prediction, "metric": metric, "attribute": attribute, "value": value}
-            for prediction, found in values.items()
+            for prediction, gaps in values.items()
             for metric in PARITY_DIFFERENCES
             for attribute in fairness.ATTRIBUTES
-            if np.isfinite(value := found.get(f"{metric}/{attribute}", np.nan))
+            if np.isfinite(value := gaps.get(f"{metric}/{attribute}", np.nan))
         ]
     )
+
+
+# What is logged of it.
+
+
+def tables_of(audit: Audit) -> dict[str, pd.DataFrame]:
+    """Every table by artifact path, as CSV and, where it has rows, the first of them as one that the UI shows."""
+    return {f"{FOLDER}{name}.csv": table for name, table in audit.tables.items()} | {
+        f"{FOLDER}tables/{name}.json": table.head(BROWSABLE_ROWS) for name, table in audit.tables.items() if len(table)
+    }
+
+
+def metrics_of(audit: Audit) -> dict[str, float]:
+    """The numbers of an audit by name, those that are defined."""
+    values = {
+        "rows": audit.rows,
+        "quarantined": audit.quarantined,
+        "quarantined_share": audit.quarantined / max(audit.rows, 1),
+        "near_duplicate_groups": audit.near_duplicates["groups"],
+        "near_duplicate_images": audit.near_duplicates["images"],
+        "persons_with_several_images": audit.persons["groups"],
+    }
+    values |= {
+        f"label_conflicts/{name}": audit.near_duplicates[f"conflicts_{name}"] for name in ("gender", "race", "age")
+    }
+    if audit.pool is not None:
+        values |= _metrics_of_pool(audit)
+    values = {f"data/{name}": float(value) for name, value in values.items()}
+    if audit.classifier is not None:
+        allowed = ceilings(audit.pool, audit.pool.rows_of("test"), np.nan)
+        values |= {name: value for name, value in allowed.items() if name.startswith("ceiling/")}
+    return finite(values)
+
+
+def _metrics_of_pool(audit: Audit) -> dict[str, float]:
+    pool, tables = audit.pool, audit.tables
+    evidence = tables["cells"]["test_evidence"].value_counts()
+    values = {
+        "pool": len(pool.table),
+        "repaired_ages": pool.mangled_ages,
+        "empty_cells": evidence.get(EMPTY, 0),
+        "small_cells": evidence.get(SMALL, 0),
+    }
+    values |= {partition: len(pool.rows_of(partition)) for partition in CONTEXTS}
+    asked = tables["sizes"][tables["sizes"]["imbalance"].eq(imbalance_name(audit.settings.imbalance))]
+    for row in asked.itertuples():
+        values |= {
+            f"{row.partition}_images/{row.design}": row.images,
+            f"{row.partition}_images_matched/{row.design}": row.matched,
+        }
+    values |= {f"cramers_v/{row.first}_{row.second}": row.cramers_v for row in tables["associations"].itertuples()}
+    if "noise_floors" in tables:
+        floors = tables["noise_floors"]
+        largest = floors[floors["class"].eq(MAX_OVER_CLASSES) & floors["metric"].isin(PARITY_DIFFERENCES)]
+        for row in largest.itertuples():
+            values |= {
+                f"{row.metric}_{column}/{row.attribute}": getattr(row, column)
+                for column in ("null_mean", "null_q95", "detectable_largest", "detectable_smallest")
+            }
+    return values

@@ -22,17 +22,17 @@ WRITTEN = 12  # categories up to which a cell's share is written into it
 
 def figures_of(audit: Audit) -> dict[str, Figure]:
     """Every picture that the audit has data for, by name."""
-    tables, found = audit.tables, {}
+    tables, figures = audit.tables, {}
     if audit.pool is not None:
-        found["composition"] = composition(audit)
-        found["sizes"] = sizes_figure(tables["sizes"])
-        found["two_way"] = two_way_figure(tables["two_way"])
-        found["associations"] = associations_figure(tables["associations"])
+        figures["composition"] = composition(audit)
+        figures["sizes"] = sizes_figure(tables["sizes"])
+        figures["two_way"] = two_way_figure(tables["two_way"])
+        figures["associations"] = associations_figure(tables["associations"])
     if "noise_floors" in tables:
-        found["noise_floors"] = noise_floors_figure(tables["noise_floors"], tables["gaps_in_the_data"])
+        figures["noise_floors"] = noise_floors_figure(tables["noise_floors"], tables["gaps_in_the_data"])
     if audit.quarantined and tables["quarantine_by_group"]["group"].ne(UNKNOWN).any():
-        found["quarantine"] = quarantine_figure(tables["quarantine_by_group"])
-    return found
+        figures["quarantine"] = quarantine_figure(tables["quarantine_by_group"])
+    return figures
 
 
 def composition(audit: Audit) -> Figure:
@@ -86,17 +86,21 @@ def _short(name: str) -> str:
     return textwrap.shorten(str(name), 18, placeholder="…")
 
 
-def associations_figure(found: pd.DataFrame) -> Figure:
+def associations_figure(table: pd.DataFrame) -> Figure:
     """Cramer's V of every two attributes with its interval."""
-    names = [f"{row.first} – {row.second}" for row in found.itertuples()]
-    figure = Figure(figsize=(8, 0.42 * len(found) + 1.6), layout="constrained")
-    axis, places = figure.subplots(), np.arange(len(found))
-    axis.hlines(places, found["lower"], found["upper"], color=PALETTE[0], linewidth=2)
-    axis.plot(found["cramers_v"], places, "o", color=PALETTE[0], label="Cramér's V, 95 % interval")
-    axis.plot(found["through_age"], places, "|", color=PALETTE[1], markersize=13, label="what goes through the age")
-    for place in places[found["cramers_v"].isna()]:
+    names = [f"{row.first} – {row.second}" for row in table.itertuples()]
+    figure = Figure(figsize=(8, 0.42 * len(table) + 1.6), layout="constrained")
+    axis, places = figure.subplots(), np.arange(len(table))
+    axis.hlines(places, table["lower"], table["upper"], color=PALETTE[0], linewidth=2)
+    axis.plot(table["cramers_v"], places, "o", color=PALETTE[0], label="Cramér's V, 95 % interval")
+    axis.plot(table["through_age"], places, "|", color=PALETTE[1], markersize=13, label="what goes through the age")
+    for place in places[table["cramers_v"].isna()]:
         axis.text(0.01, place, "undefined", va="center", fontsize=8)
-    axis.set(yticks=places, ylim=(len(found) - 0.5, -0.5), xlim=(0, max(0.3, 1.08 * found["upper"].max(skipna=True))))
+    axis.set(
+        yticks=places,
+        ylim=(len(table) - 0.5, -0.5),
+        xlim=(0, max(0.3, 1.08 * table["upper"].max(skipna=True))),
+    )
     axis.set_yticklabels(names, fontsize=9)
     axis.set_xlabel("Cramér's V: 0 is independence, 1 is that one determines the other", fontsize=9)
     axis.grid(axis="x", **GRID)
@@ -107,7 +111,7 @@ def associations_figure(found: pd.DataFrame) -> Figure:
 
 def sizes_figure(sizes: pd.DataFrame) -> Figure:
     """Training images of every design; what limits it is written beside its bar."""
-    reasons = sizes.groupby(["imbalance", "design"])["reason"].agg(lambda found: next(filter(None, found), ""))
+    reasons = sizes.groupby(["imbalance", "design"])["reason"].agg(lambda told: next(filter(None, told), ""))
     train = sizes[sizes["partition"].eq("train")]
     train = train.drop(columns="reason").join(reasons, on=["imbalance", "design"])
     figure = Figure(figsize=(11, 0.62 * len(train) + 1.5), layout="constrained")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fairprof.commands.prepare.answer import answer, to_mend
-from fairprof.commands.prepare.audit import BEST, PERFECT, Audit
+from fairprof.commands.prepare.audit import BEST, FOLDER, PERFECT, Audit, metrics_of, tables_of
 from fairprof.commands.prepare.counts import ENOUGH
 from fairprof.commands.prepare.noise_floors import POWER
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
@@ -22,6 +22,7 @@ from fairprof.reporting.blocks import (
     Sentences,
     Table,
 )
+from fairprof.reporting.findings import Findings
 from fairprof.reporting.glossary import terms
 from fairprof.reporting.names import short_gap_name
 from fairprof.reporting.tables import properties, table_of
@@ -69,28 +70,45 @@ PICTURES = {
 }
 
 
-def title(audit: Audit) -> str:
-    return f"Audit of {audit.data_kind}"
+def findings(audit: Audit, cache: tuple[str, ...], pictures: dict[str, bytes]) -> Findings:
+    """All of an audit, as it is logged. cache: sentences about what lies in it. pictures: name to PNG."""
+    said, mend = answer(audit), to_mend(audit)
+    pool = f"; pool {audit.pool.fingerprint}" if audit.pool else ""
+    todo = "\n\n**What to mend first**\n\n" + "\n".join(f"- {item}" for item in mend) if mend else ""
+    return Findings(
+        title=f"Audit of {audit.data_kind}",
+        subtitle=f"{audit.settings.data}: before anything is trained{pool}",
+        sections=sections(audit, cache, pictures),
+        tables=tables_of(audit),
+        pictures=pictures,
+        folder=FOLDER,
+        description="\n".join(f"- {sentence}" for sentence in said)
+        + todo
+        + "\n\nThe whole report is the artifact `report.html`; tables and pictures are in `data/`, images of every "
+        "cell in `sheets/`.",
+        printed=(*said, *(f"to mend: {item}" for item in mend)),
+        metrics=metrics_of(audit),
+    )
 
 
 def sections(audit: Audit, cache: tuple[str, ...], pictures: Collection[str]) -> tuple[Section, ...]:
     """What the page shows, in order. cache: sentences about what lies in it. pictures: names of those there are."""
     mend = to_mend(audit) or ("Nothing stands out.",)
-    found = [
+    shown = [
         Section("The answer", (Sentences("", answer(audit)), Sentences("What to mend first", mend))),
     ]
     if audit.pool is not None:
-        found.append(Section("Sizes of the designs", tuple(_sizes(audit, pictures))))
+        shown.append(Section("Sizes of the designs", tuple(_sizes(audit, pictures))))
     if "noise_floors" in audit.tables:
-        found.append(Section("Which gaps could be seen", tuple(_floors(audit, pictures))))
+        shown.append(Section("Which gaps could be seen", tuple(_floors(audit, pictures))))
     if audit.pool is not None:
-        found.append(Section("Who is in the data", tuple(_counts(audit, pictures))))
-        found.append(Section("What goes together", tuple(_associations(audit, pictures))))
-    found.append(Section("What cannot be used", tuple(_quarantine(audit, pictures))))
-    found.append(Section("Near-duplicates and persons", tuple(_duplicates(audit))))
-    found.append(Section("How this was made", tuple(_protocol(audit, cache))))
-    found.append(Section("Terms", (terms(*TERMS),)))
-    return tuple(found)
+        shown.append(Section("Who is in the data", tuple(_counts(audit, pictures))))
+        shown.append(Section("What goes together", tuple(_associations(audit, pictures))))
+    shown.append(Section("What cannot be used", tuple(_quarantine(audit, pictures))))
+    shown.append(Section("Near-duplicates and persons", tuple(_duplicates(audit))))
+    shown.append(Section("How this was made", tuple(_protocol(audit, cache))))
+    shown.append(Section("Terms", (terms(*TERMS),)))
+    return tuple(shown)
 
 
 def _picture(name: str, pictures: Collection[str]) -> Iterable[Block]:

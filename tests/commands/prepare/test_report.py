@@ -9,11 +9,10 @@ import pytest
 from fairprof.commands.prepare.answer import answer, to_mend
 from fairprof.commands.prepare.audit import BEST, PERFECT, audited
 from fairprof.commands.prepare.pictures import figures_of
-from fairprof.commands.prepare.report import PICTURES, sections, title
+from fairprof.commands.prepare.report import PICTURES, findings
 from fairprof.config import PrepareSettings
 from fairprof.data.pool import pool_of, screened_rows
 from fairprof.reporting.blocks import Picture, Sentences, Table
-from fairprof.reporting.page import html_page
 from fairprof.reporting.style import DPI
 
 CELLS = list(product("mf", "xy", ("cook", "nurse")))
@@ -48,7 +47,7 @@ def page(audit) -> str:
     figures = figures_of(audit)
     shown = {name: b"\x89PNG\r\n\x1a\n" + b"\0" * 20 for name in figures}
     assert set(figures) <= set(PICTURES)
-    return html_page(title(audit), "", sections(audit, ("Nothing.",), shown), shown, {})
+    return findings(audit, ("Nothing.",), shown).html()
 
 
 def test_the_answer_begins_with_what_can_be_trained_and_what_limits_it(audit_of, balanced):
@@ -159,7 +158,8 @@ def test_names_in_the_data_cannot_break_the_page(audit_of, balanced):
 
 def test_every_block_is_complete(audit_of, balanced):
     audit = audit_of(balanced, imbalance=3)
-    blocks = [block for section in sections(audit, (), figures_of(audit)) for block in section.blocks]
+    sections = findings(audit, (), dict.fromkeys(figures_of(audit), b"")).sections
+    blocks = [block for section in sections for block in section.blocks]
     assert {block.name for block in blocks if isinstance(block, Picture)} == set(figures_of(audit))
     for block in blocks:
         if isinstance(block, Table):

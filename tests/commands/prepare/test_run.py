@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fairprof.commands.prepare.audit import audited
-from fairprof.commands.prepare.run import metrics, read
+from fairprof.commands.prepare.audit import audited, metrics_of
+from fairprof.commands.prepare.run import read
 from fairprof.config import PrepareSettings
 from fairprof.data.pixels import NoImages
 
@@ -65,7 +65,7 @@ def test_numbers_are_finite_and_those_of_the_tables(rows, settings_of, tmp_path)
     settings = settings_of(rows)
     screened, pool, refusal = read(settings)
     audit = audited(screened, pool, "", settings)
-    found = metrics(audit)
+    found = metrics_of(audit)
     assert all(np.isfinite(value) for value in found.values())
     assert (found["data/rows"], found["data/pool"], found["data/quarantined"]) == (48, 47, 1)
     assert found["data/quarantined_share"] == pytest.approx(1 / 48)
@@ -75,5 +75,5 @@ def test_numbers_are_finite_and_those_of_the_tables(rows, settings_of, tmp_path)
     assert found["data/small_cells"] == 8 and found["data/empty_cells"] == 0
     gap = "data/demographic_parity_difference"
     assert found[f"{gap}_null_mean/race"] < found[f"{gap}_null_q95/race"] < found[f"{gap}_detectable_largest/race"]
-    without = metrics(audited(screened, None, "refused", settings))
+    without = metrics_of(audited(screened, None, "refused", settings))
     assert without["data/quarantined"] == 1 and "data/pool" not in without
