@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tests.commands.evaluate.test_drift import predictions
+from tests.commands.evaluate.test_shift import predictions
 
 from fairprof.commands.evaluate import robustness
 from fairprof.commands.evaluate.report import answer, description
