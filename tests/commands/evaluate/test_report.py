@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from tests.commands.evaluate.test_shift import predictions
 
 from fairprof.commands.evaluate import robustness
 from fairprof.commands.evaluate.report import answer, description
@@ -19,6 +18,7 @@ from fairprof.inference.verdicts import gaps_with_verdicts
 from fairprof.measurement.measures import Measurements
 from fairprof.metrics.calibration import UNDETERMINED, Temperature
 from tests.commands.evaluate.test_robustness import random_outcomes
+from tests.commands.evaluate.test_shift import predictions
 
 
 def evaluation(table: pd.DataFrame, weaker: float) -> Evaluation:
