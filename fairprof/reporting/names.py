@@ -20,6 +20,7 @@ VERDICT_NAMES = {
     "no_claim_possible": "no claim possible",
     "undefined": "undefined",
 }
+SAMPLES = {"train": "training", "val": "validation", "test": "test"}  # begin the names of metrics
 # what is called otherwise than its identifier without underscores
 IRREGULAR = (
     SCORE_NAMES
@@ -37,6 +38,15 @@ IRREGULAR = (
 def name_of(identifier: str) -> str:
     """What an identifier is called: "macro-F1" for macro_f1, "gender x race" for gender_x_race."""
     return IRREGULAR.get(identifier, identifier.replace("_", " "))
+
+
+def metric_name(metric: str) -> str:
+    """What a metric of MLflow or of a table is called: "validation macro-F1" for val/macro_f1, "equal opportunity
+    difference by race" for equal_opportunity_difference/race."""
+    sample, _, rest = metric.partition("/")
+    if sample in SAMPLES:
+        return f"{SAMPLES[sample]} {metric_name(rest)}"
+    return gap_name(sample, rest) if rest else name_of(metric)
 
 
 def gap_name(metric: str, attribute: str) -> str:

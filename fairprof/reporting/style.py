@@ -8,6 +8,7 @@ from matplotlib.ticker import ScalarFormatter
 
 GRID = {"color": "#d9d9d9", "linewidth": 0.6}
 DPI = 110  # of every picture: a figure of 12 inches is 1,320 pixels wide
+QUIET = "#9aa5b4"  # what the eye compares with
 PALETTE = ("#3b6fb6", "#d9822b", "#4c9a6a", "#a05195", "#8c6d31", "#c44e52", "#5f6b7a", "#2a9d8f")
 
 

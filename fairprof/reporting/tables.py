@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable
 import pandas as pd
 
 from fairprof.reporting.blocks import Cell, Column, Table
-from fairprof.reporting.names import CLASS_NAMES, METRIC_NAMES, gap_name, name_of
+from fairprof.reporting.names import CLASS_NAMES, metric_name, name_of
 from fairprof.reporting.wording import (
     NOTHING,
     bare_p_value,
@@ -62,11 +62,8 @@ def table_of(title: str, frame: pd.DataFrame, differences: Collection[str] = ())
 
 
 def column_title(name: str) -> str:
-    metric, _, attribute = name.partition("/")
-    if metric in METRIC_NAMES:
-        return gap_name(metric, attribute) if attribute else name_of(metric)
-    # what a data set gives its classes stands after a word, as in "images of blue_collar"
-    return TITLES.get(name, name if " " in name else name_of(name))
+    # the names that a data set gives its classes stand after a word, as in "images of blue_collar"
+    return TITLES.get(name, name if " " in name else metric_name(name))
 
 
 def _cells(name: str, values: pd.Series, is_difference: bool) -> list[Cell]:

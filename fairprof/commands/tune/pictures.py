@@ -9,7 +9,9 @@ from optuna.visualization import matplotlib as plots
 
 from fairprof.commands.tune.objectives import OBJECTIVES
 from fairprof.config import TuneSettings
-from fairprof.reporting.style import GRID, PALETTE
+from fairprof.reporting.chart import finished, plain
+from fairprof.reporting.names import metric_name
+from fairprof.reporting.style import MARGIN, NORMAL, PALETTE, QUIET, SMALL, WIDTH, design_style
 
 FEWEST_FOR_IMPORTANCE = 4  # complete trials
 FOREST_SEED = 0  # of the random forest from which importances are read
@@ -23,7 +25,7 @@ def optuna_figures(study: optuna.Study, settings: TuneSettings) -> dict[str, Fig
     searched = [name for name in settings.searched() if all(name in trial.params for trial in complete)]
     figures = {}
     if len(objectives) > 1:
-        names = [metric for metric, _ in objectives]
+        names = [metric_name(metric) for metric, _ in objectives]
         figures["pareto_front"] = _figure_of(plots.plot_pareto_front(study, target_names=names))
     for number, (metric, _) in enumerate(objectives):
         name = metric.rpartition("/")[0].removeprefix("val").strip("/").replace("/", "_")
@@ -33,7 +35,7 @@ def optuna_figures(study: optuna.Study, settings: TuneSettings) -> dict[str, Fig
             return trial.values[number]
 
         # of a single objective Optuna knows itself whether more is better, and colours by that
-        shown = {"target": target if len(objectives) > 1 else None, "target_name": metric}
+        shown = {"target": target if len(objectives) > 1 else None, "target_name": metric_name(metric)}
         figures[f"history{suffix}"] = _figure_of(plots.plot_optimization_history(study, **shown))
         figures[f"parallel_coordinate{suffix}"] = _figure_of(
             plots.plot_parallel_coordinate(study, params=searched, **shown)
@@ -49,31 +51,36 @@ def optuna_figures(study: optuna.Study, settings: TuneSettings) -> dict[str, Fig
 
 def _figure_of(axes) -> Figure:
     figure = np.ravel(axes)[0].figure
-    figure.set_size_inches(11, 5.5)
+    figure.set_size_inches(WIDTH, 6)
     figure.tight_layout()
     return figure
 
 
-def sensitivity_figure(scores: pd.DataFrame, sensitivity: pd.DataFrame, winner: int) -> Figure:
-    """Every complete trial's score by design, and each design's own best beside what it has with the shared values."""
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
+def sensitivity_figure(
+    scores: pd.DataFrame, sensitivity: pd.DataFrame, winner: int, objective: str, direction: str
+) -> Figure:
+    """Every complete trial's score by design, and each design's own best beside what it has with the shared values.
+
+    scores, sensitivity, winner, direction: of `sensitivity_table`. objective: what the score is called.
+    """
+    figure = Figure(figsize=(WIDTH, 4.6), layout="constrained")
     lines, bars = figure.subplots(1, 2, width_ratios=(2, 1))
-    order = scores.mean(axis=1).sort_values().index
-    for colour, design in zip(PALETTE, scores.columns, strict=False):
-        lines.plot(range(len(order)), scores.loc[order, design], "o-", color=colour, label=f"design {design}", ms=4)
-    lines.axvline(list(order).index(winner), color="#555555", linestyle=":", label=f"winner, trial {winner}")
-    lines.set_xticks(range(len(order)), [str(number) for number in order], fontsize=8)
-    lines.set(xlabel="trial, from the worst to the best mean", ylabel="validation score (higher is better)")
-    lines.set_title("Do the designs keep their order whatever the hyperparameters?", fontsize=10)
-    lines.legend(fontsize=8)
+    order = scores.mean(axis=1).sort_values(ascending=direction == "maximize").index
+    for design in scores.columns:
+        style = design_style(design) | {"linestyle": "-", "markersize": 4}
+        lines.plot(range(len(order)), scores.loc[order, design], **style, label=f"design {design}")
+    lines.axvline(list(order).index(winner), **MARGIN, label=f"winner, trial {winner}")
+    lines.set_xticks(range(len(order)), map(str, order))
+    lines.set_xlabel("trial, from the worst to the best mean", fontsize=SMALL)
+    lines.set_ylabel(f"{objective} ({'up' if direction == 'maximize' else 'down'} is better)", fontsize=SMALL)
+    lines.set_title("Do the designs keep their order whatever the hyperparameters?", fontsize=NORMAL)
     places = np.arange(len(sensitivity))
-    bars.bar(places - 0.2, sensitivity["shared_score"], 0.4, color="#9aa5b4", label="with the shared values")
+    bars.bar(places - 0.2, sensitivity["shared_score"], 0.4, color=QUIET, label="with the shared values")
     bars.bar(places + 0.2, sensitivity["own_best_score"], 0.4, color=PALETTE[0], label="its own best trial")
     bars.set_xticks(places, sensitivity["design"])
-    bars.set_xlabel("design")
-    bars.set_title("What does sharing cost?", fontsize=10)
-    bars.legend(fontsize=8, loc="lower right")
+    bars.set_xlabel("design", fontsize=SMALL)
+    bars.set_title("What does sharing cost?", fontsize=NORMAL)
     for axis in (lines, bars):
-        axis.grid(**GRID)
-        axis.set_axisbelow(True)
-    return figure
+        plain(axis, "y")
+    handles = [handle for axis in (lines, bars) for handle in axis.get_legend_handles_labels()[0]]
+    return finished(figure, "How much the comparison depends on the shared hyperparameters", handles)

@@ -13,8 +13,9 @@ from fairprof.commands.tune.pictures import optuna_figures, sensitivity_figure
 from fairprof.commands.tune.remarks import without_remarks
 from fairprof.config import TuneSettings
 from fairprof.errors import UserError
+from fairprof.reporting.names import metric_name
 from fairprof.reporting.style import png_of
-from fairprof.reporting.wording import number
+from fairprof.reporting.wording import enumerated, number
 from fairprof.store import tracking
 
 RULE_OF_ONE = "best_validation_score"
@@ -48,16 +49,18 @@ def rule_of(study: optuna.Study) -> str:
     return RULE_OF_ONE if len(study.directions) == 1 else RULE_OF_FRONT
 
 
-def sensitivity_table(scores: pd.DataFrame, winner: int) -> pd.DataFrame:
+def sensitivity_table(scores: pd.DataFrame, winner: int, direction: str) -> pd.DataFrame:
     """How much the comparison between designs depends on the shared hyperparameters.
 
     scores: a row per complete trial (index: its number), a column per design, the validation score of the first
-    objective, higher is better. winner: the number of the trial whose values all designs share. A row per design:
-    mean_rank over the trials (1 is best; ties share), rank_sd, share_first (of trials in which it is the best),
-    shared_score (with the winner's values), own_best_score and own_best_trial, and regret = own_best_score -
-    shared_score: what the design gives up because all share one set.
+    objective. winner: the number of the trial whose values all designs share. direction: of the objective, maximize or
+    minimize. A row per design: mean_rank over the trials (1 is best; ties share), rank_sd, share_first (of trials in
+    which it is the best), shared_score (with the winner's values), own_best_score and own_best_trial, and regret: how
+    much better its own best is than the shared score, >= 0, what the design gives up because all share one set.
     """
-    ranks = pd.DataFrame(rankdata(-scores, axis=1), index=scores.index, columns=scores.columns)
+    costs = scores if direction == "minimize" else -scores
+    own_best = costs.idxmin()
+    ranks = pd.DataFrame(rankdata(costs, axis=1), index=scores.index, columns=scores.columns)
     return pd.DataFrame(
         {
             "design": scores.columns,
@@ -66,9 +69,9 @@ def sensitivity_table(scores: pd.DataFrame, winner: int) -> pd.DataFrame:
             "rank_sd": ranks.std(ddof=0).to_numpy(),
             "share_first": ranks.eq(ranks.min(axis=1), axis=0).mean().to_numpy(),
             "shared_score": scores.loc[winner].to_numpy(),
-            "own_best_score": scores.max().to_numpy(),
-            "own_best_trial": scores.idxmax().to_numpy(),
-            "regret": (scores.max() - scores.loc[winner]).to_numpy(),
+            "own_best_score": [scores.loc[trial, design] for design, trial in own_best.items()],
+            "own_best_trial": own_best.to_numpy(),
+            "regret": (costs.loc[winner] - costs.min()).to_numpy(),
         }
     )
 
@@ -89,10 +92,12 @@ def log_results(study: optuna.Study, settings: TuneSettings) -> None:
             tracking.log_bytes(png_of(figure), f"search/{name}.png")
             pyplot.close(figure)
     scores = scores_by_design(study, settings)
-    sensitivity = sensitivity_table(scores, winner.number)
+    objective, direction = OBJECTIVES[settings.objective][0]
+    sensitivity = sensitivity_table(scores, winner.number, direction)
     tracking.log_table(scores, "search/scores_by_design.csv", index=True)
     tracking.log_table(sensitivity, "search/sensitivity.csv")
-    tracking.log_bytes(png_of(sensitivity_figure(scores, sensitivity, winner.number)), "search/sensitivity.png")
+    figure = sensitivity_figure(scores, sensitivity, winner.number, metric_name(objective), direction)
+    tracking.log_bytes(png_of(figure), "search/sensitivity.png")
     tracking.log_metrics(_numbers(study, settings, winner, sensitivity))
     tracking.set_description(_description(study, settings, winner, sensitivity))
 
@@ -115,13 +120,13 @@ def _numbers(
 
 
 def _description(study: optuna.Study, settings: TuneSettings, winner: FrozenTrial, sensitivity: pd.DataFrame) -> str:
-    objectives = " and ".join(metric for metric, _ in OBJECTIVES[settings.objective])
-    values = " and ".join(number(value) for value in winner.values)
+    objectives = zip(OBJECTIVES[settings.objective], winner.values, strict=True)
+    reached = enumerated(f"{metric_name(metric)} {number(value)}" for (metric, _), value in objectives)
     rows = "\n".join(f"| {name} | {value} |" for name, value in winner.params.items())
     first = sensitivity.loc[sensitivity["mean_rank"].idxmin(), "design"]
     return (
-        f"**Trial {winner.number}** wins by the rule `{rule_of(study)}`: {objectives} {values}, mean over designs "
-        f"{settings.experiments} on validation data. Use it by `-P hparams=tuned`.\n\n"
+        f"**Trial {winner.number}** wins by the rule `{rule_of(study)}`: {reached}, mean over designs "
+        f"{settings.experiments}. Use it by `-P hparams=tuned`.\n\n"
         f"| hyperparameter | value |\n|---|---|\n{rows}\n\n"
         f"Design {first} ranks best on average over the trials; sharing one set costs a design at most "
         f"{number(sensitivity['regret'].max())} against its own best (`search/sensitivity.csv`)."

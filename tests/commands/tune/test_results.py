@@ -48,7 +48,7 @@ def scores():
 
 
 def test_sensitivity_is_as_worked_by_hand(scores):
-    table = sensitivity_table(scores, winner=4).set_index("design")
+    table = sensitivity_table(scores, 4, "maximize").set_index("design")
     # ranks of A: 1, 2, 1.5; of B: 2, 1, 1.5; of C: always 3
     assert table["mean_rank"].to_dict() == {"A": 1.5, "B": 1.5, "C": 3.0}
     assert table["rank_sd"].to_dict() == pytest.approx({"A": np.sqrt(1 / 6), "B": np.sqrt(1 / 6), "C": 0})
@@ -57,8 +57,27 @@ def test_sensitivity_is_as_worked_by_hand(scores):
     assert table["regret"].to_dict() == pytest.approx({"A": 0, "B": 0, "C": 0.05})
 
 
+def test_sensitivity_of_an_objective_that_is_minimised(scores):
+    table = sensitivity_table(scores, 4, "minimize").set_index("design")
+    # ranks of A: 3, 2, 2.5; of B: 2, 3, 2.5; of C: always 1
+    assert table["mean_rank"].to_dict() == {"A": 2.5, "B": 2.5, "C": 1.0}
+    assert table["share_first"].to_dict() == {"A": 0, "B": 0, "C": 1}
+    assert table["own_best_trial"].to_dict() == {"A": 3, "B": 0, "C": 0}
+    assert table["own_best_score"].to_dict() == {"A": 0.40, "B": 0.45, "C": 0.20}
+    assert table["shared_score"].to_dict() == {"A": 0.60, "B": 0.60, "C": 0.25}
+    assert table["regret"].to_dict() == pytest.approx({"A": 0.20, "B": 0.15, "C": 0.05})
+
+
+def test_the_picture_of_an_objective_that_is_minimised_goes_from_the_largest_to_the_smallest(scores):
+    table = sensitivity_table(scores, 4, "minimize")
+    lines, _ = sensitivity_figure(scores, table, 4, "a gap", "minimize").axes
+    drawn = {line.get_label(): list(line.get_ydata()) for line in lines.lines}
+    assert drawn["design C"] == [0.25, 0.30, 0.20]  # by falling mean: trials 4, 3, 0
+    assert lines.get_ylabel() == "a gap (down is better)"
+
+
 def test_the_picture_shows_every_trial_of_every_design(scores):
-    figure = sensitivity_figure(scores, sensitivity_table(scores, 4), 4)
+    figure = sensitivity_figure(scores, sensitivity_table(scores, 4, "maximize"), 4, "macro-F1", "maximize")
     lines, bars = figure.axes
     drawn = {line.get_label(): list(line.get_ydata()) for line in lines.lines if line.get_label().startswith("design")}
     assert drawn["design A"] == [0.5, 0.4, 0.6]  # by rising mean: trials 0, 3, 4
