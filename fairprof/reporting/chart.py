@@ -9,10 +9,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import ScalarFormatter
+from numpy.typing import ArrayLike
 
 from fairprof.inference.levels import CONFIDENCE
 from fairprof.metrics.fairness import ATTRIBUTES
-from fairprof.reporting.style import BAND, DESIGN_COLOURS, GRID, LARGE, NORMAL, ROW, SINGLE, SMALL, Ticks, design_style
+from fairprof.reporting.style import (
+    BAND,
+    DESIGN_COLOURS,
+    GREY,
+    GRID,
+    LARGE,
+    NORMAL,
+    ROW,
+    SINGLE,
+    SMALL,
+    Ticks,
+    design_style,
+)
 from fairprof.reporting.wording import count, percent, span
 
 INTERVAL = f"{percent(CONFIDENCE, 'g')} interval over seeds and test images"
@@ -97,9 +110,20 @@ def seed_points(axis: Axes, values: pd.Series, place: int, design: str) -> None:
     axis.plot(values, np.full(len(values), place + 0.3), **design_style(design) | SINGLE)
 
 
-def interval_line(axis: Axes, lower: float, upper: float, place: float, design: str, linewidth: float = 2.0) -> None:
-    if np.isfinite(lower) and np.isfinite(upper):
-        axis.plot([lower, upper], [place, place], color=DESIGN_COLOURS[design], linewidth=linewidth, zorder=2)
+def intervals(
+    axis: Axes, lower: ArrayLike, upper: ArrayLike, places: ArrayLike, colour: str, thin: bool = False, rising=False
+) -> None:
+    """A line from the lower to the upper end at every place, behind the marks; none where an end is undefined.
+
+    lower, upper, places: (N,) or numbers. thin: where marks are small or many. rising: the values run upward, and the
+    places to the right.
+    """
+    ends = np.stack(np.broadcast_arrays(*map(np.atleast_1d, (lower, upper)))).astype(float)
+    along = np.stack([np.broadcast_to(places, ends[0].shape)] * 2).astype(float)
+    known = np.isfinite(ends).all(axis=0)
+    x, y = (along, ends) if rising else (ends, along)
+    if known.any():
+        axis.plot(x[:, known], y[:, known], color=colour, linewidth=1.2 if thin else 2.0, zorder=2)
 
 
 def beside(axis: Axes, place: int, text: str, family: str = "exploratory") -> None:
@@ -128,13 +152,11 @@ def shortened(name: str, letters: int) -> str:
 
 
 def mark(label: str, **style) -> Line2D:
-    return Line2D(
-        [], [], **{"color": "#555555", "marker": "o", "linestyle": "", "markersize": 7, "label": label} | style
-    )
+    return Line2D([], [], **{"color": GREY, "marker": "o", "linestyle": "", "markersize": 7, "label": label} | style)
 
 
-def line(label: str) -> Line2D:
-    return Line2D([], [], color="#555555", linewidth=2, label=label)
+def line(label: str, **style) -> Line2D:
+    return Line2D([], [], **{"color": GREY, "linewidth": 2, "label": label} | style)
 
 
 def design_handles(table: pd.DataFrame) -> list[Line2D]:

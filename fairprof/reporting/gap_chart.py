@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from fairprof.inference.levels import CONFIDENCE
@@ -18,7 +17,7 @@ from fairprof.reporting.chart import (
     by_attribute,
     designs_of,
     finished,
-    interval_line,
+    intervals,
     known_values,
     line,
     main_arm,
@@ -28,11 +27,8 @@ from fairprof.reporting.chart import (
     shortened,
 )
 from fairprof.reporting.names import METRIC_NAMES, gap_name, name_of
-from fairprof.reporting.style import MARGIN, NORMAL, SMALL, WIDTH, design_style
+from fairprof.reporting.style import DESIGN_COLOURS, HOLLOW, MARGIN, NORMAL, NULL, NULL_MEAN, SMALL, WIDTH, design_style
 from fairprof.reporting.wording import UNDEFINED, number, p_value, percent, short
-
-NULL = "#cfd6df"
-NULL_MEAN = "#7d8896"
 
 
 def gaps_figure(gaps: pd.DataFrame) -> Figure:
@@ -74,14 +70,11 @@ def _gap_chart(panels: dict[str, pd.DataFrame], block: str, names: dict[str, str
     axes[0].set_xlim(left=0)
     handles = [
         mark("gap, established"),
-        mark("gap, not established", markerfacecolor="white"),
+        mark("gap, not established", markerfacecolor=HOLLOW),
         line(f"to the upper end of its {percent(CONFIDENCE, 'g')} band"),
         Patch(color=NULL, label="were groups treated alike: up to the 95 % quantile"),
         mark("were groups treated alike: mean", color=NULL_MEAN, marker="|", markersize=11, markeredgewidth=2),
-        *(
-            Line2D([], [], **MARGIN, label=f"margin of equivalence, {short(delta)}")
-            for delta in known_values(table["delta"])
-        ),
+        *(line(f"margin of equivalence, {short(delta)}", **MARGIN) for delta in known_values(table["delta"])),
     ]
     bold = "bold: confirmatory family (Holm), all else " if table["family"].eq("confirmatory").any() else "all "
     return finished(
@@ -101,7 +94,7 @@ def _gap_row(axis: Axes, place: int, row: dict) -> None:
         axis.barh(place, row["null_q95"], height=0.8, color=NULL, zorder=0.5)
     if np.isfinite(row["null_mean"]):
         axis.vlines(row["null_mean"], place - 0.4, place + 0.4, color=NULL_MEAN, linewidth=2, zorder=1)
-    interval_line(axis, row["value"], row["upper"], place, row["design"], linewidth=1.2)
+    intervals(axis, row["value"], row["upper"], place, DESIGN_COLOURS[row["design"]], thin=True)
     axis.plot(
         row["value"], place, **design_style(row["design"], filled=row["verdict"] == "established"), markersize=6.5
     )

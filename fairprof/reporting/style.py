@@ -1,15 +1,39 @@
-"""How every picture of fairprof looks: colours, sizes, marks, and the parts that charts share."""
+"""How every picture of fairprof looks: colours, sizes and marks. What is drawn with them is in `chart`."""
 
 import io
+import itertools
 import re
+from collections.abc import Iterator
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
 
-GRID = {"color": "#d9d9d9", "linewidth": 0.6}
 DPI = 110  # of every picture: a figure of 12 inches is 1,320 pixels wide
-QUIET = "#9aa5b4"  # what the eye compares with
+WIDTH, NARROW = 12.0, 9.5  # inches of a picture of several panels, and of one
+ROW = 0.25  # inches a row of a chart
+TINY, SMALL, NORMAL, LARGE = 7, 8, 9, 11  # points: within dense panels; labels and legends; titles of panels; titles
+
 PALETTE = ("#3b6fb6", "#d9822b", "#4c9a6a", "#a05195", "#8c6d31", "#c44e52", "#5f6b7a", "#2a9d8f")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+# Told apart with every kind of colour blindness (a test simulates them); the reference is dark.
+DESIGN_COLOURS = {"A": "#2b2b2b", "B": PALETTE[1], "C": PALETTE[2], "D": PALETTE[3], "E": "#8fc3e8"}
+DESIGN_MARKERS = {"A": "o", "B": "s", "C": "^", "D": "D", "E": "v"}
+INK = "#2b2b2b"  # what is about everybody, and text
+GREY = "#555555"  # lines that help to read, and marks of a legend
+PALE = "#9aa5b4"  # what the eye compares with
+NULL, NULL_MEAN = "#cfd6df", "#7d8896"  # what chance alone makes
+UNKNOWN = "#d5d5d5"  # what is undefined
+HOLLOW = "white"  # the inside of a mark that is not established, or rests on too little
+RIGHT, WRONG = "#1a7f37", "#b42318"
+BAND = "#f0f0f0"  # behind a heading
+SHARES = "Blues"  # colour map of shares from 0 to 1
+
+GRID = {"color": "#d9d9d9", "linewidth": 0.6}
+MARGIN = {"color": GREY, "linewidth": 0.9, "linestyle": ":", "zorder": 1}  # a bound that is read off
+ZERO = {"color": GREY, "linewidth": 1.2, "zorder": 1}
+IDEAL = {"color": GREY, "linewidth": 1.0, "linestyle": "--", "zorder": 1}  # the line of what would be perfect
+SINGLE = {"markersize": 4, "alpha": 0.5}  # one seed, beside the mean
+BAND_OF_VALUES = {"alpha": 0.15, "linewidth": 0}  # a filled range around a curve
 
 
 def png_of(figure: Figure) -> bytes:
@@ -20,31 +44,36 @@ def png_of(figure: Figure) -> bytes:
 
 
 class Ticks(ScalarFormatter):
-    """The numbers along an axis as `wording.number` writes them, without the zero before the point."""
+    """The numbers along an axis as `wording` writes them: without the zero before the point, thousands with a comma."""
+
+    def __init__(self):
+        super().__init__(useOffset=False)
 
     def __call__(self, value: float, position: int | None = None) -> str:
+        if abs(value) >= 1000:
+            return f"{value:,.0f}".replace("-", "−")
         text = super().__call__(value, position)
         return "0" if value == 0 else re.sub(r"^(−?)0\.", r"\1.", text)
 
 
-# Told apart with every kind of colour blindness (a test simulates them); the reference is dark.
-DESIGN_COLOURS = {"A": "#2b2b2b", "B": PALETTE[1], "C": PALETTE[2], "D": PALETTE[3], "E": "#8fc3e8"}
-DESIGN_MARKERS = {"A": "o", "B": "s", "C": "^", "D": "D", "E": "v"}
-WIDTH = 12.0  # inches: 1,320 pixels at 110 dpi
-ROW = 0.25  # inches a row of a chart
-SMALL, NORMAL, LARGE = 8, 9, 11  # points
-BAND = "#f0f0f0"
-MARGIN = {"color": "#555555", "linewidth": 0.9, "linestyle": ":", "zorder": 1}
-ZERO = {"color": "#555555", "linewidth": 1.2, "zorder": 1}
-SINGLE = {"markersize": 4, "alpha": 0.5}
-
-
 def design_style(design: str, filled: bool = True) -> dict:
+    """The mark of a design, without a line."""
     colour = DESIGN_COLOURS[design]
     return {
         "color": colour,
         "marker": DESIGN_MARKERS[design],
         "linestyle": "",
-        "markerfacecolor": colour if filled else "white",
+        "markerfacecolor": colour if filled else HOLLOW,
         "zorder": 3,
     }
+
+
+def curve_styles() -> Iterator[dict]:
+    """Line and mark of the groups or models that share a panel, one after the other, without an end."""
+    for colour, marker in itertools.cycle(zip(PALETTE, MARKERS, strict=True)):
+        yield {"color": colour, "marker": marker, "markersize": 4.5, "linewidth": 1.4, "linestyle": "-"}
+
+
+def ink_on(share: float) -> str:
+    """The colour of text on a square of `SHARES`; share: 0 to 1, of the darkest."""
+    return "white" if share > 0.55 else INK

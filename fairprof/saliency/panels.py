@@ -13,13 +13,15 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-CELL = 1.75  # inches an image in a panel
+from fairprof.reporting.style import INK, LARGE, NORMAL, RIGHT, SMALL, TINY, UNKNOWN, WRONG
+from fairprof.reporting.wording import UNDEFINED, counted
+
+EDGE = 1.75  # inches of an image in a panel
 LINE = 0.13  # inches a line of a caption
 COLOURS = matplotlib.colormaps["inferno"]
 OVERLAY = 0.5  # share of the map where it is strongest
-SIGNED = matplotlib.colormaps["RdBu_r"].with_extremes(bad="#d5d5d5")
-MEANS = COLOURS.with_extremes(bad="#d5d5d5")
-RIGHT, WRONG = "#1a7f37", "#b42318"
+SIGNED = matplotlib.colormaps["RdBu_r"].with_extremes(bad=UNKNOWN)
+MEANS = COLOURS.with_extremes(bad=UNKNOWN)
 OUTLINE = (140, 255, 235)  # of regions; no colour of a map or a face
 
 
@@ -42,7 +44,7 @@ def contact_sheet(rows: pd.DataFrame, pixels: np.ndarray, maps: np.ndarray, titl
     """
     columns = min(8, len(rows))
     lines = -(-len(rows) // columns)
-    figure = Figure(figsize=(CELL * columns, (2 * CELL + 0.75) * lines + 0.7), layout="constrained")
+    figure = Figure(figsize=(EDGE * columns, (2 * EDGE + 0.75) * lines + 0.7), layout="constrained")
     axes = np.atleast_2d(figure.subplots(2 * lines, columns, squeeze=False))
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])  # laid out even where they are not shown, which takes seconds
@@ -54,15 +56,15 @@ def contact_sheet(rows: pd.DataFrame, pixels: np.ndarray, maps: np.ndarray, titl
         above.imshow(pixels[place], interpolation="lanczos")
         above.set_title(
             f"{row.gender}, {row.race}\n{row.age}" if isinstance(row.age, str) else f"{row.gender}\n{row.race}",
-            fontsize=7.5,
+            fontsize=TINY,
         )
         below.imshow(overlay(_enlarged(pixels[place]), maps[place], largest))
         right = row.y_true == row.y_pred
         below.set_title(
-            f"{row.y_true}\n{'=' if right else '→'} {row.y_pred}", fontsize=7.5, color=RIGHT if right else WRONG
+            f"{row.y_true}\n{'=' if right else '→'} {row.y_pred}", fontsize=TINY, color=RIGHT if right else WRONG
         )
     figure.suptitle(
-        f"{title}\nbelow each image: Grad-CAM for the predicted class; true class, then predicted class", fontsize=10
+        f"{title}\nbelow each image: Grad-CAM for the predicted class; true class, then predicted class", fontsize=LARGE
     )
     return figure
 
@@ -83,7 +85,7 @@ def mean_map_panel(
     means: attribute -> group -> (h, w). counts: images behind each. faces: mean images, (S, S, 3) uint8.
     """
     columns = max(len(groups) for groups in means.values())
-    figure = Figure(figsize=(max(CELL * columns * 1.15, 6.0), (CELL + 0.65) * len(means) + 0.6), layout="constrained")
+    figure = Figure(figsize=(max(EDGE * columns * 1.15, 6.0), (EDGE + 0.65) * len(means) + 0.6), layout="constrained")
     axes = figure.subplots(len(means), columns, squeeze=False)
     largest = max(float(group.max()) for groups in means.values() for group in groups.values())
     for axis in axes.flat:
@@ -92,10 +94,10 @@ def mean_map_panel(
     for line, (attribute, groups) in zip(axes, means.items(), strict=True):
         for axis, (name, mean) in zip(line, groups.items(), strict=False):
             axis.imshow(overlay(_enlarged(faces[attribute][name]), mean, largest))
-            axis.set_title(f"{name}\n{counts[attribute][name]} images", fontsize=7.5)
+            axis.set_title(f"{name}\n{counted(counts[attribute][name], 'image')}", fontsize=TINY)
     scale = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(0, largest), COLOURS)
     figure.colorbar(scale, ax=axes, shrink=0.7, label="mean Grad-CAM (logit units)")
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(title, fontsize=LARGE)
     return figure
 
 
@@ -137,7 +139,7 @@ def side_by_side_panel(
             raise ValueError(f"designs {designs[0]} and {design} show other images; give predictions of the same ones")
     captions = [_wrapped(f"true: {true}") for true in first["y_true"]]
     heights = LINE * (2 + max(caption.count("\n") for caption in captions))
-    figure, axes = _fixed_grid(len(first), 1 + len(designs), CELL, below=heights + 0.08, margins=(0.15, 0.1, 0.1, 0.75))
+    figure, axes = _fixed_grid(len(first), 1 + len(designs), EDGE, below=heights + 0.08, margins=(0.15, 0.1, 0.1, 0.75))
     largest = float(np.quantile(np.concatenate([maps[design].ravel() for design in designs]), 0.995))
     for place, (line, row) in enumerate(zip(axes, first.itertuples(index=False), strict=True)):
         age = f", {row.age}" if isinstance(row.age, str) else ""
@@ -152,7 +154,7 @@ def side_by_side_panel(
             axis.imshow(_outlined(overlay(_enlarged(pixels[place]), maps[design][place], largest), mask))
             _caption(axis, _wrapped(f"{'✓' if right else '✗'} {predicted}"), RIGHT if right else WRONG)
     for axis, heading in zip(axes[0], ["image", *(f"{wording.compared} {design}" for design in designs)], strict=True):
-        axis.set_title(heading, fontsize=9, fontweight="bold")
+        axis.set_title(heading, fontsize=NORMAL, fontweight="bold")
     _entitled(
         figure,
         f"{title}\n{wording.method} for the {wording.explained} class, all on one colour scale; ✓ is right, ✗ is wrong",
@@ -186,27 +188,27 @@ def mean_map_difference_panel(
         (mean_maps, MEANS, Normalize(0, _largest(mean_maps))),
         (differences, SIGNED, Normalize(-_largest(differences), _largest(differences))),
     )
-    cell = float(np.clip(10 / len(groups) - 0.1, 0.62, 1.5))
-    names = {group: textwrap.fill(group, int(cell * 17), max_lines=8, placeholder=" …") for group in groups}
+    edge = float(np.clip(10 / len(groups) - 0.1, 0.62, 1.5))
+    names = {group: textwrap.fill(group, int(edge * 17), max_lines=8, placeholder=" …") for group in groups}
     top = 0.65 + LINE * (1 + max(name.count("\n") + 1 for name in names.values()))
-    figure, axes = _fixed_grid(2 * len(designs), len(groups), cell, below=0.02, margins=(1.1, 1.2, 0.1, top))
+    figure, axes = _fixed_grid(2 * len(designs), len(groups), edge, below=0.02, margins=(1.1, 1.2, 0.1, top))
     for number, (design, row) in enumerate(itertools.product(designs, range(2))):
         maps, colours, scale = scales[row]
         for axis, group in zip(axes[number], groups, strict=True):
             axis.imshow(maps[design][group], colours, norm=scale, interpolation="bilinear")
             if np.isnan(maps[design][group]).all():
-                axis.text(0.5, 0.5, "undefined", transform=axis.transAxes, ha="center", va="center", fontsize=6.5)
+                axis.text(0.5, 0.5, UNDEFINED, transform=axis.transAxes, ha="center", va="center", fontsize=TINY)
         name = f"{wording.compared} {design}\n{('mean map', 'minus all others')[row]}"
-        axes[number, 0].text(-0.08, 0.5, name, transform=axes[number, 0].transAxes, ha="right", va="center", fontsize=8)
+        _beside(axes[number, 0], name)
     for axis, group in zip(axes[0], groups, strict=True):
-        axis.set_title(f"{names[group]}\n{counts[group]:,} images", fontsize=7.5)
+        axis.set_title(f"{names[group]}\n{counted(counts[group], 'image')}", fontsize=TINY)
     for (_, colours, scale), label, share in zip(
         scales, (f"mean {wording.method}", "difference"), (0.5, 0.05), strict=True
     ):
         place = figure.add_axes((1 - 0.95 / figure.get_figwidth(), share, 0.13 / figure.get_figwidth(), 0.33))
         figure.colorbar(ScalarMappable(scale, colours), cax=place)
-        place.set_ylabel(f"{label} ({wording.unit})", fontsize=8)
-        place.tick_params(labelsize=7)
+        place.set_ylabel(f"{label} ({wording.unit})", fontsize=SMALL)
+        place.tick_params(labelsize=TINY)
     _entitled(figure, f"{title}\nbelow each: red is stronger than in the images of all other groups, blue is weaker")
     return figure
 
@@ -231,22 +233,22 @@ def reference_difference_panel(
         for model in others
     }
     groups = list(counts)
-    cell = float(np.clip(10 / len(groups) - 0.1, 0.62, 1.5))
-    names = {group: textwrap.fill(group, int(cell * 17), max_lines=8, placeholder=" …") for group in groups}
+    edge = float(np.clip(10 / len(groups) - 0.1, 0.62, 1.5))
+    names = {group: textwrap.fill(group, int(edge * 17), max_lines=8, placeholder=" …") for group in groups}
     top = 0.65 + LINE * (1 + max(name.count("\n") + 1 for name in names.values()))
-    figure, axes = _fixed_grid(len(others), len(groups), cell, below=0.02, margins=(1.1, 1.2, 0.1, top))
+    figure, axes = _fixed_grid(len(others), len(groups), edge, below=0.02, margins=(1.1, 1.2, 0.1, top))
     scale = Normalize(-_largest(differences), _largest(differences))
     for line, model in zip(axes, others, strict=True):
         for axis, group in zip(line, groups, strict=True):
             axis.imshow(differences[model][group], SIGNED, norm=scale, interpolation="bilinear")
         name = f"{wording.compared} {model}\nminus {reference}"
-        line[0].text(-0.08, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=8)
+        _beside(line[0], name)
     for axis, group in zip(axes[0], groups, strict=True):
-        axis.set_title(f"{names[group]}\n{counts[group]:,} images", fontsize=7.5)
+        axis.set_title(f"{names[group]}\n{counted(counts[group], 'image')}", fontsize=TINY)
     place = figure.add_axes((1 - 0.95 / figure.get_figwidth(), 0.1, 0.13 / figure.get_figwidth(), 0.6))
     figure.colorbar(ScalarMappable(scale, SIGNED), cax=place)
-    place.set_ylabel("difference (percentage points\nof the attention)", fontsize=8)
-    place.tick_params(labelsize=7)
+    place.set_ylabel("difference (percentage points\nof the attention)", fontsize=SMALL)
+    place.tick_params(labelsize=TINY)
     _entitled(
         figure, f"{title}\nred: more of its attention lies there than {wording.compared} {reference}'s, blue: less"
     )
@@ -273,33 +275,37 @@ def _largest(maps: dict[str, dict[str, np.ndarray]]) -> float:
 
 
 def _fixed_grid(
-    lines: int, columns: int, cell: float, below: float, margins: tuple[float, float, float, float]
+    lines: int, columns: int, edge: float, below: float, margins: tuple[float, float, float, float]
 ) -> tuple[Figure, np.ndarray]:
-    """A figure and (lines, columns) axes of `cell` inches without frames: a layout that is computed takes seconds.
+    """A figure and (lines, columns) axes of `edge` inches without frames: a layout that is computed takes seconds.
 
     below: inches for the caption of each. margins: left, right, bottom and top, in inches.
     """
     left, right, bottom, top = margins
-    width = left + right + columns * (cell + 0.08)
+    width = left + right + columns * (edge + 0.08)
     surplus = max(0.0, 9.2 - width)  # a title needs room
-    width, height = width + surplus, top + bottom + lines * (cell + below + 0.06)
+    width, height = width + surplus, top + bottom + lines * (edge + below + 0.06)
     figure = Figure(figsize=(width, height))
     axes = np.empty((lines, columns), dtype=object)
     for line, column in np.ndindex(lines, columns):
-        x = left + surplus / 2 + column * (cell + 0.08)
-        y = height - top - line * (cell + below + 0.06) - cell
-        axes[line, column] = figure.add_axes((x / width, y / height, cell / width, cell / height), xticks=[], yticks=[])
+        x = left + surplus / 2 + column * (edge + 0.08)
+        y = height - top - line * (edge + below + 0.06) - edge
+        axes[line, column] = figure.add_axes((x / width, y / height, edge / width, edge / height), xticks=[], yticks=[])
         axes[line, column].axis("off")
     return figure, axes
 
 
 def _entitled(figure: Figure, title: str) -> None:
-    figure.suptitle(title, fontsize=10, y=1 - 0.1 / figure.get_figheight(), va="top")
+    figure.suptitle(title, fontsize=LARGE, y=1 - 0.1 / figure.get_figheight(), va="top")
 
 
 def _wrapped(text: str) -> str:
     return textwrap.fill(text, 34, max_lines=3, placeholder=" …")
 
 
-def _caption(axis: Axes, text: str, colour: str = "#222222") -> None:
-    axis.text(0.5, -0.03, text, transform=axis.transAxes, ha="center", va="top", fontsize=7.5, color=colour)
+def _beside(axis: Axes, text: str) -> None:
+    axis.text(-0.08, 0.5, text, transform=axis.transAxes, ha="right", va="center", fontsize=SMALL)
+
+
+def _caption(axis: Axes, text: str, colour: str = INK) -> None:
+    axis.text(0.5, -0.03, text, transform=axis.transAxes, ha="center", va="top", fontsize=TINY, color=colour)

@@ -176,7 +176,8 @@ def test_rates_have_a_panel_for_every_rate_and_class_and_a_point_for_every_group
     rendered(figure)
     assert len(figure.axes) == 2 * classes
     assert all(len(axis.collections[1].get_offsets()) == 2 + races for axis in figure.axes)
-    assert {f"group {number}" for number in range(races)} | {"man", "woman", LONG} <= set(texts(figure))
+    assert {f"group {number}" for number in range(races)} | {"man", "woman"} <= set(texts(figure))
+    assert LONG in {text.replace("\n", " ") for text in texts(figure)}
 
 
 def test_rates_are_those_of_the_table():
@@ -191,7 +192,7 @@ def test_rates_are_those_of_the_table():
     )
     for attribute, group in (("gender", "man"), ("race", "group 1")):
         rows = table[table[attribute].eq(group)]
-        first = figure.axes[0].get_title()
+        first = figure.axes[0].get_title().replace("\n", " ")
         assert shares[group] == pytest.approx(rows["y_pred"].eq(first).mean())
 
 

@@ -23,13 +23,13 @@ from fairprof.reporting.wording import (
     signed,
 )
 
-CELL = ["arm", "design", "metric", "attribute", "class"]
+IDENTITY = ["arm", "design", "metric", "attribute", "class"]
 SIGN_FLIP = "the smallest p-value that the exact sign-flip test can give"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What was found out about one gap or one difference. verdict: of VERDICT_NAMES; sentence: all its numbers."""
+    """What is said of one gap or one difference. verdict: of VERDICT_NAMES; sentence: all its numbers."""
 
     verdict: str
     sentence: str
@@ -43,7 +43,7 @@ class Claims:
     label_bias: that labels were biased on purpose; empty where they were not. gaps: the confirmatory family within
     designs. differences: the confirmatory family between designs. scores: exploratory differences of the scores.
     other_arms: what established differences are in the other arms. levelling_down: smaller gaps that no group gains
-    from. cells: how many rates are undefined or rest on few images. gap_scope, difference_scope: what a claim
+    from. weak_rates: how many rates are undefined or rest on few images. gap_scope, difference_scope: what a claim
     generalises to.
     """
 
@@ -55,7 +55,7 @@ class Claims:
     scores: tuple[Claim, ...]
     other_arms: tuple[str, ...]
     levelling_down: tuple[str, ...]
-    cells: str
+    weak_rates: str
     gap_scope: str
     difference_scope: str
 
@@ -75,7 +75,7 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
     possibility = _possibility(differences, protocol)
     label_bias = _label_bias(protocol)
     levelled_down = tuple(_levelled_down(tables, protocol))
-    cells = _cells(gaps, protocol)
+    weak_rates = _weak_rates(gaps, protocol)
     return Claims(
         answer=tuple(
             sentence
@@ -88,7 +88,7 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
                 possibility,
                 _performance(tables["performance"], protocol),
                 _setup(tables, protocol),
-                cells,
+                weak_rates,
             )
             if sentence
         ),
@@ -99,7 +99,7 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
         scores=tuple(Claim(row.verdict, _score_sentence(row)) for row in _rows(_scores(tables, protocol))),
         other_arms=tuple(_other_arms(tables["differences"], differences)),
         levelling_down=tuple(_levelling_down(levelled_down)),
-        cells=cells,
+        weak_rates=weak_rates,
         gap_scope=_gap_scope(gaps, protocol),
         difference_scope=_difference_scope(protocol),
     )
@@ -152,11 +152,11 @@ def _gap_sentence(row, protocol: Protocol) -> str:
         f"{VERDICT_NAMES[row.verdict].capitalize()}: the {_gap(row)} of design {row.design} is "
         f"{number(row.value)} ({CLASS_NAMES[row.class_]}, mean over {counted(row.seeds, 'seed')}); noise floor "
         f"{number(row.null_mean)}, 95 % quantile {number(row.null_q95)}; adjusted "
-        f"{p_value(row.p_adjusted)} (Holm){addition}{_cells_of(row, protocol)}."
+        f"{p_value(row.p_adjusted)} (Holm){addition}{_weak_rates_of(row, protocol)}."
     )
 
 
-def _cells_of(row, protocol: Protocol) -> str:
+def _weak_rates_of(row, protocol: Protocol) -> str:
     parts = []
     if row.undefined_cells:
         parts.append(f"{counted(row.undefined_cells, 'rate')} undefined")
@@ -181,9 +181,8 @@ def _difference_sentence(row, gaps: pd.DataFrame) -> str:
 
 def _floor(row, design: str, gaps: pd.DataFrame) -> str:
     """The noise floor, in one design, of the gap that a difference is about."""
-    cell = [row.arm, design, row.metric, row.attribute, row.class_]
-    found = gaps[gaps[CELL].eq(cell).all(axis=1)]
-    mean, quantile = found[["null_mean", "null_q95"]].mean()
+    gap = [row.arm, design, row.metric, row.attribute, row.class_]
+    mean, quantile = gaps.loc[gaps[IDENTITY].eq(gap).all(axis=1), ["null_mean", "null_q95"]].mean()
     return f"{number(mean)} (95 % quantile {number(quantile)}) in {design}"
 
 
@@ -202,8 +201,8 @@ def _score_sentence(row) -> str:
 def _other_arms(every: pd.DataFrame, confirmatory: pd.DataFrame) -> Iterable[str]:
     """What the established differences are where the training sets have another size."""
     for claim in _rows(confirmatory[confirmatory["verdict"].eq("established")]):
-        cell = [claim.design, claim.metric, claim.attribute, claim.class_]
-        same = every[every[CELL[1:]].eq(cell).all(axis=1) & every["arm"].ne(claim.arm)]
+        gap = [claim.design, claim.metric, claim.attribute, claim.class_]
+        same = every[every[IDENTITY[1:]].eq(gap).all(axis=1) & every["arm"].ne(claim.arm)]
         for row in _rows(same):
             yield (
                 f"Exploratory: in the arm {row.arm} the {_gap(row)} ({CLASS_NAMES[row.class_]}) of design "
@@ -353,19 +352,19 @@ def _by_verdict(rows: pd.DataFrame, remarks: dict[str, str], shown: dict[str, Ca
     """How many rows have each verdict, and which: a remark and a text for a row, where given, by verdict."""
     parts = []
     for verdict in VERDICT_NAMES:
-        found = rows[rows["verdict"].eq(verdict)]
-        if len(found):
+        judged = rows[rows["verdict"].eq(verdict)]
+        if len(judged):
             text = shown.get(verdict, lambda row: row.design)
             named = ", ".join(
                 f"{_gap(same[0])} in {enumerated(map(text, same))}"
-                for same in (list(_rows(some)) for _, some in found.groupby(["metric", "attribute"], sort=False))
+                for same in (list(_rows(some)) for _, some in judged.groupby(["metric", "attribute"], sort=False))
             )
-            verb = "is" if len(found) == 1 else "are"
-            parts.append(f"{len(found)} {verb} {VERDICT_NAMES[verdict]}{remarks.get(verdict, '')}: {named}")
+            verb = "is" if len(judged) == 1 else "are"
+            parts.append(f"{len(judged)} {verb} {VERDICT_NAMES[verdict]}{remarks.get(verdict, '')}: {named}")
     return "; ".join(parts)
 
 
-# Levelling down, cells, and what a claim reaches.
+# Levelling down, weak rates, and what a claim reaches.
 
 
 @dataclass(frozen=True)
@@ -406,30 +405,30 @@ def _smaller_gaps(differences: pd.DataFrame, groups: pd.DataFrame) -> Iterable[s
 
 
 def _levelling_down(levelled: Iterable[_LevelledDown]) -> Iterable[str]:
-    for found in levelled:
-        worst, best = found.groups[0], found.groups[-1]
+    for case in levelled:
+        worst, best = case.groups[0], case.groups[-1]
         yield (
-            f"Levelling down: by {name_of(found.attribute)} design {found.design} has a smaller "
-            f"{enumerated(found.gaps)} than design {found.reference}, but the accuracy of no group is higher: it "
+            f"Levelling down: by {name_of(case.attribute)} design {case.design} has a smaller "
+            f"{enumerated(case.gaps)} than design {case.reference}, but the accuracy of no group is higher: it "
             f"changes by {signed(worst.change)} ({worst.group}) to {signed(best.change)} ({best.group}), mean over "
-            f"{counted(found.seeds, 'paired seed')}; {sum(group.upper < 0 for group in found.groups)} of "
-            f"{len(found.groups)} intervals lie below zero."
+            f"{counted(case.seeds, 'paired seed')}; {sum(group.upper < 0 for group in case.groups)} of "
+            f"{len(case.groups)} intervals lie below zero."
         )
 
 
 def _levelling_down_in_short(levelled: Sequence[_LevelledDown]) -> str:
-    where = [f"{found.design} by {name_of(found.attribute)}" for found in levelled]
+    where = [f"{case.design} by {name_of(case.attribute)}" for case in levelled]
     if not where:
         return ""
     return f"Levelling down, a smaller gap from which no group gains, shows in the estimates of {enumerated(where)}."
 
 
-def _cells(gaps: pd.DataFrame, protocol: Protocol) -> str:
-    # The denominators are counts of the test set, so the same cells come again with every design.
-    cells = gaps.groupby(["metric", "attribute"])[["undefined_cells", "insufficient_cells"]].max().sum()
+def _weak_rates(gaps: pd.DataFrame, protocol: Protocol) -> str:
+    # The denominators are counts of the test set, so the same rates come again with every design.
+    counts = gaps.groupby(["metric", "attribute"])[["undefined_cells", "insufficient_cells"]].max().sum()
     return (
-        f"Of the rates behind the confirmatory gaps, {count(cells['undefined_cells'])} are undefined and "
-        f"{count(cells['insufficient_cells'])} rest on fewer than {counted(protocol.min_support, 'image')}."
+        f"Of the rates behind the confirmatory gaps, {count(counts['undefined_cells'])} are undefined and "
+        f"{count(counts['insufficient_cells'])} rest on fewer than {counted(protocol.min_support, 'image')}."
     )
 
 

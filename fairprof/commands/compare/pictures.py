@@ -16,7 +16,6 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
@@ -33,7 +32,7 @@ from fairprof.reporting.chart import (
     design_handles,
     designs_of,
     finished,
-    interval_line,
+    intervals,
     known_values,
     line,
     main_arm,
@@ -46,12 +45,28 @@ from fairprof.reporting.chart import (
 )
 from fairprof.reporting.gap_chart import gaps_by_class_figure, gaps_figure
 from fairprof.reporting.names import METRIC_NAMES, gap_name, name_of
-from fairprof.reporting.style import DESIGN_COLOURS, LARGE, NORMAL, PALETTE, SINGLE, SMALL, WIDTH, ZERO, design_style
-from fairprof.reporting.wording import count, number, p_value, percent, span
+from fairprof.reporting.style import (
+    BAND_OF_VALUES,
+    DESIGN_COLOURS,
+    GREY,
+    HOLLOW,
+    LARGE,
+    NORMAL,
+    PALETTE,
+    SHARES,
+    SINGLE,
+    SMALL,
+    TINY,
+    UNKNOWN,
+    WIDTH,
+    ZERO,
+    design_style,
+    ink_on,
+)
+from fairprof.reporting.wording import NOTHING, UNDEFINED, count, number, p_value, percent, span
 
 LEVELLED = "#fbd9c6"
-UNDEFINED = "#d5d5d5"
-MATRIX_GAPS = 0.7, 1.4  # between confusion matrices, beside and below each other, in cells
+MATRIX_GAPS = 0.7, 1.4  # between confusion matrices, beside and below each other, in squares
 CEILING = {"color": PALETTE[5], "linewidth": 1.5, "linestyle": "--"}
 FRONT = {"color": PALETTE[5], "linewidth": 1.2, "linestyle": "--"}
 FRONT_EDGE = {"markeredgecolor": PALETTE[5], "markeredgewidth": 2}
@@ -95,7 +110,7 @@ def performance_figure(performance: pd.DataFrame, runs: pd.DataFrame) -> Figure:
         for row in shown.to_dict("records"):
             place, design = rows.places[row["arm"], row["design"]], row["design"]
             seed_points(axis, runs.loc[runs["arm"].eq(row["arm"]) & runs["design"].eq(design), score], place, design)
-            interval_line(axis, row["lower"], row["upper"], place, design)
+            intervals(axis, row["lower"], row["upper"], place, DESIGN_COLOURS[design])
             axis.plot(row["value"], place, **design_style(design), markersize=7)
             beside(axis, place, number(row["value"]))
         ceilings = known_values(shown["ceiling"])
@@ -108,7 +123,7 @@ def performance_figure(performance: pd.DataFrame, runs: pd.DataFrame) -> Figure:
         mark("mean over seeds"),
         line(INTERVAL),
         mark("single seed", **SINGLE),
-        Line2D([], [], **CEILING, label="ceiling: the best these labels allow"),
+        line("ceiling: the best these labels allow", **CEILING),
     ]
     title = f"Performance on the common test set, {seeds_counted(performance['seeds'])}: further right is better"
     return finished(figure, title, handles)
@@ -159,7 +174,7 @@ def differences_figure(differences: pd.DataFrame, seed_differences: pd.DataFrame
         axis.set_title(panel, fontsize=NORMAL)
     handles = [
         mark("mean difference, established"),
-        mark("not established", markerfacecolor="white"),
+        mark("not established", markerfacecolor=HOLLOW),
         line(INTERVAL),
         mark("single seed", **SINGLE),
     ]
@@ -178,10 +193,10 @@ def _of_quantity(table: pd.DataFrame, metric: str, attribute: str) -> pd.DataFra
 
 def _difference_row(axis: Axes, place: int, row: dict, points: pd.Series) -> None:
     if np.isnan(row["value"]):
-        beside(axis, place, "undefined", row["family"])
+        beside(axis, place, UNDEFINED, row["family"])
         return
     seed_points(axis, points, place, row["design"])
-    interval_line(axis, row["lower"], row["upper"], place, row["design"])
+    intervals(axis, row["lower"], row["upper"], place, DESIGN_COLOURS[row["design"]])
     axis.plot(
         row["value"], place, **design_style(row["design"], filled=row["verdict"] == "established"), markersize=6.5
     )
@@ -230,9 +245,9 @@ def _group_rows(axis: Axes, places: dict[str, int], part: pd.DataFrame) -> None:
     for row in part.to_dict("records"):
         place = places[row["group"]]
         if np.isnan(row["change"]):
-            axis.text(0.02, place, "undefined", transform=axis.get_yaxis_transform(), va="center", fontsize=SMALL)
+            axis.text(0.02, place, UNDEFINED, transform=axis.get_yaxis_transform(), va="center", fontsize=SMALL)
             continue
-        interval_line(axis, row["lower"], row["upper"], place, row["design"])
+        intervals(axis, row["lower"], row["upper"], place, DESIGN_COLOURS[row["design"]])
         axis.plot(row["change"], place, **design_style(row["design"]), markersize=6)
 
 
@@ -283,7 +298,7 @@ def tradeoff_figure(runs: pd.DataFrame, performance: pd.DataFrame) -> Figure:
         mark("on the Pareto front", markersize=11, **FRONT_EDGE),
         line(f"{percent(CONFIDENCE, 'g')} interval of macro-F1"),
         mark("single seed", **SINGLE),
-        Line2D([], [], **FRONT, label="Pareto front of the means"),
+        line("Pareto front of the means", **FRONT),
     ]
     return finished(
         figure,
@@ -303,11 +318,11 @@ def _tradeoff_panel(axis: Axes, runs: pd.DataFrame, gap: str, scores: pd.DataFra
     for design, mean in means.iterrows():
         single = runs[runs["design"].eq(design)]
         axis.plot(single["macro_f1"], single[gap], **design_style(design) | SINGLE)
-        interval_line(axis, mean["lower"], mean["upper"], mean["gap"], design, linewidth=1.2)
+        intervals(axis, mean["lower"], mean["upper"], mean["gap"], DESIGN_COLOURS[design], thin=True)
         edge = FRONT_EDGE if mean["front"] else {"markeredgecolor": "white"}
         axis.plot(mean["value"], mean["gap"], **design_style(design) | edge | {"markersize": 11, "zorder": 4})
     if means.empty:
-        axis.text(0.5, 0.5, "undefined", transform=axis.transAxes, ha="center", fontsize=NORMAL)
+        axis.text(0.5, 0.5, UNDEFINED, transform=axis.transAxes, ha="center", fontsize=NORMAL)
     plain(axis)
 
 
@@ -334,7 +349,7 @@ def training_size_figure(training_size: pd.DataFrame) -> Figure:
     handles = [
         mark("mean over seeds", linestyle="-"),
         line("± one standard deviation between seeds"),
-        Line2D([], [], color="#555555", linestyle="--", linewidth=1.2, label="mean gap, were groups treated alike"),
+        line("mean gap, were groups treated alike", linestyle="--", linewidth=1.2),
     ]
     return finished(
         figure,
@@ -374,7 +389,11 @@ def epochs_figure(epochs: pd.DataFrame) -> Figure:
         f"Validation over the epochs, {seeds_counted(shown.groupby('design')['seed'].nunique())}, "
         "as far as all reached: a narrow and level band is stable\n"
         f"macro-F1: up is better; gaps and loss: down is better; training set: {shown['arm'].iloc[0]}",
-        [*design_handles(shown), line("mean over seeds"), Patch(color="#cccccc", label="range of the seeds")],
+        [
+            *design_handles(shown),
+            line("mean over seeds"),
+            Patch(color=GREY, **BAND_OF_VALUES, label="range of the seeds"),
+        ],
     )
 
 
@@ -382,7 +401,7 @@ def _epoch_curve(axis: Axes, design: str, values: pd.DataFrame) -> None:
     """values: epochs x seeds; a seed that ended earlier, or whose value is undefined, is NaN."""
     complete = values.mask(values.isna().any(axis=1))
     colour = DESIGN_COLOURS[design]
-    axis.fill_between(complete.index, complete.min(axis=1), complete.max(axis=1), color=colour, alpha=0.15, linewidth=0)
+    axis.fill_between(complete.index, complete.min(axis=1), complete.max(axis=1), color=colour, **BAND_OF_VALUES)
     axis.plot(complete.index, complete.mean(axis=1), **design_style(design) | {"linestyle": "-", "markersize": 4})
 
 
@@ -409,25 +428,25 @@ def confusion_figure(confusion: pd.DataFrame, attribute: str) -> Figure:
     """
     shown = confusion[confusion["attribute"].eq(attribute)]
     classes, groups, designs = occurring(shown["y_true"]), occurring(shown["group"]), designs_of(shown)
-    cell = 0.33 if len(classes) <= 6 else 0.16  # inches
+    edge = 0.33 if len(classes) <= 6 else 0.16  # inches of a square
     width, height = (len(classes) + gap for gap in MATRIX_GAPS)
-    line_count = -(-len(groups) // max(1, int(11 / (width * cell))))
+    line_count = -(-len(groups) // max(1, int(11 / (width * edge))))
     columns = -(-len(groups) // line_count)
-    size = max(9.2, columns * width * cell + 1.7), line_count * (len(designs) * height * cell + 1.2) + 1.7
+    size = max(9.2, columns * width * edge + 1.7), line_count * (len(designs) * height * edge + 1.2) + 1.7
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(line_count, 1, squeeze=False)[:, 0]
     counts = shown.groupby(["design", "group", "y_true", "y_pred"], observed=True)["count"].sum()
     for place, axis in enumerate(axes):
         line = groups[place * columns : (place + 1) * columns]
         for (row, design), (column, group) in itertools.product(enumerate(designs), enumerate(line)):
-            cells = pd.MultiIndex.from_product([[design], [group], classes, classes])
-            matrix = counts.reindex(cells, fill_value=0).to_numpy(dtype=float).reshape(len(classes), -1)
+            squares = pd.MultiIndex.from_product([[design], [group], classes, classes])
+            matrix = counts.reindex(squares, fill_value=0).to_numpy(dtype=float).reshape(len(classes), -1)
             _matrix(axis, matrix, (column * width, row * height))
         _matrix_labels(axis, classes, designs, len(line))
-        _group_headings(axis, line, len(classes), int(13 * len(classes) * cell), counts)
+        _group_headings(axis, line, len(classes), int(13 * len(classes) * edge), counts)
         axis.set(xlim=(-0.1, columns * width - MATRIX_GAPS[0] + 0.1), ylim=(len(designs) * height - 1.3, -1.3))
     bar = figure.colorbar(
-        ScalarMappable(Normalize(0, 100), "Blues"), ax=list(axes), location="bottom", aspect=50, pad=0.02
+        ScalarMappable(Normalize(0, 100), SHARES), ax=list(axes), location="bottom", aspect=50, pad=0.02
     )
     bar.set_label("share of the true class, %", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
@@ -443,7 +462,7 @@ def _matrix(axis: Axes, counts: np.ndarray, corner: tuple[float, float]) -> None
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
     edges = np.arange(len(counts) + 1)
-    colours = matplotlib.colormaps["Blues"].with_extremes(bad=UNDEFINED)
+    colours = matplotlib.colormaps[SHARES].with_extremes(bad=UNKNOWN)
     axis.pcolormesh(corner[0] + edges, corner[1] + edges, np.ma.masked_invalid(shares), cmap=colours, vmin=0, vmax=1)
     if len(counts) > 6:
         return
@@ -452,11 +471,11 @@ def _matrix(axis: Axes, counts: np.ndarray, corner: tuple[float, float]) -> None
         axis.text(
             corner[0] + column + 0.5,
             corner[1] + row + 0.5,
-            "–" if np.isnan(share) else f"{100 * share:.0f}",
+            NOTHING if np.isnan(share) else f"{100 * share:.0f}",
             ha="center",
             va="center",
-            fontsize=7.5,
-            color="white" if share > 0.55 else "#222222",
+            fontsize=TINY,
+            color=ink_on(share),
         )
 
 

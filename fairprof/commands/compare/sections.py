@@ -87,8 +87,8 @@ def _summary_row(score, gaps: pd.DataFrame) -> tuple[Cell, ...]:
         Cell(percent(score.share_of_ceiling)),
     ]
     for metric, attribute in CONFIRMATORY_GAPS:
-        found = same[same["metric"].eq(metric) & same["attribute"].eq(attribute)]
-        cells += [_gap_cell(row) for row in found.itertuples(index=False)] or [Cell(NOTHING)]
+        gap = same[same["metric"].eq(metric) & same["attribute"].eq(attribute)]
+        cells += [_gap_cell(row) for row in gap.itertuples(index=False)] or [Cell(NOTHING)]
     return tuple(cells)
 
 
@@ -124,10 +124,10 @@ def _evidence(tables: dict[str, pd.DataFrame], said: Claims, names: Collection[s
 
 def _grouped(said: Sequence[Claim]) -> Iterable[Sentences]:
     for verdict, name in VERDICT_NAMES.items():
-        found = tuple(claim.sentence for claim in said if claim.verdict == verdict)
-        if found:
-            folded = len(found) > MANY and verdict not in ("established", "equivalent")
-            yield Sentences(f"{name.capitalize()}: {len(found)} of {len(said)}", found, folded)
+        sentences = tuple(claim.sentence for claim in said if claim.verdict == verdict)
+        if sentences:
+            folded = len(sentences) > MANY and verdict not in ("established", "equivalent")
+            yield Sentences(f"{name.capitalize()}: {len(sentences)} of {len(said)}", sentences, folded)
 
 
 def _performance_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Block]:
@@ -340,7 +340,8 @@ def _certainty(tables: dict[str, pd.DataFrame], protocol: Protocol, said: Claims
         "Intervals.",
     )
     yield Paragraph(
-        f"{said.cells} An undefined rate is left out of its gap and never counted as zero; one on few images is kept.",
+        f"{said.weak_rates} An undefined rate is left out of its gap and never counted as zero; one on few images "
+        "is kept.",
         "Small groups.",
     )
     size = _size_caution(tables, protocol)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from fairprof.data.pixels import Pixels
 from fairprof.data.pool import Pool
-from fairprof.reporting.style import DPI
+from fairprof.reporting.style import DPI, LARGE, SMALL, TINY
 from fairprof.seeds import uniforms
 
 EDGE = 104  # pixels of a picture on a sheet
@@ -115,10 +115,10 @@ def _sheet(lines: list[tuple[str, np.ndarray]], title: str, captions: list[list[
     axis.axis("off")
     for number, (label, _) in enumerate(lines):
         middle = mosaic.shape[0] - number * step - EDGE / 2
-        figure.text((LABEL - 10) / width, middle / height, label, ha="right", va="center", fontsize=8)
+        figure.text((LABEL - 10) / width, middle / height, label, ha="right", va="center", fontsize=SMALL)
     for number, texts in enumerate(captions or []):
         for place, text in enumerate(texts):
             x, y = LABEL + place * (EDGE + GAP) + EDGE / 2, mosaic.shape[0] - number * step - EDGE - 3
-            figure.text(x / width, y / height, text, ha="center", va="top", fontsize=7, linespacing=1.1)
-    figure.text(12 / width, 1 - TOP / 2 / height, title, ha="left", va="center", fontsize=11)
+            figure.text(x / width, y / height, text, ha="center", va="top", fontsize=TINY, linespacing=1.1)
+    figure.text(12 / width, 1 - TOP / 2 / height, title, ha="left", va="center", fontsize=LARGE)
     return figure

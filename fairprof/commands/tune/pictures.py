@@ -11,7 +11,7 @@ from fairprof.commands.tune.objectives import OBJECTIVES
 from fairprof.config import TuneSettings
 from fairprof.reporting.chart import finished, plain
 from fairprof.reporting.names import metric_name
-from fairprof.reporting.style import MARGIN, NORMAL, PALETTE, QUIET, SMALL, WIDTH, design_style
+from fairprof.reporting.style import MARGIN, NORMAL, PALE, PALETTE, SMALL, WIDTH, design_style
 
 FEWEST_FOR_IMPORTANCE = 4  # complete trials
 FOREST_SEED = 0  # of the random forest from which importances are read
@@ -75,7 +75,7 @@ def sensitivity_figure(
     lines.set_ylabel(f"{objective} ({'up' if direction == 'maximize' else 'down'} is better)", fontsize=SMALL)
     lines.set_title("Do the designs keep their order whatever the hyperparameters?", fontsize=NORMAL)
     places = np.arange(len(sensitivity))
-    bars.bar(places - 0.2, sensitivity["shared_score"], 0.4, color=QUIET, label="with the shared values")
+    bars.bar(places - 0.2, sensitivity["shared_score"], 0.4, color=PALE, label="with the shared values")
     bars.bar(places + 0.2, sensitivity["own_best_score"], 0.4, color=PALETTE[0], label="its own best trial")
     bars.set_xticks(places, sensitivity["design"])
     bars.set_xlabel("design", fontsize=SMALL)

@@ -87,7 +87,7 @@ def study(gaps=(), differences=(), scores=(), **tables) -> dict[str, pd.DataFram
 
 
 def sentences(said) -> list[str]:
-    found = [*said.answer, said.possibility, said.label_bias, *said.other_arms, *said.levelling_down, said.cells]
+    found = [*said.answer, said.possibility, said.label_bias, *said.other_arms, *said.levelling_down, said.weak_rates]
     found += [claim.sentence for claim in (*said.gaps, *said.differences, *said.scores)]
     return [*found, said.gap_scope, said.difference_scope]
 
@@ -449,7 +449,7 @@ def test_cells_are_counted_once_for_all_designs():
     # the denominators are those of the common test set: every design has the same ones
     gaps = [gap(design=design, undefined_cells=2, insufficient_cells=3) for design in "AB"]
     gaps += [gap(metric=DP, undefined_cells=0, insufficient_cells=1)]
-    assert claims(study(gaps), protocol()).cells == (
+    assert claims(study(gaps), protocol()).weak_rates == (
         "Of the rates behind the confirmatory gaps, 2 are undefined and 4 rest on fewer than 30 images."
     )
 
@@ -504,7 +504,7 @@ def test_the_order_of_other_rows_changes_nothing(make_tables):
     assert set(before.gaps) == set(after.gaps)
     assert set(before.differences) == set(after.differences)
     assert set(before.levelling_down) == set(after.levelling_down)
-    assert (before.possibility, before.cells) == (after.possibility, after.cells)
+    assert (before.possibility, before.weak_rates) == (after.possibility, after.weak_rates)
 
 
 def test_a_missing_table_is_named():

@@ -24,9 +24,8 @@ from fairprof.commands.compare.pictures import (
     tradeoff_figure,
     training_size_figure,
 )
-from fairprof.reporting import gap_chart
 from fairprof.reporting.gap_chart import gaps_by_class_figure, gaps_figure
-from fairprof.reporting.style import DESIGN_COLOURS, DESIGN_MARKERS
+from fairprof.reporting.style import DESIGN_COLOURS, DESIGN_MARKERS, NULL
 from fairprof.reporting.wording import number, p_value
 
 NAN = float("nan")
@@ -283,7 +282,7 @@ def test_designs_with_different_numbers_of_seeds_are_said_so(tables):
 
 
 def null_bands(axis) -> list[float]:
-    bars = [bar for bar in axis.patches if to_hex(bar.get_facecolor()) == gap_chart.NULL]
+    bars = [bar for bar in axis.patches if to_hex(bar.get_facecolor()) == NULL]
     return [bar.get_width() for bar in sorted(bars, key=lambda bar: bar.get_y())]
 
 

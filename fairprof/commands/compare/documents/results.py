@@ -103,10 +103,10 @@ def accuracy_by_group(tables: Tables, protocol: Protocol, design: str) -> pd.Dat
 
 def _from_confusion(tables: Tables, protocol: Protocol, design: str) -> pd.DataFrame:
     """The confusion table counts the test images once a run: its accuracy is the mean over the runs."""
-    cells = tables["confusion"]
-    cells = cells[cells["design"].eq(design)]
-    cells = cells.assign(right=cells["count"].where(cells["y_true"].eq(cells["y_pred"]), 0))
-    counts = cells.groupby(["attribute", "group"], sort=False)[["count", "right"]].sum().reset_index()
+    confusion = tables["confusion"]
+    confusion = confusion[confusion["design"].eq(design)]
+    confusion = confusion.assign(right=confusion["count"].where(confusion["y_true"].eq(confusion["y_pred"]), 0))
+    counts = confusion.groupby(["attribute", "group"], sort=False)[["count", "right"]].sum().reset_index()
     runs = len(main_arm(tables, "runs", protocol, design=design))
     unknown = float("nan")
     return counts.assign(
@@ -193,8 +193,8 @@ def training_composition(tables: Tables, design: str) -> pd.DataFrame:
     rows = rows[rows["design"].eq(design) & rows["partition"].eq("train")]
     if rows.empty:
         return rows
-    cells = rows.pivot_table(index=["gender", "race"], columns="profession", values="count", sort=False, observed=True)
-    return cells.map(count).rename_axis(columns=None).reset_index()
+    counts = rows.pivot_table(index=["gender", "race"], columns="profession", values="count", sort=False, observed=True)
+    return counts.map(count).rename_axis(columns=None).reset_index()
 
 
 def class_counts(tables: Tables, design: str, partition: str) -> list[str]:
