@@ -30,24 +30,24 @@ GAPS = {
 LEADS = ("How good", "How fair", "Calibrated", "Refusing", "Robust", "Shift", "How fast")
 
 
-def answer(found: Evaluation) -> dict[str, str]:
+def answer(evaluation: Evaluation) -> dict[str, str]:
     """The whole in a sentence or two for each question: how good, how fair, calibrated, refusing, robust, shift, how
     fast."""
     sentences = (
-        _how_good(found),
-        _how_fair(found),
-        _calibrated(found),
-        _refusing(found),
-        _robust(found),
-        shift_sentence(found),
-        _how_fast(found),
+        _how_good(evaluation),
+        _how_fair(evaluation),
+        _calibrated(evaluation),
+        _refusing(evaluation),
+        _robust(evaluation),
+        shift_sentence(evaluation),
+        _how_fast(evaluation),
     )
     return dict(zip(LEADS, sentences, strict=True))
 
 
-def _how_good(found: Evaluation) -> str:
-    scores, subject = found.fairness.scores.set_index("metric"), found.subject
-    share = found.fairness.values.get("test/macro_f1_of_ceiling")
+def _how_good(evaluation: Evaluation) -> str:
+    scores, subject = evaluation.fairness.scores.set_index("metric"), evaluation.subject
+    share = evaluation.fairness.values.get("test/macro_f1_of_ceiling")
     of_ceiling = f", {percent(share)} of what these labels allow" if share is not None else ""
     return (
         f"On {counted(subject.images, 'image')} of {subject.data} ({subject.partition}), "
@@ -56,14 +56,14 @@ def _how_good(found: Evaluation) -> str:
     )
 
 
-def _how_fair(found: Evaluation) -> str:
-    gaps = found.fairness.gaps
+def _how_fair(evaluation: Evaluation) -> str:
+    gaps = evaluation.fairness.gaps
     family = gaps[gaps["family"].eq(CONFIRMATORY) & gaps["class"].eq(MAX_OVER_CLASSES)]
     established = family[family["verdict"].eq(ESTABLISHED)]
     others = [_gap_name(row) for row in family[~family["verdict"].eq(ESTABLISHED)].itertuples()]
     said = [
         f"{_gap_name(row)} {number(row.value)} (95 % noise floor {number(row.null_q95)}, {p_value(row.p_adjusted)}, "
-        f"between {row.highest_group} and {row.lowest_group}{_weak_rates(row, found)})"
+        f"between {row.highest_group} and {row.lowest_group}{_weak_rates(row, evaluation)})"
         for row in established.itertuples()
     ]
     parts = [f"Gaps that exceed their noise floor: {'; '.join(said)}." if said else "No gap is established."]
@@ -76,14 +76,14 @@ def _gap_name(row) -> str:
     return f"{GAPS[row.metric]} by {row.attribute}"
 
 
-def _weak_rates(row, found: Evaluation) -> str:
+def _weak_rates(row, evaluation: Evaluation) -> str:
     if not row.insufficient_cells:
         return ""
-    return f"; {counted(int(row.insufficient_cells), 'rate')} behind it under {found.min_support} images"
+    return f"; {counted(int(row.insufficient_cells), 'rate')} behind it under {evaluation.min_support} images"
 
 
-def _calibrated(found: Evaluation) -> str:
-    calibration = found.calibration
+def _calibrated(evaluation: Evaluation) -> str:
+    calibration = evaluation.calibration
     overall = calibration.table[calibration.table["group"].eq(ALL) & calibration.table["attribute"].eq(ALL)]
     error = overall[overall["metric"].eq(ERROR)].set_index("stage")
     before, after = error.loc["before"], error.loc["after"]
@@ -91,10 +91,10 @@ def _calibrated(found: Evaluation) -> str:
     said = (
         f"The expected calibration error is {number(before['value'])} as the model gives it "
         f"(confidence minus accuracy {signed(over['before'])}) and {number(after['value'])} after temperature scaling "
-        f"({temperature_text(found)}), where a calibrated model would show up to {number(after['null_q95'])}: "
+        f"({temperature_text(evaluation)}), where a calibrated model would show up to {number(after['null_q95'])}: "
         f"{_calibration_verdict(after['p_value'])}."
     )
-    return f"{said} {_calibration_between_groups(found)}"
+    return f"{said} {_calibration_between_groups(evaluation)}"
 
 
 def _calibration_verdict(p: float) -> str:
@@ -103,18 +103,18 @@ def _calibration_verdict(p: float) -> str:
     return f"miscalibration {'established' if p <= ALPHA else 'not established'} ({p_value(p)})"
 
 
-def temperature_text(found: Evaluation) -> str:
+def temperature_text(evaluation: Evaluation) -> str:
     """The temperature, and what its fit came to."""
-    temperature = found.calibration.temperature
-    images = counted(found.subject.validation_images, "validation image")
+    temperature = evaluation.calibration.temperature
+    images = counted(evaluation.subject.validation_images, "validation image")
     if temperature.status == UNDETERMINED:
         return f"none could be fitted: every prediction on {images} is right"
     bound = ", at the bound of what is tried" if temperature.status == AT_BOUND else ""
     return f"T = {number(temperature.value)}, fitted on {images}{bound}"
 
 
-def _calibration_between_groups(found: Evaluation) -> str:
-    gaps = found.calibration.gaps
+def _calibration_between_groups(evaluation: Evaluation) -> str:
+    gaps = evaluation.calibration.gaps
     after = gaps[gaps["stage"].eq("after") & gaps["attribute"].isin(["gender", "race"])]
     said = [
         f"by {row.attribute} {number(row.value)} (floor {number(row.null_q95)}, {p_value(row.p_value)})"
@@ -124,9 +124,9 @@ def _calibration_between_groups(found: Evaluation) -> str:
     return f"The error differs between groups {enumerated(said)}." if said else "Too few images to compare groups."
 
 
-def _refusing(found: Evaluation) -> str:
-    scores = found.selective.scores.set_index("coverage")
-    gaps = found.selective.gaps
+def _refusing(evaluation: Evaluation) -> str:
+    scores = evaluation.selective.scores.set_index("coverage")
+    gaps = evaluation.selective.gaps
     refused = gaps[gaps["coverage"].eq(HALF) & gaps["metric"].eq("coverage_difference")]
     unequal = [
         f"by {row.attribute} {number(row.value)} (floor {number(row.null_q95)}, {p_value(row.p_adjusted)})"
@@ -144,8 +144,8 @@ def _gains(scores: pd.DataFrame) -> bool:
     return scores.loc[HALF, "accuracy"] > scores.loc[1.0, "accuracy"]
 
 
-def _robust(found: Evaluation) -> str:
-    robustness = found.robustness
+def _robust(evaluation: Evaluation) -> str:
+    robustness = evaluation.robustness
     if robustness is None:
         return "Not measured: robustness_images=0."
     everyone = robustness.accuracy[robustness.accuracy["attribute"].eq(ALL)]
@@ -164,9 +164,9 @@ def _robust(found: Evaluation) -> str:
     )
 
 
-def shift_sentence(found: Evaluation) -> str:
+def shift_sentence(evaluation: Evaluation) -> str:
     """The verdict on shift, by which measure, with its numbers; then how the training images were composed."""
-    data, subject = found.shift.data, found.subject
+    data, subject = evaluation.shift.data, evaluation.subject
     established = data[data["verdict"].eq(ESTABLISHED)]
     if len(established):
         verdict = (
@@ -176,7 +176,7 @@ def shift_sentence(found: Evaluation) -> str:
     else:
         reason = ": they are the training run's own test images" if subject.same_images else ""
         verdict = f"No shift found between the model's own test images and the evaluated ones{reason}."
-    return " ".join([verdict, _training_text(found)]).strip()
+    return " ".join([verdict, _training_text(evaluation)]).strip()
 
 
 def _shift_text(row) -> str:
@@ -192,27 +192,27 @@ def _floor(row) -> str:
     return "" if pd.isna(row.null_q95) else f"by chance up to {number(row.null_q95)}, "
 
 
-def _training_text(found: Evaluation) -> str:
-    training = found.shift.training
+def _training_text(evaluation: Evaluation) -> str:
+    training = evaluation.shift.training
     differing = training[training["verdict"].eq(ESTABLISHED) & training["status"].ne(DIFFERENT_VOCABULARY)]
     single = differing[differing["attribute"].isin(["gender", "race", "age", "profession"])]
     if single.empty:
         return ""
     named = [f"{row.attribute} (total variation {number(row.value)})" for row in single.itertuples()]
     return (
-        f"The training images, which design {found.subject.design} has balanced over "
-        f"{' x '.join(found.subject.balanced)}, were composed otherwise in {enumerated(named)}."
+        f"The training images, which design {evaluation.subject.design} has balanced over "
+        f"{' x '.join(evaluation.subject.balanced)}, were composed otherwise in {enumerated(named)}."
     )
 
 
-def _how_fast(found: Evaluation) -> str:
-    speed, times = found.speed, found.speed.times
+def _how_fast(evaluation: Evaluation) -> str:
+    speed, times = evaluation.speed, evaluation.speed.times
     network = times[times["part"].eq("network")].set_index("batch")
     return (
         f"The network takes {number(network.loc[1, 'median_ms'], ',.1f')} ms for one image (95 % of the time at most "
         f"{number(network.loc[1, 'p95_ms'], ',.1f')}) and predicts "
         f"{number(network.loc[32, 'images_per_second'], ',.0f')} images a second in batches of 32, at "
-        f"{found.subject.image_size} px, with {speed.parameters:,} parameters "
+        f"{evaluation.subject.image_size} px, with {speed.parameters:,} parameters "
         f"({number(speed.weights_mib, ',.0f')} MiB) and {number(speed.resident_mib, ',.0f')} MiB of resident memory; "
         f"measured on {speed.machine}."
     )
@@ -225,57 +225,58 @@ def _with_interval(row) -> str:
 # The page.
 
 
-def description(found: Evaluation) -> str:
+def description(evaluation: Evaluation) -> str:
     """The run's description in Markdown: the answer and the headline numbers."""
-    said = "\n".join(f"- **{lead}**: {sentence}" for lead, sentence in answer(found).items())
+    said = "\n".join(f"- **{lead}**: {sentence}" for lead, sentence in answer(evaluation).items())
+    subject = evaluation.subject
     return (
-        f"**{found.subject.model}** evaluated on `{found.subject.data}` ({found.subject.partition}).\n\n{said}\n\n"
+        f"**{subject.model}** evaluated on `{subject.data}` ({subject.partition}).\n\n{said}\n\n"
         "The whole report is the artifact `report.html`; tables are in `metrics/`, `calibration/`, `selective/`, "
         "`robustness/`, `shift/` and `speed/`."
     )
 
 
-def findings(found: Evaluation, pictures: dict[str, bytes]) -> Findings:
+def findings(evaluation: Evaluation, pictures: dict[str, bytes]) -> Findings:
     """All of an evaluation, as it is logged; pictures: PNG by artifact path without its ending."""
-    subject = found.subject
-    said = tuple(f"{lead}: {sentence}" for lead, sentence in answer(found).items())
+    subject = evaluation.subject
+    said = tuple(f"{lead}: {sentence}" for lead, sentence in answer(evaluation).items())
     return Findings(
         title=f"{subject.model} on {subject.data}",
         subtitle=f"Evaluation of a registered model, trained on {subject.trained_data} by design {subject.design}; "
         f"{counted(subject.images, 'image')}, {subject.image_size} px; made {subject.created}",
         sections=(
-            Section("The answer", (Sentences("", said), _caution(found))),
-            Section("Performance and fairness", tuple(_fairness(found))),
-            Section("Calibration", tuple(_calibration(found))),
-            Section("Selective prediction", tuple(_selective(found))),
-            *([Section("Robustness", tuple(_robustness(found)))] if found.robustness else []),
-            Section("Shift", tuple(_shift(found))),
-            Section("Speed and size", tuple(_speed(found))),
-            Section("How to read it", (_terms(found),)),
+            Section("The answer", (Sentences("", said), _caution(evaluation))),
+            Section("Performance and fairness", tuple(_fairness(evaluation))),
+            Section("Calibration", tuple(_calibration(evaluation))),
+            Section("Selective prediction", tuple(_selective(evaluation))),
+            *([Section("Robustness", tuple(_robustness(evaluation)))] if evaluation.robustness else []),
+            Section("Shift", tuple(_shift(evaluation))),
+            Section("Speed and size", tuple(_speed(evaluation))),
+            Section("How to read it", (_terms(evaluation),)),
         ),
-        tables=tables_of(found),
+        tables=tables_of(evaluation),
         pictures=pictures,
-        description=description(found),
+        description=description(evaluation),
         printed=said,
-        metrics=metrics_of(found),
-        curves=curves_of(found),
+        metrics=metrics_of(evaluation),
+        curves=curves_of(evaluation),
     )
 
 
-def _caution(found: Evaluation) -> Paragraph:
+def _caution(evaluation: Evaluation) -> Paragraph:
     pseudo = (
         "The labels are pseudo-professions, drawn at random given the age: nobody's occupation is known or inferred. "
-        if found.subject.pseudo_professions
+        if evaluation.subject.pseudo_professions
         else ""
     )
     return Paragraph(f"{pseudo}For research on data set composition; not for decisions about people.")
 
 
-def _fairness(found: Evaluation) -> Iterable[Block]:
-    values, scores = found.fairness.values, found.fairness.scores
+def _fairness(evaluation: Evaluation) -> Iterable[Block]:
+    values, scores = evaluation.fairness.values, evaluation.fairness.scores
     ceilings = [values.get(f"ceiling/{name}", np.nan) for name in scores["metric"]]
     yield _table("Performance, with 95 % intervals", scores.drop(columns="standard_error").assign(ceiling=ceilings))
-    gaps = found.fairness.gaps
+    gaps = evaluation.fairness.gaps
     yield _gap_table(gaps[gaps["class"].eq(MAX_OVER_CLASSES) & gaps["metric"].isin(GAPS)])
     yield Picture(
         "metrics/rates_by_group",
@@ -319,27 +320,27 @@ def _gap_table(gaps: pd.DataFrame) -> Table:
     )
 
 
-def _calibration(found: Evaluation) -> Iterable[Block]:
+def _calibration(evaluation: Evaluation) -> Iterable[Block]:
     yield Paragraph(
-        f"Temperature scaling divides the logits by one number, {temperature_text(found)}; it changes no prediction. "
-        "The calibration error is biased upward in small samples, so the groups of an attribute are compared at the "
-        "same number of images, and beside each error stands what a calibrated model with the same confidences would "
-        "show."
+        f"Temperature scaling divides the logits by one number, {temperature_text(evaluation)}; it changes no "
+        "prediction. The calibration error is biased upward in small samples, so the groups of an attribute are "
+        "compared at the same number of images, and beside each error stands what a calibrated model with the same "
+        "confidences would show."
     )
     yield Picture(
         "calibration/reliability",
         "Reliability before and after temperature scaling, and by group",
         "A point is a bin of equally many images. Of groups, every image is shown, in equally many bins.",
     )
-    table = found.calibration.table
+    table = evaluation.calibration.table
     errors = table[table["metric"].eq(ERROR)].drop(columns=["metric"])
     yield _table("Expected calibration error by group, at equal numbers of images", errors)
-    yield _table("Differences of the calibration error between groups", found.calibration.gaps)
+    yield _table("Differences of the calibration error between groups", evaluation.calibration.gaps)
     others = table[~table["metric"].eq(ERROR)].drop(columns=["null_q95", "p_value", "images", "bins"])
     yield _table("Log loss, Brier score and overconfidence by group", others, ("value", "lower", "upper"))
 
 
-def _selective(found: Evaluation) -> Iterable[Block]:
+def _selective(evaluation: Evaluation) -> Iterable[Block]:
     yield Paragraph(
         "Predictions are refused whose confidence is under a threshold, common to all groups; images of equal "
         "confidence are answered or refused together. Refusing leaves fewer images, and fewer images make larger gaps "
@@ -349,16 +350,16 @@ def _selective(found: Evaluation) -> Iterable[Block]:
         "selective/curves",
         "Accuracy, coverage and gaps against coverage",
         "Further right, more is refused. A gap within the grey is what shuffled groups show. Hollow marks: rates under "
-        f"{found.min_support} images.",
+        f"{evaluation.min_support} images.",
     )
-    yield _table("Accuracy against coverage", found.selective.scores)
-    yield _table("Area under the risk-coverage curve: lower is better", found.selective.areas)
-    yield _table("Gaps against coverage (exploratory)", found.selective.gaps)
-    yield _table("Coverage and accuracy by group", found.selective.by_group)
+    yield _table("Accuracy against coverage", evaluation.selective.scores)
+    yield _table("Area under the risk-coverage curve: lower is better", evaluation.selective.areas)
+    yield _table("Gaps against coverage (exploratory)", evaluation.selective.gaps)
+    yield _table("Coverage and accuracy by group", evaluation.selective.by_group)
 
 
-def _robustness(found: Evaluation) -> Iterable[Block]:
-    robustness = found.robustness
+def _robustness(evaluation: Evaluation) -> Iterable[Block]:
+    robustness = evaluation.robustness
     yield Paragraph(
         f"{counted(robustness.images, 'image')}, balanced over gender, race and profession, under "
         f"{enumerated(CORRUPTIONS)} at five severities. A drop compares the same images, clean and corrupted. A group "
@@ -374,8 +375,8 @@ def _robustness(found: Evaluation) -> Iterable[Block]:
     yield _table("Accuracy by corruption, severity and group", groups.drop(columns="macro_f1"), ("drop",))
 
 
-def _shift(found: Evaluation) -> Iterable[Block]:
-    yield Paragraph(shift_sentence(found))
+def _shift(evaluation: Evaluation) -> Iterable[Block]:
+    yield Paragraph(shift_sentence(evaluation))
     yield Picture(
         "shift/composition",
         "Composition and predictions of the evaluated images and those of the training",
@@ -390,18 +391,18 @@ def _shift(found: Evaluation) -> Iterable[Block]:
         "only_reference",
         "only_evaluated",
     ]
-    yield _table("The evaluated images against the model's own test images", found.shift.data[[*columns, *more]])
+    yield _table("The evaluated images against the model's own test images", evaluation.shift.data[[*columns, *more]])
     yield _table(
         "The evaluated images against the training images, which the design has composed",
-        found.shift.training[[*columns, "balanced", *more]],
+        evaluation.shift.training[[*columns, "balanced", *more]],
     )
-    yield _table("Accuracy that the confidences promise, and that is found", found.shift.accuracy, ("difference",))
+    yield _table("Accuracy that the confidences promise, and that is found", evaluation.shift.accuracy, ("difference",))
 
 
-def _speed(found: Evaluation) -> Iterable[Block]:
-    yield Paragraph(f"Measured on {found.speed.machine}. Another machine, or a busy one, gives other numbers.")
-    yield _table("Milliseconds a batch and images a second", found.speed.times)
-    speed = found.speed
+def _speed(evaluation: Evaluation) -> Iterable[Block]:
+    yield Paragraph(f"Measured on {evaluation.speed.machine}. Another machine, or a busy one, gives other numbers.")
+    yield _table("Milliseconds a batch and images a second", evaluation.speed.times)
+    speed = evaluation.speed
     sizes = pd.DataFrame(
         {
             "what": ["parameters", "weights, MiB", "resident memory at batch 32, MiB", "that came with it, MiB"],
@@ -414,12 +415,12 @@ def _speed(found: Evaluation) -> Iterable[Block]:
     yield _table("Size", sizes)
 
 
-def _terms(found: Evaluation) -> Terms:
+def _terms(evaluation: Evaluation) -> Terms:
     return Terms(
         (
             (
                 "noise floor",
-                f"the same number after shuffling the groups, {found.permutations:,} times: its mean and its 95 % "
+                f"the same number after shuffling the groups, {evaluation.permutations:,} times: its mean and its 95 % "
                 "quantile. A gap is never below 0 and is larger in small groups, even where groups are served alike.",
             ),
             (
@@ -431,7 +432,8 @@ def _terms(found: Evaluation) -> Terms:
             (
                 "demographic parity, equal opportunity difference",
                 "the largest gap between groups, over the classes, in the rate at which a class is predicted, and in "
-                f"the rate at which it is recognised where it is true. Classes: {enumerated(found.subject.classes)}.",
+                "the rate at which it is recognised where it is true. Classes: "
+                f"{enumerated(evaluation.subject.classes)}.",
             ),
             ("expected calibration error", "the mean distance of accuracy from confidence over bins. 0 is ideal."),
             ("coverage", "the share of predictions that is kept when the least confident are refused."),

@@ -79,14 +79,14 @@ def _reference_panel(
     )
 
 
-def attention_figure(found: Explanation) -> Figure:
+def attention_figure(explanation: Explanation) -> Figure:
     """The share of attention on every region, by group and model, with intervals; hollow where images are few."""
-    rows = _Rows.of(found, "by_group")
-    figure = Figure(figsize=(3.4 * len(found.regions) + 1.6, rows.height + 1.5), layout="constrained")
-    order = sorted(found.regions, key=lambda region: region != found.main_region)
+    rows = _Rows.of(explanation, "by_group")
+    figure = Figure(figsize=(3.4 * len(explanation.regions) + 1.6, rows.height + 1.5), layout="constrained")
+    order = sorted(explanation.regions, key=lambda region: region != explanation.main_region)
     for axis, region in zip(figure.subplots(1, len(order), sharey=True, squeeze=False)[0], order, strict=True):
         rows.draw(axis, f"attention_{region}", "value")
-        axis.axvline(found.areas[region], color="#777777", linestyle=":", linewidth=1.2)
+        axis.axvline(explanation.areas[region], color="#777777", linestyle=":", linewidth=1.2)
         axis.set(xlim=(0, 1))
         axis.set_title(region, fontsize=10)
         axis.set_xlabel("share of attention", fontsize=8.5)
@@ -95,17 +95,18 @@ def attention_figure(found: Explanation) -> Figure:
     handles = rows.handles()
     handles.append(Line2D([], [], color="#777777", linestyle=":", label="the region's mean share of the image"))
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 5), fontsize=8)
-    prior = f" ({CENTRE_PRIOR}, no masks)" if found.kind == CENTRE_PRIOR else ""
+    prior = f" ({CENTRE_PRIOR}, no masks)" if explanation.kind == CENTRE_PRIOR else ""
     figure.suptitle(
-        f"Where {found.method} lies{prior}, mean and 95 % interval;\nhollow: fewer than {found.min_support} images",
+        f"Where {explanation.method} lies{prior}, mean and 95 % interval;\n"
+        f"hollow: fewer than {explanation.min_support} images",
         fontsize=10,
     )
     return figure
 
 
-def faithfulness_figure(found: Explanation) -> Figure:
+def faithfulness_figure(explanation: Explanation) -> Figure:
     """Every score of each model's maps minus that of random maps, with bands, by group of gender and race."""
-    rows = _Rows.of(found, "faithfulness")
+    rows = _Rows.of(explanation, "faithfulness")
     figure = Figure(figsize=(11, rows.height + 1.6), layout="constrained")
     for axis, (score, name) in zip(figure.subplots(1, len(SCORES), sharey=True), SCORES.items(), strict=True):
         rows.draw(axis, score, "difference")
@@ -116,7 +117,8 @@ def faithfulness_figure(found: Explanation) -> Figure:
     handles = rows.handles()
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 6), fontsize=8)
     figure.suptitle(
-        f"Faithfulness of {found.method} minus that of random maps, with bands that hold over the models", fontsize=10
+        f"Faithfulness of {explanation.method} minus that of random maps, with bands that hold over the models",
+        fontsize=10,
     )
     return figure
 
@@ -130,11 +132,11 @@ class _Rows:
     labels: list[str]
 
     @classmethod
-    def of(cls, found: Explanation, name: str) -> "_Rows":
-        table = found.tables[name]
+    def of(cls, explanation: Explanation, name: str) -> "_Rows":
+        table = explanation.tables[name]
         table = table[table["attribute"].isin(["all", "gender", "race"])]
         groups = list(table[["attribute", "group"]].drop_duplicates().itertuples(index=False, name=None))
-        return cls(table, groups, list(found.models))
+        return cls(table, groups, list(explanation.models))
 
     @property
     def height(self) -> float:
@@ -170,13 +172,13 @@ def _point(axis, row: pd.Series, value: str, place: float, colour: str) -> None:
     axis.scatter(row[value], place, s=18, facecolor=fill, edgecolor=colour, zorder=3)
 
 
-def randomisation_figure(found: Explanation) -> Figure:
+def randomisation_figure(explanation: Explanation) -> Figure:
     """Rank correlation of the maps with those of ever more randomised networks, one line a model."""
-    table = found.tables["similarity"]
+    table = explanation.tables["similarity"]
     parts = list(dict.fromkeys(table["randomised"]))
     figure = Figure(figsize=(max(6.5, 1.25 * len(parts) + 2), 4.0), layout="constrained")
     axis = figure.subplots()
-    labels = list(found.models)
+    labels = list(explanation.models)
     for number, label in enumerate(labels):
         rows = table[table["model"].eq(label)].set_index("randomised").loc[parts]
         colour = PALETTE[number % len(PALETTE)]

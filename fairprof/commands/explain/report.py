@@ -34,68 +34,69 @@ SYMMETRIC = 2  # fields along an edge, of which none lies nearer to the middle t
 COARSE = 4  # fields of a map: with fewer along an edge it is said that they are few
 
 
-def findings(found: Explanation, pictures: dict[str, bytes]) -> Findings:
+def findings(explanation: Explanation, pictures: dict[str, bytes]) -> Findings:
     """All of an explanation, as it is logged; pictures: name to PNG."""
-    verb = "looks" if len(found.models) == 1 else "look"
+    verb = "looks" if len(explanation.models) == 1 else "look"
     return Findings(
-        title=f"What {_models(found)} {verb} at",
-        subtitle=f"{found.method} of the {found.explained} class, {counted(found.images, 'test image')} of "
-        f"{found.data.partition(':')[0]}; made {found.created}",
-        sections=_sections(found, pictures),
-        tables=tables_of(found),
+        title=f"What {_models(explanation)} {verb} at",
+        subtitle=f"{explanation.method} of the {explanation.explained} class, "
+        f"{counted(explanation.images, 'test image')} of {explanation.data.partition(':')[0]}; "
+        f"made {explanation.created}",
+        sections=_sections(explanation, pictures),
+        tables=tables_of(explanation),
         pictures=pictures,
         folder="pictures/",
-        description=description(found),
-        printed=answer(found),
+        description=description(explanation),
+        printed=answer(explanation),
     )
 
 
-def _models(found: Explanation) -> str:
-    return f"model{'' if len(found.models) == 1 else 's'} {enumerated(found.models)}"
+def _models(explanation: Explanation) -> str:
+    return f"model{'' if len(explanation.models) == 1 else 's'} {enumerated(explanation.models)}"
 
 
-def description(found: Explanation) -> str:
+def description(explanation: Explanation) -> str:
     """The run's description, Markdown."""
-    versions = ", ".join(f"{label}: {name}" for label, name in found.models.items())
+    versions = ", ".join(f"{label}: {name}" for label, name in explanation.models.items())
     return (
-        "\n\n".join(answer(found))
-        + f"\n\n{found.method} of the {found.explained} class in {found.images:,} test images; {versions}. The whole "
-        "report is the artifact `report.html`; tables are in `attention/`, `faithfulness/` and `randomisation/`, "
-        "pictures in `pictures/`, the raw maps in `saliency/maps.npz`."
+        "\n\n".join(answer(explanation))
+        + f"\n\n{explanation.method} of the {explanation.explained} class in {explanation.images:,} test images; "
+        f"{versions}. The whole report is the artifact `report.html`; tables are in `attention/`, `faithfulness/` and "
+        "`randomisation/`, pictures in `pictures/`, the raw maps in `saliency/maps.npz`."
     )
 
 
 # The answer.
 
 
-def answer(found: Explanation) -> tuple[str, ...]:
+def answer(explanation: Explanation) -> tuple[str, ...]:
     """Where each model looks, whether groups differ beyond chance, and whether the maps can be trusted."""
-    said = [_where(found, label) for label in found.models]
-    said += [*_groups(found), *_between_models(found)]
-    return (*said, *(_trusted(found, label) for label in found.models), *_undefined(found))
+    said = [_where(explanation, label) for label in explanation.models]
+    said += [*_groups(explanation), *_between_models(explanation)]
+    return (*said, *(_trusted(explanation, label) for label in explanation.models), *_undefined(explanation))
 
 
-def _whole(found: Explanation, table: str, label: str) -> pd.DataFrame:
+def _whole(explanation: Explanation, table: str, label: str) -> pd.DataFrame:
     """The rows of all images of one model, by measure."""
-    rows = found.tables[table]
+    rows = explanation.tables[table]
     return rows[rows["attribute"].eq(ALL) & rows["model"].eq(label)].set_index("measure")
 
 
-def _where(found: Explanation, label: str) -> str:
-    whole = _whole(found, "by_group", label)
-    order = sorted(found.regions, key=lambda region: (region != found.main_region, region != "hair"))
+def _where(explanation: Explanation, label: str) -> str:
+    whole = _whole(explanation, "by_group", label)
+    order = sorted(explanation.regions, key=lambda region: (region != explanation.main_region, region != "hair"))
     shares = [
         f"{estimate(row['value'], row['lower'], row['upper'], percent)} on the {region}"
         + ("" if np.isnan(density) else f" ({number(density, '.2f')} times its share of the image)")
         for region in order
         for row, density in [(whole.loc[f"attention_{region}"], whole.loc[f"density_{region}", "value"])]
     ]
-    prior = f" ({CENTRE_PRIOR}: an ellipse; nothing is known of any face)" if found.kind == CENTRE_PRIOR else ""
+    prior = f" ({CENTRE_PRIOR}: an ellipse; nothing is known of any face)" if explanation.kind == CENTRE_PRIOR else ""
     return f"Of model {label}'s attention lie {enumerated(shares)}{prior}."
 
 
-def _groups(found: Explanation) -> list[str]:
-    distances = found.tables["map_distances"]
+def _groups(explanation: Explanation) -> list[str]:
+    distances = explanation.tables["map_distances"]
     family = distances[distances["family"].eq(CONFIRMATORY)]
     established = family[family["p_adjusted"].le(ALPHA)]
     said = [
@@ -111,9 +112,9 @@ def _groups(found: Explanation) -> list[str]:
             f"No difference between the mean maps of groups is established beyond chance for {named}; that is not "
             "evidence of none."
         )
-    gaps = found.tables["gaps"]
+    gaps = explanation.tables["gaps"]
     found_gaps = gaps[
-        gaps["measure"].eq(f"density_{found.main_region}")
+        gaps["measure"].eq(f"density_{explanation.main_region}")
         & gaps["attribute"].isin(CONFIRMATORY_ATTRIBUTES)
         & gaps["p_adjusted"].le(ALPHA)
     ]
@@ -124,33 +125,33 @@ def _groups(found: Explanation) -> list[str]:
             for row in found_gaps.itertuples()
         ]
         said.append(
-            f"Attention on the {found.main_region}, as a multiple of its share of the image, differs between groups "
-            f"(exploratory) with model {enumerated(named)}."
+            f"Attention on the {explanation.main_region}, as a multiple of its share of the image, differs between "
+            f"groups (exploratory) with model {enumerated(named)}."
         )
     return said
 
 
-def _between_models(found: Explanation) -> list[str]:
-    table = found.tables["model_differences"]
+def _between_models(explanation: Explanation) -> list[str]:
+    table = explanation.tables["model_differences"]
     if len(table) == 0:
         return []
-    chosen = table[table["attribute"].eq(ALL) & table["measure"].eq(f"attention_{found.main_region}")]
+    chosen = table[table["attribute"].eq(ALL) & table["measure"].eq(f"attention_{explanation.main_region}")]
     said = [
         f"{row.model} {estimate(row.difference, row.lower, row.upper, signed)}"
         for row in chosen.itertuples()
         if row.differs
     ]
     same = [row.model for row in chosen.itertuples() if not row.differs]
-    text = f"Against model {found.reference}, the share on the {found.main_region} is, on the same images: "
+    text = f"Against model {explanation.reference}, the share on the {explanation.main_region} is, on the same images: "
     parts = said + ([f"not established to differ: {enumerated(same)}"] if same else [])
     return [f"{text}{'; '.join(parts)}."]
 
 
-def _trusted(found: Explanation, label: str) -> str:
-    faithful = found.tables["faithfulness"]
+def _trusted(explanation: Explanation, label: str) -> str:
+    faithful = explanation.tables["faithfulness"]
     parts = []
     if len(faithful):
-        whole = _whole(found, "faithfulness", label)
+        whole = _whole(explanation, "faithfulness", label)
         kinds = {verdict: [] for verdict in ("better than", "worse than", "not distinguished from")}
         for score, name in SCORES.items():
             row = whole.loc[score]
@@ -158,7 +159,7 @@ def _trusted(found: Explanation, label: str) -> str:
                 f"{name} {number(row['value'])} against {number(row['reference_value'])}"
             )
         parts += [f"{verdict} random maps by {enumerated(names)}" for verdict, names in kinds.items() if names]
-    table = found.tables["similarity"]
+    table = explanation.tables["similarity"]
     rows = table[table["model"].eq(label)].set_index("randomised")
     verdicts = {FLAGGED: "FLAGGED: the maps hardly change", CHANGED: "the maps change", "uncertain": "uncertain"}
     checks = [
@@ -176,26 +177,28 @@ def _compared(row: pd.Series, score: str) -> str:
     return "better than" if (row["difference"] > 0) == HIGHER_IS_BETTER[score] else "worse than"
 
 
-def _undefined(found: Explanation) -> list[str]:
+def _undefined(explanation: Explanation) -> list[str]:
     said = []
-    zero = {label: count for label, count in found.undefined.items() if count}
+    zero = {label: count for label, count in explanation.undefined.items() if count}
     if zero:
         counts = ", ".join(f"{label} {count:,}" for label, count in zero.items())
         said.append(
             f"Maps of zeros, in which nothing speaks for the class, have no shares and are left out: {counts} of "
-            f"{found.images:,}."
+            f"{explanation.images:,}."
         )
-    if found.without_mask:
-        said.append(f"{counted(found.without_mask, 'image')} of {found.images:,} have no region mask and no shares.")
-    if found.kind == CENTRE_PRIOR and max(found.fields) <= SYMMETRIC:
+    if explanation.without_mask:
         said.append(
-            f"With {found.fields[0]} x {found.fields[1]} fields every map has the same share on the centre, by "
-            "symmetry: these shares say nothing about the models."
+            f"{counted(explanation.without_mask, 'image')} of {explanation.images:,} have no region mask and no shares."
         )
-    if min(found.fields) < COARSE:
+    if explanation.kind == CENTRE_PRIOR and max(explanation.fields) <= SYMMETRIC:
         said.append(
-            f"A map has only {found.fields[0]} x {found.fields[1]} fields: shares of small regions are blurred. A "
-            "larger image_size in training gives finer maps."
+            f"With {explanation.fields[0]} x {explanation.fields[1]} fields every map has the same share on the "
+            "centre, by symmetry: these shares say nothing about the models."
+        )
+    if min(explanation.fields) < COARSE:
+        said.append(
+            f"A map has only {explanation.fields[0]} x {explanation.fields[1]} fields: shares of small regions are "
+            "blurred. A larger image_size in training gives finer maps."
         )
     return said
 
@@ -203,19 +206,19 @@ def _undefined(found: Explanation) -> list[str]:
 # The sections.
 
 
-def _sections(found: Explanation, pictures: dict[str, bytes]) -> tuple[Section, ...]:
+def _sections(explanation: Explanation, pictures: dict[str, bytes]) -> tuple[Section, ...]:
     return (
-        Section("The answer", (Sentences("", answer(found)),)),
-        Section("Where each model looks", tuple(_looks(found))),
-        Section("Do groups differ", tuple(_differences(found, pictures))),
-        Section("Do the models differ", tuple(_models_differ(found, pictures))),
-        Section("Can the maps be trusted", tuple(_trust(found, pictures))),
-        Section("How it was made", tuple(_made(found))),
-        Section("Terms", (Terms(_glossary(found)),)),
+        Section("The answer", (Sentences("", answer(explanation)),)),
+        Section("Where each model looks", tuple(_looks(explanation))),
+        Section("Do groups differ", tuple(_differences(explanation, pictures))),
+        Section("Do the models differ", tuple(_models_differ(explanation, pictures))),
+        Section("Can the maps be trusted", tuple(_trust(explanation, pictures))),
+        Section("How it was made", tuple(_made(explanation))),
+        Section("Terms", (Terms(_glossary(explanation)),)),
     )
 
 
-def _looks(found: Explanation) -> Iterable[Block]:
+def _looks(explanation: Explanation) -> Iterable[Block]:
     yield Picture(
         "side_by_side",
         "The same images through every model",
@@ -228,33 +231,35 @@ def _looks(found: Explanation) -> Iterable[Block]:
         "Shares do not depend on the scale of a model's logits. The dotted line is the share that a map without any "
         "preference would have.",
     )
-    yield _shares(found)
+    yield _shares(explanation)
 
 
-def _shares(found: Explanation) -> Table:
-    columns = ["model", *(f"{region}: share" for region in found.regions)]
-    columns += [f"{region}: density" for region in found.regions] + ["Gini index", "effective area"]
+def _shares(explanation: Explanation) -> Table:
+    columns = ["model", *(f"{region}: share" for region in explanation.regions)]
+    columns += [f"{region}: density" for region in explanation.regions] + ["Gini index", "effective area"]
     rows = []
-    for label in found.models:
-        whole = _whole(found, "by_group", label)
-        names = [f"attention_{region}" for region in found.regions] + [f"density_{region}" for region in found.regions]
+    for label in explanation.models:
+        whole = _whole(explanation, "by_group", label)
+        names = [f"attention_{region}" for region in explanation.regions] + [
+            f"density_{region}" for region in explanation.regions
+        ]
         cells = [
             Cell(number(row["value"]), interval(row["lower"], row["upper"]))
             for row in (whole.loc[name] for name in [*names, "gini", "effective_area"])
         ]
-        rows.append((Cell(label, found.models[label]), *cells))
-    title = f"Means over all images with 95 % bootstrap intervals ({found.kind})"
+        rows.append((Cell(label, explanation.models[label]), *cells))
+    title = f"Means over all images with 95 % bootstrap intervals ({explanation.kind})"
     return Table(title, tuple(Column(name, index > 0) for index, name in enumerate(columns)), tuple(rows))
 
 
-def _differences(found: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
-    distances = found.tables["map_distances"]
+def _differences(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
+    distances = explanation.tables["map_distances"]
     family = distances[distances["pair"].eq(LARGEST)].drop(columns=["pair", "masks"])
     yield table_of("The largest distance between groups' mean maps", _named(family))
     yield Paragraph(
         "The distance is the total variation between the means of the normalised maps: the share of attention that "
-        f"would have to move. The null: groups permuted {found.permutations:,} times among the images of each true "
-        f"class. Confirmatory: by {enumerated(CONFIRMATORY_ATTRIBUTES)}, every model (Holm)."
+        f"would have to move. The null: groups permuted {explanation.permutations:,} times among the images of each "
+        f"true class. Confirmatory: by {enumerated(CONFIRMATORY_ATTRIBUTES)}, every model (Holm)."
     )
     for attribute in ("gender", "race", "gender_x_race"):
         name = f"mean_maps_{attribute}"
@@ -265,11 +270,11 @@ def _differences(found: Explanation, pictures: dict[str, bytes]) -> Iterable[Blo
                 "Above, each group's mean raw map; below, what sets it apart from all other images.",
             )
     columns = ["model", "attribute", "measure", "value", "null_mean", "null_q95", "p_value", "p_adjusted"]
-    gaps = found.tables["gaps"][[*columns, "highest_group", "lowest_group"]]
+    gaps = explanation.tables["gaps"][[*columns, "highest_group", "lowest_group"]]
     yield table_of("Largest differences of the means between groups (Benjamini-Hochberg)", _readable(gaps))
     columns = ["model", "attribute", "group", "measure", "value", "lower", "upper", "images", "undefined", "evidence"]
-    yield table_of("Means by group with 95 % intervals", _readable(found.tables["by_group"][columns]))
-    contrasts = found.tables["contrasts"].drop(columns="masks")
+    yield table_of("Means by group with 95 % intervals", _readable(explanation.tables["by_group"][columns]))
+    contrasts = explanation.tables["contrasts"].drop(columns="masks")
     yield table_of("Each group minus all other images, simultaneous 95 % bands", _readable(contrasts), {"contrast"})
     pairs = distances[~distances["pair"].eq(LARGEST)].drop(columns=["pair", "masks", "family"])
     yield table_of("Distances between the mean maps of all pairs of groups", _named(pairs))
@@ -286,8 +291,8 @@ def _readable(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _models_differ(found: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
-    table = found.tables["model_differences"]
+def _models_differ(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
+    table = explanation.tables["model_differences"]
     if len(table) == 0:
         yield Paragraph("There is only one model.")
         return
@@ -296,7 +301,7 @@ def _models_differ(found: Explanation, pictures: dict[str, bytes]) -> Iterable[B
         if name in pictures:
             yield Picture(
                 name,
-                f"Mean maps minus those of model {found.reference}, by {attribute_name(attribute)}",
+                f"Mean maps minus those of model {explanation.reference}, by {attribute_name(attribute)}",
                 "Of normalised maps, so that the models' logits may have different scales.",
             )
     whole = table[table["attribute"].eq(ALL)].drop(columns=["attribute", "group", "masks"])
@@ -305,8 +310,8 @@ def _models_differ(found: Explanation, pictures: dict[str, bytes]) -> Iterable[B
     yield table_of("The same by group", _readable(rest), {"difference"})
 
 
-def _trust(found: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
-    faithful = found.tables["faithfulness"]
+def _trust(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
+    faithful = explanation.tables["faithfulness"]
     yield Heading("Faithfulness")
     if len(faithful):
         images = int(faithful[faithful["attribute"].eq(ALL)]["images"].max())
@@ -330,50 +335,55 @@ def _trust(found: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
         "more weights are initialised anew.",
     )
     yield table_of(
-        "Rank correlation with the model's own maps", found.tables["similarity"].rename(columns={"verdict": "maps are"})
+        "Rank correlation with the model's own maps",
+        explanation.tables["similarity"].rename(columns={"verdict": "maps are"}),
     )
-    against = found.tables["against_randomised"]
+    against = explanation.tables["against_randomised"]
     whole = against[against["attribute"].eq(ALL)].drop(columns=["attribute", "group", "masks", "reference"])
     whole = whole.rename(columns={"reference_value": "randomised"})
     yield table_of("Each model against the same network with all weights randomised", _readable(whole), {"difference"})
 
 
-def _made(found: Explanation) -> Iterable[Block]:
+def _made(explanation: Explanation) -> Iterable[Block]:
     masks = (
         f"{CENTRE_PRIOR}: an ellipse of {short(2 * CENTRE_HALF_WIDTH)} x {short(2 * CENTRE_HALF_HEIGHT)} of the edge"
-        if found.kind == CENTRE_PRIOR
-        else f"region masks: {', '.join(found.regions)}"
+        if explanation.kind == CENTRE_PRIOR
+        else f"region masks: {', '.join(explanation.regions)}"
     )
     yield properties(
         "What was explained",
         [
-            *((f"model {label}", name) for label, name in found.models.items()),
-            ("data", found.data.partition(":")[0]),
-            ("images", f"{found.images:,} of the test partition, balanced over gender x race x profession"),
-            ("explained class", found.explained),
-            ("method", f"{found.method}, raw maps of {found.fields[0]} x {found.fields[1]} fields in {found.unit}"),
+            *((f"model {label}", name) for label, name in explanation.models.items()),
+            ("data", explanation.data.partition(":")[0]),
+            ("images", f"{explanation.images:,} of the test partition, balanced over gender x race x profession"),
+            ("explained class", explanation.explained),
+            (
+                "method",
+                f"{explanation.method}, raw maps of {explanation.fields[0]} x {explanation.fields[1]} fields in "
+                f"{explanation.unit}",
+            ),
             ("regions", masks),
-            ("permutations, bootstrap replicates", f"{found.permutations:,}, {found.replicates:,}"),
+            ("permutations, bootstrap replicates", f"{explanation.permutations:,}, {explanation.replicates:,}"),
         ],
     )
     limits = [
         "A saliency map says where a network's evidence lies, not why; it is coarse, and no proof of what is used.",
         "Intervals are those of the sampling of the test images; each model is one training.",
     ]
-    if found.method in PRINCIPAL_COMPONENTS:
+    if explanation.method in PRINCIPAL_COMPONENTS:
         limits.append(
             "The sign of a principal component is arbitrary: it is chosen so that the largest value is positive."
         )
     yield Sentences("Limits", tuple(limits))
 
 
-def _glossary(found: Explanation) -> tuple[tuple[str, str], ...]:
+def _glossary(explanation: Explanation) -> tuple[tuple[str, str], ...]:
     return (
         ("share of attention", "the share of a map's sum, enlarged bilinearly to the image, that lies in a region"),
         ("density", "the share of attention over the region's share of the image; 1: as much as its area"),
         ("Gini index", "0: attention is even; near 1: one field has all (Hurley, Rickard 2009)"),
         ("effective area", "share of the image over which an even map of the same entropy would spread"),
-        ("strength", f"mean of the raw map, {found.unit}"),
+        ("strength", f"mean of the raw map, {explanation.unit}"),
         (
             "ROAD",
             "probability without the least relevant pixels minus that without the most relevant, halved, mean over "
