@@ -1,16 +1,14 @@
 """Pictures of an evaluation: functions of its tables. Titles say which direction is better."""
 
 import itertools
-from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from fairprof.commands.evaluate.corruptions import CORRUPTIONS, SEVERITIES
+from fairprof.commands.evaluate.corruptions import SEVERITIES
 from fairprof.commands.evaluate.results import Evaluation, TrainingRecord
 from fairprof.commands.evaluate.robustness import ALL, CLEAN
 from fairprof.commands.evaluate.shift import CONFIDENCE, PREDICTED, sample_counts, training_counts
@@ -19,22 +17,29 @@ from fairprof.metrics.calibration import ERROR, bins_for
 from fairprof.metrics.fairness import PARITY_DIFFERENCES, SUFFICIENT, group_labels
 from fairprof.metrics.performance import CALIBRATION_BINS, class_names, reliability_table
 from fairprof.metrics.selective import confidence_of
-from fairprof.reporting.style import GRID, PALETTE
-from fairprof.reporting.wording import attribute_name, number
+from fairprof.reporting.chart import finished, intervals, mark, plain
+from fairprof.reporting.names import name_of
+from fairprof.reporting.style import (
+    BAND_OF_VALUES,
+    HOLLOW,
+    IDEAL,
+    INK,
+    LARGE,
+    MARKERS,
+    NORMAL,
+    NULL,
+    NULL_MEAN,
+    PALETTE,
+    SMALL,
+    TINY,
+    WIDTH,
+    curve_styles,
+)
+from fairprof.reporting.wording import count, number
 
-WIDTH = 12.0  # inches: 1,320 pixels at 110 dpi
-SMALL, NORMAL, LARGE = 8, 9, 11  # points
-EVERYONE = "#2b2b2b"
-NULL = "#cfd6df"
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 SHOWN_SHARES = ("gender", "race", "age", "profession", PREDICTED)
 STAGES = {"before": "as the model gives it", "after": "after temperature scaling"}
-GAP_TITLES = {
-    "demographic_parity_difference": "demographic parity difference",
-    "equal_opportunity_difference": "equal opportunity difference",
-    "accuracy_difference": "accuracy difference",
-    "coverage_difference": "difference in coverage",
-}
+COLUMNS = 3  # panels of a line
 
 
 def figures_of(
@@ -70,10 +75,10 @@ def calibration_figure(tables: dict[str, pd.DataFrame], errors: dict[str, float]
     """
     figure = Figure(figsize=(WIDTH, 4.5), layout="constrained")
     axes = figure.subplots(1, 3, sharex=True, sharey=True)
-    for (stage, table), colour, marker in zip(tables.items(), ("#7d8896", EVERYONE), MARKERS, strict=False):
+    for (stage, table), colour, marker in zip(tables.items(), (NULL_MEAN, INK), MARKERS, strict=False):
         curve = reliability_table(table, min(CALIBRATION_BINS, bins_for(len(table))))
         lower, upper = wilson_interval(curve["accuracy"] * curve["count"], curve["count"])
-        axes[0].vlines(curve["mean_confidence"], lower, upper, color=colour, linewidth=1.2, alpha=0.6)
+        intervals(axes[0], lower, upper, curve["mean_confidence"], colour, thin=True, rising=True)
         axes[0].plot(
             curve["mean_confidence"],
             curve["accuracy"],
@@ -86,11 +91,11 @@ def calibration_figure(tables: dict[str, pd.DataFrame], errors: dict[str, float]
     for axis, attribute in zip(axes[1:], ("gender", "race"), strict=True):
         _group_reliability(axis, tables["after"], attribute, min_support)
     for axis in axes:
-        axis.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1, zorder=1)
+        axis.plot([0, 1], [0, 1], **IDEAL)
         axis.set(xlim=(0, 1), ylim=(0, 1))
         axis.set_xlabel("confidence", fontsize=SMALL)
-        axis.legend(fontsize=7.5, loc="upper left")
-        _plain(axis)
+        axis.legend(fontsize=TINY, loc="upper left")
+        plain(axis)
     axes[0].set_ylabel("accuracy", fontsize=SMALL)
     figure.suptitle(
         "Calibration in bins of equal numbers of images: on the diagonal is best, below it the model is overconfident",
@@ -104,13 +109,13 @@ def _group_reliability(axis: Axes, table: pd.DataFrame, attribute: str, min_supp
     sizes = labels.value_counts()
     enough = sizes[sizes >= min_support]
     bins = bins_for(int(enough.min())) if len(enough) else 1
-    for group, style in zip(labels.cat.categories, _styles(), strict=False):
+    for group, style in zip(labels.cat.categories, curve_styles(), strict=False):
         if sizes[group] >= min_support:
             curve = reliability_table(table[labels.eq(group)], bins)
             axis.plot(curve["mean_confidence"], curve["accuracy"], **style, label=f"{group} ({sizes[group]:,})")
         else:
             axis.plot([], [], **style, label=f"{group} ({sizes[group]:,}): insufficient evidence")
-    axis.set_title(f"by {attribute_name(attribute)}, after scaling: {bins} bins for every group", fontsize=NORMAL)
+    axis.set_title(f"by {name_of(attribute)}, after scaling: {bins} bins for every group", fontsize=NORMAL)
 
 
 # Selective prediction.
@@ -128,7 +133,7 @@ def selective_figure(scores: pd.DataFrame, by_group: pd.DataFrame, gaps: pd.Data
     for axis, attribute in zip((axes[1, 0], axes[1, 2]), ("gender", "race"), strict=True):
         part = by_group[by_group["attribute"].eq(attribute)]
         _group_lines(axis, part.assign(evidence=SUFFICIENT), "group_coverage")
-        axis.plot([0, 1], [0, 1], color="#888888", linestyle="--", linewidth=1)
+        axis.plot([0, 1], [0, 1], **IDEAL)
         axis.set_title(f"coverage by {attribute}: alike is fairer", fontsize=NORMAL)
     for axis, attribute in zip((axes[1, 1], axes[1, 3]), ("gender", "race"), strict=True):
         _gap_line(axis, gaps, attribute, "coverage_difference")
@@ -138,99 +143,97 @@ def selective_figure(scores: pd.DataFrame, by_group: pd.DataFrame, gaps: pd.Data
     for axis in axes.flat:
         axis.set_xlim(1.03, 0.07)
         axis.set_xlabel("coverage: share that is answered", fontsize=SMALL)
-        _plain(axis)
+        plain(axis)
     handles = [
         Patch(color=NULL, label="what groups that are treated alike would show: up to the 95 % quantile"),
-        Line2D([], [], color=EVERYONE, marker="o", label="gap"),
-        Line2D([], [], color=EVERYONE, marker="o", markerfacecolor="white", label="rates under min_support in it"),
+        mark("gap", color=INK, linestyle="-"),
+        mark("rates under min_support in it", color=INK, linestyle="-", markerfacecolor=HOLLOW),
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=SMALL, frameon=False)
-    figure.suptitle(
+    return finished(
+        figure,
         "Selective prediction: further right, more of the least confident predictions are refused\n"
         "gaps: down is better, and nothing within the grey is evidence of a gap",
-        fontsize=LARGE,
+        handles,
     )
-    return figure
 
 
 def _selective_scores(axis: Axes, scores: pd.DataFrame) -> None:
     axis.fill_between(scores["coverage"], scores["lower"], scores["upper"], color=PALETTE[0], alpha=0.2, linewidth=0)
-    for name, style in zip(("accuracy", "macro_f1"), _styles(), strict=False):
-        axis.plot(scores["coverage"], scores[name], **style, label=name.replace("_f1", "-F1"))
+    for name, style in zip(("accuracy", "macro_f1"), curve_styles(), strict=False):
+        axis.plot(scores["coverage"], scores[name], **style, label=name_of(name))
     axis.set_title("all images: up is better", fontsize=NORMAL)
-    axis.legend(fontsize=7.5)
+    axis.legend(fontsize=TINY)
 
 
 def _group_lines(axis: Axes, part: pd.DataFrame, value: str) -> None:
-    for (group, rows), style in zip(part.groupby("group", sort=False, observed=True), _styles(), strict=False):
+    for (group, rows), style in zip(part.groupby("group", sort=False, observed=True), curve_styles(), strict=False):
         axis.plot(rows["coverage"], rows[value], **style | {"marker": ""}, label=str(group))
-        for evidence, fill in ((True, style["color"]), (False, "white")):
+        for evidence, fill in ((True, style["color"]), (False, HOLLOW)):
             shown = rows[rows["evidence"].eq(SUFFICIENT) == evidence]
             axis.plot(shown["coverage"], shown[value], **style | {"linestyle": "", "markerfacecolor": fill})
-    axis.legend(fontsize=7)
+    axis.legend(fontsize=TINY)
 
 
 def _gap_line(axis: Axes, gaps: pd.DataFrame, attribute: str, metric: str) -> None:
     rows = gaps[gaps["attribute"].eq(attribute) & gaps["metric"].eq(metric)]
     axis.fill_between(rows["coverage"], 0, rows["null_q95"], color=NULL, linewidth=0)
-    axis.plot(rows["coverage"], rows["null_mean"], color="#7d8896", linewidth=1, linestyle=":")
-    axis.plot(rows["coverage"], rows["value"], color=EVERYONE, linewidth=1.4)
-    for weak, fill in ((False, EVERYONE), (True, "white")):
+    axis.plot(rows["coverage"], rows["null_mean"], color=NULL_MEAN, linewidth=1, linestyle=":")
+    axis.plot(rows["coverage"], rows["value"], color=INK, linewidth=1.4)
+    for weak, fill in ((False, INK), (True, HOLLOW)):
         shown = rows[(rows["insufficient_cells"] > 0) == weak]
         axis.plot(
             shown["coverage"],
             shown["value"],
-            color=EVERYONE,
+            color=INK,
             marker="o",
             markersize=4.5,
             linestyle="",
             markerfacecolor=fill,
         )
     axis.set_ylim(bottom=0)
-    axis.set_title(f"{GAP_TITLES[metric]}\nby {attribute}", fontsize=NORMAL)
+    axis.set_title(f"{name_of(metric)}\nby {name_of(attribute)}", fontsize=NORMAL)
 
 
 # Robustness.
 
 
 def robustness_figure(accuracy: pd.DataFrame, attribute: str) -> Figure:
-    """Accuracy by severity, a panel for every corruption and a line for every group."""
-    figure = Figure(figsize=(WIDTH, 6.8), layout="constrained")
-    clean = accuracy[accuracy["corruption"].eq(CLEAN)]
-    for number_of_panel, (axis, corruption) in enumerate(
-        zip(figure.subplots(2, 3, sharex=True, sharey=True).flat, CORRUPTIONS, strict=True)
-    ):
-        shown = pd.concat([clean, accuracy[accuracy["corruption"].eq(corruption)]])
-        everyone = shown[shown["attribute"].eq(ALL)].sort_values("severity")
-        axis.fill_between(
-            everyone["severity"], everyone["lower"], everyone["upper"], color=EVERYONE, alpha=0.13, linewidth=0
-        )
-        axis.plot(everyone["severity"], everyone["accuracy"], color=EVERYONE, linewidth=2.4, label="all, 95 % interval")
-        groups = shown[shown["attribute"].eq(attribute)].groupby("group", sort=False, observed=True)
-        for (group, rows), style in zip(groups, _styles(), strict=False):
-            ordered = rows.sort_values("severity")
-            enough = ordered["evidence"].eq(SUFFICIENT).all()
-            fill = {} if enough else {"markerfacecolor": "white"}
-            axis.plot(
-                ordered["severity"],
-                ordered["accuracy"],
-                **style | fill,
-                label=f"{group} ({ordered['images'].iloc[0]})" + ("" if enough else ": insufficient evidence"),
-            )
+    """Accuracy by severity, a panel for every corruption of the table and a line for every group."""
+    corruptions = [name for name in dict.fromkeys(accuracy["corruption"]) if name != CLEAN]
+    lines = -(-len(corruptions) // COLUMNS)
+    figure = Figure(figsize=(WIDTH, 3.0 * lines + 1.4), layout="constrained")
+    panels = figure.subplots(lines, COLUMNS, sharex=True, sharey=True, squeeze=False).flat
+    shown = accuracy[accuracy["attribute"].isin([ALL, attribute])]
+    for axis, corruption in zip(panels, corruptions, strict=False):
+        _corruption_panel(axis, shown[shown["corruption"].isin([CLEAN, corruption])].sort_values("severity"))
         axis.set_title(corruption, fontsize=NORMAL)
         axis.set_xticks((0, *SEVERITIES), ("clean", *map(str, SEVERITIES)))
         axis.set_ylim(0, 1)
-        _plain(axis)
-        if number_of_panel == 0:
-            axis.legend(fontsize=7, loc="best")
+        plain(axis)
+        axis.tick_params(labelbottom=True)  # the panel below may be none
+    for axis in panels[len(corruptions) :]:
+        axis.remove()
     figure.supxlabel("severity", fontsize=SMALL)
     figure.supylabel("accuracy", fontsize=SMALL)
-    figure.suptitle(
-        f"Accuracy under corruption by {attribute_name(attribute)}: up is better, a level line is robust, lines that "
-        "fall alike are fairer",
-        fontsize=LARGE,
+    return finished(
+        figure,
+        f"Accuracy under corruption by {name_of(attribute)}: up is better, a level line is robust, lines that fall "
+        "alike are fairer",
+        figure.axes[0].get_legend_handles_labels()[0],
     )
-    return figure
+
+
+def _corruption_panel(axis: Axes, accuracy: pd.DataFrame) -> None:
+    """accuracy: of all images and of the groups, clean and under one corruption, by severity."""
+    everyone = accuracy[accuracy["attribute"].eq(ALL)]
+    axis.fill_between(everyone["severity"], everyone["lower"], everyone["upper"], color=INK, **BAND_OF_VALUES)
+    axis.plot(everyone["severity"], everyone["accuracy"], color=INK, linewidth=2.4, label="all images, 95 % interval")
+    groups = accuracy[accuracy["attribute"].ne(ALL)].groupby("group", sort=False, observed=True)
+    for (group, rows), style in zip(groups, curve_styles(), strict=False):
+        enough = rows["evidence"].eq(SUFFICIENT).all()
+        text = f"{group} ({count(rows['images'].iloc[0])})" + ("" if enough else ": insufficient evidence")
+        fill = style["color"] if enough else HOLLOW
+        axis.plot(rows["severity"], rows["accuracy"], **style | {"markerfacecolor": fill}, label=text)
 
 
 def corruption_sheet(images: dict[tuple[str, int], np.ndarray], title: str) -> Figure:
@@ -238,9 +241,10 @@ def corruption_sheet(images: dict[tuple[str, int], np.ndarray], title: str) -> F
 
     images: corruption and severity to (S, S, 3) uint8; ("clean", 0) is the image itself.
     """
-    figure = Figure(figsize=(1.55 * (len(SEVERITIES) + 1) + 0.6, 1.62 * len(CORRUPTIONS) + 0.8), layout="constrained")
-    axes = figure.subplots(len(CORRUPTIONS), len(SEVERITIES) + 1, squeeze=False)
-    for line, corruption in zip(axes, CORRUPTIONS, strict=True):
+    corruptions = [name for name in dict.fromkeys(name for name, _ in images) if name != CLEAN]
+    figure = Figure(figsize=(1.55 * (len(SEVERITIES) + 1) + 0.6, 1.62 * len(corruptions) + 0.8), layout="constrained")
+    axes = figure.subplots(len(corruptions), len(SEVERITIES) + 1, squeeze=False)
+    for line, corruption in zip(axes, corruptions, strict=True):
         for axis, severity in zip(line, (0, *SEVERITIES), strict=True):
             axis.imshow(images[(corruption, severity) if severity else (CLEAN, 0)], interpolation="nearest")
             axis.set_xticks([])
@@ -288,26 +292,24 @@ def shift_figure(shares: dict[str, dict[str, pd.Series]], confidences: dict[str,
     """
     figure = Figure(figsize=(WIDTH, 7.2), layout="constrained")
     axes = figure.subplots(2, 3)
-    colours = dict(zip(("training", "own test", "evaluated"), (PALETTE[5], "#7d8896", PALETTE[0]), strict=True))
+    colours = dict(zip(("training", "own test", "evaluated"), (PALETTE[5], NULL_MEAN, PALETTE[0]), strict=True))
     for axis, (attribute, samples) in zip(axes.flat, shares.items(), strict=False):
         names = list(dict.fromkeys(name for counts in samples.values() for name in counts.index))
         height = 0.8 / len(samples)
         for place, (sample, counts) in enumerate(samples.items()):
             share = (counts / counts.sum()).reindex(names, fill_value=0)
             axis.barh(np.arange(len(names)) + (place - 1) * height, share, height=height, color=colours[sample])
-        axis.set_yticks(range(len(names)), names, fontsize=7.5)
+        axis.set_yticks(range(len(names)), names, fontsize=TINY)
         axis.invert_yaxis()
         axis.set_title(attribute, fontsize=NORMAL)
         axis.set_xlabel("share of the images", fontsize=SMALL)
-        _plain(axis, "x")
+        plain(axis, "x")
     _confidence_curves(axes.flat[-1], confidences, colours)
-    handles = [Patch(color=colour, label=f"{sample} images") for sample, colour in colours.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=SMALL, frameon=False)
-    figure.suptitle(
+    return finished(
+        figure,
         "The evaluated images against the training images and the training run's own test images: alike is no shift",
-        fontsize=LARGE,
+        [Patch(color=colour, label=f"{sample} images") for sample, colour in colours.items()],
     )
-    return figure
 
 
 def _confidence_curves(axis: Axes, confidences: dict[str, np.ndarray], colours: dict[str, str]) -> None:
@@ -317,20 +319,4 @@ def _confidence_curves(axis: Axes, confidences: dict[str, np.ndarray], colours: 
     axis.set_xlabel("confidence", fontsize=SMALL)
     axis.set_ylabel("share of images at or below", fontsize=SMALL)
     axis.set(xlim=(0, 1), ylim=(0, 1))
-    _plain(axis)
-
-
-# What all share.
-
-
-def _styles() -> Iterable[dict]:
-    return (
-        {"color": colour, "marker": marker, "markersize": 4.5, "linewidth": 1.4, "linestyle": "-"}
-        for colour, marker in itertools.cycle(zip(PALETTE, MARKERS, strict=True))
-    )
-
-
-def _plain(axis: Axes, grid: str = "both") -> None:
-    axis.grid(axis=grid, **GRID)
-    axis.set_axisbelow(True)
-    axis.tick_params(labelsize=SMALL)
+    plain(axis)
