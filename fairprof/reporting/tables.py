@@ -18,7 +18,8 @@ from fairprof.reporting.wording import (
 )
 
 COUNTED = "images of "  # begins the title of a column with counts of a class
-IDENTIFIERS = {"metric", "measure", "rate", "attribute", "evidence", "status"}  # columns whose values have names
+# columns whose values have names
+IDENTIFIERS = {"metric", "measure", "rate", "attribute", "evidence", "status", "corruption"}
 TITLES = {
     "lower": "lower end",
     "upper": "upper end",
@@ -40,6 +41,7 @@ TITLES = {
     "run_name": "name",
     "train_size": "training set",
     "reference_accuracy": "accuracy of the reference",
+    "reference_value": "reference's",
     "differs": "differs from the rest",
 }
 CHOSEN = {"fraction", "delta"}  # numbers that somebody has set

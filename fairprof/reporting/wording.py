@@ -87,10 +87,6 @@ def enumerated(items: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def attribute_name(attribute: str) -> str:
-    return attribute.replace("_x_", " x ")
-
-
 def designs_named(designs: Sequence[str]) -> str:
     """ "design A", "designs A and B"."""
     return f"design{'' if len(designs) == 1 else 's'} {enumerated(designs)}"

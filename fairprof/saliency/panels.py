@@ -13,7 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from fairprof.reporting.style import INK, LARGE, NORMAL, RIGHT, SMALL, TINY, UNKNOWN, WRONG
+from fairprof.reporting.style import INK, LARGE, NORMAL, RIGHT, SMALL, TINY, UNKNOWN, WRONG, Ticks
 from fairprof.reporting.wording import UNDEFINED, counted
 
 EDGE = 1.75  # inches of an image in a panel
@@ -95,8 +95,9 @@ def mean_map_panel(
         for axis, (name, mean) in zip(line, groups.items(), strict=False):
             axis.imshow(overlay(_enlarged(faces[attribute][name]), mean, largest))
             axis.set_title(f"{name}\n{counted(counts[attribute][name], 'image')}", fontsize=TINY)
-    scale = matplotlib.cm.ScalarMappable(matplotlib.colors.Normalize(0, largest), COLOURS)
-    figure.colorbar(scale, ax=axes, shrink=0.7, label="mean Grad-CAM (logit units)")
+    _colour_bar(
+        figure, ScalarMappable(Normalize(0, largest), COLOURS), "mean Grad-CAM (logit units)", ax=axes, shrink=0.7
+    )
     figure.suptitle(title, fontsize=LARGE)
     return figure
 
@@ -206,9 +207,7 @@ def mean_map_difference_panel(
         scales, (f"mean {wording.method}", "difference"), (0.5, 0.05), strict=True
     ):
         place = figure.add_axes((1 - 0.95 / figure.get_figwidth(), share, 0.13 / figure.get_figwidth(), 0.33))
-        figure.colorbar(ScalarMappable(scale, colours), cax=place)
-        place.set_ylabel(f"{label} ({wording.unit})", fontsize=SMALL)
-        place.tick_params(labelsize=TINY)
+        _colour_bar(figure, ScalarMappable(scale, colours), f"{label} ({wording.unit})", cax=place)
     _entitled(figure, f"{title}\nbelow each: red is stronger than in the images of all other groups, blue is weaker")
     return figure
 
@@ -246,11 +245,11 @@ def reference_difference_panel(
     for axis, group in zip(axes[0], groups, strict=True):
         axis.set_title(f"{names[group]}\n{counted(counts[group], 'image')}", fontsize=TINY)
     place = figure.add_axes((1 - 0.95 / figure.get_figwidth(), 0.1, 0.13 / figure.get_figwidth(), 0.6))
-    figure.colorbar(ScalarMappable(scale, SIGNED), cax=place)
-    place.set_ylabel("difference (percentage points\nof the attention)", fontsize=SMALL)
-    place.tick_params(labelsize=TINY)
+    _colour_bar(figure, ScalarMappable(scale, SIGNED), "percentage points", cax=place)
     _entitled(
-        figure, f"{title}\nred: more of its attention lies there than {wording.compared} {reference}'s, blue: less"
+        figure,
+        f"{title}\nin percentage points of the attention; red: more of it lies there than {wording.compared} "
+        f"{reference}'s, blue: less",
     )
     return figure
 
@@ -293,6 +292,12 @@ def _fixed_grid(
         axes[line, column] = figure.add_axes((x / width, y / height, edge / width, edge / height), xticks=[], yticks=[])
         axes[line, column].axis("off")
     return figure, axes
+
+
+def _colour_bar(figure: Figure, scale: ScalarMappable, label: str, **place) -> None:
+    bar = figure.colorbar(scale, format=Ticks(), **place)
+    bar.set_label(label, fontsize=SMALL)
+    bar.ax.tick_params(labelsize=TINY)
 
 
 def _entitled(figure: Figure, title: str) -> None:

@@ -5,6 +5,8 @@ import re
 import pytest
 
 from fairprof.commands.compare import sections as comparison
+from fairprof.commands.evaluate import report as evaluation
+from fairprof.commands.explain import report as explanation
 from fairprof.commands.prepare import report as audit
 from fairprof.reporting.glossary import TERMS, terms
 from tests.places import ROOT
@@ -26,7 +28,7 @@ def test_the_documentation_has_the_same_terms_in_the_same_words():
     assert rows[0] == ("term", "meaning")
 
 
-@pytest.mark.parametrize("report", [comparison, audit])
+@pytest.mark.parametrize("report", [comparison, evaluation, explanation, audit])
 def test_every_report_has_known_terms(report):
     assert len(terms(*report.TERMS).pairs) == len(report.TERMS)
 

@@ -211,10 +211,10 @@ def robustness_figure(accuracy: pd.DataFrame, attribute: str) -> Figure:
         axis.set_ylim(0, 1)
         plain(axis)
         axis.tick_params(labelbottom=True)  # the panel below may be none
+        axis.set_xlabel("severity", fontsize=SMALL)
+        axis.set_ylabel("accuracy", fontsize=SMALL)
     for axis in panels[len(corruptions) :]:
         axis.remove()
-    figure.supxlabel("severity", fontsize=SMALL)
-    figure.supylabel("accuracy", fontsize=SMALL)
     return finished(
         figure,
         f"Accuracy under corruption by {name_of(attribute)}: up is better, a level line is robust, lines that fall "

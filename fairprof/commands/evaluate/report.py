@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from fairprof.commands.evaluate.corruptions import CORRUPTIONS
+from fairprof.commands.evaluate.corruptions import CORRUPTIONS, SEVERITIES
 from fairprof.commands.evaluate.results import Evaluation, curves_of, metrics_of, tables_of
 from fairprof.commands.evaluate.robustness import ALL, ALL_CORRUPTIONS, CLEAN
 from fairprof.commands.evaluate.shift import CONFIDENCE
@@ -13,20 +13,16 @@ from fairprof.inference.levels import ALPHA
 from fairprof.inference.shift import DIFFERENT_VOCABULARY
 from fairprof.inference.verdicts import CONFIRMATORY, ESTABLISHED
 from fairprof.metrics.calibration import AT_BOUND, ERROR, UNDETERMINED
-from fairprof.metrics.fairness import MAX_OVER_CLASSES
-from fairprof.reporting.blocks import Block, Cell, Column, Paragraph, Picture, Section, Sentences, Table, Terms
+from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
+from fairprof.reporting.blocks import Block, Cell, Column, Paragraph, Picture, Section, Sentences, Table
 from fairprof.reporting.findings import Findings
-from fairprof.reporting.names import METRIC_NAMES
-from fairprof.reporting.tables import column_title, table_of
-from fairprof.reporting.wording import attribute_name, counted, enumerated, estimate, number, p_value, percent, signed
+from fairprof.reporting.glossary import terms
+from fairprof.reporting.names import gap_name
+from fairprof.reporting.tables import table_of
+from fairprof.reporting.wording import counted, enumerated, estimate, number, p_value, percent, signed
 
 HALF = 0.5  # coverage that the answer speaks of
-WORDS = ("metric", "status", "evidence", "family", "corruption")  # columns whose values are names
 LONGEST_LIST = 200  # letters of categories in a sentence
-GAPS = {
-    "demographic_parity_difference": "demographic parity difference",
-    "equal_opportunity_difference": "equal opportunity difference",
-}
 LEADS = ("How good", "How fair", "Calibrated", "Refusing", "Robust", "Shift", "How fast")
 
 
@@ -60,20 +56,16 @@ def _how_fair(evaluation: Evaluation) -> str:
     gaps = evaluation.fairness.gaps
     family = gaps[gaps["family"].eq(CONFIRMATORY) & gaps["class"].eq(MAX_OVER_CLASSES)]
     established = family[family["verdict"].eq(ESTABLISHED)]
-    others = [_gap_name(row) for row in family[~family["verdict"].eq(ESTABLISHED)].itertuples()]
+    others = [gap_name(row.metric, row.attribute) for row in family[~family["verdict"].eq(ESTABLISHED)].itertuples()]
     said = [
-        f"{_gap_name(row)} {number(row.value)} (95 % noise floor {number(row.null_q95)}, {p_value(row.p_adjusted)}, "
-        f"between {row.highest_group} and {row.lowest_group}{_weak_rates(row, evaluation)})"
+        f"{gap_name(row.metric, row.attribute)} {number(row.value)} (95 % noise floor {number(row.null_q95)}, "
+        f"{p_value(row.p_adjusted)}, between {row.highest_group} and {row.lowest_group}{_weak_rates(row, evaluation)})"
         for row in established.itertuples()
     ]
     parts = [f"Gaps that exceed their noise floor: {'; '.join(said)}." if said else "No gap is established."]
     if said and others:
         parts.append(f"Not established: {enumerated(others)}.")
     return " ".join([*parts, "What is not established is not shown to be fair."])
-
-
-def _gap_name(row) -> str:
-    return f"{GAPS[row.metric]} by {row.attribute}"
 
 
 def _weak_rates(row, evaluation: Evaluation) -> str:
@@ -159,8 +151,9 @@ def _robust(evaluation: Evaluation) -> str:
     ]
     return (
         f"Accuracy is {number(clean)} on {counted(robustness.images, 'clean image')} and "
-        f"{number(robustness.mean_accuracy)} on the same under six corruptions at five severities; it drops most under "
-        f"{worst.idxmax()} (by {number(worst.max())}). The mean drop differs between groups {enumerated(said)}."
+        f"{number(robustness.mean_accuracy)} on the same under {len(CORRUPTIONS)} corruptions at {len(SEVERITIES)} "
+        f"severities; it drops most under {worst.idxmax()} (by {number(worst.max())}). The mean drop differs between "
+        f"groups {enumerated(said)}."
     )
 
 
@@ -252,7 +245,7 @@ def findings(evaluation: Evaluation, pictures: dict[str, bytes]) -> Findings:
             *([Section("Robustness", tuple(_robustness(evaluation)))] if evaluation.robustness else []),
             Section("Shift", tuple(_shift(evaluation))),
             Section("Speed and size", tuple(_speed(evaluation))),
-            Section("How to read it", (_terms(evaluation),)),
+            Section("How to read it", tuple(_how_to_read(evaluation))),
         ),
         tables=tables_of(evaluation),
         pictures=pictures,
@@ -275,9 +268,9 @@ def _caution(evaluation: Evaluation) -> Paragraph:
 def _fairness(evaluation: Evaluation) -> Iterable[Block]:
     values, scores = evaluation.fairness.values, evaluation.fairness.scores
     ceilings = [values.get(f"ceiling/{name}", np.nan) for name in scores["metric"]]
-    yield _table("Performance, with 95 % intervals", scores.drop(columns="standard_error").assign(ceiling=ceilings))
+    yield table_of("Performance, with 95 % intervals", scores.drop(columns="standard_error").assign(ceiling=ceilings))
     gaps = evaluation.fairness.gaps
-    yield _gap_table(gaps[gaps["class"].eq(MAX_OVER_CLASSES) & gaps["metric"].isin(GAPS)])
+    yield _gap_table(gaps[gaps["class"].eq(MAX_OVER_CLASSES) & gaps["metric"].isin(PARITY_DIFFERENCES)])
     yield Picture(
         "metrics/rates_by_group",
         "Rates by group",
@@ -286,24 +279,15 @@ def _fairness(evaluation: Evaluation) -> Iterable[Block]:
     )
     own = gaps[~gaps["class"].str.contains("_over_classes")]
     columns = ["attribute", "metric", "class", "value", "highest_group", "lowest_group", "null_mean", "null_q95"]
-    yield _table("Gaps of each class (exploratory)", own[[*columns, "p_adjusted", "verdict"]].dropna(subset="verdict"))
-
-
-def _table(title: str, frame: pd.DataFrame, differences: tuple[str, ...] = ()) -> Table:
-    """A frame as a table whose headings and values are words."""
-    names = {name: name.replace("_", " ") for name in frame.columns if column_title(name) == name}
-    words = {name: frame[name].map(_words) for name in WORDS if name in frame}
-    return table_of(title, frame.assign(**words).rename(columns=names), differences)
-
-
-def _words(value: str) -> str:
-    return METRIC_NAMES.get(value, value.replace("_", " "))
+    yield table_of(
+        "Gaps of each class (exploratory)", own[[*columns, "p_adjusted", "verdict"]].dropna(subset="verdict")
+    )
 
 
 def _gap_table(gaps: pd.DataFrame) -> Table:
     rows = tuple(
         (
-            Cell(f"{GAPS[row.metric]} by {attribute_name(row.attribute)}"),
+            Cell(gap_name(row.metric, row.attribute)),
             Cell(number(row.value)),
             Cell(f"{number(row.null_mean)}, {number(row.null_q95)}"),
             Cell(p_value(row.p_adjusted), "Holm" if row.family == CONFIRMATORY else "exploratory"),
@@ -334,10 +318,10 @@ def _calibration(evaluation: Evaluation) -> Iterable[Block]:
     )
     table = evaluation.calibration.table
     errors = table[table["metric"].eq(ERROR)].drop(columns=["metric"])
-    yield _table("Expected calibration error by group, at equal numbers of images", errors)
-    yield _table("Differences of the calibration error between groups", evaluation.calibration.gaps)
+    yield table_of("Expected calibration error by group, at equal numbers of images", errors)
+    yield table_of("Differences of the calibration error between groups", evaluation.calibration.gaps)
     others = table[~table["metric"].eq(ERROR)].drop(columns=["null_q95", "p_value", "images", "bins"])
-    yield _table("Log loss, Brier score and overconfidence by group", others, ("value", "lower", "upper"))
+    yield table_of("Log loss, Brier score and overconfidence by group", others, ("value", "lower", "upper"))
 
 
 def _selective(evaluation: Evaluation) -> Iterable[Block]:
@@ -352,27 +336,27 @@ def _selective(evaluation: Evaluation) -> Iterable[Block]:
         "Further right, more is refused. A gap within the grey is what shuffled groups show. Hollow marks: rates under "
         f"{evaluation.min_support} images.",
     )
-    yield _table("Accuracy against coverage", evaluation.selective.scores)
-    yield _table("Area under the risk-coverage curve: lower is better", evaluation.selective.areas)
-    yield _table("Gaps against coverage (exploratory)", evaluation.selective.gaps)
-    yield _table("Coverage and accuracy by group", evaluation.selective.by_group)
+    yield table_of("Accuracy against coverage", evaluation.selective.scores)
+    yield table_of("Area under the risk-coverage curve: lower is better", evaluation.selective.areas)
+    yield table_of("Gaps against coverage (exploratory)", evaluation.selective.gaps)
+    yield table_of("Coverage and accuracy by group", evaluation.selective.by_group)
 
 
 def _robustness(evaluation: Evaluation) -> Iterable[Block]:
     robustness = evaluation.robustness
     yield Paragraph(
         f"{counted(robustness.images, 'image')}, balanced over gender, race and profession, under "
-        f"{enumerated(CORRUPTIONS)} at five severities. A drop compares the same images, clean and corrupted. A group "
-        "that is served well has more to lose."
+        f"{enumerated(CORRUPTIONS)} at {len(SEVERITIES)} severities. A drop compares the same images, clean and "
+        "corrupted. A group that is served well has more to lose."
     )
     yield Picture("robustness/race", "Accuracy under corruption by race", "The black line is all images.")
     yield Picture("robustness/gender", "Accuracy under corruption by gender", "The black line is all images.")
-    yield _table("Does corruption cost one group more? Mean drop, largest minus smallest", robustness.gaps)
+    yield table_of("Does corruption cost one group more? Mean drop, largest minus smallest", robustness.gaps)
     yield Picture(
         "robustness/corruptions", "One image under every corruption", "Rows: corruptions; columns: severities."
     )
     groups = robustness.accuracy[robustness.accuracy["attribute"].ne("gender_x_race")]
-    yield _table("Accuracy by corruption, severity and group", groups.drop(columns="macro_f1"), ("drop",))
+    yield table_of("Accuracy by corruption, severity and group", groups.drop(columns="macro_f1"), ("drop",))
 
 
 def _shift(evaluation: Evaluation) -> Iterable[Block]:
@@ -391,17 +375,19 @@ def _shift(evaluation: Evaluation) -> Iterable[Block]:
         "only_reference",
         "only_evaluated",
     ]
-    yield _table("The evaluated images against the model's own test images", evaluation.shift.data[[*columns, *more]])
-    yield _table(
+    yield table_of("The evaluated images against the model's own test images", evaluation.shift.data[[*columns, *more]])
+    yield table_of(
         "The evaluated images against the training images, which the design has composed",
         evaluation.shift.training[[*columns, "balanced", *more]],
     )
-    yield _table("Accuracy that the confidences promise, and that is found", evaluation.shift.accuracy, ("difference",))
+    yield table_of(
+        "Accuracy that the confidences promise, and that is found", evaluation.shift.accuracy, ("difference",)
+    )
 
 
 def _speed(evaluation: Evaluation) -> Iterable[Block]:
     yield Paragraph(f"Measured on {evaluation.speed.machine}. Another machine, or a busy one, gives other numbers.")
-    yield _table("Milliseconds a batch and images a second", evaluation.speed.times)
+    yield table_of("Milliseconds a batch and images a second", evaluation.speed.times)
     speed = evaluation.speed
     sizes = pd.DataFrame(
         {
@@ -412,35 +398,20 @@ def _speed(evaluation: Evaluation) -> Iterable[Block]:
             ],
         }
     )
-    yield _table("Size", sizes)
+    yield table_of("Size", sizes)
 
 
-def _terms(evaluation: Evaluation) -> Terms:
-    return Terms(
-        (
-            (
-                "noise floor",
-                f"the same number after shuffling the groups, {evaluation.permutations:,} times: its mean and its 95 % "
-                "quantile. A gap is never below 0 and is larger in small groups, even where groups are served alike.",
-            ),
-            (
-                "established",
-                "the adjusted p-value is at most .05. DP and EO by gender and by race are a confirmatory family "
-                "(Holm), and so are the measures of shift, and the mean drop by gender and race; all else is "
-                "exploratory.",
-            ),
-            (
-                "demographic parity, equal opportunity difference",
-                "the largest gap between groups, over the classes, in the rate at which a class is predicted, and in "
-                "the rate at which it is recognised where it is true. Classes: "
-                f"{enumerated(evaluation.subject.classes)}.",
-            ),
-            ("expected calibration error", "the mean distance of accuracy from confidence over bins. 0 is ideal."),
-            ("coverage", "the share of predictions that is kept when the least confident are refused."),
-            (
-                "total variation",
-                "half the sum of the differences of the shares: 0 for samples that are composed alike, 1 for samples "
-                "without a common category.",
-            ),
-        )
+def _how_to_read(evaluation: Evaluation) -> Iterable[Block]:
+    yield Paragraph(
+        f"Noise floors are of {evaluation.permutations:,} permutations. Confirmatory (Holm) are DP and EO by gender "
+        "and by race, the measures of shift, and the mean drop by gender and by race; all else is exploratory. "
+        f"Classes: {enumerated(evaluation.subject.classes)}."
     )
+    yield terms(*TERMS)
+
+
+TERMS = (
+    *("demographic parity difference, DP", "equal opportunity difference, EO", "noise floor", "insufficient evidence"),
+    *("established", "confirmatory, exploratory", "adjusted p", "expected calibration error", "coverage", "ceiling"),
+    "total variation",
+)

@@ -5,17 +5,17 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from fairprof.commands.explain.pictures import SCORES
 from fairprof.commands.explain.results import Explanation, tables_of
 from fairprof.data.regions import CENTRE_HALF_HEIGHT, CENTRE_HALF_WIDTH, CENTRE_PRIOR
 from fairprof.inference.group_means import ALL, CONFIRMATORY_ATTRIBUTES, LARGEST
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.verdicts import CONFIRMATORY
-from fairprof.reporting.blocks import Block, Cell, Column, Heading, Paragraph, Picture, Section, Sentences, Table, Terms
+from fairprof.reporting.blocks import Block, Cell, Column, Heading, Paragraph, Picture, Section, Sentences, Table
 from fairprof.reporting.findings import Findings
+from fairprof.reporting.glossary import terms
+from fairprof.reporting.names import name_of
 from fairprof.reporting.tables import properties, table_of
 from fairprof.reporting.wording import (
-    attribute_name,
     counted,
     enumerated,
     estimate,
@@ -26,7 +26,7 @@ from fairprof.reporting.wording import (
     short,
     signed,
 )
-from fairprof.saliency.faithfulness import HIGHER_IS_BETTER, PERCENTILES
+from fairprof.saliency.faithfulness import HIGHER_IS_BETTER, PERCENTILES, SCORES
 from fairprof.saliency.gradcam import PRINCIPAL_COMPONENTS
 from fairprof.saliency.randomisation import CHANGED, EVERYTHING, FLAGGED, HEAD, THRESHOLD
 
@@ -100,14 +100,14 @@ def _groups(explanation: Explanation) -> list[str]:
     family = distances[distances["family"].eq(CONFIRMATORY)]
     established = family[family["p_adjusted"].le(ALPHA)]
     said = [
-        f"Model {row.model} looks at other places by {attribute_name(row.attribute)}: {percent(row.distance)} of the "
+        f"Model {row.model} looks at other places by {name_of(row.attribute)}: {percent(row.distance)} of the "
         f"attention would have to move between {row.first_group} and {row.second_group} (chance alone: "
         f"{percent(row.null_mean)}, 95 % of the time at most {percent(row.null_q95)}; {p_value(row.p_adjusted)}, Holm)."
         for row in established.itertuples()
     ]
     others = family[~family["p_adjusted"].le(ALPHA)]
     if len(others):
-        named = enumerated(f"{row.model} by {attribute_name(row.attribute)}" for row in others.itertuples())
+        named = enumerated(f"{row.model} by {name_of(row.attribute)}" for row in others.itertuples())
         said.append(
             f"No difference between the mean maps of groups is established beyond chance for {named}; that is not "
             "evidence of none."
@@ -120,7 +120,7 @@ def _groups(explanation: Explanation) -> list[str]:
     ]
     if len(found_gaps):
         named = [
-            f"{row.model} by {attribute_name(row.attribute)} ({number(row.value)}, highest for {row.highest_group}, "
+            f"{row.model} by {name_of(row.attribute)} ({number(row.value)}, highest for {row.highest_group}, "
             f"lowest for {row.lowest_group})"
             for row in found_gaps.itertuples()
         ]
@@ -153,10 +153,10 @@ def _trusted(explanation: Explanation, label: str) -> str:
     if len(faithful):
         whole = _whole(explanation, "faithfulness", label)
         kinds = {verdict: [] for verdict in ("better than", "worse than", "not distinguished from")}
-        for score, name in SCORES.items():
+        for score in SCORES:
             row = whole.loc[score]
             kinds[_compared(row, score)].append(
-                f"{name} {number(row['value'])} against {number(row['reference_value'])}"
+                f"{name_of(score)} {number(row['value'])} against {number(row['reference_value'])}"
             )
         parts += [f"{verdict} random maps by {enumerated(names)}" for verdict, names in kinds.items() if names]
     table = explanation.tables["similarity"]
@@ -214,7 +214,7 @@ def _sections(explanation: Explanation, pictures: dict[str, bytes]) -> tuple[Sec
         Section("Do the models differ", tuple(_models_differ(explanation, pictures))),
         Section("Can the maps be trusted", tuple(_trust(explanation, pictures))),
         Section("How it was made", tuple(_made(explanation))),
-        Section("Terms", (Terms(_glossary(explanation)),)),
+        Section("Terms", (terms(*TERMS),)),
     )
 
 
@@ -266,29 +266,22 @@ def _differences(explanation: Explanation, pictures: dict[str, bytes]) -> Iterab
         if name in pictures:
             yield Picture(
                 name,
-                f"Mean maps by {attribute_name(attribute)}",
+                f"Mean maps by {name_of(attribute)}",
                 "Above, each group's mean raw map; below, what sets it apart from all other images.",
             )
     columns = ["model", "attribute", "measure", "value", "null_mean", "null_q95", "p_value", "p_adjusted"]
     gaps = explanation.tables["gaps"][[*columns, "highest_group", "lowest_group"]]
-    yield table_of("Largest differences of the means between groups (Benjamini-Hochberg)", _readable(gaps))
+    yield table_of("Largest differences of the means between groups (Benjamini-Hochberg)", gaps)
     columns = ["model", "attribute", "group", "measure", "value", "lower", "upper", "images", "undefined", "evidence"]
-    yield table_of("Means by group with 95 % intervals", _readable(explanation.tables["by_group"][columns]))
+    yield table_of("Means by group with 95 % intervals", explanation.tables["by_group"][columns])
     contrasts = explanation.tables["contrasts"].drop(columns="masks")
-    yield table_of("Each group minus all other images, simultaneous 95 % bands", _readable(contrasts), {"contrast"})
+    yield table_of("Each group minus all other images, simultaneous 95 % bands", contrasts, {"contrast"})
     pairs = distances[~distances["pair"].eq(LARGEST)].drop(columns=["pair", "masks", "family"])
     yield table_of("Distances between the mean maps of all pairs of groups", _named(pairs))
 
 
 def _named(distances: pd.DataFrame) -> pd.DataFrame:
     return distances.rename(columns={"first_group": "one group", "second_group": "the other"})
-
-
-def _readable(table: pd.DataFrame) -> pd.DataFrame:
-    spaced = table.assign(measure=table["measure"].str.replace("_", " "))
-    return spaced.rename(
-        columns=lambda name: name.replace("_group", " group").replace("reference_value", "reference's")
-    )
 
 
 def _models_differ(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
@@ -301,13 +294,13 @@ def _models_differ(explanation: Explanation, pictures: dict[str, bytes]) -> Iter
         if name in pictures:
             yield Picture(
                 name,
-                f"Mean maps minus those of model {explanation.reference}, by {attribute_name(attribute)}",
+                f"Mean maps minus those of model {explanation.reference}, by {name_of(attribute)}",
                 "Of normalised maps, so that the models' logits may have different scales.",
             )
     whole = table[table["attribute"].eq(ALL)].drop(columns=["attribute", "group", "masks"])
-    yield table_of("On the same images, paired; 95 % bands over the models", _readable(whole), {"difference"})
+    yield table_of("On the same images, paired; 95 % bands over the models", whole, {"difference"})
     rest = table[~table["attribute"].eq(ALL)].drop(columns=["masks"])
-    yield table_of("The same by group", _readable(rest), {"difference"})
+    yield table_of("The same by group", rest, {"difference"})
 
 
 def _trust(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
@@ -319,7 +312,8 @@ def _trust(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Blo
             "faithfulness",
             "Faithfulness against random maps",
             "How much more the probability of the explained class depends on what a map marks than on what a random "
-            f"map of the same resolution marks, on at most {images:,} images.",
+            f"map of the same resolution marks, on at most {images:,} images. ROAD is taken at "
+            f"{enumerated(map(str, PERCENTILES))} % of the pixels.",
         )
         whole = faithful[faithful["attribute"].eq(ALL)]
         columns = ["model", "measure", "value", "reference_value", "difference", "lower", "upper", "differs", "images"]
@@ -332,7 +326,7 @@ def _trust(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Blo
         "randomisation",
         "Maps after weights were randomised",
         "A map that shows what was learned changes when what was learned is taken away. From the head backwards ever "
-        "more weights are initialised anew.",
+        f"more weights are initialised anew. Flagged is what lies wholly above {short(THRESHOLD)}.",
     )
     yield table_of(
         "Rank correlation with the model's own maps",
@@ -341,7 +335,7 @@ def _trust(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Blo
     against = explanation.tables["against_randomised"]
     whole = against[against["attribute"].eq(ALL)].drop(columns=["attribute", "group", "masks", "reference"])
     whole = whole.rename(columns={"reference_value": "randomised"})
-    yield table_of("Each model against the same network with all weights randomised", _readable(whole), {"difference"})
+    yield table_of("Each model against the same network with all weights randomised", whole, {"difference"})
 
 
 def _made(explanation: Explanation) -> Iterable[Block]:
@@ -377,23 +371,7 @@ def _made(explanation: Explanation) -> Iterable[Block]:
     yield Sentences("Limits", tuple(limits))
 
 
-def _glossary(explanation: Explanation) -> tuple[tuple[str, str], ...]:
-    return (
-        ("share of attention", "the share of a map's sum, enlarged bilinearly to the image, that lies in a region"),
-        ("density", "the share of attention over the region's share of the image; 1: as much as its area"),
-        ("Gini index", "0: attention is even; near 1: one field has all (Hurley, Rickard 2009)"),
-        ("effective area", "share of the image over which an even map of the same entropy would spread"),
-        ("strength", f"mean of the raw map, {explanation.unit}"),
-        (
-            "ROAD",
-            "probability without the least relevant pixels minus that without the most relevant, halved, mean over "
-            f"{', '.join(map(str, PERCENTILES))} % of the pixels (Rong et al. 2022); higher is better",
-        ),
-        ("deletion", "area under the probability while the most relevant pixels go first; lower is better"),
-        ("insertion", "area under the probability while they come first; higher is better (Petsiuk et al. 2018)"),
-        (
-            "flagged",
-            f"the rank correlation's whole interval lies above {short(THRESHOLD)}: the maps do not depend on "
-            "the weights that were randomised (Adebayo et al. 2018)",
-        ),
-    )
+TERMS = (
+    *("established", "confirmatory, exploratory", "adjusted p", "Grad-CAM", "share of attention", "density"),
+    *("Gini index", "effective area", "strength", "ROAD", "deletion", "insertion", "flagged"),
+)
