@@ -1,4 +1,4 @@
-"""The network: a torchvision classifier with the study's head, its weights, what is frozen, the Grad-CAM layer."""
+"""The network: a torchvision classifier with the study's head, what is frozen, where it is cut, the Grad-CAM layer."""
 
 from dataclasses import dataclass
 
@@ -96,9 +96,6 @@ def _network(architecture: str, class_count: int, seed: int) -> nn.Module:
 
 def _last_weighted(network: nn.Module) -> str:
     return [path for path, module in network.named_modules() if any(True for _ in module.parameters(recurse=False))][-1]
-
-
-# --- weights ----------------------------------------------------------------------------------------------------
 
 
 # --- stages -----------------------------------------------------------------------------------------------------
