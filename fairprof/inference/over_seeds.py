@@ -33,7 +33,8 @@ def sign_flip_tests(differences: np.ndarray) -> SignFlipTests:
     root mean square as it is, so that p_value is the same. smallest_p is 2 / 2^S, 1 at one seed.
 
     Of more than MOST_EXACT_SEEDS seeds, RANDOM_PATTERNS patterns are drawn, always the same for a number of seeds, and
-    the observed one counts as one more: p = (1 + hits) / (1 + RANDOM_PATTERNS) (Phipson, Smyth 2010).
+    the observed one counts as one more: p = (1 + hits) / (1 + RANDOM_PATTERNS) (Phipson, Smyth 2010). They are given
+    to seeds in an order of their differences, so that neither the order of seeds nor that of hypotheses changes p.
 
     Differences that are all 0 have p 1. A hypothesis with a NaN has p NaN and does not count. Fisher 1935. Raises
     ValueError where differences are no (S, M) with at least one seed.
@@ -43,8 +44,10 @@ def sign_flip_tests(differences: np.ndarray) -> SignFlipTests:
         raise ValueError(f"differences have shape {differences.shape}; give (seeds, hypotheses) with at least 1 seed")
     seeds = len(differences)
     defined = ~np.isnan(differences).any(axis=0)
-    scale = np.sqrt((differences[:, defined] ** 2).mean(axis=0))
-    scaled = differences[:, defined] / np.where(scale > 0, scale, 1)
+    rows = differences[:, defined]
+    rows = rows[_order_free_of_places(rows)]
+    scale = np.sqrt((rows**2).mean(axis=0))
+    scaled = rows / np.where(scale > 0, scale, 1)
     observed = np.abs(scaled.mean(axis=0))
     alone, largest = np.zeros((2, len(observed)))
     for signs in _sign_patterns(seeds, max(seeds, len(observed))):
@@ -55,6 +58,12 @@ def sign_flip_tests(differences: np.ndarray) -> SignFlipTests:
     patterns = _pattern_count(seeds)
     p_value[defined], p_max_t[defined] = alone / patterns, largest / patterns
     return SignFlipTests(p_value, p_max_t, 1 / patterns)
+
+
+def _order_free_of_places(rows: np.ndarray) -> list[int]:
+    """An order of rows (S, M) by their numbers alone, which permuting rows or columns does not change."""
+    columns = sorted(range(rows.shape[1]), key=lambda column: sorted(rows[:, column]))
+    return sorted(range(len(rows)), key=lambda row: tuple(rows[row, columns]))
 
 
 def _pattern_count(seeds: int) -> int:
