@@ -12,18 +12,12 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from fairprof.inference.levels import CONFIDENCE, TIE, check_confidence, check_number
-from fairprof.inference.multiplicity import benjamini_hochberg, holm
-from fairprof.inference.verdicts import CONFIRMATORY, EXPLORATORY
-from fairprof.metrics.attention import normalised
-from fairprof.metrics.fairness import INSUFFICIENT, SUFFICIENT, UNDEFINED, group_labels
+from fairprof.inference.levels import CONFIDENCE, check_confidence, check_number
+from fairprof.metrics.fairness import ATTRIBUTES, INSUFFICIENT, SUFFICIENT, UNDEFINED, group_labels
 from fairprof.metrics.performance import divide
 
-ATTRIBUTES = ("gender", "race", "gender_x_race")
-CONFIRMATORY_ATTRIBUTES = ("gender", "race")
 CHUNK = 2**23  # numbers held at a time
 ALL = "all"
-EACH, LARGEST = "each", "largest"  # of the pairs of groups
 
 
 class ImageValues(NamedTuple):
@@ -66,7 +60,7 @@ class _Moments(NamedTuple):
     standard_error: np.ndarray
 
 
-def _moments(weights: np.ndarray, values: np.ndarray) -> _Moments:
+def moments(weights: np.ndarray, values: np.ndarray) -> _Moments:
     """weights: (..., G, N). values: (N, M), NaN where undefined."""
     defined = (~np.isnan(values)).astype(float)
     filled = np.nan_to_num(values)
@@ -76,7 +70,7 @@ def _moments(weights: np.ndarray, values: np.ndarray) -> _Moments:
     return _Moments(count, mean, np.sqrt(divide(variance, count - 1)))
 
 
-def _indicator(codes: np.ndarray, groups: int) -> np.ndarray:
+def indicator(codes: np.ndarray, groups: int) -> np.ndarray:
     """(..., G, N) float: 1 where the image belongs to the group."""
     return (codes[..., None, :] == np.arange(groups)[:, None]).astype(float)
 
@@ -99,10 +93,10 @@ def by_group(
     everything = {ALL: (np.zeros(len(found.strata), int), [ALL])} | {name: found.groups[name] for name in attributes}
     tables = []
     for attribute, (codes, groups) in everything.items():
-        members = _indicator(codes, len(groups))
+        members = indicator(codes, len(groups))
         for model, values in zip(found.models, found.values, strict=True):
-            observed = _moments(members, values)
-            drawn = np.concatenate([_moments(some[:, None] * members, values).mean for some in _chunked(weights)])
+            observed = moments(members, values)
+            drawn = np.concatenate([moments(some[:, None] * members, values).mean for some in chunked(weights)])
             lower, upper = (_quantile(drawn, q) for q in (tail, 1 - tail))
             support = observed.count.astype(int)
             total = members.sum(axis=1).astype(int)[:, None]
@@ -129,7 +123,7 @@ def _long(constants: dict[str, str], groups: list[str], names: tuple[str, ...], 
     return pd.DataFrame(constants | index | {name: values.ravel() for name, values in columns.items()})
 
 
-def _chunked(rows: np.ndarray) -> Iterator[np.ndarray]:
+def chunked(rows: np.ndarray) -> Iterator[np.ndarray]:
     size = max(CHUNK // (rows.shape[1] * 16), 1)
     for start in range(0, len(rows), size):
         yield rows[start : start + size]
@@ -152,10 +146,10 @@ def group_contrasts(found: ImageValues, weights: np.ndarray, confidence: float =
     """
     tables = []
     for attribute, (codes, groups) in found.groups.items():
-        members = _indicator(codes, len(groups))
+        members = indicator(codes, len(groups))
         for model, values in zip(found.models, found.values, strict=True):
             observed = _group_and_rest(np.ones(len(codes)), members, values)
-            drawn = [_group_and_rest(some[:, None], members, values) for some in _chunked(weights)]
+            drawn = [_group_and_rest(some[:, None], members, values) for some in chunked(weights)]
             contrast, error = _difference(*observed)
             resampled = [np.concatenate(part) for part in zip(*(_difference(*one) for one in drawn), strict=True)]
             lower, upper = _bands(contrast, error, *resampled, confidence, axis=-2)
@@ -176,7 +170,7 @@ def group_contrasts(found: ImageValues, weights: np.ndarray, confidence: float =
 
 
 def _group_and_rest(weights: np.ndarray, members: np.ndarray, values: np.ndarray) -> tuple[_Moments, _Moments]:
-    return _moments(weights * members, values), _moments(weights * (1 - members), values)
+    return moments(weights * members, values), moments(weights * (1 - members), values)
 
 
 def _difference(first: _Moments, second: _Moments) -> tuple[np.ndarray, np.ndarray]:
@@ -196,155 +190,6 @@ def _bands(
     largest = np.fmax.reduce(statistic, axis=axis, keepdims=True)
     half = np.fmax(_quantile(largest, confidence), norm.ppf((1 + confidence) / 2)) * error
     return observed - half, observed + half
-
-
-def permuted_codes(
-    codes: np.ndarray, strata: np.ndarray, permutations: int, generator: np.random.Generator
-) -> np.ndarray:
-    """(B, N) int: group codes, permuted among the images of each stratum."""
-    check_number(permutations, "permutations")
-    permuted = np.tile(codes, (permutations, 1))
-    for stratum in np.unique(strata):
-        rows = np.flatnonzero(strata == stratum)
-        permuted[:, rows] = generator.permuted(permuted[:, rows], axis=1)
-    return permuted
-
-
-def mean_gap_tests(found: ImageValues, permutations: int, generator: np.random.Generator) -> pd.DataFrame:
-    """The largest difference between groups of each measure's mean, beside what permuted groups show.
-
-    Groups are permuted among the images of each true class, alike for all models and measures: the null hypothesis is
-    that the measure is independent of the group given the true class. Columns: model, attribute, measure, value,
-    null_mean, null_q95, excess, p_value = (1 + number of permuted >= value) / (permutations + 1), highest_group,
-    lowest_group. `adjusted` adds the rest.
-    """
-    tables = []
-    for attribute, (codes, groups) in found.groups.items():
-        permuted = permuted_codes(codes, found.strata, permutations, generator)
-        for model, values in zip(found.models, found.values, strict=True):
-            mean = _moments(_indicator(codes, len(groups)), values).mean
-            null = np.concatenate(
-                [_range(_moments(_indicator(some, len(groups)), values).mean) for some in _chunked(permuted)]
-            )
-            value = _range(mean)
-            names = np.array([*groups, None], dtype=object)
-            some = np.isnan(value)
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "model": model,
-                        "attribute": attribute,
-                        "measure": found.names,
-                        **_against(value, null),
-                        "highest_group": names[np.where(some, -1, np.nan_to_num(mean, nan=-np.inf).argmax(axis=0))],
-                        "lowest_group": names[np.where(some, -1, np.nan_to_num(mean, nan=np.inf).argmin(axis=0))],
-                    }
-                )
-            )
-    return pd.concat(tables, ignore_index=True)
-
-
-def _range(means: np.ndarray) -> np.ndarray:
-    """(..., M): largest minus smallest defined mean over groups (..., G, M); NaN where fewer than two are defined."""
-    several = (~np.isnan(means)).sum(axis=-2) >= 2
-    return np.where(several, np.fmax.reduce(means, axis=-2) - np.fmin.reduce(means, axis=-2), np.nan)
-
-
-def _against(value: np.ndarray, null: np.ndarray) -> dict[str, np.ndarray]:
-    """value (...), null (B, ...)."""
-    exceeding = (null >= value - TIE).sum(axis=0)
-    return {
-        "value": value,
-        "null_mean": null.mean(axis=0),
-        "null_q95": np.quantile(null, 0.95, axis=0),
-        "excess": value - null.mean(axis=0),
-        "p_value": np.where(np.isnan(value), np.nan, (1 + exceeding) / (len(null) + 1)),
-    }
-
-
-def map_distances(
-    found: ImageValues,
-    maps: dict[str, np.ndarray],
-    images: pd.Series,
-    permutations: int,
-    generator: np.random.Generator,
-) -> pd.DataFrame:
-    """How far apart the groups' mean maps lie, for every pair of groups, against permuted groups.
-
-    The distance is the total variation between the means of the *normalised* maps (each divided by its sum): half the
-    sum of absolute differences, range [0, 1]: the share of attention that would have to move. maps: model to
-    (N, h, w), in the order of `images`; maps of zeros are left out. Groups are permuted as in `mean_gap_tests`;
-    p_adjusted of a pair compares it with the largest distance over all pairs of its attribute, in each permutation, so
-    that it holds for all of them (Westfall, Young 1993).
-
-    Columns: model, attribute, first_group, second_group (each pair, then the largest of all, whose groups it names, in
-    `pair` = "largest"), pair, distance, null_mean, null_q95, excess, p_value, p_adjusted.
-    """
-    order = np.argsort(images.to_numpy(dtype=str), kind="stable")
-    tables = []
-    for attribute, (codes, groups) in found.groups.items():
-        permuted = permuted_codes(codes, found.strata, permutations, generator)
-        first, second = np.triu_indices(len(groups), k=1)
-        if len(first) == 0:
-            continue
-        for model in found.models:
-            fields = normalised(maps[model][order]).reshape(len(order), -1)
-            value = _distances(_indicator(codes, len(groups)), fields, first, second)
-            null = np.concatenate(
-                [_distances(_indicator(some, len(groups)), fields, first, second) for some in _chunked(permuted)]
-            )
-            largest, null_largest = np.fmax.reduce(value), np.fmax.reduce(null, axis=1)
-            pairs = pd.DataFrame(
-                {"first_group": np.array(groups)[first], "second_group": np.array(groups)[second], "pair": EACH}
-                | _against(value, null)
-            )
-            pairs["p_adjusted"] = _against(value, np.broadcast_to(null_largest[:, None], null.shape))["p_value"]
-            whole = _against(np.array([largest]), null_largest[:, None])
-            between = pairs.iloc[[int(np.nan_to_num(value, nan=-1).argmax())]][["first_group", "second_group"]]
-            whole = between.assign(pair=LARGEST, **whole, p_adjusted=whole["p_value"])
-            tables.append(pd.concat([whole, pairs]).assign(model=model, attribute=attribute))
-    if not tables:
-        return pd.DataFrame(columns=DISTANCE_COLUMNS)
-    table = pd.concat(tables, ignore_index=True).rename(columns={"value": "distance"})
-    return table[list(DISTANCE_COLUMNS)]
-
-
-DISTANCE_COLUMNS = (
-    *("model", "attribute", "pair", "first_group", "second_group", "distance", "null_mean", "null_q95", "excess"),
-    *("p_value", "p_adjusted"),
-)
-
-
-def _distances(members: np.ndarray, fields: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """(..., P): total variation between the mean maps of pairs of groups; members (..., G, N), fields (N, F)."""
-    defined = ~np.isnan(fields[:, 0])
-    members = members[..., defined]
-    means = divide(members @ fields[defined], members.sum(axis=-1, keepdims=True))
-    pairs = zip(first, second, strict=True)
-    return np.stack([np.abs(means[..., a, :] - means[..., b, :]).sum(axis=-1) / 2 for a, b in pairs], axis=-1)
-
-
-def judged_distances(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of `map_distances` with the family of every row, and p_adjusted within it.
-
-    The confirmatory family, fixed beforehand, is the largest distance by gender and by race of every model (Holm).
-    Everything else is exploratory: pairs keep their p_adjusted, which holds over the pairs of one model and attribute.
-    """
-    largest = table["pair"].eq(LARGEST)
-    confirmatory = (largest & table["attribute"].isin(CONFIRMATORY_ATTRIBUTES)).to_numpy()
-    corrected = table["p_adjusted"].to_numpy(dtype=float).copy()
-    corrected[confirmatory] = holm(table["p_value"].to_numpy(dtype=float)[confirmatory])
-    return table.assign(family=np.where(confirmatory, CONFIRMATORY, EXPLORATORY), p_adjusted=corrected)
-
-
-def adjusted(table: pd.DataFrame, confirmatory: np.ndarray) -> pd.DataFrame:
-    """`table` with family and p_adjusted: Holm within the rows marked by `confirmatory` (N,) bool, Benjamini-Hochberg
-    within the others."""
-    p_values = table["p_value"].to_numpy(dtype=float)
-    corrected = np.empty(len(table))
-    corrected[confirmatory] = holm(p_values[confirmatory])
-    corrected[~confirmatory] = benjamini_hochberg(p_values[~confirmatory])
-    return table.assign(family=np.where(confirmatory, CONFIRMATORY, EXPLORATORY), p_adjusted=corrected)
 
 
 DIFFERENCE_COLUMNS = (
@@ -369,10 +214,10 @@ def paired_differences(
     tables = []
     everything = {ALL: (np.zeros(len(found.strata), int), [ALL])} | found.groups
     for attribute, (codes, groups) in everything.items():
-        members = _indicator(codes, len(groups))
-        observed = [_moments(members, own[model] - other[model]) for model in range(len(own))]
+        members = indicator(codes, len(groups))
+        observed = [moments(members, own[model] - other[model]) for model in range(len(own))]
         drawn = [
-            [_moments(some[:, None] * members, own[model] - other[model]) for some in _chunked(weights)]
+            [moments(some[:, None] * members, own[model] - other[model]) for some in chunked(weights)]
             for model in range(len(own))
         ]
         difference = np.stack([one.mean for one in observed])
@@ -388,8 +233,8 @@ def paired_differences(
                     {"model": model, "reference": names[number], "attribute": attribute},
                     groups,
                     found.names,
-                    value=_moments(members, own[number]).mean,
-                    reference_value=_moments(members, other[number]).mean,
+                    value=moments(members, own[number]).mean,
+                    reference_value=moments(members, other[number]).mean,
                     difference=difference[number],
                     lower=lower[number],
                     upper=upper[number],

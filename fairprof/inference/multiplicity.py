@@ -1,8 +1,12 @@
 """Many tests at once: p-values adjusted for a confirmatory and for an exploratory family."""
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import false_discovery_control
+
+CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"  # families; the first is fixed beforehand
+CONFIRMATORY_ATTRIBUTES = ("gender", "race")
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
@@ -31,3 +35,13 @@ def benjamini_hochberg(p_values: ArrayLike) -> np.ndarray:
     if defined.any():
         adjusted[defined] = false_discovery_control(p_values[defined])
     return adjusted
+
+
+def adjusted_in_families(table: pd.DataFrame, confirmatory: np.ndarray) -> pd.DataFrame:
+    """`table` with family and p_adjusted: Holm within the rows marked by `confirmatory` (N,) bool, Benjamini-Hochberg
+    within the others."""
+    p_values = table["p_value"].to_numpy(dtype=float)
+    corrected = np.empty(len(table))
+    corrected[confirmatory] = holm(p_values[confirmatory])
+    corrected[~confirmatory] = benjamini_hochberg(p_values[~confirmatory])
+    return table.assign(family=np.where(confirmatory, CONFIRMATORY, EXPLORATORY), p_adjusted=corrected)

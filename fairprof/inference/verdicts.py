@@ -7,7 +7,7 @@ import pandas as pd
 
 from fairprof.inference.bands import contrasts, gap_upper_bounds
 from fairprof.inference.levels import ALPHA
-from fairprof.inference.multiplicity import benjamini_hochberg, holm
+from fairprof.inference.multiplicity import CONFIRMATORY_ATTRIBUTES, adjusted_in_families
 from fairprof.inference.permutation import gap_tests
 from fairprof.metrics.fairness import (
     ATTRIBUTES,
@@ -19,10 +19,8 @@ from fairprof.metrics.fairness import (
     rates_by_group,
 )
 
-CONFIRMATORY = "confirmatory"
-EXPLORATORY = "exploratory"
 # fixed beforehand: metric and attribute of every gap, the largest over the classes
-CONFIRMATORY_GAPS = tuple((metric, attribute) for metric in PARITY_DIFFERENCES for attribute in ("gender", "race"))
+CONFIRMATORY_GAPS = tuple((metric, attribute) for metric in PARITY_DIFFERENCES for attribute in CONFIRMATORY_ATTRIBUTES)
 
 ESTABLISHED = "established"
 EQUIVALENT = "equivalent"
@@ -67,14 +65,10 @@ def judged(table: pd.DataFrame, confirmatory: np.ndarray, delta: float, alpha: f
     "undefined" where there is no value, "established" where p_adjusted <= alpha, otherwise
     "equivalent" where upper < delta, and "not_established" where nothing can be said. Not rejecting is not fairness.
     """
-    p_value = table["p_value"].to_numpy()
-    adjusted = np.empty(len(table))
-    adjusted[confirmatory] = holm(p_value[confirmatory])
-    adjusted[~confirmatory] = benjamini_hochberg(p_value[~confirmatory])
+    table = adjusted_in_families(table.assign(delta=delta), confirmatory)
     verdict = np.select(
-        [table["value"].isna(), adjusted <= alpha, table["upper"] < delta],
+        [table["value"].isna(), table["p_adjusted"] <= alpha, table["upper"] < delta],
         [UNDEFINED, ESTABLISHED, EQUIVALENT],
         NOT_ESTABLISHED,
     )
-    family = np.where(confirmatory, CONFIRMATORY, EXPLORATORY)
-    return table.assign(delta=delta, family=family, p_adjusted=adjusted, verdict=verdict)
+    return table.assign(verdict=verdict)

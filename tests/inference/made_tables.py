@@ -5,6 +5,8 @@ import itertools
 import numpy as np
 import pandas as pd
 
+from fairprof.inference.group_means import ImageValues, image_values
+
 
 def predictions_of(counts: dict[tuple[str, str], list[list[int]]]) -> pd.DataFrame:
     """A predictions table with so many rows by (gender, race), true class (rows) and predicted class (columns)."""
@@ -47,3 +49,24 @@ def renamed(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(
         gender=table["gender"].map({"g0": "z", "g1": "a"}), race=table["race"].map({"r0": "m", "r1": "p", "r2": "b"})
     ).sample(frac=1, random_state=3)
+
+
+def generator(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def people(count: int, seed: int = 0) -> pd.DataFrame:
+    drawn = generator(seed)
+    return pd.DataFrame(
+        {
+            "image": [f"{number:04d}" for number in range(count)],
+            "gender": drawn.choice(["man", "woman"], count),
+            "race": drawn.choice(["x", "y", "z"], count),
+            "y_true": drawn.choice(["a", "b"], count),
+        }
+    )
+
+
+def numbers_of(rows: pd.DataFrame, values: np.ndarray, models: tuple[str, ...] = ("A",)) -> ImageValues:
+    names = tuple(f"m{number}" for number in range(values.shape[-1]))
+    return image_values(rows, dict.fromkeys(models, values), names)

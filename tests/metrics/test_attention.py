@@ -7,7 +7,12 @@ from scipy import stats
 from torch.nn import functional
 
 from fairprof.metrics import attention
-from tests.inference.test_group_means import NAMES, generator
+
+NAMES = ("background", "face", "hair")
+
+
+def generator(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
 
 
 @pytest.mark.parametrize(("fields", "size"), [((2, 2), 64), ((7, 7), 224), ((4, 3), 31), ((1, 1), 8)])

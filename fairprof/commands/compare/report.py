@@ -5,7 +5,7 @@ import pandas as pd
 from fairprof.commands.compare.claims import claims
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.sections import sections
-from fairprof.inference.verdicts import CONFIRMATORY
+from fairprof.inference.multiplicity import CONFIRMATORY
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.wording import counted
 

@@ -271,18 +271,17 @@ def _difference_place(arm: str, design: str, reference: str, name: str) -> dict[
 
 
 def _tested(table: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
-    """The rows with their exact sign-flip tests; values: (S, rows) per-seed differences.
+    """The rows with their sign-flip tests, family by family; values: (S, rows) per-seed differences.
 
     Within the confirmatory family signs are flipped together, so that the adjusted p-value keeps what can be reached
     with few seeds: Holm's multiplies the smallest possible p-value by the size of the family.
     """
-    tests = over_seeds.sign_flip_tests(values)
     confirmatory = table["family"].eq("confirmatory").to_numpy()
-    joint, holm = np.full(len(table), np.nan), np.full(len(table), np.nan)
-    if confirmatory.any():
-        joint[confirmatory] = over_seeds.sign_flip_tests(values[:, confirmatory]).p_max_t
-        holm[confirmatory] = multiplicity.holm(tests.p_value[confirmatory])
-    return table.assign(p_value=tests.p_value, smallest_p=tests.smallest_p, p_adjusted=joint, p_holm=holm)
+    family, others = (over_seeds.sign_flip_tests(values[:, rows]) for rows in (confirmatory, ~confirmatory))
+    p_value, joint, holm = np.full((3, len(table)), np.nan)
+    p_value[confirmatory], p_value[~confirmatory] = family.p_value, others.p_value
+    joint[confirmatory], holm[confirmatory] = family.p_max_t, multiplicity.holm(family.p_value)
+    return table.assign(p_value=p_value, smallest_p=family.smallest_p, p_adjusted=joint, p_holm=holm)
 
 
 def _judged_differences(table: pd.DataFrame) -> pd.DataFrame:

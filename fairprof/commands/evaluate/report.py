@@ -10,8 +10,9 @@ from fairprof.commands.evaluate.results import Evaluation, curves_of, metrics_of
 from fairprof.commands.evaluate.robustness import ALL, ALL_CORRUPTIONS, CLEAN
 from fairprof.commands.evaluate.shift import CONFIDENCE
 from fairprof.inference.levels import ALPHA
+from fairprof.inference.multiplicity import CONFIRMATORY
 from fairprof.inference.shift import DIFFERENT_VOCABULARY
-from fairprof.inference.verdicts import CONFIRMATORY, ESTABLISHED
+from fairprof.inference.verdicts import ESTABLISHED
 from fairprof.metrics.calibration import AT_BOUND, ERROR, UNDETERMINED
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.reporting.blocks import Block, Cell, Column, Paragraph, Picture, Section, Sentences, Table

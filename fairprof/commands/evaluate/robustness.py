@@ -15,8 +15,8 @@ from torch import nn
 from fairprof.commands.evaluate.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 from fairprof.inference.intervals import wilson_interval
 from fairprof.inference.levels import ALPHA, CONFIDENCE, TIE, check_number
-from fairprof.inference.multiplicity import benjamini_hochberg, holm
-from fairprof.inference.verdicts import CONFIRMATORY, ESTABLISHED, EXPLORATORY, NOT_ESTABLISHED
+from fairprof.inference.multiplicity import adjusted_in_families
+from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 from fairprof.metrics.fairness import ATTRIBUTES, INSUFFICIENT, MIN_SUPPORT, SUFFICIENT, group_labels
 from fairprof.metrics.performance import scores_from_counts
 from fairprof.network.batches import EVALUATION_BATCH
@@ -227,14 +227,9 @@ def _group_means(codes: np.ndarray, values: np.ndarray, groups: int) -> np.ndarr
 
 
 def _judged(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
-    confirmatory = table["corruption"].eq(ALL_CORRUPTIONS).to_numpy()
-    adjusted = np.empty(len(table))
-    adjusted[confirmatory] = holm(table["p_value"][confirmatory])
-    adjusted[~confirmatory] = benjamini_hochberg(table["p_value"][~confirmatory])
-    table.insert(len(table.columns) - 1, "family", np.where(confirmatory, CONFIRMATORY, EXPLORATORY))
-    table.insert(len(table.columns) - 1, "p_adjusted", adjusted)
-    table.insert(len(table.columns) - 1, "verdict", np.where(adjusted <= alpha, ESTABLISHED, NOT_ESTABLISHED))
-    return table
+    table = adjusted_in_families(table, table["corruption"].eq(ALL_CORRUPTIONS).to_numpy())
+    verdict = np.where(table["p_adjusted"] <= alpha, ESTABLISHED, NOT_ESTABLISHED)
+    return table.assign(verdict=verdict, insufficient_groups=table.pop("insufficient_groups"))
 
 
 def mean_corruption_accuracy(table: pd.DataFrame) -> float:

@@ -6,8 +6,9 @@ from torch import nn
 
 from fairprof.commands.explain.subject import Subject
 from fairprof.config import ExplainSettings
-from fairprof.inference import group_means
+from fairprof.inference import attention_tests, group_means
 from fairprof.inference.group_means import ImageValues
+from fairprof.inference.multiplicity import adjusted_in_families
 from fairprof.metrics import attention
 from fairprof.network.classifier import build_classifier
 from fairprof.network.registered import RegisteredModel
@@ -40,16 +41,16 @@ def attention_of(settings: ExplainSettings, subject: Subject, maps: dict[str, np
         len(subject.rows), settings.replicates, numpy_generator(settings.seed, "attention bootstrap")
     )
     images = subject.images["image"]
-    gaps = group_means.mean_gap_tests(attended, settings.permutations, numpy_generator(settings.seed, "attention gaps"))
-    distances = group_means.map_distances(
+    gaps = attention_tests.attention_gap_tests(attended, settings.permutations, numpy_generator(settings.seed, "attention gaps"))
+    distances = attention_tests.map_distances(
         attended, maps, images, settings.permutations, numpy_generator(settings.seed, "map distances")
     )
     tables = {
         "per_image": _per_image(subject, per_image),
         "by_group": group_means.by_group(attended, weights, settings.min_support),
         "contrasts": group_means.group_contrasts(attended, weights),
-        "gaps": group_means.adjusted(gaps, np.zeros(len(gaps), dtype=bool)),
-        "map_distances": group_means.judged_distances(distances),
+        "gaps": adjusted_in_families(gaps, np.zeros(len(gaps), dtype=bool)),
+        "map_distances": attention_tests.judged_distances(distances),
         "model_differences": _model_differences(attended, weights),
     }
     masks = {"masks": subject.masks.kind}

@@ -7,9 +7,10 @@ import pandas as pd
 
 from fairprof.commands.explain.results import Explanation, tables_of
 from fairprof.data.regions import CENTRE_HALF_HEIGHT, CENTRE_HALF_WIDTH, CENTRE_PRIOR
-from fairprof.inference.group_means import ALL, CONFIRMATORY_ATTRIBUTES, LARGEST
+from fairprof.inference.attention_tests import LARGEST
+from fairprof.inference.group_means import ALL
 from fairprof.inference.levels import ALPHA
-from fairprof.inference.verdicts import CONFIRMATORY
+from fairprof.inference.multiplicity import CONFIRMATORY, CONFIRMATORY_ATTRIBUTES
 from fairprof.reporting.blocks import Block, Cell, Column, Heading, Paragraph, Picture, Section, Sentences, Table
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.glossary import terms
