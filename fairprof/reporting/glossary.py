@@ -62,7 +62,8 @@ TERMS = {
     "Benjamini-Hochberg": "an adjustment that controls the share of false claims among the claims (1995)",
     "sign-flip test": (
         "an exact test: if two designs did equally well, the sign of each paired difference would be a coin toss; with "
-        "n seeds the smallest two-sided p-value is 2 / 2^n"
+        "n seeds the smallest two-sided p-value is 2 / 2^n (of more than twenty seeds, 100,000 patterns of signs stand "
+        "for all)"
     ),
     "levelling down": (
         "a smaller gap from which no group gains (Mittelstadt, Wachter and Russell 2023, arXiv:2302.02404)"

@@ -9,6 +9,7 @@ import pandas as pd
 
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.inference.levels import ALPHA
+from fairprof.inference.over_seeds import MOST_EXACT_SEEDS
 from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, SCORE_NAMES, VERDICT_NAMES, gap_name, name_of
 from fairprof.reporting.wording import (
     count,
@@ -24,7 +25,6 @@ from fairprof.reporting.wording import (
 )
 
 IDENTITY = ["arm", "design", "metric", "attribute", "class"]
-SIGN_FLIP = "the smallest p-value that the exact sign-flip test can give"
 
 
 @dataclass(frozen=True)
@@ -290,20 +290,26 @@ def _possibility(differences: pd.DataFrame, protocol: Protocol) -> str:
         most = designs["seeds"].max()
         return (
             f"With {'' if designs['seeds'].nunique() == 1 else 'at most '}{counted(most, 'seed')} no claim between "
-            f"designs is possible at the {level}: {SIGN_FLIP} is {short(designs['smallest_p'].min())}; six seeds are "
-            "the least."
+            f"designs is possible at the {level}: {_smallest_p(most, designs['smallest_p'].min())}; six seeds are the "
+            "least."
         )
     able = designs[possible]
     for_whom = "" if possible.all() else f" for {designs_named(list(able.index))}"
+    least = able["seeds"].min()
     text = (
-        f"With {counted(able['seeds'].min(), 'seed')} claims between designs are possible{for_whom} at the {level}: "
-        f"{SIGN_FLIP} is {short(able['smallest_p'].max())}"
+        f"With {counted(least, 'seed')} claims between designs are possible{for_whom} at the {level}: "
+        f"{_smallest_p(least, able['smallest_p'].max())}"
     )
     if not possible.all():
         unable = designs[~possible]
         seeds = enumerated(f"{counted(row.seeds, 'seed')}" for row in unable.itertuples())
         text += f"; not for {designs_named(list(unable.index))} with {seeds}: six are the least"
     return f"{text}."
+
+
+def _smallest_p(seeds: int, smallest: float) -> str:
+    exact = "exact " if seeds <= MOST_EXACT_SEEDS else ""
+    return f"the smallest p-value that the {exact}sign-flip test can give is {short(smallest)}"
 
 
 def _differences_in_short(differences: pd.DataFrame, protocol: Protocol) -> str:

@@ -41,7 +41,9 @@ def attention_of(settings: ExplainSettings, subject: Subject, maps: dict[str, np
         len(subject.rows), settings.replicates, numpy_generator(settings.seed, "attention bootstrap")
     )
     images = subject.images["image"]
-    gaps = attention_tests.attention_gap_tests(attended, settings.permutations, numpy_generator(settings.seed, "attention gaps"))
+    gaps = attention_tests.attention_gap_tests(
+        attended, settings.permutations, numpy_generator(settings.seed, "attention gaps")
+    )
     distances = attention_tests.map_distances(
         attended, maps, images, settings.permutations, numpy_generator(settings.seed, "map distances")
     )

@@ -345,6 +345,14 @@ def test_six_seeds_are_the_least_for_a_claim(seeds, sentence):
     assert any("confirmatory difference" in text for text in said.answer) == (seeds == 6)
 
 
+def test_of_more_than_twenty_seeds_the_test_is_not_called_exact():
+    row = difference(seeds=25, smallest_p=1e-5, p_adjusted=1.0, p_holm=1.0, verdict="not_established")
+    assert claims(study(FLOORS, [row]), protocol(seeds=tuple(range(25)))).possibility == (
+        "With 25 seeds claims between designs are possible at the .05 level: the smallest p-value that the sign-flip "
+        "test can give is 1e-05."
+    )
+
+
 def test_designs_with_too_few_seeds_are_named():
     few = difference(design="C", seeds=4, smallest_p=0.125, verdict="no_claim_possible")
     said = claims(study(FLOORS, [difference(), few]), protocol(designs=("A", "B", "C")))
