@@ -39,6 +39,12 @@ sys.stdin.read()
 """
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first: no process is left alone with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_configure(config):
     # MLflow's remark about its own classes, when it is imported
     config.addinivalue_line("filterwarnings", "ignore:.*Any type hint is inferred as AnyType:UserWarning")
@@ -59,10 +65,16 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def synthetic_cache(tmp_path_factory) -> Path:
+def common_folder(tmp_path_factory) -> Path:
+    """A folder of all processes that run tests: who makes something there for the others does so under a lock."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def synthetic_cache(common_folder, tmp_path_factory) -> Path:
     """A cache folder, of this process's tests, in which the embedded data set is drawn."""
-    drawn = tmp_path_factory.getbasetemp()
-    drawn = (drawn.parent if "PYTEST_XDIST_WORKER" in os.environ else drawn) / "drawn"  # by one process for all of them
+    drawn = common_folder / "drawn"
     synthetic.read(Cache(drawn, size_limit=2**30, lock_timeout=300.0))
     folder = tmp_path_factory.mktemp("synthetic") / "cache"
     shutil.copytree(drawn / synthetic.VERSION, folder / synthetic.VERSION)

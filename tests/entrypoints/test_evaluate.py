@@ -9,8 +9,11 @@ import pytest
 from fairprof.commands.evaluate.run import run_evaluation
 from fairprof.config import EvaluateSettings
 from fairprof.metrics.performance import calibration_error, performance
-from tests.entrypoints.test_study import with_role
-from tests.entrypoints.test_train import SMALL, artifact, client, python, train
+from tests.entrypoints.runs import MLFLOW_WARNS, artifact, client, python, with_role
+from tests.places import mlflow_in
+
+pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
+
 
 QUICK = {"permutations": 199, "replicates": 100, "accelerator": "cpu"}
 CORRUPTED = 24
@@ -27,22 +30,13 @@ FILES = (
 
 
 @pytest.fixture(scope="module")
-def registered(tmp_path_factory, synthetic_cache):
-    """A folder in which design B was trained on the embedded data, and registered."""
-    folder = tmp_path_factory.mktemp("registered")
-    done = train(folder, {"experiment": "B", "cache_dir": synthetic_cache, **SMALL, "epochs": 2})
-    assert done.returncode == 0, done.stderr[-3000:]
-    return folder
-
-
-@pytest.fixture(scope="module")
-def evaluated(registered, synthetic_cache):
+def evaluated(trained, synthetic_cache):
     """The champion evaluated on the data that it was trained on: the folder, the run, and what was said."""
     settings = {"model": "fairprof-B@champion", "cache_dir": synthetic_cache, "robustness_images": CORRUPTED, **QUICK}
-    done = python(registered, ["-m", "entrypoints.evaluate"], settings)
+    done = python(trained, ["-m", "entrypoints.evaluate"], settings)
     assert done.returncode == 0, done.stderr[-3000:]
-    (run,) = with_role(registered, "evaluation")
-    return registered, run, done
+    (run,) = with_role(trained, "evaluation")
+    return trained, run, done
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +69,14 @@ def test_the_run_is_named_tagged_and_linked_to_the_version(evaluated):
 
 def test_predictions_and_metrics_are_those_of_the_training_run_on_the_same_images(evaluated, table):
     folder, run, _ = evaluated
-    (trained,) = with_role(folder, "run")
-    own = pd.read_parquet(artifact(folder, trained, "predictions/test.parquet"))
+    own_run = next(run for run in with_role(folder, "run") if run.data.tags["fairprof.design"] == "B")
+    own = pd.read_parquet(artifact(folder, own_run, "predictions/test.parquet"))
     predictions = table("predictions/evaluation.parquet")
     assert predictions["image"].tolist() == own["image"].tolist()
     assert predictions["y_pred"].tolist() == own["y_pred"].tolist()
     for name in ("macro_f1", "log_loss", "demographic_parity_difference/race", "worst_group_accuracy/gender"):
-        assert run.data.metrics[f"test/{name}"] == pytest.approx(trained.data.metrics[f"test/{name}"], abs=1e-6)
-    assert run.data.metrics["ceiling/macro_f1"] == trained.data.metrics["ceiling/macro_f1"]
+        assert run.data.metrics[f"test/{name}"] == pytest.approx(own_run.data.metrics[f"test/{name}"], abs=1e-6)
+    assert run.data.metrics["ceiling/macro_f1"] == own_run.data.metrics["ceiling/macro_f1"]
 
 
 def test_every_table_and_picture_is_there(evaluated):
@@ -153,18 +147,16 @@ def test_the_answer_is_said_described_and_at_the_top_of_a_report_that_needs_noth
 
 
 def test_other_faces_are_a_shift_and_all_of_them_may_be_evaluated(
-    evaluated, synthetic_cache, write_image, tmp_path, monkeypatch, capsys
+    evaluated, synthetic_cache, write_image, tmp_path, capsys
 ):
     folder = evaluated[0]
     for number in range(96):
         age, gender, race = (5, 25, 45, 80)[number % 4], number // 4 % 2, number // 8 % 3
         write_image(tmp_path / "faces" / f"{age}_{gender}_{race}_2017{number:05}.jpg.chip.jpg", number)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
-    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-    monkeypatch.chdir(folder)
     data = f"utkface:{tmp_path / 'faces'}"
     settings = {"model": "B", "data": data, "partition": "all", "robustness_images": 0, **QUICK}
-    run_evaluation(EvaluateSettings(**settings, cache_dir=str(synthetic_cache)))
+    with mlflow_in(folder):
+        run_evaluation(EvaluateSettings(**settings, cache_dir=str(synthetic_cache)))
     run = with_role(folder, "evaluation")[-1]
     assert run.data.tags["fairprof.shift"] == "established"
     data = pd.read_csv(artifact(folder, run, "shift/data.csv")).set_index("attribute")

@@ -10,30 +10,29 @@ import pytest
 
 from fairprof.commands.explain.results import TABLES
 from fairprof.commands.explain.run import load_models, run_explanation
-from fairprof.commands.train.run import run_experiment
 from fairprof.config import ExplainSettings, Settings
 from fairprof.data.professions import PROFESSIONS
 from fairprof.errors import UserError
 from fairprof.network.classifier import build_classifier
 from fairprof.saliency.panels import Wording, reference_difference_panel
 from fairprof.store import registry, tracking
-from tests.entrypoints.test_train import python
+from tests.places import mlflow_in
 
-# of MLflow's own calls of pandas
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Operation with range is deprecated"),
-    pytest.mark.filterwarnings("ignore:For backward compatibility, 'str' dtypes are included"),
-    pytest.mark.slow,
-]
+pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
+
+
 QUICK = {"permutations": 99, "replicates": 100}
 
 
 @pytest.fixture(scope="module")
-def models(store, synthetic_cache):
+def models(trained):
     """Designs A and B at 64 px, and a network of 32 px that never learned anything as the second version of A."""
-    small = {"architecture": "resnet18", "weights": "random", "epochs": 1, "train_size": 48, "gradcam_images": 16}
-    for experiment in ("A", "B"):
-        run_experiment(Settings(experiment=experiment, cache_dir=str(synthetic_cache), **small, **QUICK))
+    with mlflow_in(trained):
+        register_small_network()
+        yield
+
+
+def register_small_network():
     classifier = build_classifier("resnet18", "random", "all", len(PROFESSIONS), 0)
     with tracking.started_run("A-small", {}):
         registry.register_model(
@@ -167,11 +166,9 @@ def test_labels_are_short():
     assert list(settings.references()) == ["B", "A", "C-3", "D-old", "other-2"]
 
 
-def test_a_missing_model_is_one_line_for_the_user(store, models):
-    done = python(store, ["-m", "entrypoints.explain"], {"models": "nobody"})
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("fairprof: error")]
-    assert "no registered model nobody" in line
+def test_a_missing_model_is_one_line_for_the_user(models, refused):
+    with refused("no registered model nobody"):
+        run_explanation(ExplainSettings(models="nobody"))
 
 
 def test_the_panel_of_differences_shows_their_sign_on_one_scale():

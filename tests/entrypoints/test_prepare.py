@@ -5,10 +5,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from tests.entrypoints.test_train import artifact, client, mlflow_run, python, runs_in
-from tests.places import ROOT
+from fairprof.commands.prepare.run import run_preparation
+from fairprof.config import PrepareSettings
+from tests.entrypoints.runs import MLFLOW_WARNS, artifact, client, mlflow_run, runs_in
+from tests.places import ROOT, mlflow_in
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
+
+
 QUICK = {"image_size": 32, "replicates": 100, "permutations": 99}
 
 
@@ -79,13 +83,11 @@ def test_tables_pictures_sheets_and_one_page(prepared):
     assert page.count("data:image/png;base64,") >= 5 and "<script" not in page and 'src="http' not in page
 
 
-def test_a_data_set_that_is_refused_is_audited_all_the_same(prepared, faces):
+def test_a_data_set_that_is_refused_is_audited_all_the_same(prepared, faces, refused):
     folder, first, _ = prepared
-    settings = {"data": f"manifest:{faces / 'faces.csv'}", "cache_dir": folder / "cache", "max_quarantined_share": 0}
-    done = python(folder, ["-m", "entrypoints.prepare"], settings | QUICK | {"sheet_images": 0})
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("fairprof: error")]
-    assert "1 of 96 rows are unusable" in line and "05.png" in line and "report.html" in line
+    settings = {"data": f"manifest:{faces / 'faces.csv'}", "cache_dir": str(folder / "cache"), "sheet_images": 0}
+    with mlflow_in(folder), refused("1 of 96 rows are unusable", "05.png", "report.html"):
+        run_preparation(PrepareSettings(**settings | QUICK, max_quarantined_share=0))
     run = runs_in(folder)[-1]
     assert run.info.status == "FAILED" and run.data.tags["fairprof.pool"] == first.data.tags["fairprof.pool"]
     assert "nothing can be trained on this data set" in artifact(folder, run, "report.html").read_text()

@@ -15,18 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import mlflow
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
 from PIL import Image
 
-from fairprof.commands.train.run import run_experiment
-from fairprof.config import Settings
-from tests.places import mlflow_in
+from tests.entrypoints.runs import MLFLOW_WARNS, artifact, runs_in
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Operation with range is deprecated")]
+pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
+
 
 JSON = {"Content-Type": "application/json"}
 START_SECONDS = 240  # imports take half a minute on a busy machine
@@ -75,29 +73,24 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, synthetic_cache):
-    """A registry with the model of a short run on the embedded data, the run's test predictions and their images."""
-    with mlflow_in(tmp_path_factory.mktemp("trained")) as folder:
-        settings = {"architecture": "resnet18", "image_size": 32, "epochs": 1, "weights": "random"}
-        settings |= {"gradcam_images": 8, "cache_dir": str(synthetic_cache)}
-        run_id = run_experiment(Settings(experiment="B", **settings))
-        table = pd.read_parquet(
-            mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="predictions/test.parquet")
-        )
+def predicted(trained, synthetic_cache) -> tuple[pd.DataFrame, list[bytes]]:
+    """What the run of design B has predicted of its test images, and these."""
+    run = next(run for run in runs_in(trained) if run.data.tags["fairprof.design"] == "B")
+    table = pd.read_parquet(artifact(trained, run, "predictions/test.parquet"))
     (labels,) = synthetic_cache.glob("synthetic-*/labels.csv")
-    return folder, table, [(labels.parent / image).read_bytes() for image in table["image"]]
+    return table, [(labels.parent / image).read_bytes() for image in table["image"]]
 
 
 @pytest.fixture(scope="module")
-def served(trained, tmp_path_factory) -> Iterator[Served]:
+def served(trained, predicted, tmp_path_factory) -> Iterator[Served]:
     """`mlflow models serve` in another folder, without the project and without pickle, started while another process
     holds the registry's write lock."""
-    folder, table, images = trained
+    table, images = predicted
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     port = free_port()
     names = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PYTHONPATH"))}
     names |= {
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{trained / 'mlflow.db'}",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         "OMP_NUM_THREADS": "1",
@@ -106,7 +99,7 @@ def served(trained, tmp_path_factory) -> Iterator[Served]:
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", "models:/fairprof-B@champion"]
     command += ["--env-manager", "local", "-h", "127.0.0.1", "-p", str(port)]
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD_REGISTRY, str(folder / "mlflow.db")],
+        [sys.executable, "-c", HOLD_REGISTRY, str(trained / "mlflow.db")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

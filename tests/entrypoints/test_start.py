@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from fairprof import config
-from tests.places import ROOT
+from tests.entrypoints.runs import python
+from tests.places import ROOT, mlflow_in
 
 COMMANDS = {
     "train": (config.Settings, "run_experiment"),
@@ -55,3 +56,42 @@ def test_the_command_is_run_with_the_settings_that_were_given(name, monkeypatch)
     monkeypatch.setattr(sys, "argv", [name, "--delta", "0.07"])
     runpy.run_module(f"entrypoints.{name}", run_name="__main__")
     assert given == [settings(delta=0.07)] and type(given[0]) is settings
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("train", {"experiment": "E"}, "experiment=E is not valid"),
+        ("train", {"epochs": -1}, "epochs=-1 is not valid"),
+        ("train", {"epoch": 3}, "unknown setting epoch: did you mean epochs?"),
+        ("train", {"data": "manifest:faces.csv"}, "faces.csv: missing column gender"),
+        ("study", {"seeds": 0}, "seeds=0 is not valid"),
+        ("study", {"fractions": "0.5,2"}, "fractions=0.5,2 is not valid"),
+        ("tune", {"search": "momentum"}, "search=momentum is not valid"),
+        ("tune", {"trials": 0}, "trials=0 is not valid"),
+        ("compare", {"run": "x"}, "unknown setting run: did you mean runs?"),
+    ],
+)
+def test_bad_input_is_one_line(name, settings, message, tmp_path, monkeypatch):
+    (tmp_path / "faces.csv").write_text("image,race,age\na.jpg,White,3\n")
+    arguments = [word for setting, value in settings.items() for word in (f"--{setting}", str(value))]
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    with mlflow_in(tmp_path), pytest.raises(SystemExit) as end:
+        runpy.run_module(f"entrypoints.{name}", run_name="__main__")
+    assert end.value.code.startswith("fairprof: error: ") and "\n" not in end.value.code
+    assert message in end.value.code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("train", {"experiment": "E"}, "experiment=E is not valid"),
+        ("compare", {}, "there is no finished run to compare"),
+    ],
+)
+def test_a_process_ends_with_that_line_and_no_traceback(name, settings, message, tmp_path):
+    done = python(tmp_path, ["-m", f"entrypoints.{name}"], settings)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("fairprof: ")]
+    assert line.startswith("fairprof: error: ") and message in line

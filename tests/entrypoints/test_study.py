@@ -4,43 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairprof.commands.compare.run import run_comparison
 from fairprof.commands.study.run import run_study
 from fairprof.commands.train.run import run_experiment
-from fairprof.config import CompareSettings, Settings, StudySettings
+from fairprof.config import Settings, StudySettings
 from fairprof.errors import UserError
-from tests.entrypoints.test_train import SMALL, artifact, client, kill_when, mlflow_run, python, runs_in
+from tests.entrypoints.runs import MLFLOW_WARNS, SMALL, artifact, client, compare, kill_when, mlflow_run, with_role
 from tests.places import ROOT, mlflow_in
 
-# of MLflow's own calls of pandas
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Operation with range is deprecated"),
-    pytest.mark.filterwarnings("ignore:For backward compatibility, 'str' dtypes are included"),
-]
+pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
+
 
 QUICK = {**SMALL, "epochs": 1, "permutations": 199, "replicates": 200}
 STUDY = {**QUICK, "experiments": "A,B", "seeds": 2}
-
-
-def study(folder, settings):
-    return python(folder, ["-m", "entrypoints.study"], settings)
-
-
-def compare(folder, **settings):
-    with mlflow_in(folder):
-        run_comparison(CompareSettings(**{"permutations": 199, "replicates": 200} | settings))
-
-
-def with_role(folder, role):
-    return [run for run in runs_in(folder) if run.data.tags.get("fairprof.role") == role]
-
-
-def error_of(done) -> str:
-    """The one line that tells the user what went wrong."""
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    (line,) = [line for line in done.stderr.splitlines() if line.startswith("fairprof: error")]
-    return line
 
 
 @pytest.fixture(scope="module")
@@ -176,12 +151,12 @@ def test_runs_that_were_trained_otherwise_are_refused_by_name(studied, synthetic
     compare(folder, runs="newest_runs")
 
 
-def test_a_run_that_fails_is_reported_and_the_others_go_on(studied, synthetic_cache):
+def test_a_run_that_fails_is_reported_and_the_others_go_on(studied, synthetic_cache, refused):
     folder, _, _ = studied
     # design A has too few images for this size, B has enough
-    done = study(folder, {"cache_dir": synthetic_cache, **QUICK, "experiments": "A,B", "seeds": 1, "train_size": 500})
-    message = error_of(done)
-    assert "1 of 2 runs failed (A-seed0-500)" in message and "can take at most" in message
+    settings = {"cache_dir": str(synthetic_cache), **QUICK, "experiments": "A,B", "seeds": 1, "train_size": 500}
+    with mlflow_in(folder), refused("1 of 2 runs failed (A-seed0-500)", "can take at most"):
+        run_study(StudySettings(**settings))
     failed = with_role(folder, "study")[-1]
     assert failed.info.status == "FAILED"
     listed = pd.read_csv(artifact(folder, failed, "study/runs.csv")).set_index("name")
@@ -189,16 +164,3 @@ def test_a_run_that_fails_is_reported_and_the_others_go_on(studied, synthetic_ca
     page = artifact(folder, failed, "report.md").read_text()
     assert "A-seed0-500" in page
     assert np.isfinite(failed.data.metrics["B/macro_f1"])
-
-
-@pytest.mark.parametrize(
-    ("program", "settings", "message"),
-    [
-        ("study", {"seeds": "0"}, "seeds=0 is not valid"),
-        ("study", {"fractions": "0.5,2"}, "fractions=0.5,2 is not valid"),
-        ("compare", {"run": "x"}, "unknown setting run: did you mean runs?"),
-        ("compare", {}, "there is no finished run to compare"),
-    ],
-)
-def test_bad_input_is_one_line(program, settings, message, tmp_path):
-    assert message in error_of(python(tmp_path, ["-m", f"entrypoints.{program}"], settings))

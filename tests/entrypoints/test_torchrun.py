@@ -11,11 +11,15 @@ import pandas as pd
 import psutil
 import pytest
 
+from fairprof.commands.train.run import run_experiment
 from fairprof.config import Settings
 from fairprof.data.pool import load_pool
 from tests.conftest import TORCHRUN
-from tests.entrypoints.test_train import SMALL, artifact, environment, runs_in, train
-from tests.places import ROOT
+from tests.entrypoints.runs import MLFLOW_WARNS, SMALL, artifact, environment, runs_in
+from tests.places import ROOT, mlflow_in
+
+pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
+
 
 HEAD = {**SMALL, "experiment": "B", "finetune": "head", "train_size": 200}
 # the entry point in a process that writes down, in order, at what it has met the others
@@ -91,8 +95,8 @@ def trained_metrics(run) -> dict[str, float]:
 
 
 def test_two_processes_leave_the_run_that_one_would(together, tmp_path, synthetic_cache):
-    done = train(tmp_path, {**HEAD, "cache_dir": synthetic_cache})
-    assert done.returncode == 0, done.stderr[-3000:]
+    with mlflow_in(tmp_path):
+        run_experiment(Settings(**HEAD, cache_dir=str(synthetic_cache)))
     (alone,) = runs_in(tmp_path)
     folder, run = together
     assert run.info.status == "FINISHED" and run.info.run_name == "B-seed0-200"
@@ -131,7 +135,6 @@ def test_two_processes_meet_at_the_same_places_in_the_same_order(together):
     assert first.count("all_gather") >= 2 * SMALL["epochs"] + 2
 
 
-@pytest.mark.slow
 def test_killed_and_started_again_two_processes_go_on(together, tmp_path, synthetic_cache):
     settings = {**HEAD, "cache_dir": synthetic_cache}
     process = start_together(tmp_path, settings)

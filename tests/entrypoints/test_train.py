@@ -1,12 +1,8 @@
 """Real runs, started as a user starts them, in folders of their own."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
@@ -14,17 +10,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fairprof.commands.study.run import run_study
 from fairprof.commands.train.run import run_experiment
-from fairprof.config import Settings
+from fairprof.config import Settings, StudySettings
+from tests.entrypoints.runs import (
+    BRIEF,
+    MLFLOW_WARNS,
+    SMALL,
+    artifact,
+    client,
+    environment,
+    kill_when,
+    mlflow_run,
+    runs_in,
+)
 from tests.places import ROOT, mlflow_in
 
-# of MLflow's own calls of pandas
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Operation with range is deprecated"),
-    pytest.mark.filterwarnings("ignore:For backward compatibility, 'str' dtypes are included"),
-]
+pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
 
-SMALL = {"architecture": "resnet18", "image_size": 32, "epochs": 3, "weights": "random", "gradcam_images": 16}
+
 TRAINED_METRICS = (
     "test/macro_f1",
     "test/accuracy",
@@ -37,77 +41,6 @@ TRAINED_METRICS = (
 )
 
 
-def environment(**extra: str) -> dict[str, str]:
-    names = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return names | {"MLFLOW_DISABLE_TELEMETRY": "true", "PATH": path} | extra
-
-
-def mlflow_run(
-    folder: Path, project: str, settings: dict, options: tuple[str, ...] = ()
-) -> subprocess.CompletedProcess:
-    parameters = [word for name, value in settings.items() for word in ("-P", f"{name}={value}")]
-    return subprocess.run(
-        [sys.executable, "-m", "mlflow", "run", project, *options, *parameters, "--env-manager", "local"],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-
-
-def train(folder: Path, settings: dict) -> subprocess.CompletedProcess:
-    return python(folder, ["-m", "entrypoints.train"], settings)
-
-
-def python(folder: Path, program: list[str], settings: dict) -> subprocess.CompletedProcess:
-    arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-    return subprocess.run(
-        [sys.executable, *program, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env=environment(PYTHONPATH=str(ROOT)),
-        timeout=900,
-    )
-
-
-def kill_when(folder: Path, module: str, settings: dict, reached: Callable[[], object]) -> None:
-    """Starts a module, which says everything to the file `log`, and kills it and its children as soon as `reached`."""
-    arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
-    with open(folder / "log", "w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-            env=environment(PYTHONPATH=str(ROOT)),
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + 300
-        while not reached():
-            assert process.poll() is None and time.monotonic() < deadline, (folder / "log").read_text()[-3000:]
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=30)
-
-
-def client(folder: Path) -> mlflow.MlflowClient:
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    return mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
-
-
-def runs_in(folder: Path) -> list:
-    store = client(folder)
-    experiments = [experiment.experiment_id for experiment in store.search_experiments()]
-    return store.search_runs(experiments, order_by=["attributes.start_time ASC"])
-
-
-def artifact(folder: Path, run, path: str) -> Path:
-    return Path(client(folder).download_artifacts(run.info.run_id, path, str(folder)))
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, synthetic_cache):
     """A folder in which `mlflow run` has trained design B on the embedded data."""
@@ -118,6 +51,12 @@ def finished(tmp_path_factory, synthetic_cache):
     assert done.returncode == 0, done.stderr[-3000:]
     (run,) = runs_in(folder)
     return folder, run
+
+
+def train(folder: Path, settings: dict) -> None:
+    """Trains in this process what `mlflow run` would in another."""
+    with mlflow_in(folder):
+        run_experiment(Settings(**settings))
 
 
 def test_a_run_is_finished_named_and_tagged(finished):
@@ -205,13 +144,11 @@ def test_the_artifacts_of_the_design_are_there_and_readable(finished):
     assert balanced.nunique() == 1
 
 
-def test_the_contact_sheet_shows_the_same_test_images_for_every_design(finished, tmp_path, synthetic_cache):
-    with mlflow_in(tmp_path):
-        run_experiment(Settings(experiment="A", cache_dir=str(synthetic_cache), **SMALL | {"epochs": 1}))
-    (other,) = runs_in(tmp_path)
+def test_the_contact_sheet_shows_the_same_test_images_for_every_design(finished, trained):
+    other = next(run for run in runs_in(trained) if run.info.run_name.startswith("A-seed0"))
     shown = [
         np.load(artifact(folder, run, "gradcam/maps.npz"))["image"].tolist()
-        for folder, run in (finished, (tmp_path, other))
+        for folder, run in (finished, (trained, other))
     ]
     assert shown[0] == shown[1]
     assert finished[1].data.params["test_fingerprint"] == other.data.params["test_fingerprint"]
@@ -263,16 +200,16 @@ def test_another_process_without_the_project_predicts_what_was_logged(finished, 
 
 
 def test_killed_in_an_epoch_and_started_again_it_ends_like_an_undisturbed_run(tmp_path, synthetic_cache):
-    settings = {"experiment": "C", "cache_dir": synthetic_cache, **SMALL, "epochs": 4}
+    settings = {"experiment": "C", "cache_dir": str(synthetic_cache), **SMALL, "epochs": 4, "train_size": 200}
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     undisturbed.mkdir()
     killed.mkdir()
-    assert train(undisturbed, settings).returncode == 0
+    train(undisturbed, settings)
     trainings = synthetic_cache / "trainings"
     kill_when(killed, "entrypoints.train", settings, lambda: list(trainings.glob("*/resume.ckpt")))
     (started,) = runs_in(killed)
     assert started.info.status == "RUNNING"  # a killed process can close nothing
-    assert train(killed, settings).returncode == 0
+    train(killed, settings)
     closed, resumed = runs_in(killed)
     assert (closed.info.status, resumed.info.status) == ("KILLED", "FINISHED")
     assert resumed.data.tags["fairprof.resumed"] == "true"
@@ -288,11 +225,10 @@ def test_killed_in_an_epoch_and_started_again_it_ends_like_an_undisturbed_run(tm
     assert not list(trainings.glob("*/resume.ckpt"))
 
 
-@pytest.mark.slow
 def test_all_designs_run_on_real_faces_and_the_malformed_names_are_quarantined(tmp_path, shared):
-    settings = {**SMALL, "epochs": 1, "cache_dir": tmp_path / "cache", "data": f"utkface:{shared / 'data' / 'utkface'}"}
-    done = python(tmp_path, ["-m", "entrypoints.study"], {"seeds": 1, **settings})
-    assert done.returncode == 0, done.stderr[-3000:]
+    settings = {**BRIEF, "train_size": "natural", "cache_dir": str(tmp_path / "cache")}
+    with mlflow_in(tmp_path):
+        run_study(StudySettings(seeds=1, data=f"utkface:{shared / 'data' / 'utkface'}", **settings))
     study, *runs = runs_in(tmp_path)
     assert study.info.status == "FINISHED"
     assert [(run.info.run_name, run.info.status) for run in runs] == [
@@ -310,35 +246,8 @@ def test_all_designs_run_on_real_faces_and_the_malformed_names_are_quarantined(t
     }
 
 
-def manifest(folder: Path, text: str) -> str:
-    (folder / "faces.csv").write_text(text)
-    return f"manifest:{folder / 'faces.csv'}"
-
-
-BAD_INPUT = {
-    "an unknown experiment": (lambda folder: {"experiment": "E"}, "experiment=E is not valid"),
-    "negative epochs": (lambda folder: {"epochs": -1}, "epochs=-1 is not valid"),
-    "an unknown setting": (lambda folder: {"epoch": 3}, "unknown setting epoch: did you mean epochs?"),
-    "a missing column": (
-        lambda folder: {"data": manifest(folder, "image,race,age\na.jpg,White,3\n")},
-        "faces.csv: missing column gender",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD_INPUT)
-def test_bad_input_is_one_line(case, tmp_path, synthetic_cache):
-    settings, message = BAD_INPUT[case]
-    done = train(tmp_path, {"cache_dir": synthetic_cache, **settings(tmp_path)})
-    assert done.returncode == 1
-    errors = [line for line in done.stderr.splitlines() if line.startswith("fairprof: ")]
-    assert len(errors) == 1
-    assert message in errors[0]
-    assert "Traceback" not in done.stderr
-
-
 def test_the_same_training_twice_at_once_is_refused(tmp_path, synthetic_cache, refused, held):
-    settings = Settings(experiment="D", cache_dir=str(synthetic_cache), **SMALL | {"epochs": 1})
+    settings = Settings(experiment="D", cache_dir=str(synthetic_cache), **BRIEF)
     with mlflow_in(tmp_path):
         run_experiment(settings)
         locks = sorted((synthetic_cache / "trainings").glob("*.lock"), key=lambda path: path.stat().st_mtime)
@@ -347,7 +256,6 @@ def test_the_same_training_twice_at_once_is_refused(tmp_path, synthetic_cache, r
     assert [run.info.status for run in runs_in(tmp_path)] == ["FINISHED", "FAILED"]
 
 
-@pytest.mark.slow
 def test_the_main_job_with_its_defaults_reaches_three_fifths_of_the_ceiling(tmp_path, synthetic_cache):
     done = mlflow_run(tmp_path, str(ROOT), {"experiment": "B", "weights": "random", "cache_dir": synthetic_cache})
     assert done.returncode == 0, done.stderr[-3000:]
@@ -358,23 +266,15 @@ def test_the_main_job_with_its_defaults_reaches_three_fifths_of_the_ceiling(tmp_
 # --- the frozen part of the network ------------------------------------------------------------------------------
 
 
-ONE_AFTER_THE_OTHER = """
-import sys
-import entrypoints
-from fairprof.config import Settings
-from fairprof.commands.train.run import run_experiment
-for experiment in sys.argv[1]:
-    run_experiment(Settings.from_arguments([*sys.argv[2:], "--experiment", experiment]))
-"""
+OF_HEADS = {**SMALL, "finetune": "head", "seed": 7, "train_size": 200}
 
 
 @pytest.fixture(scope="module")
 def of_heads(tmp_path_factory, synthetic_cache):
     """A folder in which designs B and A and B again were trained one after the other, of each the head alone."""
     folder = tmp_path_factory.mktemp("heads")
-    settings = {**SMALL, "finetune": "head", "cache_dir": synthetic_cache, "seed": 7}
-    done = python(folder, ["-c", ONE_AFTER_THE_OTHER, "BAB"], settings)
-    assert done.returncode == 0, done.stderr[-3000:]
+    for experiment in "BAB":
+        train(folder, {**OF_HEADS, "experiment": experiment, "cache_dir": str(synthetic_cache)})
     return folder, runs_in(folder)
 
 
@@ -384,7 +284,7 @@ def outputs_needed(experiment: str, cache_dir: Path) -> set[tuple[int, int]]:
     from fairprof.data.designs import DESIGNS, draw
     from fairprof.data.pool import load_pool
 
-    settings = Settings(image_size=32, cache_dir=str(cache_dir), seed=7)
+    settings = Settings(**OF_HEADS, cache_dir=str(cache_dir))
     pool = load_pool(settings, settings.image_size)
     drawn, image = draw(pool, DESIGNS[experiment], settings), pool.table["pixel"].to_numpy()
     # four views of every image, of which three epochs take three

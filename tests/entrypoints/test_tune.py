@@ -7,15 +7,11 @@ import yaml
 from fairprof.commands.train.run import run_experiment
 from fairprof.config import Settings
 from fairprof.errors import UserError
-from tests.entrypoints.test_study import compare, error_of, with_role
-from tests.entrypoints.test_train import artifact, mlflow_run, python
+from tests.entrypoints.runs import MLFLOW_WARNS, artifact, compare, mlflow_run, with_role
 from tests.places import ROOT, mlflow_in
 
-# of MLflow's own calls of pandas
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:Operation with range is deprecated"),
-    pytest.mark.filterwarnings("ignore:For backward compatibility, 'str' dtypes are included"),
-]
+pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
+
 
 QUICK = {"architecture": "resnet18", "image_size": 32, "epochs": 1, "weights": "random", "train_size": 60}
 SEARCH = {**QUICK, "experiments": "A,B", "trials": 5, "search": "learning_rate,label_smoothing"}
@@ -84,14 +80,3 @@ def test_tuned_runs_are_the_winner_s_and_another_value_is_refused_by_name(search
         compare(folder, runs="newest_runs")
     message = str(refusal.value)
     assert "weight_decay is" in message and "0.03 in B-seed1" in message and "learning_rate" not in message
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"search": "momentum"}, "search=momentum is not valid"),
-        ({"trials": 0}, "trials=0 is not valid"),
-    ],
-)
-def test_bad_input_is_one_line(settings, message, tmp_path):
-    assert message in error_of(python(tmp_path, ["-m", "entrypoints.tune"], settings))
