@@ -14,7 +14,6 @@ from tests.places import mlflow_in
 
 pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
 
-
 QUICK = {"permutations": 199, "replicates": 100, "accelerator": "cpu"}
 CORRUPTED = 24
 FILES = (

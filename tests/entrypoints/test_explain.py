@@ -16,10 +16,10 @@ from fairprof.errors import UserError
 from fairprof.network.classifier import build_classifier
 from fairprof.saliency.panels import Wording, reference_difference_panel
 from fairprof.store import registry, tracking
+from tests.entrypoints.runs import MLFLOW_WARNS
 from tests.places import mlflow_in
 
 pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
-
 
 QUICK = {"permutations": 99, "replicates": 100}
 

@@ -12,7 +12,6 @@ from tests.places import ROOT, mlflow_in
 
 pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
 
-
 QUICK = {"image_size": 32, "replicates": 100, "permutations": 99}
 
 

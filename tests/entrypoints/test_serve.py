@@ -25,7 +25,6 @@ from tests.entrypoints.runs import MLFLOW_WARNS, artifact, runs_in
 
 pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
 
-
 JSON = {"Content-Type": "application/json"}
 START_SECONDS = 240  # imports take half a minute on a busy machine
 REQUESTS, CLIENTS, MALFORMED = 200, 4, 1000

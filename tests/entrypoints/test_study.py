@@ -13,7 +13,6 @@ from tests.places import ROOT, mlflow_in
 
 pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
 
-
 QUICK = {**SMALL, "epochs": 1, "permutations": 199, "replicates": 200}
 STUDY = {**QUICK, "experiments": "A,B", "seeds": 2}
 

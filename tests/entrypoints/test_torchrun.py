@@ -20,7 +20,6 @@ from tests.places import ROOT, mlflow_in
 
 pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
 
-
 HEAD = {**SMALL, "experiment": "B", "finetune": "head", "train_size": 200}
 # the entry point in a process that writes down, in order, at what it has met the others
 OBSERVED = """

@@ -28,7 +28,6 @@ from tests.places import ROOT, mlflow_in
 
 pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
 
-
 TRAINED_METRICS = (
     "test/macro_f1",
     "test/accuracy",

@@ -12,7 +12,6 @@ from tests.places import ROOT, mlflow_in
 
 pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
 
-
 QUICK = {"architecture": "resnet18", "image_size": 32, "epochs": 1, "weights": "random", "train_size": 60}
 SEARCH = {**QUICK, "experiments": "A,B", "trials": 5, "search": "learning_rate,label_smoothing"}
 # architecture, image size and epochs are left at their defaults: the winner's are taken
