@@ -6,15 +6,17 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from fairprof.commands.train.run import run_experiment
 from fairprof.config import Settings
-from tests.entrypoints.runs import BRIEF
 from tests.places import mlflow_in
 
 
 @pytest.fixture(scope="session")
 def trained_once(common_folder, synthetic_cache) -> Path:
     """A folder in which designs A and B were trained on the embedded data at 64 pixels, by one process for all."""
+    # not above: they import MLflow, whose remark nobody ignores that early
+    from fairprof.commands.train.run import run_experiment
+    from tests.entrypoints.runs import BRIEF
+
     folder = common_folder / "trained"
     folder.mkdir(exist_ok=True)
     settings = BRIEF | {"image_size": 64, "cache_dir": str(synthetic_cache)}

@@ -1,10 +1,12 @@
 """The search's plan, workers and retries, on real storages; what a trial computes is a formula here."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import optuna
@@ -17,25 +19,64 @@ from fairprof.config import Settings, TuneSettings
 from tests.places import ROOT
 
 SEARCH = "learning_rate,weight_decay,batch_size"
-WORKER = """
-import os, sys, time
+# For every line, seconds and settings: forks a worker for each of the settings, whose trials take that long.
+WORKERS = """
+import json, os, sys, time
 import optuna
 from fairprof.config import TuneSettings
 from fairprof.commands.tune import run as search
 search.HEARTBEAT, search.GRACE = 1, 3
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-settings = TuneSettings.from_arguments(sys.argv[2:])
 
-def objective(trial):
-    values = search.suggested(trial, settings)
-    trial.set_user_attr("worker", os.getpid())
-    print("began", trial.number, flush=True)
-    time.sleep(float(sys.argv[1]))
-    return values["learning_rate"]
+def work(settings, seconds):
+    def objective(trial):
+        values = search.suggested(trial, settings)
+        print("began", trial.number, flush=True)
+        time.sleep(seconds)
+        return values["learning_rate"]
+    with search.opened_study(settings, "test") as (study, exclusive):
+        search.work(study, exclusive, objective)
 
-with search.opened_study(settings, "test") as (study, exclusive):
-    search.work(study, exclusive, objective)
+for line in sys.stdin:
+    seconds, several = json.loads(line)
+    workers = []
+    for values in several:
+        workers.append(os.fork())
+        if workers[-1] == 0:
+            work(TuneSettings(**values), seconds)
+            os._exit(0)
+    print("pids", *workers, flush=True)
+    print("ended", *[os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) for worker in workers], flush=True)
 """
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Searches in processes of their own, which one process forks: libraries are imported only once."""
+
+    starter: subprocess.Popen
+
+    def start(self, *settings: TuneSettings, seconds: float) -> None:
+        """A worker for each of the settings, whose trials take so many seconds."""
+        print(json.dumps([seconds, [each.model_dump() for each in settings]]), file=self.starter.stdin, flush=True)
+
+    def said(self) -> Iterator[tuple[str, list[int]]]:
+        """Word by word until all have ended: the `pids` of the workers, the number of a trial that `began`, and the
+        exit statuses of those that have `ended`."""
+        for line in self.starter.stdout:
+            word, *numbers = line.split()
+            yield word, [int(number) for number in numbers]
+            if word == "ended":
+                return
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    with subprocess.Popen(
+        [sys.executable, "-c", WORKERS], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as starter:
+        yield Workers(starter)
+        starter.stdin.close()
 
 
 @pytest.fixture
@@ -46,23 +87,6 @@ def settings(tmp_path):
 @pytest.fixture(autouse=True)
 def quiet():
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-
-
-def worker(settings: TuneSettings, seconds: float) -> subprocess.Popen:
-    arguments = ["--cache_dir", settings.cache_dir, "--trials", str(settings.trials), "--search", settings.search]
-    return subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(seconds), *arguments, "--storage", settings.storage],
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(process: subprocess.Popen) -> str:
-    output, errors = process.communicate(timeout=180)
-    assert process.returncode == 0, errors[-3000:]
-    return output
 
 
 def results(settings: TuneSettings) -> list[tuple]:
@@ -121,34 +145,39 @@ def test_a_trial_that_fails_counts_and_the_others_go_on(settings):
     assert states == [TrialState.COMPLETE] * 2 + [TrialState.FAIL] + [TrialState.COMPLETE] * 3
 
 
-def check_two_workers(settings: TuneSettings) -> None:
-    workers = [worker(settings, 0.05) for _ in range(2)]
-    began = [line.split()[1] for process in workers for line in finish(process).splitlines() if "began" in line]
-    assert sorted(map(int, began)) == list(range(settings.trials))  # each once
+def check_two_workers(workers: Workers, settings: TuneSettings) -> None:
+    workers.start(settings, settings, seconds=0.05)
+    said = list(workers.said())
+    assert sorted(number for word, (number, *_) in said if word == "began") == list(range(settings.trials))  # each once
+    assert said[-1] == ("ended", [0, 0])
     assert [state for state, _, _ in results(settings)] == [TrialState.COMPLETE] * settings.trials
 
 
-def test_two_workers_run_every_trial_once(settings):
-    check_two_workers(settings(trials=12))
+@pytest.mark.slow
+def test_two_workers_run_every_trial_once(settings, workers):
+    check_two_workers(workers, settings(trials=12))
 
 
-def test_two_workers_on_postgresql_run_every_trial_once(settings, postgresql):
-    check_two_workers(settings(trials=12, storage=postgresql))
+@pytest.mark.slow
+def test_two_workers_on_postgresql_run_every_trial_once(settings, workers, postgresql):
+    check_two_workers(workers, settings(trials=12, storage=postgresql))
 
 
-def test_killed_in_a_trial_and_started_again_it_keeps_what_ended_and_retries_the_rest(settings, monkeypatch):
-    process = worker(settings(), 0.3)
-    for line in process.stdout:
-        if line.split() == ["began", "5"]:
-            break
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+@pytest.mark.slow
+def test_killed_in_a_trial_and_started_again_it_keeps_what_ended_and_retries_the_rest(settings, workers, monkeypatch):
+    workers.start(settings(), seconds=0.3)
+    for word, numbers in workers.said():
+        if word == "pids":
+            (pid,) = numbers
+        elif (word, numbers) == ("began", [5]):
+            os.kill(pid, signal.SIGKILL)
+    assert (word, numbers) == ("ended", [-signal.SIGKILL])
     before = [trial for trial in results(settings()) if trial[0] == TrialState.COMPLETE]
     assert len(before) == 5
     monkeypatch.setattr(search, "HEARTBEAT", 1)
     monkeypatch.setattr(search, "GRACE", 3)
-    time.sleep(0.1)
-    finish(worker(settings(), 0.05))
+    workers.start(settings(), seconds=0.05)
+    assert list(workers.said())[-1] == ("ended", [0])
     after = results(settings())
     assert [state for state, _, _ in after] == [TrialState.COMPLETE] * 6
     assert after[:5] == before
