@@ -9,9 +9,10 @@ import json
 import sys
 from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from fairprof.errors import UserError
@@ -56,21 +57,39 @@ SearchLaw = LogUniform | Uniform | Choice
 # those of pytorch-grad-cam whose maps, of one layer and for a class, can be had raw. Not RandomCAM, which is no
 # explanation (and draws from NumPy's global generator); nor FullGrad, which adds up layers scaled image by image; nor
 # FEM, whose threshold of two standard deviations nothing exceeds in 2 x 2 fields
-SALIENCY_METHODS = (
-    *("GradCAM", "GradCAMPlusPlus", "GradCAMElementWise", "HiResCAM", "XGradCAM", "LayerCAM", "FinerCAM"),
-    *("ShapleyCAM", "EigenCAM", "EigenGradCAM", "SegEigenCAM", "KPCA_CAM", "ScoreCAM", "AblationCAM"),
-)
+SaliencyMethod = Literal[
+    "GradCAM",
+    "GradCAMPlusPlus",
+    "GradCAMElementWise",
+    "HiResCAM",
+    "XGradCAM",
+    "LayerCAM",
+    "FinerCAM",
+    "ShapleyCAM",
+    "EigenCAM",
+    "EigenGradCAM",
+    "SegEigenCAM",
+    "KPCA_CAM",
+    "ScoreCAM",
+    "AblationCAM",
+]
+SALIENCY_METHODS = get_args(SaliencyMethod)
 # what lies below layer2 is too little work, and too large, to be kept
 PREFIX_FINETUNE = ("head", "layer4", "layer3")
 AUTOMATIC_VIEWS = 4
 
 
 def setting(
-    default: Any, identifies: Identifies, help_text: str, *, search: SearchLaw | None = None, **bounds: float
+    default: Any, identifies: Identifies, help_text: str, *, search: SearchLaw | None = None, **bounds: Any
 ) -> Any:
     """A field of the settings; search: its law in a tuning study, None if it is not tuned."""
-    extra = {"identifies": identifies, "search": search}
+    extra: Any = {"identifies": identifies, "search": search}
     return Field(default, description=help_text, json_schema_extra=extra, **bounds)
+
+
+def _marks(field: FieldInfo) -> dict[str, Any]:
+    """What `setting` has said of a field that pydantic does not know of."""
+    return cast(dict[str, Any], field.json_schema_extra)
 
 
 class AnalysisSettings(BaseSettings):
@@ -92,7 +111,9 @@ class AnalysisSettings(BaseSettings):
     )
 
     @classmethod
-    def settings_customise_sources(cls, settings_cls, init_settings, **sources):
+    def settings_customise_sources(
+        cls, settings_cls, init_settings, env_settings, dotenv_settings, file_secret_settings
+    ):
         """Only what was said counts: environment variables and dot files would change a run unseen."""
         return (init_settings,)
 
@@ -100,7 +121,7 @@ class AnalysisSettings(BaseSettings):
     def identifying(cls, *kinds: Identifies) -> tuple[str, ...]:
         """Names of the settings that identify one of `kinds`, in their order."""
         fields = cls.model_fields.items()
-        return tuple(name for name, field in fields if field.json_schema_extra["identifies"] in kinds)
+        return tuple(name for name, field in fields if _marks(field)["identifies"] in kinds)
 
     @classmethod
     def from_arguments(cls, arguments: list[str] | None = None) -> Self:
@@ -311,7 +332,7 @@ class StudySettings(TrainingSettings):
     @field_validator("experiments", "seeds", "train_size", "fractions")
     @classmethod
     def _valid_list(cls, value: str, info: ValidationInfo) -> str:
-        return _checked_list(value, info.field_name)
+        return _checked_list(value, str(info.field_name))
 
     def listed(self, name: str) -> tuple:
         """The values of `experiments`, `seeds`, `train_size` or `fractions`, each as a run's setting takes it."""
@@ -354,9 +375,7 @@ class ExplainSettings(DataSettings):
         Identifies.RUN,
         "registered models, separated by commas: B or fairprof-B (its champion), fairprof-B/3",
     )
-    method: Literal[SALIENCY_METHODS] = setting(
-        "GradCAM", Identifies.ANALYSIS, "saliency method, as pytorch-grad-cam names it"
-    )
+    method: SaliencyMethod = setting("GradCAM", Identifies.ANALYSIS, "saliency method, as pytorch-grad-cam names it")
     explained: Literal["predicted", "true"] = setting(
         "predicted", Identifies.ANALYSIS, "class whose evidence is shown: the predicted or the true one"
     )
@@ -443,7 +462,7 @@ class TuneSettings(TrainingSettings):
     @field_validator("experiments")
     @classmethod
     def _valid_list(cls, value: str, info: ValidationInfo) -> str:
-        return _checked_list(value, info.field_name)
+        return _checked_list(value, str(info.field_name))
 
     @field_validator("search")
     @classmethod
@@ -470,7 +489,7 @@ def shared_settings() -> tuple[str, ...]:
 
 def search_laws() -> dict[str, SearchLaw]:
     """Name and law of every hyperparameter that can be searched."""
-    laws = {name: field.json_schema_extra["search"] for name, field in Settings.model_fields.items()}
+    laws = {name: _marks(field)["search"] for name, field in Settings.model_fields.items()}
     return {name: law for name, law in laws.items() if law is not None}
 
 
@@ -506,7 +525,7 @@ def _listed(text: str, name: str) -> tuple:
         return tuple(range(int(text)))
     field = RUN_SETTING[name]
     try:
-        values = tuple(getattr(Settings(**{field: part}), field) for part in parts)
+        values = tuple(getattr(Settings.model_validate({field: part}), field) for part in parts)
     except ValidationError as error:
         raise ValueError(f"a list separated by commas ({_invalid(error)})") from None
     if not values:

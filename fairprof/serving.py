@@ -18,11 +18,12 @@ from email.message import Message
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import mlflow.pyfunc
+import mlflow
 import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.pyfunc import PythonModel
 from PIL import Image, ImageOps
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ class RefusedRequest(MlflowException):
         self.status = status
 
 
-class ProfessionClassifier(mlflow.pyfunc.PythonModel):
+class ProfessionClassifier(PythonModel):
     """Encoded images in; `profession`, `probability` and a `probability_<class>` per class out."""
 
     def load_context(self, context):
@@ -306,12 +307,14 @@ class ProfessionClassifier(mlflow.pyfunc.PythonModel):
         import torch
 
         entering = evaluation_input(pixels, self.settings["image_size"])
+        maps: list[torch.Tensor] = []
         if explain:
-            logits, maps = gradcam(self.network, self.settings["gradcam_layer"], entering)
+            logits, computed = gradcam(self.network, self.settings["gradcam_layer"], entering)
+            maps = list(computed)
         else:
             with torch.inference_mode():
-                logits, maps = self.network(entering), []
-        return logits.softmax(dim=1).double().numpy(), list(maps)
+                logits = self.network(entering)
+        return logits.softmax(dim=1).double().numpy(), maps
 
 
 def _options(params: dict | None) -> tuple[bool, bool]:

@@ -90,7 +90,7 @@ def _balanced_rows(
             for other in DESIGNS.values()
         )
         quotas = scaled(quotas, smallest)
-    elif size != "natural":
+    elif isinstance(size, int):
         if size > quotas.sum():
             raise UserError(
                 f"train_size={size}: design {design.name} can take at most {quotas.sum()} training images "

@@ -96,15 +96,21 @@ def _ends_of_runs(changes: np.ndarray) -> np.ndarray:
 
 def _batches(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> Pairs:
     """The same pairs in portions of at least BATCH, the last one excepted."""
-    waiting, size = [], 0
+    waiting: list[tuple[np.ndarray, np.ndarray]] = []
+    size = 0
     for portion in pairs:
         waiting.append(portion)
         size += len(portion[0])
         if size >= BATCH:
-            yield tuple(map(np.concatenate, zip(*waiting, strict=True)))
+            yield _together(waiting)
             waiting, size = [], 0
     if waiting:
-        yield tuple(map(np.concatenate, zip(*waiting, strict=True)))
+        yield _together(waiting)
+
+
+def _together(portions: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    rows, partners = (np.concatenate(parts) for parts in zip(*portions, strict=True))
+    return rows, partners
 
 
 def _numbered(rows: np.ndarray) -> np.ndarray:

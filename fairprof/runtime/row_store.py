@@ -46,13 +46,13 @@ class RowStore:
         with open(self.data_path, "r+b" if self.data_path.exists() else "wb") as data:
             data.truncate(self.count * self.record_size)  # what a killed process left behind the last record
             data.seek(0, os.SEEK_END)
-            data.write(np.ascontiguousarray(values, np.float16))
+            data.write(np.ascontiguousarray(values, np.float16).data)
             data.flush()
             os.fsync(data.fileno())
         with open(self.rows_path, "r+b" if self.rows_path.exists() else "wb") as index:
             index.truncate(self.count * np.dtype(np.int64).itemsize)
             index.seek(0, os.SEEK_END)
-            index.write(np.ascontiguousarray(rows, np.int64))
+            index.write(np.ascontiguousarray(rows, np.int64).data)
         self.count += len(rows)
 
     def close_writing(self) -> None:

@@ -18,7 +18,7 @@ from mlflow.entities import LoggedModelInput
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
-from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec, Schema
+from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from PIL import Image
 
 from fairprof import serving
@@ -123,9 +123,9 @@ def load_registered(reference: str) -> StoredModel:
                 f"{version.name} version {version.version} cannot be read as a model of fairprof "
                 f"({' '.join(str(error).split())[:100]}): name another version, or train it again"
             ) from None
-    run = tracking.get_run(version.run_id)
+    run = tracking.get_run(str(version.run_id))
     # the registry of MLflow 3.17 leaves `model_id` empty in databases; the version's source names the model
-    model_id = version.model_id or version.source.removeprefix("models:/")
+    model_id = version.model_id or str(version.source).removeprefix("models:/")
     return StoredModel(version.name, str(version.version), model_id, run, version.tags, settings, weights)
 
 
@@ -155,11 +155,12 @@ def link_to_model(model: StoredModel, metrics: dict[str, float]) -> None:
     run_id = tracking.active_run_id()
     client = mlflow.MlflowClient()
     client.log_inputs(run_id, models=[LoggedModelInput(model.model_id)])
-    inputs = client.get_run(run_id).inputs.dataset_inputs
+    inputs = client.get_run(run_id).inputs
+    datasets = inputs.dataset_inputs if inputs else []
     mlflow.log_metrics(
         {name: float(value) for name, value in metrics.items()},
         model_id=model.model_id,
-        dataset=inputs[0].dataset if inputs else None,
+        dataset=datasets[0].dataset if datasets else None,
     )
 
 
@@ -170,7 +171,7 @@ def tag_version(model: StoredModel, tags: dict[str, str]) -> None:
 
 
 def _signature(classes: tuple[str, ...]) -> ModelSignature:
-    outputs = [ColSpec("string", "profession"), ColSpec("double", "probability")]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec("string", "profession"), ColSpec("double", "probability")]
     outputs += [ColSpec("double", f"probability_{name}") for name in classes]
     outputs += [ColSpec("binary", "gradcam", required=False), ColSpec("string", "error", required=False)]
     params = [ParamSpec("explain", "boolean", False), ParamSpec("invalid_rows", "string", "refuse")]

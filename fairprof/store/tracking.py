@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import psutil
 from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Run, RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
@@ -49,8 +50,8 @@ def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
     run's tag `fairprof.error` and its status FAILED.
     """
     keep_quiet()
-    place = {} if "MLFLOW_RUN_ID" in os.environ else {"experiment_id": _experiment()}
-    with mlflow.start_run(**place, nested=True) as run:
+    experiment_id = None if "MLFLOW_RUN_ID" in os.environ else _experiment()
+    with mlflow.start_run(experiment_id=experiment_id, nested=True) as run:
         mlflow.set_tag("mlflow.runName", name)
         mlflow.set_tags(tags | _process_tags())
         _furnish(run.info.experiment_id)
@@ -90,7 +91,7 @@ def _furnish(experiment_id: str) -> None:
 
 def runs_page() -> str:
     """How to see the runs of the active run's experiment in a browser, as a sentence's end."""
-    address = pages.runs_address(mlflow.active_run().info.experiment_id)
+    address = pages.runs_address(_active_run().info.experiment_id)
     server = mlflow.get_tracking_uri()
     if server.startswith("http"):
         return f"{server.rstrip('/')}{address}"
@@ -141,7 +142,8 @@ def find_runs(tags: dict[str, str], finished: bool = True) -> list[LoggedRun]:
     conditions = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
     conditions += ["attributes.status = 'FINISHED'"] if finished else []
     client = mlflow.MlflowClient()
-    found, token = [], None
+    found: list[LoggedRun] = []
+    token = None
     while True:
         page = client.search_runs(
             [_experiment()],
@@ -189,7 +191,7 @@ def parent_was_interrupted(run: LoggedRun) -> bool:
 
 def adopt(run: LoggedRun) -> None:
     """Makes a run a child of the active one."""
-    mlflow.MlflowClient().set_tag(run.run_id, MLFLOW_PARENT_RUN_ID, mlflow.active_run().info.run_id)
+    mlflow.MlflowClient().set_tag(run.run_id, MLFLOW_PARENT_RUN_ID, active_run_id())
 
 
 def load_table(run_id: str, path: str) -> pd.DataFrame:
@@ -230,7 +232,14 @@ def git_commit(run: LoggedRun) -> str:
 
 def active_run_id() -> str:
     """The id of the run that is active."""
-    return mlflow.active_run().info.run_id
+    return _active_run().info.run_id
+
+
+def _active_run() -> Run:
+    run = mlflow.active_run()
+    if run is None:
+        raise RuntimeError("no run is active")
+    return run
 
 
 def log_settings(values: dict) -> None:
@@ -239,7 +248,7 @@ def log_settings(values: dict) -> None:
     MLflow keeps a parameter's first text, which is the call as given (`auto`, `1e-3`).
     """
     texts = {name: str(value) for name, value in values.items()}
-    given = mlflow.MlflowClient().get_run(mlflow.active_run().info.run_id).data.params
+    given = mlflow.MlflowClient().get_run(active_run_id()).data.params
     mlflow.log_params(
         {
             name if name not in given else f"{RESOLVED}{name}": text
@@ -262,7 +271,7 @@ def set_description(markdown: str) -> None:
 def log_input(rows: pd.DataFrame, data: str, context: str, digest: str) -> None:
     """The rows of a partition as an MLflow data set; rows: image, gender, race, age, profession."""
     texts = rows[["image", "gender", "race", "age", "profession"]].astype(object).fillna("").astype(str)
-    dataset = mlflow.data.from_pandas(
+    dataset = from_pandas(
         texts,
         source=CodeDatasetSource({"data": source_of(data)}),
         name=f"{data.partition(':')[0]}[{context}]",
@@ -305,7 +314,7 @@ def log_bytes(content: bytes, path: str) -> None:
 def log_arrays(arrays: dict[str, np.ndarray], path: str) -> None:
     """Arrays by name in one compressed NumPy file, which loads without pickle."""
     with _new_artifact(path) as file:
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def log_weights(tensors: dict[str, "torch.Tensor"], path: str) -> None:

@@ -101,7 +101,7 @@ class Canvas:
     def engrave(self, strokes: list[tuple[np.ndarray, float]], dark: np.ndarray, bright: np.ndarray) -> None:
         """Carves (outline, strength in 0..1) furrows: dark, each with a bright ridge below it."""
         fixed, window = self._placed([outline for outline, _ in strokes], margin=2 + int(0.07 * self.unit))
-        mask = np.zeros(self.regions[window].shape, np.uint8)
+        mask: np.ndarray = np.zeros(self.regions[window].shape, np.uint8)
         for outline, (_, strength) in zip(fixed, strokes, strict=True):
             _fill(mask, outline, int(255 * min(strength, 1.0)))
         mask = cv2.GaussianBlur(mask, (0, 0), 0.010 * self.unit)
@@ -137,7 +137,7 @@ class Canvas:
 
     def _mask(self, outlines: list[np.ndarray], blur: float = 0.0) -> tuple[np.ndarray, Window]:
         fixed, window = self._placed(outlines, margin=2 + int(3 * blur * self.unit))
-        mask = np.zeros(self.regions[window].shape, np.uint8)
+        mask: np.ndarray = np.zeros(self.regions[window].shape, np.uint8)
         for outline in fixed:
             _fill(mask, outline, 255)
         if blur and mask.size:

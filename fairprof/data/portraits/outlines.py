@@ -19,7 +19,7 @@ def both(points: np.ndarray) -> list[np.ndarray]:
     return [points, mirrored(points)]
 
 
-def curve(points: Sequence, samples: int = 24, closed: bool = False) -> np.ndarray:
+def curve(points: Sequence | np.ndarray, samples: int = 24, closed: bool = False) -> np.ndarray:
     """(samples, 2) points on the smooth curve through the control points."""
     return _spline_basis(len(points), samples, closed) @ np.array(points)
 
