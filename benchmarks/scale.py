@@ -10,8 +10,8 @@ from fairprof.runtime.cache import Cache
 
 @dataclass(frozen=True)
 class Scale:
-    """architecture, image size (pixels), images per step, measured steps; epochs, designs and seeds of the study;
-    images explained; rows of the generated manifests."""
+    """architecture, image size (pixels), images per step, measured steps; epochs, designs and seeds of the study, and
+    how often its predictions are permuted and resampled; images explained; rows of the generated manifests."""
 
     architecture: str
     image_size: int
@@ -21,12 +21,14 @@ class Scale:
     epochs: int
     designs: str
     seeds: int
+    permutations: int
+    replicates: int
     gradcam_images: int
     pool_rows: tuple[int, ...]
 
 
-FULL = Scale("resnet50", 224, 32, 6, 2, 20, "BACD", 6, 64, (97_698, 1_000_000))
-QUICK = Scale("resnet18", 32, 16, 3, 1, 2, "BA", 1, 8, (2_000,))
+FULL = Scale("resnet50", 224, 32, 6, 2, 20, "BACD", 6, 999, 1000, 64, (97_698, 1_000_000))
+QUICK = Scale("resnet18", 32, 16, 3, 1, 2, "BA", 1, 99, 100, 8, (2_000,))
 
 
 def settings_of(scale: Scale, data: str, weights: str, cache: Path, **values) -> Settings:
@@ -38,6 +40,8 @@ def settings_of(scale: Scale, data: str, weights: str, cache: Path, **values) ->
         image_size=scale.image_size,
         batch_size=scale.batch_size,
         epochs=scale.epochs,
+        permutations=scale.permutations,
+        replicates=scale.replicates,
         patience=1000,
         cache_dir=str(cache),
         **values,

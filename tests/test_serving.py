@@ -578,6 +578,7 @@ def test_threads_that_explain_and_threads_that_do_not_disturb_nobody(model, expe
             assert ("gradcam" in table) == (number % 2 == 0)
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_over_a_thousand_maps_and_some_overlays(model):
     implementation = model.unwrap_python_model()
     images = torch.randn(100, 3, 32, 32, generator=torch.Generator().manual_seed(2))

@@ -113,6 +113,7 @@ def test_nothing_to_compute_is_refused(function):
 # Gaps against chance.
 
 
+@pytest.mark.slow
 def test_the_null_of_the_mean_over_runs_is_that_of_all_permutations():
     tables = [table_of("FFMMF", "GBGBG", "xxxyy", "xxyyx"), table_of("FFMMF", "GBGBG", "xxxyy", "xyxyy")]
     observed = pd.concat([gaps_of(table) for table in tables], axis=1)
@@ -205,6 +206,7 @@ def test_renaming_groups_and_permuting_rows_changes_nothing():
         np.testing.assert_array_equal(first.values[..., number], second.values[..., other])
 
 
+@pytest.mark.slow
 def test_runs_that_know_nothing_of_the_group_are_rejected_as_often_as_alpha_allows():
     generator = np.random.default_rng(21)
     rejected = []
@@ -279,6 +281,7 @@ def test_the_bound_is_of_the_mean_gap_and_not_of_the_gap_of_mean_rates():
     assert bound["upper"].iloc[0] == 1
 
 
+@pytest.mark.slow
 def test_bands_and_bounds_hold_over_runs():
     covered = share_covered_over_runs(300, 100, 100, np.random.default_rng(22))
     assert min(covered.values()) >= 0.93, covered

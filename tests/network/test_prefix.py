@@ -347,6 +347,7 @@ def fill_at_once():
         yield fill
 
 
+@pytest.mark.slow
 def test_killed_while_filling_it_goes_on_where_it_stopped(classifier, pool, settings, fill_at_once, tmp_path):
     undisturbed, drawn = prepared(classifier, pool, changed(settings, cache_dir=str(tmp_path / "undisturbed")))
     assert fill_at_once((settings, 3)) == ([-signal.SIGKILL], [])
@@ -362,6 +363,7 @@ def test_killed_while_filling_it_goes_on_where_it_stopped(classifier, pool, sett
     assert_equal_halves(resumed.evaluation(drawn.test), undisturbed.evaluation(drawn.test))
 
 
+@pytest.mark.slow
 def test_processes_that_want_the_same_at_once_compute_it_once(pool, settings, fill_at_once):
     runs = [changed(settings, seed=seed) for seed in (0, 1, 0)]
     wanted, others = outputs_of(pool, runs[0]), outputs_of(pool, runs[1])

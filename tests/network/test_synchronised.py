@@ -1,5 +1,6 @@
 """Layers for several processes: on their shares of a batch they compute what PyTorch's own do on all of it."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -58,6 +59,7 @@ with process_group(on_gpu=False) as processes:
 """
 
 
+@pytest.mark.slow
 def test_batch_norm_and_dropout_are_those_of_the_whole_batch_however_it_is_shared(torchrun):
     seen, _ = torchrun(WHOLE_AND_SHARED, 3)  # each process compares its share with the whole batch
     for step in range(3):

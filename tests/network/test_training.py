@@ -421,6 +421,7 @@ def test_equal_settings_give_identical_weights_and_values(small_settings, pool, 
     assert again.trained.history == plain.trained.history
 
 
+@pytest.mark.slow
 def test_worker_processes_change_nothing(small_settings, pool, drawn, plain, tmp_path):
     parallel = Watched(small_settings(workers=2), pool, drawn, tmp_path)
     assert parallel.digests == plain.digests
@@ -486,6 +487,7 @@ def test_frozen_stages_stay_bit_identical_and_the_others_do_not(small_settings, 
     assert frozen and unchanged == frozen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finetune", ["head", "layer4"])
 @pytest.mark.parametrize("cached", [False, True])
 def test_a_part_of_the_network_learns_a_few_images_by_heart(
@@ -517,6 +519,7 @@ def test_training_on_cached_outputs_is_training_on_images_but_for_rounding(
 with_compiler = pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler on a CPU")
 
 
+@pytest.mark.slow
 @with_compiler
 def test_compiled_step_has_the_same_loss_and_gradients_but_for_rounding(small_settings, pool, drawn, lived_weights):
     """Without dropout, of which a compiled network draws other masks."""
@@ -534,6 +537,7 @@ def test_compiled_step_has_the_same_loss_and_gradients_but_for_rounding(small_se
         torch.testing.assert_close(other, value, atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.slow
 @with_compiler
 def test_compiled_trainings_are_reproducible(small_settings, pool, drawn, lived_weights, tmp_path):
     settings = small_settings(finetune="head", epochs=2, weights=lived_weights, compile=True)

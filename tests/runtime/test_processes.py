@@ -93,7 +93,7 @@ with process_group(on_gpu=False) as processes:
 """
 
 
-@pytest.fixture(scope="module", params=[2, 3])
+@pytest.fixture(scope="module", params=[pytest.param(count, marks=pytest.mark.slow) for count in (2, 3)])
 def together(request, torchrun):
     """What each of two or three processes has seen, and all that they have said."""
     return request.param, *torchrun(TOGETHER, request.param)
@@ -145,6 +145,7 @@ with shown_in_one_line(Path(sys.argv[1])), process_group(on_gpu=False) as proces
 """
 
 
+@pytest.mark.slow
 def test_an_error_of_the_leading_process_ends_the_others_without_a_word(tmp_path):
     (tmp_path / "script.py").write_text(FAILING)
     start = time.monotonic()

@@ -445,6 +445,7 @@ def live_tensors() -> int:
     return sum(issubclass(type(thing), torch.Tensor) for thing in gc.get_objects())
 
 
+@pytest.mark.slow
 def test_memory_is_flat_over_a_thousand_maps():
     network, layer = network_and_layer()
     images = torch.randn(100, 3, 32, 32, generator=torch.Generator().manual_seed(2))

@@ -142,6 +142,7 @@ with tracking.started_run("A-seed0", {"fairprof.role": "run"}) as run_id:
 """
 
 
+@pytest.mark.slow
 def test_run_of_a_process_that_was_really_killed_is_closed_by_the_next_one(store):
     with tracking.started_run("creates the experiment", {}):
         pass

@@ -384,6 +384,7 @@ def test_names_in_markdown_are_text_and_no_markup(markdown):
 NEEDED = {"performance", "gaps", "differences"}
 
 
+@pytest.mark.slow
 def test_tables_that_are_not_needed_may_be_missing_or_empty(study):
     needed = {name: table for name, table in study.items() if name in NEEDED}
     assert Outline(findings(needed, PROTOCOL, {}, {}).html()).of("table")
