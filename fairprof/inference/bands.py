@@ -188,7 +188,7 @@ def gap_upper_bounds(contrasts: pd.DataFrame, predictions: pd.DataFrame) -> pd.D
     for attribute, table in contrasts.groupby("attribute", sort=False):
         counts, groups = count_table(predictions, attribute)
         bands = {
-            rate: tuple(_of_cells(rows, end, groups, classes) for end in ("lower", "upper"))
+            str(rate): (_of_cells(rows, "lower", groups, classes), _of_cells(rows, "upper", groups, classes))
             for rate, rows in table.groupby("rate", sort=False)
         }
         tables.append(table_of_bounds(attribute, classes, largest_gaps(bands, counts)))

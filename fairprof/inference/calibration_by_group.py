@@ -248,8 +248,8 @@ def _tested_gap(
     value = max(of_group.values()) - min(of_group.values())
     return {
         "value": value,
-        "highest_group": max(of_group, key=of_group.get),
-        "lowest_group": min(of_group, key=of_group.get),
+        "highest_group": max(of_group, key=of_group.__getitem__),
+        "lowest_group": min(of_group, key=of_group.__getitem__),
         "null_mean": null.mean(),
         "null_q95": np.quantile(null, 0.95),
         "excess": value - null.mean(),

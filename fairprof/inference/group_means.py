@@ -55,7 +55,7 @@ def resampled_weights(images: int, replicates: int, generator: np.random.Generat
 class _Moments(NamedTuple):
     """Of weighted images, each (..., G, M): number of those defined, mean, and the mean's standard error."""
 
-    count: np.ndarray
+    defined: np.ndarray
     mean: np.ndarray
     standard_error: np.ndarray
 
@@ -98,7 +98,7 @@ def by_group(
             observed = moments(members, values)
             drawn = np.concatenate([moments(some[:, None] * members, values).mean for some in chunked(weights)])
             lower, upper = (_quantile(drawn, q) for q in (tail, 1 - tail))
-            support = observed.count.astype(int)
+            support = observed.defined.astype(int)
             total = members.sum(axis=1).astype(int)[:, None]
             evidence = np.where(support == 0, UNDEFINED, np.where(support < min_support, INSUFFICIENT, SUFFICIENT))
             tables.append(
@@ -151,8 +151,10 @@ def group_contrasts(found: ImageValues, weights: np.ndarray, confidence: float =
             observed = _group_and_rest(np.ones(len(codes)), members, values)
             drawn = [_group_and_rest(some[:, None], members, values) for some in chunked(weights)]
             contrast, error = _difference(*observed)
-            resampled = [np.concatenate(part) for part in zip(*(_difference(*one) for one in drawn), strict=True)]
-            lower, upper = _bands(contrast, error, *resampled, confidence, axis=-2)
+            resampled, resampled_error = (
+                np.concatenate(part) for part in zip(*(_difference(*one) for one in drawn), strict=True)
+            )
+            lower, upper = _bands(contrast, error, resampled, resampled_error, confidence, axis=-2)
             tables.append(
                 _long(
                     {"model": model, "attribute": attribute},
@@ -222,11 +224,11 @@ def paired_differences(
         ]
         difference = np.stack([one.mean for one in observed])
         error = np.stack([one.standard_error for one in observed])
-        resampled = [
+        resampled, resampled_error = (
             np.stack([np.concatenate([getattr(chunk, part) for chunk in model]) for model in drawn], axis=1)
             for part in ("mean", "standard_error")
-        ]
-        lower, upper = _bands(difference, error, *resampled, confidence, axis=1)
+        )
+        lower, upper = _bands(difference, error, resampled, resampled_error, confidence, axis=1)
         for number, model in enumerate(found.models):
             tables.append(
                 _long(
@@ -239,7 +241,7 @@ def paired_differences(
                     lower=lower[number],
                     upper=upper[number],
                     differs=(lower[number] > 0) | (upper[number] < 0),
-                    images=observed[number].count.astype(int),
+                    images=observed[number].defined.astype(int),
                 )
             )
     return pd.concat(tables, ignore_index=True)

@@ -100,4 +100,4 @@ def permutation_p_value(counts: np.ndarray, permutations: int, generator: np.ran
         chi_square(random_table(table.sum(axis=1), table.sum(axis=0), seed=generator).rvs(permutations))
         for table in tables
     )
-    return float((1 + (drawn >= observed - TIE).sum()) / (permutations + 1))
+    return float((1 + (np.asarray(drawn) >= observed - TIE).sum()) / (permutations + 1))

@@ -1,6 +1,7 @@
 """Intervals of rates, scores and means over resamples."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -81,8 +82,7 @@ def centred_interval(
     tail = (1 - confidence) / 2
     centre = over_replicates(lambda values: np.nanmean(values, axis=0), draws)
     lower, upper = (
-        observed + over_replicates(lambda values, q=q: np.nanquantile(values, q, axis=0), draws) - centre
-        for q in (tail, 1 - tail)
+        observed + over_replicates(partial(np.nanquantile, q=q, axis=0), draws) - centre for q in (tail, 1 - tail)
     )
     return lower, upper
 

@@ -47,7 +47,7 @@ def gap_tests_over_runs(
     check_number(permutations, "permutations")
     runs = runs_on_the_same_images(tables, attributes)
     counts = count_codes(runs.cell, runs.true, runs.predicted, runs.cells, len(runs.classes))
-    permuted = {attribute: [] for attribute in runs.groups}
+    permuted: dict[str, list] = {attribute: [] for attribute in runs.groups}
     for selected, within in _permuted_counts(runs, permutations, generator):
         for attribute, found in permuted.items():
             rate = rates(runs.by_group(within, attribute)) | _selection_rate(runs.by_group(selected, attribute))
@@ -82,10 +82,11 @@ def _permuted_counts(
         within = np.tile(runs.cell, (size, 1))
         for rows in of_class:
             within[:, rows] = generator.permuted(within[:, rows], axis=1)
-        yield tuple(
+        counts_among, counts_within = (
             np.stack([_products(cell[:, rows], said[:, rows], runs.cells) for rows in of_class], axis=-2)
             for cell in (among, within)
         )
+        yield counts_among, counts_within
 
 
 def _products(cell: np.ndarray, said: np.ndarray, cells: int) -> np.ndarray:
@@ -125,8 +126,8 @@ def contrasts_over_runs(
     drawn = [table.reshape(replicates, *shape) for table in drawn]
     bands = []
     for attribute in runs.groups:
-        given = [runs.by_group(table, attribute) for table in (*observed, *drawn)]
-        bands.append(contrast_bands(*given, len(tables), confidence))
+        found, squares, drawn_found, drawn_squares = (runs.by_group(table, attribute) for table in (*observed, *drawn))
+        bands.append(contrast_bands(found, squares, drawn_found, drawn_squares, len(tables), confidence))
     return contrast_table(tables[0], bands, list(runs.groups), min_support)
 
 

@@ -116,7 +116,7 @@ def resampled_sums(
     matrices: list[csr_array], images: int, replicates: int, generator: np.random.Generator
 ) -> list[np.ndarray]:
     """(B, rows) of each matrix (rows, N): its rows summed over N images drawn with replacement, the same for all."""
-    products = [[] for _ in matrices]
+    products: list[list[np.ndarray]] = [[] for _ in matrices]
     for size in chunks(replicates, images):
         drawn = generator.integers(images, size=(size, images)) + np.arange(size)[:, None] * images
         times = np.bincount(drawn.ravel(), minlength=size * images).reshape(size, images)

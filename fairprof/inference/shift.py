@@ -99,8 +99,8 @@ def composition_shift(
             record["status"] = DIFFERENT_VOCABULARY if only and new else COMPARABLE
         if record["status"] == COMPARABLE:
             names = first.index.union(second.index)
-            counts = (sample.reindex(names, fill_value=0) for sample in (first, second))
-            record |= category_shift(*counts, permutations, generator)._asdict()
+            before, after = (sample.reindex(names, fill_value=0) for sample in (first, second))
+            record |= category_shift(before, after, permutations, generator)._asdict()
         records.append(record | {"reference_images": int(first.sum()), "evaluated_images": int(second.sum())})
     columns = ["attribute", "status", *CategoryShift._fields, "reference_images", "evaluated_images"]
     table = pd.DataFrame(records).reindex(columns=[*columns, "only_reference", "only_evaluated"])

@@ -519,7 +519,7 @@ def _balanced_view(predictions: pd.DataFrame) -> dict[str, float]:
     gap = _headline_gaps(rates_by_group(predictions, weights=weights))
     # The sum over the groups of an attribute is the confusion table of all rows.
     scores = scores_from_counts(count_table(predictions, "gender", weights)[0].sum(axis=0))
-    numbers = {"accuracy": scores["accuracy"], "macro_f1": scores["macro_f1"]}
+    numbers = {name: float(scores[name]) for name in ("accuracy", "macro_f1")}
     for a in ATTRIBUTES:
         for name in DIFFERENCES:
             numbers[f"{name}/{a}"] = gap[a, name, MAX_OVER_CLASSES]
