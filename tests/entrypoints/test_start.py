@@ -88,6 +88,7 @@ def test_bad_input_is_one_line(name, settings, message, tmp_path, monkeypatch):
     [
         ("train", {"experiment": "E"}, "experiment=E is not valid"),
         ("compare", {}, "there is no finished run to compare"),
+        ("explain", {"models": "nobody"}, "no registered model nobody"),
     ],
 )
 def test_a_process_ends_with_that_line_and_no_traceback(name, settings, message, tmp_path):
