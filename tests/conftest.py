@@ -212,7 +212,7 @@ def torchrun(tmp_path_factory):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         assert done.returncode == 0, done.stdout[-3000:]
         return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(count)], done.stdout

@@ -137,7 +137,7 @@ def test_two_processes_meet_at_the_same_places_in_the_same_order(together):
 def test_killed_and_started_again_two_processes_go_on(together, tmp_path, synthetic_cache):
     settings = {**HEAD, "cache_dir": synthetic_cache}
     process = start_together(tmp_path, settings)
-    trainings, deadline = synthetic_cache / "trainings", time.monotonic() + 120
+    trainings, deadline = synthetic_cache / "trainings", time.monotonic() + 300
     while not list(trainings.glob("*/resume.ckpt")) and time.monotonic() < deadline:
         time.sleep(0.01)
     kill(process)

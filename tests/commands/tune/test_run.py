@@ -19,13 +19,13 @@ from fairprof.config import Settings, TuneSettings
 from tests.places import ROOT
 
 SEARCH = "learning_rate,weight_decay,batch_size"
-# For every line, seconds and settings: forks a worker for each of the settings, whose trials take that long.
+# For every line, seconds, grace and settings: forks a worker for each of the settings, whose trials take that long.
 WORKERS = """
 import json, os, sys, time
 import optuna
 from fairprof.config import TuneSettings
 from fairprof.commands.tune import run as search
-search.HEARTBEAT, search.GRACE = 1, 3
+search.HEARTBEAT = 1
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 def work(settings, seconds):
@@ -38,7 +38,7 @@ def work(settings, seconds):
         search.work(study, exclusive, objective)
 
 for line in sys.stdin:
-    seconds, several = json.loads(line)
+    seconds, search.GRACE, several = json.loads(line)
     workers = []
     for values in several:
         workers.append(os.fork())
@@ -56,9 +56,11 @@ class Workers:
 
     starter: subprocess.Popen
 
-    def start(self, *settings: TuneSettings, seconds: float) -> None:
-        """A worker for each of the settings, whose trials take so many seconds."""
-        print(json.dumps([seconds, [each.model_dump() for each in settings]]), file=self.starter.stdin, flush=True)
+    def start(self, *settings: TuneSettings, seconds: float, grace: int) -> None:
+        """A worker for each of the settings, whose trials take so many seconds, and one that is silent for as long as
+        `grace` is given up."""
+        values = [each.model_dump() for each in settings]
+        print(json.dumps([seconds, grace, values]), file=self.starter.stdin, flush=True)
 
     def said(self) -> Iterator[tuple[str, list[int]]]:
         """Word by word until all have ended: the `pids` of the workers, the number of a trial that `began`, and the
@@ -146,7 +148,7 @@ def test_a_trial_that_fails_counts_and_the_others_go_on(settings):
 
 
 def check_two_workers(workers: Workers, settings: TuneSettings) -> None:
-    workers.start(settings, settings, seconds=0.05)
+    workers.start(settings, settings, seconds=0.05, grace=60)
     said = list(workers.said())
     assert sorted(number for word, (number, *_) in said if word == "began") == list(range(settings.trials))  # each once
     assert said[-1] == ("ended", [0, 0])
@@ -165,7 +167,7 @@ def test_two_workers_on_postgresql_run_every_trial_once(settings, workers, postg
 
 @pytest.mark.slow
 def test_killed_in_a_trial_and_started_again_it_keeps_what_ended_and_retries_the_rest(settings, workers, monkeypatch):
-    workers.start(settings(), seconds=0.3)
+    workers.start(settings(), seconds=0.3, grace=3)
     for word, numbers in workers.said():
         if word == "pids":
             (pid,) = numbers
@@ -176,7 +178,7 @@ def test_killed_in_a_trial_and_started_again_it_keeps_what_ended_and_retries_the
     assert len(before) == 5
     monkeypatch.setattr(search, "HEARTBEAT", 1)
     monkeypatch.setattr(search, "GRACE", 3)
-    workers.start(settings(), seconds=0.05)
+    workers.start(settings(), seconds=0.05, grace=3)
     assert list(workers.said())[-1] == ("ended", [0])
     after = results(settings())
     assert [state for state, _, _ in after] == [TrialState.COMPLETE] * 6
