@@ -1,8 +1,22 @@
 """How pictures look: what an axis writes, and marks that can be told apart."""
 
-import pytest
+import itertools
 
-from fairprof.reporting.style import MARKERS, PALETTE, Ticks, curve_styles, design_style, ink_on
+import cv2
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from fairprof.reporting.style import (
+    DESIGN_COLOURS,
+    DESIGN_MARKERS,
+    MARKERS,
+    PALETTE,
+    Ticks,
+    curve_styles,
+    design_style,
+    ink_on,
+)
 
 
 @pytest.fixture
@@ -41,3 +55,34 @@ def test_a_mark_is_hollow_where_it_is_not_filled():
 
 def test_text_can_be_read_on_light_and_dark():
     assert ink_on(0.2) != ink_on(0.9) == "white"
+
+
+# Machado, Oliveira, Fernandes 2009: what people without one kind of cone see, as matrices on linear RGB.
+SIGHT = {
+    "usual": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def seen(colour: str, sight: str) -> np.ndarray:
+    """CIE L*a*b* of a colour as it is seen."""
+    value = np.array(to_rgb(colour))
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    linear = np.clip(np.array(SIGHT[sight]) @ linear, 0, 1)
+    value = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return cv2.cvtColor(value[None, None].astype(np.float32), cv2.COLOR_RGB2LAB)[0, 0]
+
+
+@pytest.mark.parametrize("sight", SIGHT)
+def test_colours_of_the_designs_are_told_apart(sight):
+    """A distance of 2.3 is just noticed; ten times that is plain."""
+    for first, second in itertools.combinations("ABCD", 2):
+        distance = np.linalg.norm(seen(DESIGN_COLOURS[first], sight) - seen(DESIGN_COLOURS[second], sight))
+        assert distance > 23, (first, second)
+
+
+def test_designs_have_marks_of_their_own_too():
+    assert list(DESIGN_COLOURS) == list(DESIGN_MARKERS)
+    assert len(set(DESIGN_MARKERS.values())) == len(DESIGN_MARKERS)

@@ -4,12 +4,11 @@ import io
 import itertools
 from functools import cache
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.collections import QuadMesh
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
@@ -25,8 +24,9 @@ from fairprof.commands.compare.pictures import (
     training_size_figure,
 )
 from fairprof.reporting.gap_chart import gaps_by_class_figure, gaps_figure
-from fairprof.reporting.style import DESIGN_COLOURS, DESIGN_MARKERS, NULL
+from fairprof.reporting.style import DESIGN_COLOURS, DESIGN_MARKERS
 from fairprof.reporting.wording import number, p_value
+from tests.reporting.charts import beside, filled, intervals, laid_out, legend, marks, texts
 
 NAN = float("nan")
 LONG = "senior assistant manager of regional warehouse operations"
@@ -42,57 +42,6 @@ FIGURES = {
     "confusion by gender": lambda tables: confusion_figure(tables["confusion"], "gender"),
 }
 ROWS = ("performance", "gaps", "gaps by class", "differences", "group changes")  # charts with a row per design or group
-
-
-def laid_out(figure: Figure) -> None:
-    """Does all that drawing does but colour pixels; every warning on the way is an error of the test."""
-    figure.set_dpi(110)
-    figure.draw_without_rendering()
-    assert 1000 <= figure.bbox.width <= 1400
-
-
-def texts(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
-
-
-def legend(figure: Figure) -> list[str]:
-    (found,) = figure.legends or [axis.get_legend() for axis in figure.axes if axis.get_legend()]
-    return [text.get_text() for text in found.get_texts()]
-
-
-def marks(axis, design: str, single: bool = False) -> list[tuple[float, float]]:
-    """Where the marks of a design are in a panel: those of its means, or of its single seeds."""
-    lines = [
-        line
-        for line in axis.get_lines()
-        if line.get_marker() == DESIGN_MARKERS[design] and (line.get_alpha() is not None) == single
-    ]
-    assert {to_hex(line.get_color()) for line in lines} <= {to_hex(DESIGN_COLOURS[design])}
-    return [
-        (float(x), float(y))
-        for line in lines
-        for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)
-        if np.isfinite([x, y]).all()
-    ]
-
-
-def intervals(axis) -> list[list[float]]:
-    """Ends of every interval, from the top row to the last."""
-    lines = [line for line in axis.get_lines() if line.get_marker() == "None" and line.get_linestyle() == "-"]
-    level = [line for line in lines if len(set(line.get_ydata())) == 1 and len(line.get_ydata()) == 2]
-    return [list(line.get_xdata()) for line in sorted(level, key=lambda line: line.get_ydata()[0])]
-
-
-def filled(axis) -> list[bool]:
-    """Whether each mean's mark is filled, from the top row to the last."""
-    lines = [line for line in axis.get_lines() if line.get_marker() != "None" and line.get_alpha() is None]
-    return [line.get_markerfacecolor() != "white" for line in sorted(lines, key=lambda line: line.get_ydata()[0])]
-
-
-def beside(axis) -> list[tuple[str, str]]:
-    """Texts at the right of a panel with their weight, from the top row to the last."""
-    found = sorted((text for text in axis.texts if text.get_position()[0] > 1), key=lambda text: text.get_position()[1])
-    return [(text.get_text(), text.get_fontweight()) for text in found]
 
 
 def content(figure: Figure) -> list:
@@ -186,36 +135,6 @@ def test_pictures_of_one_arm_show_the_first_and_say_which(make_tables, name):
 
 # --- colours ----------------------------------------------------------------------------------------------------
 
-# Machado, Oliveira, Fernandes 2009: what people without one kind of cone see, as matrices on linear RGB.
-SIGHT = {
-    "usual": np.eye(3),
-    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
-}
-
-
-def seen(colour: str, sight: str) -> np.ndarray:
-    """CIE L*a*b* of a colour as it is seen."""
-    value = np.array(to_rgb(colour))
-    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    linear = np.clip(np.array(SIGHT[sight]) @ linear, 0, 1)
-    value = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return cv2.cvtColor(value[None, None].astype(np.float32), cv2.COLOR_RGB2LAB)[0, 0]
-
-
-@pytest.mark.parametrize("sight", SIGHT)
-def test_colours_of_the_designs_are_told_apart(sight):
-    """A distance of 2.3 is just noticed; ten times that is plain."""
-    for first, second in itertools.combinations("ABCD", 2):
-        distance = np.linalg.norm(seen(DESIGN_COLOURS[first], sight) - seen(DESIGN_COLOURS[second], sight))
-        assert distance > 23, (first, second)
-
-
-def test_designs_have_marks_of_their_own_too():
-    assert list(DESIGN_COLOURS) == list(DESIGN_MARKERS)
-    assert len(set(DESIGN_MARKERS.values())) == len(DESIGN_MARKERS)
-
 
 @pytest.mark.parametrize("name", [name for name in FIGURES if name != "confusion by gender"])
 def test_a_design_has_the_same_colour_in_every_picture(usual, name):
@@ -276,94 +195,6 @@ def test_unknown_ceiling_and_undefined_score_are_named_and_not_drawn(make_tables
 def test_designs_with_different_numbers_of_seeds_are_said_so(tables):
     tables["performance"].loc[tables["performance"]["design"].eq("D"), "seeds"] = 4
     assert "4 to 6 seeds" in performance_figure(tables["performance"], tables["runs"]).get_suptitle()
-
-
-# --- gaps -------------------------------------------------------------------------------------------------------
-
-
-def null_bands(axis) -> list[float]:
-    bars = [bar for bar in axis.patches if to_hex(bar.get_facecolor()) == NULL]
-    return [bar.get_width() for bar in sorted(bars, key=lambda bar: bar.get_y())]
-
-
-def test_gaps_show_value_null_band_and_verdict(usual, tables):
-    figure = usual("gaps")
-    assert [axis.get_title() for axis in figure.axes] == ["by gender", "by race", "by gender x race"]
-    for axis, attribute in zip(figure.axes, ("gender", "race", "gender_x_race"), strict=True):
-        shown = tables["gaps"].query("attribute == @attribute and `class` == 'max_over_classes'")
-        shown = shown.sort_values(["metric", "design"])  # the three differences happen to be in alphabetical order
-        assert null_bands(axis) == pytest.approx(list(shown["null_q95"]))
-        assert filled(axis) == list(shown["verdict"].eq("established"))
-        for design in "ABCD":
-            assert [x for x, _ in marks(axis, design)] == list(shown.query("design == @design")["value"])
-        assert intervals(axis) == shown[["value", "upper"]].to_numpy().tolist()
-        expected = "bold" if attribute != "gender_x_race" else "normal"
-        assert [weight for _, weight in beside(axis)] == [expected] * 8 + ["normal"] * 4
-        ticks = [line.get_segments()[0][0][0] for line in axis.collections]
-        assert sorted(ticks) == pytest.approx(sorted(shown["null_mean"]))
-    assert any(tables["gaps"]["verdict"].eq("established")) and "margin of equivalence, .05" in legend(figure)
-
-
-def gap(**values) -> pd.DataFrame:
-    """One row of the table of gaps."""
-    row = {
-        "arm": "natural",
-        "design": "A",
-        "attribute": "race",
-        "metric": "equal_opportunity_difference",
-        "class": "max_over_classes",
-        "seeds": 6,
-        "value": 0.12,
-        "null_mean": 0.05,
-        "null_q95": 0.08,
-        "upper": 0.2,
-        "delta": 0.05,
-        "p_adjusted": 0.0312,
-        "family": "confirmatory",
-        "verdict": "established",
-    }
-    return pd.DataFrame([row | values])
-
-
-@pytest.mark.parametrize(
-    ("values", "text"),
-    [
-        ({}, ".120  p = .031"),
-        ({"p_adjusted": 0.0004}, ".120  p < .001"),
-        ({"verdict": "equivalent", "value": 0.01, "upper": 0.03}, ".010  < .05"),
-        ({"p_adjusted": NAN, "verdict": "undefined"}, ".120  p undefined"),
-        ({"value": NAN, "upper": NAN, "null_mean": NAN, "null_q95": NAN, "verdict": "undefined"}, "undefined"),
-        ({"null_mean": NAN, "null_q95": NAN, "upper": NAN, "delta": NAN}, ".120  p = .031"),
-    ],
-)
-def test_one_gap_by_hand(values, text):
-    table = gap(**values)
-    figure = gaps_figure(table)
-    laid_out(figure)
-    (axis,) = figure.axes
-    assert beside(axis) == [(text, "bold")]
-    assert marks(axis, "A") == ([] if text == "undefined" else [(table["value"].iloc[0], 1)])
-    assert null_bands(axis) == list(table["null_q95"].dropna())
-    assert filled(axis) == ([] if text == "undefined" else [table["verdict"].iloc[0] == "established"])
-    assert len(intervals(axis)) == int(table["upper"].notna().sum())
-
-
-def test_gaps_by_class_have_a_panel_for_each_confirmatory_gap_and_a_block_for_each_class(usual, tables):
-    figure = usual("gaps by class")
-    assert [axis.get_title().replace("\n", " ") for axis in figure.axes] == [
-        "demographic parity difference by gender",
-        "demographic parity difference by race",
-        "equal opportunity difference by gender",
-        "equal opportunity difference by race",
-    ]
-    for axis in figure.axes:
-        headings = [text.get_text() for text in axis.texts if text.get_position()[0] < 1]
-        assert headings == ["student", "blue_collar", "white_collar", "retired"]
-        assert len(beside(axis)) == 16 and {weight for _, weight in beside(axis)} == {"normal"}
-    shown = tables["gaps"].query("metric == 'equal_opportunity_difference' and attribute == 'race' and design == 'B'")
-    values = shown.set_index("class").loc[["student", "blue_collar", "white_collar", "retired"], "value"]
-    assert [x for x, _ in marks(figure.axes[3], "B")] == list(values)
-    assert "confirmatory" not in figure.get_suptitle() and "all exploratory" in figure.get_suptitle()
 
 
 # --- differences between designs --------------------------------------------------------------------------------

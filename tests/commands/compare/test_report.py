@@ -1,11 +1,9 @@
-"""The report as HTML and as Markdown: complete, alike, well formed, and in need of nothing from outside."""
+"""The report of a comparison: its sections, claims, tables and limits, alike in HTML and in Markdown."""
 
-import html
 import io
 import re
 import shlex
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
@@ -17,8 +15,8 @@ from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.report import findings
 from fairprof.commands.compare.sections import EVIDENCE, sections
 from fairprof.config import CompareSettings, StudySettings
+from tests.reporting.pages import Outline, plain_markdown, plain_text, rows_of
 
-VOID = {"meta", "img", "br", "hr", "link", "input"}
 NASTY = "<b>A&B</b>"
 ARMS = ("natural", "matched", "natural, fraction 0.25")
 
@@ -95,81 +93,7 @@ def markdown(study, pictures) -> str:
     return findings(study, PROTOCOL, pictures, {}).markdown()
 
 
-class Outline(HTMLParser):
-    """The elements of a page: (tag, attributes), in order; raises where they are not nested."""
-
-    def __init__(self, page: str):
-        super().__init__()
-        self.open, self.elements, self.text = [], [], []
-        self.feed(page)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, (tag, self.getpos())
-
-    def handle_data(self, data):
-        if self.open[-1:] != ["style"]:
-            self.text.append(data)
-
-    def of(self, tag: str) -> list[dict]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-
-def plain_text(page: str) -> str:
-    return " ".join(" ".join(Outline(page).text).split())
-
-
-def plain_markdown(markdown: str) -> str:
-    return html.unescape(re.sub(r"\\([\\`*\[\]|~$_])", r"\1", markdown))
-
-
 # The page.
-
-
-def test_the_page_is_well_formed_and_accessible(page):
-    outline = Outline(page)
-    assert page.startswith("<!DOCTYPE html>")
-    assert outline.of("html") == [{"lang": "en"}]
-    assert page.count("<title>Four designs</title>") == len(outline.of("h1")) == 1
-    identifiers = [attributes["id"] for _, attributes in outline.elements if "id" in attributes]
-    assert len(identifiers) == len(set(identifiers))
-    referred = [attributes["href"].removeprefix("#") for attributes in outline.of("a")]
-    referred += [attributes["aria-labelledby"] for _, attributes in outline.elements if "aria-labelledby" in attributes]
-    assert set(referred) <= set(identifiers)
-    assert all(image["alt"] for image in outline.of("img"))
-    assert len(outline.of("caption")) == len(outline.of("table")) > 10
-    assert all(heading["scope"] in ("col", "row") for heading in outline.of("th"))
-
-
-def test_headings_descend_one_level_at_a_time(page):
-    levels = [int(tag[1]) for tag, _ in Outline(page).elements if re.fullmatch(r"h\d", tag)]
-    assert levels[0] == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
-
-
-def test_the_page_loads_nothing_and_runs_nothing(page):
-    outline = Outline(page)
-    assert not {tag for tag, _ in outline.elements} & {"script", "link", "iframe", "object", "embed", "base", "form"}
-    for tag, attributes in outline.elements:
-        for name in {"src", "href", "srcset", "data", "poster", "action", "background"} & set(attributes):
-            assert re.match(r"#|data:image/png;base64,", attributes[name]), (tag, name)
-        assert not [name for name in attributes if name.startswith("on")]
-    style = page.split("<style>")[1].split("</style>")[0]
-    assert "url(" not in style and "@import" not in style
-    assert "default-src 'none'" in page
-
-
-def test_names_and_documents_are_text_and_no_markup(page):
-    assert "<b>" not in page and "<script" not in page
-    text = plain_text(page)
-    assert text.count(NASTY) > 5
-    assert "# Sheet <script>alert(1)</script> http://a.b" in text
 
 
 def test_sections_come_in_order(page, markdown):
@@ -196,11 +120,6 @@ def test_every_picture_has_a_caption_that_says_how_to_read_it(study, pictures):
     text = plain_text(page)
     assert page.count("<figcaption>") == len(EVIDENCE)
     assert all(evidence.caption in text for evidence in EVIDENCE.values())
-
-
-def test_a_picture_that_is_none_is_named(study):
-    with pytest.raises(ValueError, match="picture 'gaps' is no PNG"):
-        findings(study, PROTOCOL, {"gaps": b"GIF89a"}, {}).html()
 
 
 def test_a_report_without_pictures_and_documents(study):
@@ -231,22 +150,6 @@ def test_both_say_every_claim_and_answer_in_the_same_words(study, page, markdown
         assert sentence in source
 
 
-def test_both_show_the_same_paragraphs_tables_and_terms(study, page, markdown, pictures):
-    text, source = plain_text(page), plain_markdown(markdown)
-    kinds = set()
-    for section in sections(study, PROTOCOL, pictures):
-        for block in section.blocks:
-            kinds.add(block.kind)
-            fields = {name: value for name, value in vars(block).items() if isinstance(value, str)}
-            fields = [value for name, value in fields.items() if (block.kind, name) != ("picture", "name")]
-            if block.kind == "commands":
-                fields = [" ".join(line.split()) for line in fields[0].splitlines()]
-            if block.kind == "terms":
-                fields = [meaning for _, meaning in block.pairs]
-            assert all(field in text and field in source for field in fields), block
-    assert kinds == {"heading", "paragraph", "sentences", "table", "picture", "commands", "terms"}
-
-
 def test_three_seeds_allow_no_claim_between_designs(page, markdown):
     sentence = (
         "With 3 seeds no claim between designs is possible at the .05 level: the smallest p-value that the exact "
@@ -273,13 +176,6 @@ def test_no_text_of_the_report_claims_what_no_test_can_show(page, markdown):
 
 
 # Tables.
-
-
-def rows_of(page: str, title: str) -> list[list[str]]:
-    """The texts of the cells of the first table whose caption begins with `title`, its heading first."""
-    table = next(part for part in page.split("<table>")[1:] if f"<span>{title}" in part.split("<thead>")[0])
-    lines = re.findall(r"<tr>(.*?)</tr>", table.split("</table>")[0], re.DOTALL)
-    return [[plain_text(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line)] for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -357,28 +253,6 @@ def test_long_tables_are_folded_and_short_ones_are_not(page):
     folded = re.findall(r"<details><summary>(.*?)</summary>", page)
     assert "Gaps, over all classes (delta .05): 144 rows" in folded
     assert not [title for title in folded if title.startswith(("Designs", "Macro-F1, and gaps"))]
-
-
-def test_tables_in_markdown_keep_their_columns_and_rows(study, markdown):
-    expected = [
-        (len(block.columns), len(block.rows))
-        for section in sections(study, PROTOCOL, [])
-        for block in section.blocks
-        if block.kind == "table"
-    ]
-    found = []
-    for table in re.findall(r"(?:^\|.*\|\n)+", markdown, re.MULTILINE):
-        heading, rule, *rows = table.splitlines()
-        (bars,) = {len(re.findall(r"(?<!\\)\|", line)) for line in (heading, rule, *rows)}
-        assert re.fullmatch(r"\|( -{3}:? \|)+", rule)
-        found.append((bars - 1, len(rows)))
-    assert found == expected
-
-
-def test_names_in_markdown_are_text_and_no_markup(markdown):
-    assert "<b>" not in markdown and "[d](e)" not in markdown
-    for escaped in (r"&lt;b&gt;A&amp;B&lt;/b&gt;", r"b_c", r"[d\](e)", r"blue\|collar", r" \* "):
-        assert escaped in markdown
 
 
 NEEDED = {"performance", "gaps", "differences"}

@@ -1,0 +1,48 @@
+"""What stands in a page, read back from HTML and Markdown."""
+
+import html
+import re
+from html.parser import HTMLParser
+
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+
+
+class Outline(HTMLParser):
+    """The elements of a page: (tag, attributes), in order; raises where they are not nested."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.open, self.elements, self.text = [], [], []
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, (tag, self.getpos())
+
+    def handle_data(self, data):
+        if self.open[-1:] != ["style"]:
+            self.text.append(data)
+
+    def of(self, tag: str) -> list[dict]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def plain_text(page: str) -> str:
+    return " ".join(" ".join(Outline(page).text).split())
+
+
+def plain_markdown(markdown: str) -> str:
+    return html.unescape(re.sub(r"\\([\\`*\[\]|~$_])", r"\1", markdown))
+
+
+def rows_of(page: str, title: str) -> list[list[str]]:
+    """The texts of the cells of the first table whose caption begins with `title`, its heading first."""
+    table = next(part for part in page.split("<table>")[1:] if f"<span>{title}" in part.split("<thead>")[0])
+    lines = re.findall(r"<tr>(.*?)</tr>", table.split("</table>")[0], re.DOTALL)
+    return [[plain_text(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line)] for line in lines]
