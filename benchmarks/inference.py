@@ -8,6 +8,7 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 from fairlearn.metrics import MetricFrame, false_positive_rate, selection_rate, true_positive_rate
+from numpy.typing import ArrayLike
 from scipy.stats import norm
 from threadpoolctl import threadpool_limits
 
@@ -156,7 +157,7 @@ def _fairlearn(predictions: pd.DataFrame, order: np.ndarray, bootstraps: int | N
 # Simulations.
 
 
-def shares_of(recalls: list[float], sizes: list[float], classes: int) -> np.ndarray:
+def shares_of(recalls: ArrayLike, sizes: ArrayLike, classes: int) -> np.ndarray:
     """(G, K, K) shares of all rows: groups of these sizes, recognised that often, wrong predictions spread evenly."""
     recall = np.array(recalls)[:, None, None]
     confusion = np.where(np.eye(classes, dtype=bool), recall, (1 - recall) / (classes - 1))

@@ -79,14 +79,15 @@ def step_seconds(
     loader = DataLoader(
         Faces(folder, augmentation(size)), batch_size=batch, shuffle=True, drop_last=True, num_workers=workers
     )
-    head = list(network.fc.parameters())
+    head = list(network.get_submodule("fc").parameters())
     body = [value for name, value in network.named_parameters() if value.requires_grad and not name.startswith("fc")]
     optimizer = torch.optim.AdamW(
         [group for group in ({"params": body, "lr": 5e-5}, {"params": head, "lr": 1e-4}) if group["params"]]
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-4, total_steps=steps + 1)
     criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
-    seconds, running_loss = [], 0.0
+    seconds: list[float] = []
+    running_loss = 0.0
     while len(seconds) < steps:
         start = time.perf_counter()
         for images, classes in loader:

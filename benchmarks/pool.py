@@ -75,7 +75,7 @@ def _peak_gib() -> float:
     """The process's largest resident memory so far, GiB."""
     status = Path("/proc/self/status")
     if status.exists():  # Linux: getrusage would count the process that started this one, too
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 2**20
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status.read_text())[0]) / 2**20
     unit = 1 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 

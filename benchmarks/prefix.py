@@ -69,7 +69,9 @@ def _sum(metrics: list[dict[str, float]], name: str) -> float:
 
 
 def _run(settings: Settings) -> dict[str, float]:
-    return mlflow.MlflowClient().get_run(run_experiment(settings)).data.metrics
+    run_id = run_experiment(settings)
+    assert run_id is not None  # a single process leads
+    return mlflow.MlflowClient().get_run(run_id).data.metrics
 
 
 def _stored(cache: Path) -> int:

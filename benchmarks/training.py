@@ -33,7 +33,8 @@ class TimedInputs:
     boundary = None
 
     def __init__(self, inputs: Inputs):
-        self.inputs, self.asked = inputs, []
+        self.inputs = inputs
+        self.asked: list[float] = []
 
     def training(self, rows: np.ndarray, epoch: int) -> torch.Tensor:
         self.asked.append(time.perf_counter())
@@ -70,7 +71,7 @@ def measure_training(scale: Scale, settings: Settings, pool: Pool, folder: Path)
     count = (scale.steps + WARM_UP) * scale.batch_size
     few = Draw(rows.design, np.resize(rows.train, count), rows.val[: scale.batch_size], rows.test, "few", "few")
     images = ImageInputs(pool, settings.image_size, settings.view_count(), settings.seed)
-    kinds = {"fairprof": images, "in_memory": InputsInMemory(images, rows.train[: scale.batch_size])}
+    kinds: dict[str, Inputs] = {"fairprof": images, "in_memory": InputsInMemory(images, rows.train[: scale.batch_size])}
     seconds: dict[str, list[float]] = {"plain": [], "plain_workers": [], **{kind: [] for kind in kinds}}
     for _ in range(scale.rounds):
         seconds["plain"] += plain_step_seconds(scale, settings.finetune, folder)
@@ -106,7 +107,7 @@ def plain_step_seconds(scale: Scale, finetune: str, folder: Path, workers: int =
         "workers": workers,
     }
     done = subprocess.run(
-        [sys.executable, Path(__file__).with_name("plain_loop.py")]
+        [sys.executable, str(Path(__file__).with_name("plain_loop.py"))]
         + [str(word) for name, value in arguments.items() for word in (f"--{name}", value)],
         env={name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"},
         stdout=subprocess.PIPE,
@@ -124,7 +125,10 @@ def measure_gpu(scale: Scale, settings: Settings, pool: Pool) -> dict[str, float
     rows = draw(pool, DESIGNS["B"], settings)
     few = Draw(rows.design, np.resize(rows.train, 20_000), rows.val[: scale.batch_size], rows.test, "few", "few")
     images = ImageInputs(pool, settings.image_size, settings.view_count(), settings.seed)
-    kinds = {"fairprof": images, "in_memory": InputsInMemory(images, rows.train[: settings.batch_size])}
+    kinds: dict[str, Inputs] = {
+        "fairprof": images,
+        "in_memory": InputsInMemory(images, rows.train[: settings.batch_size]),
+    }
     return {kind: _epoch_rate(settings, pool, few, inputs) for kind, inputs in kinds.items()}
 
 

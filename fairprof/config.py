@@ -87,7 +87,7 @@ def setting(
     return Field(default, description=help_text, json_schema_extra=extra, **bounds)
 
 
-def _marks(field: FieldInfo) -> dict[str, Any]:
+def marks(field: FieldInfo) -> dict[str, Any]:
     """What `setting` has said of a field that pydantic does not know of."""
     return cast(dict[str, Any], field.json_schema_extra)
 
@@ -121,7 +121,7 @@ class AnalysisSettings(BaseSettings):
     def identifying(cls, *kinds: Identifies) -> tuple[str, ...]:
         """Names of the settings that identify one of `kinds`, in their order."""
         fields = cls.model_fields.items()
-        return tuple(name for name, field in fields if _marks(field)["identifies"] in kinds)
+        return tuple(name for name, field in fields if marks(field)["identifies"] in kinds)
 
     @classmethod
     def from_arguments(cls, arguments: list[str] | None = None) -> Self:
@@ -489,7 +489,7 @@ def shared_settings() -> tuple[str, ...]:
 
 def search_laws() -> dict[str, SearchLaw]:
     """Name and law of every hyperparameter that can be searched."""
-    laws = {name: _marks(field)["search"] for name, field in Settings.model_fields.items()}
+    laws = {name: marks(field)["search"] for name, field in Settings.model_fields.items()}
     return {name: law for name, law in laws.items() if law is not None}
 
 

@@ -46,6 +46,13 @@ class Pool:
     sealed: bool = False
     regions: RegionFiles | None = None
 
+    @property
+    def pixel_cache(self) -> Pixels:
+        """The pixels, where they are needed; raises ValueError where only labels were asked for."""
+        if self.pixels is None:
+            raise ValueError(f"the pool of {self.name} was read without its pixels")
+        return self.pixels
+
     def rows_of(self, partition: str) -> np.ndarray:
         """Row numbers of a partition, ascending."""
         return np.flatnonzero(self.table["partition"].eq(partition))

@@ -31,7 +31,7 @@ def text(value: Any) -> str:
         return UNDEFINED
     if isinstance(value, Integral):
         return f"{value:,}"
-    return number(value) if isinstance(value, Real) else Markdown(markdown.escaped(value))
+    return number(float(value)) if isinstance(value, Real) else Markdown(markdown.escaped(value))
 
 
 def of(noun: str, many: int) -> Markdown:

@@ -20,6 +20,7 @@ from fairprof.config import (
     Settings,
     StudySettings,
     TuneSettings,
+    marks,
     search_laws,
 )
 
@@ -67,7 +68,7 @@ def _section(entry_point: str, settings: type[AnalysisSettings]) -> str:
     others = [f"`{name}`" for name, row in rows.items() if row == known.get(name)]
     table = _table(("setting", "default", "allowed", "meaning", "identifies"), own)
     also = [f"And, as for `main`: {', '.join(others)}.\n"] if others else []
-    return "\n".join([f"## `{command}`\n", settings.__doc__ + "\n", table, *also])
+    return "\n".join([f"## `{command}`\n", f"{settings.__doc__}\n", table, *also])
 
 
 def _most_special_first(settings: type[AnalysisSettings]) -> list[str]:
@@ -77,8 +78,8 @@ def _most_special_first(settings: type[AnalysisSettings]) -> list[str]:
 
 
 def _row(name: str, field: FieldInfo) -> tuple[str, ...]:
-    identifies = field.json_schema_extra["identifies"].name.lower()
-    return f"`{name}`", f"`{field.default}`", _allowed(field.annotation, field.metadata), field.description, identifies
+    identifies, allowed = marks(field)["identifies"].name.lower(), _allowed(field.annotation, field.metadata)
+    return f"`{name}`", f"`{field.default}`", allowed, str(field.description), identifies
 
 
 def _allowed(annotation: Any, bounds: Iterable) -> str:

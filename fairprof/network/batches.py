@@ -28,7 +28,8 @@ class Inputs(Protocol):
     boundary: where in the network it enters; None for images, which enter at the front.
     """
 
-    boundary: Boundary | None
+    @property
+    def boundary(self) -> Boundary | None: ...
 
     def training(self, rows: np.ndarray, epoch: int) -> torch.Tensor:
         """Rows of the pool's table, augmented for an epoch (from 0); (N, ...)."""
@@ -184,4 +185,4 @@ def worker_count(settings: DataSettings) -> int:
         return settings.workers
     if not on_gpu(settings.accelerator):
         return 0
-    return min(MOST_WORKERS, os.cpu_count() // torch.cuda.device_count())
+    return min(MOST_WORKERS, (os.cpu_count() or 1) // torch.cuda.device_count())

@@ -61,9 +61,9 @@ def build_classifier(architecture: str, weights: str, finetune: str, class_count
     """
     network = _network(architecture, class_count, seed)
     head = _last_weighted(network).rpartition(".")[0]
-    used, path = find_weights(architecture, weights)
-    if path is not None:
-        load_backbone(network, read_state_dict(path), head, path)
+    used, file = find_weights(architecture, weights)
+    if file is not None:
+        load_backbone(network, read_state_dict(file), head, file)
     gradcam_layer = _last_convolutional_block(network, architecture)
     frozen = _frozen_blocks(network, finetune, head)
     for path in frozen:

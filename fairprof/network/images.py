@@ -45,7 +45,7 @@ class ImageInputs:
     boundary = None
 
     def __init__(self, pool: Pool, image_size: int, views: int | None, seed: int):
-        self.pixels = pool.pixels.array
+        self.pixels = pool.pixel_cache.array
         self.pixel_rows = pool.table["pixel"].to_numpy()
         self.image_size, self.views, self.seed = image_size, views, seed
         self.augment = augmentation(image_size)

@@ -1,6 +1,7 @@
 """Parts of a network, cut out of its graph: they share the network's weights and compute the same values."""
 
 from dataclasses import dataclass
+from typing import overload
 
 from torch import fx, nn
 from torchvision.ops import StochasticDepth
@@ -24,8 +25,12 @@ class _Tracer(fx.Tracer):
         return isinstance(module, StochasticDepth) or super().is_leaf_module(module, path)
 
 
+@overload
+def part(network: nn.Module, start: None, stop: Boundary | None) -> fx.GraphModule: ...
+@overload
+def part(network: nn.Module, start: Boundary | None, stop: Boundary | None) -> fx.GraphModule | None: ...
 def part(network: nn.Module, start: Boundary | None, stop: Boundary | None) -> fx.GraphModule | None:
-    """The network from `start` (None: its input) to `stop` (None: its output), or None where it cannot be cut there.
+    """The network from `start` (None: its input) to `stop` (None: its output), or None where it cannot begin there.
 
     The modules of the part are those of the network, under the same paths: their weights, modes and devices are one.
     A place where more than one tensor crosses, as in a connection that skips it, is none to cut at.

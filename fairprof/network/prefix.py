@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from fairprof.config import TrainingSettings
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
-from fairprof.network.batches import EVALUATION_BATCH, worker_count
+from fairprof.network.batches import EVALUATION_BATCH, Inputs, worker_count
 from fairprof.network.classifier import Classifier
 from fairprof.network.images import ImageInputs
 from fairprof.network.parts import Boundary, part
@@ -53,14 +53,14 @@ class PrefixCache:
         self.shape = outputs.shape[1:]
         self.scale = 2.0 ** (EXPONENT_OF_NOISE - int(torch.frexp(outputs.abs().max()).exponent))
         self.entry = self.cache.entry("prefix", self._key(pool))
-        self.pixels = self.cache.entry("pixels", pool.pixels.key)
+        self.pixels = self.cache.entry("pixels", pool.pixel_cache.key)
         self.stores: dict[int, RowStore] = {}
         self.computed = self.reused = 0
         self.seconds = 0.0
 
     def _key(self, pool: Pool) -> str:
         computation = (weights_digest(self.prefix), self.boundary, self.images.augment, self.settings.image_size)
-        parts = (LAYOUT, *computation, self.scale, pool.pixels.key)
+        parts = (LAYOUT, *computation, self.scale, pool.pixel_cache.key)
         return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:24]
 
     def size_of(self, wanted: dict[int, np.ndarray]) -> int:
@@ -168,14 +168,14 @@ class PrefixInputs:
 
 
 def explained_inputs(
-    classifier: Classifier, inputs: ImageInputs | PrefixInputs, pool: Pool, settings: TrainingSettings, rows: np.ndarray
-) -> ImageInputs | PrefixInputs:
+    classifier: Classifier, inputs: Inputs, pool: Pool, settings: TrainingSettings, rows: np.ndarray
+) -> Inputs:
     """From where Grad-CAM looks at rows of the pool's table: the inputs themselves, unless its layer is in the prefix.
 
     Then that layer's outputs are constant too, and are cached for the rows if they fit.
     """
     layer = Boundary(classifier.gradcam_layer, after=True)
-    if inputs.boundary is None or part(classifier.network, inputs.boundary, layer) is not None:
+    if not isinstance(inputs, PrefixInputs) or part(classifier.network, inputs.boundary, layer) is not None:
         return inputs
     cache = PrefixCache(classifier, layer, inputs.images, pool, settings)
     prepared = cache.prepare({CENTRE_CROP: inputs.images.pixel_rows[rows]})
@@ -194,10 +194,11 @@ def cached_inputs(
 
     It cannot pay where every epoch has new views, or where the outputs would not fit into `cache_gib`.
     """
-    if classifier.prefix is None or settings.prefix_cache == "off" or images.views is None:
+    if classifier.boundary is None or settings.prefix_cache == "off" or images.views is None:
         return None
     cache = PrefixCache(classifier, classifier.boundary, images, pool, settings)
-    wanted = {CENTRE_CROP: images.pixel_rows[evaluation_rows]} | _views_of_training(images, training_rows, settings)
+    epochs = min(settings.epochs, images.views)  # then the views come again
+    wanted = {CENTRE_CROP: images.pixel_rows[evaluation_rows]} | _views_of_training(images, training_rows, epochs)
     if cache.prepare(wanted):
         return PrefixInputs(images, cache)
     note(
@@ -208,7 +209,7 @@ def cached_inputs(
     return None
 
 
-def _views_of_training(images: ImageInputs, rows: np.ndarray, settings: TrainingSettings) -> dict[int, np.ndarray]:
-    """Rows of the pixel cache by number of the view that some epoch takes."""
-    numbers = np.stack([images.view_numbers(rows, epoch) for epoch in range(min(settings.epochs, images.views))])
+def _views_of_training(images: ImageInputs, rows: np.ndarray, epochs: int) -> dict[int, np.ndarray]:
+    """Rows of the pixel cache by number of the view that some of the epochs takes."""
+    numbers = np.stack([images.view_numbers(rows, epoch) for epoch in range(epochs)])
     return {view: images.pixel_rows[rows][(numbers == view).any(axis=0)] for view in np.unique(numbers).tolist()}

@@ -26,6 +26,11 @@ class SumOverProcesses(torch.autograd.Function):
 class GlobalBatchNorm(nn.BatchNorm2d):
     """Batch norm over the images of all processes, on CPUs too, for which PyTorch's `SyncBatchNorm` is not made."""
 
+    momentum: float  # and running statistics: the study's networks have both
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+    num_batches_tracked: torch.Tensor
+
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """(N, C, H, W) -> the same shape; N may differ between processes, and be 0."""
         if not self.training:
@@ -52,7 +57,7 @@ class GlobalBatchNorm(nn.BatchNorm2d):
 class GlobalDropout(nn.Dropout):
     """Dropout that draws the mask of the whole batch, as a single process would, and uses its own images' part."""
 
-    batch: TrainingBatch | None = None
+    batch: TrainingBatch  # the one that comes next, as it was announced
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """(N, ...) -> the same shape, where N is the number of the process's own images of the batch."""

@@ -4,6 +4,7 @@ import copy
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
@@ -30,6 +31,8 @@ class TrainingStep(lightning.LightningModule):
     The constant part in front of it, if there is one, is no part of this module: it is either computed here, without
     gradients, or what it computes comes from the cache.
     """
+
+    class_weights: torch.Tensor
 
     def __init__(self, training: Training, processes: Processes, measure: Measure):
         super().__init__()
@@ -80,10 +83,11 @@ class TrainingStep(lightning.LightningModule):
 
     def _entering(self, inputs: torch.Tensor) -> torch.Tensor:
         """What enters the trainable part, float32: the inputs themselves unless a prefix has yet to be computed."""
-        if self.inputs.boundary == self.classifier.boundary:
+        prefix = self.classifier.prefix
+        if prefix is None or self.inputs.boundary == self.classifier.boundary:
             return inputs
         with torch.no_grad():
-            return self.classifier.prefix.eval()(channels_last(inputs)).float()
+            return prefix.eval()(channels_last(inputs)).float()
 
     def _loss(self, logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
         """The class-weighted mean over the batch of all processes, of which the gradients' mean is the gradient."""
@@ -119,7 +123,8 @@ class TrainingStep(lightning.LightningModule):
         self.train_losses.clear()
         probabilities = logits.softmax(dim=1).double().cpu().numpy()
         values |= {f"val/{name}": float(value) for name, value in self.measure(self.drawn.val, probabilities).items()}
-        values["learning_rate"] = self.optimizers().param_groups[-1]["lr"]
+        (optimizer,) = self.trainer.optimizers
+        values["learning_rate"] = optimizer.param_groups[-1]["lr"]
         self.history.append(values)
         rule = SELECTION_RULES[self.settings.selection]
         self.log(rule.metric, values[rule.metric], sync_dist=self.processes.count > 1)
@@ -137,7 +142,7 @@ class TrainingStep(lightning.LightningModule):
         head = f"{self.classifier.head}."
         trained = [(name, value) for name, value in self.network.named_parameters() if value.requires_grad]
         rates = {False: settings.learning_rate * settings.backbone_learning_rate_ratio, True: settings.learning_rate}
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [value for name, value in trained if name.startswith(head) == is_head], "lr": rate}
             for is_head, rate in rates.items()
         ]
@@ -146,7 +151,7 @@ class TrainingStep(lightning.LightningModule):
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=[group["lr"] for group in groups],
-            total_steps=self.trainer.estimated_stepping_batches,
+            total_steps=int(self.trainer.estimated_stepping_batches),
             pct_start=settings.warmup_fraction,
             anneal_strategy="cos",
         )
@@ -234,7 +239,7 @@ def _run(step: TrainingStep, report: Report, folder: Path) -> None:
     resume = ModelCheckpoint(folder, "resume", monitor=None, every_n_epochs=1, enable_version_counter=False)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # every new tensor would be filled once more, against code that reads what it never wrote; PyTorch's does not
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
     processes = step.processes
     trainer = lightning.Trainer(
         accelerator="gpu" if on_gpu(settings.accelerator) else "cpu",

@@ -1,7 +1,8 @@
 """The parts that charts of designs and groups share: rows, marks, intervals, legends and the words beside them."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from fairprof.reporting.style import (
     ROW,
     SINGLE,
     SMALL,
+    Style,
     Ticks,
     design_style,
 )
@@ -33,14 +35,19 @@ INTERVAL = f"{percent(CONFIDENCE, 'g')} interval over seeds and test images"
 
 @dataclass(frozen=True)
 class Rows:
-    """Where the rows of a chart are, counted from the top: a heading for every block, the block's items below it."""
+    """Where the rows of a chart are, counted from the top: a heading for every block, the block's items below it.
 
-    headings: dict[Hashable, int]
-    places: dict[tuple[Hashable, str], int]
+    A block is anything that can be a key: an arm, an attribute, a number.
+    """
+
+    headings: dict[Any, int]
+    places: dict[tuple[Any, str], int]
 
     @classmethod
-    def of(cls, blocks: dict[Hashable, list[str]]) -> "Rows":
-        headings, places, row = {}, {}, 0
+    def of(cls, blocks: dict[Any, list[str]]) -> "Rows":
+        headings: dict[Any, int] = {}
+        places: dict[tuple[Any, str], int] = {}
+        row = 0
         for block, items in blocks.items():
             headings[block] = row
             places |= {(block, item): row + 1 + number for number, item in enumerate(items)}
@@ -54,8 +61,8 @@ class Rows:
     def draw(
         self,
         axis: Axes,
-        headings: dict[Hashable, str],
-        bold: Iterable[Hashable] = (),
+        headings: dict[Any, str],
+        bold: Iterable = (),
         labels: dict[int, str] | None = None,
     ) -> None:
         """Gives an axis its rows. headings: block to text. labels: row to text; without them, the items are designs."""
@@ -131,7 +138,7 @@ def beside(axis: Axes, place: int, text: str, family: str = "exploratory") -> No
     axis.text(1.02, place, text, transform=axis.get_yaxis_transform(), va="center", fontsize=SMALL, fontweight=weight)
 
 
-def plain(axis: Axes, grid: str = "both") -> None:
+def plain(axis: Axes, grid: Literal["both", "x", "y"] = "both") -> None:
     axis.grid(axis=grid, **GRID)
     axis.set_axisbelow(True)
     axis.tick_params(labelsize=SMALL)
@@ -151,12 +158,14 @@ def shortened(name: str, letters: int) -> str:
     return f"{name[: letters - letters // 3 - 1]}…{name[len(name) - letters // 3 :]}"
 
 
-def mark(label: str, **style) -> Line2D:
-    return Line2D([], [], **{"color": GREY, "marker": "o", "linestyle": "", "markersize": 7, "label": label} | style)
+def mark(label: str, **style: Any) -> Line2D:
+    usual: Style = {"color": GREY, "marker": "o", "linestyle": "", "markersize": 7}
+    return Line2D([], [], label=label, **usual | style)
 
 
-def line(label: str, **style) -> Line2D:
-    return Line2D([], [], **{"color": GREY, "linewidth": 2, "label": label} | style)
+def line(label: str, **style: Any) -> Line2D:
+    usual: Style = {"color": GREY, "linewidth": 2}
+    return Line2D([], [], label=label, **usual | style)
 
 
 def design_handles(table: pd.DataFrame) -> list[Line2D]:

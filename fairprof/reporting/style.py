@@ -4,9 +4,12 @@ import io
 import itertools
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import ScalarFormatter
+
+Style = dict[str, Any]  # what matplotlib is told of a line, a mark or an area
 
 DPI = 110  # of every picture: a figure of 12 inches is 1,320 pixels wide
 WIDTH, NARROW = 12.0, 9.5  # inches of a picture of several panels, and of one
@@ -28,12 +31,12 @@ RIGHT, WRONG = "#1a7f37", "#b42318"
 BAND = "#f0f0f0"  # behind a heading
 SHARES = "Blues"  # colour map of shares from 0 to 1
 
-GRID = {"color": "#d9d9d9", "linewidth": 0.6}
-MARGIN = {"color": GREY, "linewidth": 0.9, "linestyle": ":", "zorder": 1}  # a bound that is read off
-ZERO = {"color": GREY, "linewidth": 1.2, "zorder": 1}
-IDEAL = {"color": GREY, "linewidth": 1.0, "linestyle": "--", "zorder": 1}  # the line of what would be perfect
-SINGLE = {"markersize": 4, "alpha": 0.5}  # one seed, beside the mean
-BAND_OF_VALUES = {"alpha": 0.15, "linewidth": 0}  # a filled range around a curve
+GRID: Style = {"color": "#d9d9d9", "linewidth": 0.6}
+MARGIN: Style = {"color": GREY, "linewidth": 0.9, "linestyle": ":", "zorder": 1}  # a bound that is read off
+ZERO: Style = {"color": GREY, "linewidth": 1.2, "zorder": 1}
+IDEAL: Style = {"color": GREY, "linewidth": 1.0, "linestyle": "--", "zorder": 1}  # the line of what would be perfect
+SINGLE: Style = {"markersize": 4, "alpha": 0.5}  # one seed, beside the mean
+BAND_OF_VALUES: Style = {"alpha": 0.15, "linewidth": 0}  # a filled range around a curve
 
 
 def png_of(figure: Figure) -> bytes:
@@ -56,7 +59,7 @@ class Ticks(ScalarFormatter):
         return "0" if value == 0 else re.sub(r"^(−?)0\.", r"\1.", text)
 
 
-def design_style(design: str, filled: bool = True) -> dict:
+def design_style(design: str, filled: bool = True) -> Style:
     """The mark of a design, without a line."""
     colour = DESIGN_COLOURS[design]
     return {
@@ -68,7 +71,7 @@ def design_style(design: str, filled: bool = True) -> dict:
     }
 
 
-def curve_styles() -> Iterator[dict]:
+def curve_styles() -> Iterator[Style]:
     """Line and mark of the groups or models that share a panel, one after the other, without an end."""
     for colour, marker in itertools.cycle(zip(PALETTE, MARKERS, strict=True)):
         yield {"color": colour, "marker": marker, "markersize": 4.5, "linewidth": 1.4, "linestyle": "-"}

@@ -1,6 +1,7 @@
 """Tables of a comparison as a reader sees them: titles, and numbers as text."""
 
 from collections.abc import Callable, Collection, Iterable
+from typing import Any
 
 import pandas as pd
 
@@ -74,7 +75,7 @@ def _cells(name: str, values: pd.Series, is_difference: bool) -> list[Cell]:
     return list(map(Cell, map(_writing(name, values.dtype, is_difference), values)))
 
 
-def _writing(name: str, dtype, is_difference: bool) -> Callable[[object], str]:
+def _writing(name: str, dtype, is_difference: bool) -> Callable[[Any], str]:
     """How the values of a column are written."""
     if name in PROBABILITIES:
         return lambda value: value if isinstance(value, str) else bare_p_value(value)

@@ -4,6 +4,7 @@ import ctypes
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 
@@ -29,7 +30,7 @@ def device_of(accelerator: str) -> torch.device:
     return torch.device("cuda", torch.cuda.current_device()) if on_gpu(accelerator) else torch.device("cpu")
 
 
-def precision_of(accelerator: str) -> str:
+def precision_of(accelerator: str) -> Literal["32-true", "bf16-mixed", "16-mixed"]:
     """Lightning's name of the precision of a training: mixed on a GPU, bfloat16 where it has that."""
     if not on_gpu(accelerator):
         return "32-true"

@@ -82,7 +82,7 @@ class RawScoreCAM(_Forward, ScoreCAM):
         return weights
 
 
-def _masks(channels: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+def _masks(channels: torch.Tensor, size: torch.Size) -> torch.Tensor:
     """Channels (C, h, w), enlarged and each scaled to 0..1: (C, 1, H, W)."""
     enlarged = functional.interpolate(channels[:, None], size, mode="bilinear", align_corners=True)
     lowest, highest = enlarged.amin((2, 3), keepdim=True), enlarged.amax((2, 3), keepdim=True)
@@ -162,15 +162,18 @@ def saliency_maps(
     at a time. classes: (N,) int, one explicit target an image. layer: the path of a block of the network whose output
     is (N, C, h, w). Returns (N, h, w) float32, >= 0, in `unit_of(method)`; a map of zeros says that nothing there
     speaks for the class. The network's mode, gradients and hooks are left as they were. Raises ValueError for a class
-    that the network does not have, an unknown method, and ScoreCAM, which masks images, at a boundary.
+    that the network does not have, an unknown method, ScoreCAM, which masks images, at a boundary, and a layer behind
+    which the network cannot be cut.
 
     The network is cut behind the layer: what lies before is computed without gradients, and pytorch-grad-cam gets
     the rest.
     """
     _check(network, classes, boundary, method)
     explained = Boundary(layer, after=True)
-    before = part(network, boundary, explained)
-    behind = nn.Sequential(OrderedDict(layer=nn.Identity(), rest=part(network, explained, None)))
+    before, rest = part(network, boundary, explained), part(network, explained, None)
+    if before is None or rest is None:
+        raise ValueError(f"the network cannot be cut behind {layer}: other outputs reach over it")
+    behind = nn.Sequential(OrderedDict(layer=nn.Identity(), rest=rest))
     device = next(network.parameters()).device
     maps = []
     with _unchanged(network), _bar(method, len(classes)) as bar:

@@ -289,8 +289,9 @@ def _fixed_grid(
     for line, column in np.ndindex(lines, columns):
         x = left + surplus / 2 + column * (edge + 0.08)
         y = height - top - line * (edge + below + 0.06) - edge
-        axes[line, column] = figure.add_axes((x / width, y / height, edge / width, edge / height), xticks=[], yticks=[])
-        axes[line, column].axis("off")
+        axis = figure.add_axes((x / width, y / height, edge / width, edge / height), xticks=[], yticks=[])
+        axis.axis("off")
+        axes[line, column] = axis
     return figure, axes
 
 

@@ -34,14 +34,15 @@ def randomised_networks(
     randomised = deepcopy(network)
     state = fresh.state_dict()
     for name in (head, *reversed(blocks)):
-        _replace(randomised, state, lambda key, name=name: key.startswith(f"{name}."))
+        _replace(randomised, state, f"{name}.")
         yield (HEAD if name == head else name), randomised
-    _replace(randomised, state, lambda key: True)
+    _replace(randomised, state, "")
     yield EVERYTHING, randomised
 
 
-def _replace(network: nn.Module, state: dict[str, torch.Tensor], chosen: Callable[[str], bool]) -> None:
-    network.load_state_dict({key: value for key, value in state.items() if chosen(key)}, strict=False)
+def _replace(network: nn.Module, state: dict[str, torch.Tensor], path: str) -> None:
+    """path: of what is initialised anew, with its last dot; empty for everything."""
+    network.load_state_dict({key: value for key, value in state.items() if key.startswith(path)}, strict=False)
 
 
 def rank_correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -60,6 +60,7 @@ from fairprof.reporting.style import (
     UNKNOWN,
     WIDTH,
     ZERO,
+    Style,
     design_style,
     ink_on,
 )
@@ -68,8 +69,8 @@ from fairprof.reporting.wording import NOTHING, UNDEFINED, count, number, p_valu
 LEVELLED = "#fbd9c6"
 MATRIX_GAPS = 0.7, 1.4  # between confusion matrices, beside and below each other, in squares
 CEILING = {"color": PALETTE[5], "linewidth": 1.5, "linestyle": "--"}
-FRONT = {"color": PALETTE[5], "linewidth": 1.2, "linestyle": "--"}
-FRONT_EDGE = {"markeredgecolor": PALETTE[5], "markeredgewidth": 2}
+FRONT: Style = {"color": PALETTE[5], "linewidth": 1.2, "linestyle": "--"}
+FRONT_EDGE: Style = {"markeredgecolor": PALETTE[5], "markeredgewidth": 2}
 
 
 def figures_of(tables: dict[str, pd.DataFrame], protocol: Protocol) -> dict[str, Figure]:

@@ -371,7 +371,7 @@ def _confusion(arm: Arm) -> pd.DataFrame:
             counts, groups = zip(*(fairness.count_table(run.test, attribute) for run in arm.of(design)), strict=True)
             classes = fairness.class_names(arm.runs[0].test)
             index = pd.MultiIndex.from_product([groups[0], classes, classes], names=["group", "y_true", "y_pred"])
-            table = pd.Series(sum(counts).ravel().astype(int), index, name="count").reset_index()
+            table = pd.Series(np.sum(counts, axis=0).ravel().astype(int), index, name="count").reset_index()
             tables.append(_placed(table, {"design": design, "attribute": attribute}))
     return pd.concat(tables, ignore_index=True)
 

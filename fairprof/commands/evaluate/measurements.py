@@ -32,7 +32,7 @@ from fairprof.seeds import numpy_generator
 def speed_of(model: RegisteredModel, pool: Pool, rows: np.ndarray) -> Speed:
     """Of as many images as the largest batch has, the first of the rows, repeated where there are fewer."""
     repeated = np.resize(pool.table["pixel"].to_numpy()[rows], max(BATCHES))
-    return measured_speed(model.classifier.network, model.image_size, np.asarray(pool.pixels.array[repeated]))
+    return measured_speed(model.classifier.network, model.image_size, np.asarray(pool.pixel_cache.array[repeated]))
 
 
 def fairness_of(settings: EvaluateSettings, pool: Pool, rows: np.ndarray, predictions: pd.DataFrame) -> Fairness:
@@ -79,7 +79,7 @@ def robustness_of(
         return None
     table = pool.table.iloc[rows]
     chosen = table.iloc[balanced_sample(table, settings.robustness_images)].reset_index(drop=True)
-    pixels = pixels_seen(pool.pixels.array[chosen["pixel"].to_numpy()], model.image_size)
+    pixels = pixels_seen(pool.pixel_cache.array[chosen["pixel"].to_numpy()], model.image_size)
     predicted = outcomes(model.classifier.network, model.classes, chosen, pixels, settings.seed)
     accuracy = accuracy_under_corruption(predicted, settings.min_support)
     generator = numpy_generator(settings.seed, "robustness")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fairprof.commands.evaluate.corruptions import CORRUPTIONS, SEVERITIES
-from fairprof.commands.evaluate.results import Evaluation, curves_of, metrics_of, tables_of
+from fairprof.commands.evaluate.results import Evaluation, Robustness, curves_of, metrics_of, tables_of
 from fairprof.commands.evaluate.robustness import ALL, ALL_CORRUPTIONS, CLEAN
 from fairprof.commands.evaluate.shift import CONFIDENCE
 from fairprof.inference.levels import ALPHA
@@ -232,7 +232,7 @@ def description(evaluation: Evaluation) -> str:
 
 def findings(evaluation: Evaluation, pictures: dict[str, bytes]) -> Findings:
     """All of an evaluation, as it is logged; pictures: PNG by artifact path without its ending."""
-    subject = evaluation.subject
+    subject, robustness = evaluation.subject, evaluation.robustness
     said = tuple(f"{lead}: {sentence}" for lead, sentence in answer(evaluation).items())
     return Findings(
         title=f"{subject.model} on {subject.data}",
@@ -243,7 +243,7 @@ def findings(evaluation: Evaluation, pictures: dict[str, bytes]) -> Findings:
             Section("Performance and fairness", tuple(_fairness(evaluation))),
             Section("Calibration", tuple(_calibration(evaluation))),
             Section("Selective prediction", tuple(_selective(evaluation))),
-            *([Section("Robustness", tuple(_robustness(evaluation)))] if evaluation.robustness else []),
+            *([Section("Robustness", tuple(_robustness(robustness)))] if robustness else []),
             Section("Shift", tuple(_shift(evaluation))),
             Section("Speed and size", tuple(_speed(evaluation))),
             Section("How to read it", tuple(_how_to_read(evaluation))),
@@ -343,8 +343,7 @@ def _selective(evaluation: Evaluation) -> Iterable[Block]:
     yield table_of("Coverage and accuracy by group", evaluation.selective.by_group)
 
 
-def _robustness(evaluation: Evaluation) -> Iterable[Block]:
-    robustness = evaluation.robustness
+def _robustness(robustness: Robustness) -> Iterable[Block]:
     yield Paragraph(
         f"{counted(robustness.images, 'image')}, balanced over gender, race and profession, under "
         f"{enumerated(CORRUPTIONS)} at {len(SEVERITIES)} severities. A drop compares the same images, clean and "

@@ -211,7 +211,7 @@ def _robustness_metrics(robustness: Robustness) -> dict[str, float]:
 
 
 def _shift_metrics(shift: Shift) -> dict[str, float]:
-    values = {}
+    values: dict[str, float] = {}
     for table, sample in ((shift.data, "data"), (shift.training, "training")):
         for row in table.itertuples():
             name = row.attribute.replace(" x ", "_x_").replace(" ", "_")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ class Machine:
 def machine(device: torch.device) -> Machine:
     """The machine that this process runs on. device: where the network computes."""
     accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else "none"
-    return Machine(_processor(), os.cpu_count(), torch.get_num_threads(), accelerator, torch.__version__)
+    return Machine(_processor(), os.cpu_count() or 1, torch.get_num_threads(), accelerator, torch.__version__)
 
 
 def _processor() -> str:
@@ -101,13 +102,8 @@ def measured_speed(network: nn.Module, image_size: int, pixels: np.ndarray) -> S
         rows.append({"part": "network", "batch": batch, **_times(forward, batch)})
     encoded = [_jpeg(image) for image in pixels]
     for batch in BATCHES:
-        rows.append(
-            {
-                "part": "decoding",
-                "batch": batch,
-                **_times(lambda batch=batch: _decoded(encoded[:batch], image_size), batch),
-            }
-        )
+        decode = partial(_decoded, encoded[:batch], image_size)
+        rows.append({"part": "decoding", "batch": batch, **_times(decode, batch)})
     tensors = [*network.parameters(), *network.buffers()]
     return Speed(
         pd.DataFrame(rows),

@@ -120,14 +120,14 @@ def _groups(explanation: Explanation) -> list[str]:
         & gaps["p_adjusted"].le(ALPHA)
     ]
     if len(found_gaps):
-        named = [
+        differing = [
             f"{row.model} by {name_of(row.attribute)} ({number(row.value)}, highest for {row.highest_group}, "
             f"lowest for {row.lowest_group})"
             for row in found_gaps.itertuples()
         ]
         said.append(
             f"Attention on the {explanation.main_region}, as a multiple of its share of the image, differs between "
-            f"groups (exploratory) with model {enumerated(named)}."
+            f"groups (exploratory) with model {enumerated(differing)}."
         )
     return said
 
@@ -153,7 +153,9 @@ def _trusted(explanation: Explanation, label: str) -> str:
     parts = []
     if len(faithful):
         whole = _whole(explanation, "faithfulness", label)
-        kinds = {verdict: [] for verdict in ("better than", "worse than", "not distinguished from")}
+        kinds: dict[str, list[str]] = {
+            verdict: [] for verdict in ("better than", "worse than", "not distinguished from")
+        }
         for score in SCORES:
             row = whole.loc[score]
             kinds[_compared(row, score)].append(

@@ -78,7 +78,7 @@ def subject_of(settings: ExplainSettings, models: dict[str, RegisteredModel], po
         pool,
         rows,
         InputsOfRows(inputs, rows),
-        pixels_seen(pool.pixels.array[pool.table["pixel"].to_numpy()[rows]], image_size),
+        pixels_seen(pool.pixel_cache.array[pool.table["pixel"].to_numpy()[rows]], image_size),
         region_masks(pool.regions, pool.table["pixel"].to_numpy()[rows], image_size),
         predictions,
         classes,

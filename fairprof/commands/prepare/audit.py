@@ -205,16 +205,16 @@ def metrics_of(audit: Audit) -> dict[str, float]:
         f"label_conflicts/{name}": audit.near_duplicates[f"conflicts_{name}"] for name in ("gender", "race", "age")
     }
     if audit.pool is not None:
-        values |= _metrics_of_pool(audit)
+        values |= _metrics_of_pool(audit, audit.pool)
     values = {f"data/{name}": float(value) for name, value in values.items()}
-    if audit.classifier is not None:
+    if audit.pool is not None and audit.classifier is not None:
         allowed = ceilings(audit.pool, audit.pool.rows_of("test"), np.nan)
         values |= {name: value for name, value in allowed.items() if name.startswith("ceiling/")}
     return finite(values)
 
 
-def _metrics_of_pool(audit: Audit) -> dict[str, float]:
-    pool, tables = audit.pool, audit.tables
+def _metrics_of_pool(audit: Audit, pool: Pool) -> dict[str, float]:
+    tables = audit.tables
     evidence = tables["cells"]["test_evidence"].value_counts()
     values = {
         "pool": len(pool.table),

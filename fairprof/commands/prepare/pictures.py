@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from fairprof.commands.prepare.audit import BEST, PERFECT, Audit
 from fairprof.commands.prepare.counts import UNKNOWN
 from fairprof.commands.prepare.noise_floors import POWER
+from fairprof.data.pool import Pool
 from fairprof.metrics.fairness import ATTRIBUTES, MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.reporting.chart import finished, intervals, line, mark, plain
 from fairprof.reporting.composition import composition_figure
@@ -29,6 +30,7 @@ from fairprof.reporting.style import (
     SMALL,
     TINY,
     WIDTH,
+    Style,
     ink_on,
 )
 from fairprof.reporting.wording import NOTHING, UNDEFINED, count, p_value, percent
@@ -41,7 +43,7 @@ def figures_of(audit: Audit) -> dict[str, Figure]:
     """Every picture that the audit has data for, by name."""
     tables, figures = audit.tables, {}
     if audit.pool is not None:
-        figures["composition"] = composition(audit)
+        figures["composition"] = composition(audit.pool, audit.data_kind)
         figures["sizes"] = sizes_figure(tables["sizes"])
         figures["two_way"] = two_way_figure(tables["two_way"])
         figures["associations"] = associations_figure(tables["associations"])
@@ -52,13 +54,13 @@ def figures_of(audit: Audit) -> dict[str, Figure]:
     return figures
 
 
-def composition(audit: Audit) -> Figure:
+def composition(pool: Pool, data_kind: str) -> Figure:
     """Images per race x gender, stacked by profession, a panel for each partition."""
-    table = audit.pool.table
+    table = pool.table
     partitions = pd.Categorical(table["partition"], ["train", "val", "test"])
     axes = ["partition", "profession", "race", "gender"]
     counts = table.assign(partition=partitions).groupby(axes, observed=False).size().reset_index(name="count")
-    return composition_figure(counts, f"{audit.data_kind}: every usable image")
+    return composition_figure(counts, f"{data_kind}: every usable image")
 
 
 def two_way_figure(two_way: pd.DataFrame) -> Figure:
@@ -171,7 +173,8 @@ def noise_floors_figure(floors: pd.DataFrame, gaps: pd.DataFrame) -> Figure:
     largest = floors[floors["class"].eq(MAX_OVER_CLASSES) & floors["metric"].isin(PARITY_DIFFERENCES)]
     figure = Figure(figsize=(NARROW, 4.4), layout="constrained")
     axis = figure.subplots()
-    names, cross = [], {"markersize": 8, "markeredgewidth": 2}
+    names = []
+    cross: Style = {"markersize": 8, "markeredgewidth": 2}
     for place, (metric, attribute) in enumerate((m, a) for m in PARITY_DIFFERENCES for a in ATTRIBUTES):
         row = largest[largest["metric"].eq(metric) & largest["attribute"].eq(attribute)].iloc[0]
         names.append(short_gap_name(metric, attribute))

@@ -59,13 +59,13 @@ def _shares(labels: pd.DataFrame, attribute: str, permutations: int, generator: 
     lower, upper = wilson_interval(table["quarantined"], table["rows"])
     known = table[table["group"].ne(UNKNOWN)]
     counts = np.stack([known["quarantined"], known["rows"] - known["quarantined"]], axis=1)
-    order = np.lexsort(counts.T)  # renaming the groups changes no number
+    ordered = counts[np.lexsort(counts.T)]  # renaming the groups changes no number
     table.insert(0, "attribute", attribute)
     return table.assign(
         share=table["quarantined"] / table["rows"],
         lower=lower,
         upper=upper,
-        p_value=permutation_p_value(counts[order], permutations, generator),
+        p_value=permutation_p_value(ordered, permutations, generator),
     )
 
 

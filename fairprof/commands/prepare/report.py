@@ -9,7 +9,8 @@ import pandas as pd
 from fairprof.commands.prepare.answer import answer, to_mend
 from fairprof.commands.prepare.audit import BEST, FOLDER, PERFECT, Audit, metrics_of, tables_of
 from fairprof.commands.prepare.counts import ENOUGH
-from fairprof.commands.prepare.noise_floors import POWER
+from fairprof.commands.prepare.noise_floors import POWER, AssumedClassifier
+from fairprof.data.pool import Pool
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.reporting.blocks import (
     Block,
@@ -99,11 +100,11 @@ def sections(audit: Audit, cache: tuple[str, ...], pictures: Collection[str]) ->
     ]
     if audit.pool is not None:
         shown.append(Section("Sizes of the designs", tuple(_sizes(audit, pictures))))
-    if "noise_floors" in audit.tables:
-        shown.append(Section("Which gaps could be seen", tuple(_floors(audit, pictures))))
+    if audit.classifier is not None:
+        shown.append(Section("Which gaps could be seen", tuple(_floors(audit, audit.classifier, pictures))))
     if audit.pool is not None:
         shown.append(Section("Who is in the data", tuple(_counts(audit, pictures))))
-        shown.append(Section("What goes together", tuple(_associations(audit, pictures))))
+        shown.append(Section("What goes together", tuple(_associations(audit, audit.pool, pictures))))
     shown.append(Section("What cannot be used", tuple(_quarantine(audit, pictures))))
     shown.append(Section("Near-duplicates and persons", tuple(_duplicates(audit))))
     shown.append(Section("How this was made", tuple(_protocol(audit, cache))))
@@ -161,7 +162,7 @@ def _in_the_data(row) -> str:
 # Gaps.
 
 
-def _floors(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
+def _floors(audit: Audit, classifier: AssumedClassifier, pictures: Collection[str]) -> Iterable[Block]:
     yield from _picture("noise_floors", pictures)
     floors = audit.tables["noise_floors"]
     shown = floors[floors["class"].eq(MAX_OVER_CLASSES) & floors["metric"].isin(PARITY_DIFFERENCES)]
@@ -173,7 +174,7 @@ def _floors(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
     yield Paragraph(
         f"{audit.settings.replicates:,} classifiers were simulated that know nothing of the groups: for DP their "
         "predictions are independent of the group, for EO independent of it given the true class. Groups and classes "
-        f"are those of the test images. {audit.classifier.description} Chance alone: mean and "
+        f"are those of the test images. {classifier.description} Chance alone: mean and "
         "95 % quantile. Found: the smallest true difference between two groups, in any class, that "
         f"exceeds that quantile with a probability of {percent(POWER, 'g')}, by a normal approximation. A trained "
         "classifier that is better or worse, or that prefers some classes, moves these numbers a little.",
@@ -242,7 +243,7 @@ def _counts(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
 # Associations.
 
 
-def _associations(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
+def _associations(audit: Audit, pool: Pool, pictures: Collection[str]) -> Iterable[Block]:
     yield from _picture("associations", pictures)
     titles = ("pair", "Cramér's V [95 % interval]", "images", "chi-square (df)", "adjusted p", "through the age")
     rows = tuple(map(_association_row, audit.tables["associations"].itertuples()))
@@ -251,7 +252,7 @@ def _associations(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
     pseudo = (
         " Professions are drawn from the age here, so that what they have to do with gender or race comes through it"
         + (", and through the label bias." if audit.settings.label_bias != "none" else ", and what is left is chance.")
-        if audit.pool.label_probabilities is not None
+        if pool.label_probabilities is not None
         else ""
     )
     yield Paragraph(

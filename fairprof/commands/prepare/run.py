@@ -48,7 +48,7 @@ def read(settings: PrepareSettings) -> tuple[ScreenedRows, Pool | None, UserErro
 
     Where no image exists, labels alone are read. Raises `UserError` where nothing can be read.
     """
-    refusal = None
+    refusal: UserError | None = None
     try:
         screened = screened_rows(settings, settings.image_size)
     except NoImages as error:
@@ -70,7 +70,7 @@ def read(settings: PrepareSettings) -> tuple[ScreenedRows, Pool | None, UserErro
 
 def _log_sheets(audit: Audit, screened: ScreenedRows) -> None:
     images = audit.settings.sheet_images
-    if not images or not audit.images_read:
+    if not images or screened.pixels is None:
         return
     if audit.near_duplicates["groups"]:
         figure = sheets.duplicates_sheet(audit.tables["near_duplicates"], screened.pixels)
@@ -109,7 +109,7 @@ def _cache_facts(screened: ScreenedRows, settings: PrepareSettings, started: flo
         return ("Nothing: no image was read.",)
     if isinstance(pixels.array, StreamedPixels):
         return (
-            f"The pixels of {len(pixels.array):,} images do not fit into cache_gib={settings.cache_gib:g}: they are "
+            f"The pixels of {len(pixels.records):,} images do not fit into cache_gib={settings.cache_gib:g}: they are "
             f"decoded at every use. What was found out about the files is in {cache.folder}.",
         )
     entry = cache.entry("pixels", pixels.key)

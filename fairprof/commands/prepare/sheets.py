@@ -37,7 +37,7 @@ def cell_sheets(pool: Pool, images: int, seed: int) -> Iterator[tuple[str, Figur
         for profession in table["profession"].cat.categories:
             for gender in table["gender"].cat.categories:
                 cell = groups.get((race, profession, gender), table.iloc[:0])
-                shown = pool.pixels.array[np.sort(cell["pixel"].to_numpy()[:images])]
+                shown = pool.pixel_cache.array[np.sort(cell["pixel"].to_numpy()[:images])]
                 label = f"{_short(profession)}\n{_short(gender)}\n{len(shown):,} of {len(cell):,} images"
                 lines += _lines(label, shown, min(images, COLUMNS))
         for number, page in enumerate(_pages(lines)):

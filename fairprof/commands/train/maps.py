@@ -27,7 +27,7 @@ def log_maps(training: Training, predictions: pd.DataFrame) -> None:
     chosen = balanced_sample(pool.table.iloc[test], max(settings.gradcam_images, CONTACT_SHEET_IMAGES))
     rows, predictions = test[chosen], predictions.iloc[chosen].reset_index(drop=True)
     maps = _maps(training, rows, predictions)
-    pixels = pixels_seen(pool.pixels.array[pool.table["pixel"].to_numpy()[rows]], settings.image_size)
+    pixels = pixels_seen(pool.pixel_cache.array[pool.table["pixel"].to_numpy()[rows]], settings.image_size)
     title = f"Design {settings.experiment}, seed {settings.seed}"
     shown = slice(0, CONTACT_SHEET_IMAGES)
     tracking.log_bytes(

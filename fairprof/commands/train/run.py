@@ -99,9 +99,11 @@ def prepared(settings: Settings, pool: Pool) -> Training:
 
 def with_cached_prefix(training: Training) -> Training:
     """The training, fed with the outputs of its network's frozen prefix where they are cached."""
-    settings, pool, drawn = training.settings, training.pool, training.drawn
+    settings, pool, drawn, images = training.settings, training.pool, training.drawn, training.inputs
+    if not isinstance(images, ImageInputs):
+        return training
     held_out = np.concatenate((drawn.val, drawn.test))
-    outputs = cached_inputs(training.classifier, training.inputs, pool, settings, drawn.train, held_out)
+    outputs = cached_inputs(training.classifier, images, pool, settings, drawn.train, held_out)
     return training if outputs is None else replace(training, inputs=outputs)
 
 

@@ -1,7 +1,9 @@
 """What a search optimises, always on validation data."""
 
+from typing import Literal
+
 # each objective: metrics, means over the designs, and whether more or less of them is better
-OBJECTIVES = {
+OBJECTIVES: dict[str, tuple[tuple[str, Literal["minimize", "maximize"]], ...]] = {
     "macro_f1": (("val/macro_f1", "maximize"),),
     "worst_group": (("val/worst_group_accuracy/gender_x_race", "maximize"),),
     "pareto": (("val/macro_f1", "maximize"), ("val/equal_opportunity_difference/race", "minimize")),

@@ -1,5 +1,7 @@
 """The pictures of a search: Optuna's own, and what the hyperparameters do to the comparison of designs."""
 
+from typing import Any
+
 import numpy as np
 import optuna
 import pandas as pd
@@ -35,7 +37,7 @@ def optuna_figures(study: optuna.Study, settings: TuneSettings) -> dict[str, Fig
             return trial.values[number]
 
         # of a single objective Optuna knows itself whether more is better, and colours by that
-        shown = {"target": target if len(objectives) > 1 else None, "target_name": metric_name(metric)}
+        shown: dict[str, Any] = {"target": target if len(objectives) > 1 else None, "target_name": metric_name(metric)}
         figures[f"history{suffix}"] = _figure_of(plots.plot_optimization_history(study, **shown))
         figures[f"parallel_coordinate{suffix}"] = _figure_of(
             plots.plot_parallel_coordinate(study, params=searched, **shown)

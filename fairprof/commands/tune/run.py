@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 
 import numpy as np
@@ -107,6 +107,7 @@ def hyperparameters_of(trial: FrozenTrial, settings: TrainingSettings) -> dict:
 
 
 Exclusive = Callable[[], AbstractContextManager]
+Objective = Callable[[optuna.Trial], float | Sequence[float]]
 
 
 @contextmanager
@@ -202,7 +203,7 @@ def counted_trials(study: optuna.Study) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.number not in retried]
 
 
-def work(study: optuna.Study, exclusive: Exclusive, objective: Callable[[optuna.Trial], object]) -> None:
+def work(study: optuna.Study, exclusive: Exclusive, objective: Objective) -> None:
     """Runs planned trials until none is left, waiting for those of other workers: one may die and leave its trial."""
     total = len(counted_trials(study))
     with progress_bar("search", total, "trials") as bar:
@@ -217,7 +218,7 @@ def work(study: optuna.Study, exclusive: Exclusive, objective: Callable[[optuna.
                 time.sleep(WAIT)
 
 
-def _run_one(study: optuna.Study, exclusive: Exclusive, objective: Callable[[optuna.Trial], object]) -> bool:
+def _run_one(study: optuna.Study, exclusive: Exclusive, objective: Objective) -> bool:
     """Runs a planned trial; False where none is left to be begun.
 
     The lock is held from the look at the plan until the trial has begun, so that no worker begins one too many.
@@ -225,7 +226,7 @@ def _run_one(study: optuna.Study, exclusive: Exclusive, objective: Callable[[opt
     with ExitStack() as lock:
         lock.enter_context(exclusive())
 
-        def begun(trial: optuna.Trial) -> object:
+        def begun(trial: optuna.Trial) -> float | Sequence[float]:
             lock.close()
             return objective(trial)
 
