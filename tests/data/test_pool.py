@@ -127,6 +127,12 @@ def test_a_label_bias_on_labels_that_were_read_is_refused(pool_of, faces, refuse
         pool_of(faces(2), label_bias="gender")
 
 
+def test_a_pool_without_pixels_says_so_where_they_are_needed(pool_of, faces):
+    assert pool_of(faces(2)).pixel_cache.array.shape[0] == 2
+    with pytest.raises(ValueError, match="without its pixels"):
+        _ = pool_of(faces(2), with_pixels=False).pixel_cache
+
+
 def test_a_pool_whose_pixels_no_cache_can_hold_is_the_same_pool(pool_of, faces, tmp_path):
     rows = faces(3)
     copied(tmp_path, "copy.jpg", "0003.png")

@@ -427,6 +427,11 @@ def test_unknown_methods_and_score_cam_behind_a_boundary_are_refused(small, few)
         saliency_maps(small, "layer3", few, CLASSES[:3], Boundary("layer2"), method="ScoreCAM")
 
 
+def test_a_layer_that_a_connection_skips_is_refused(small, few):
+    with pytest.raises(ValueError, match=r"cannot be cut behind layer4\.1\.conv1"):
+        saliency_maps(small, "layer4.1.conv1", few, CLASSES[:3])
+
+
 def test_ablation_cam_keeps_its_maps_where_the_logit_is_negative(few):
     """Only the bias tells the two networks apart: what a channel adds is the same, and so is the map's form."""
     network, layer = network_and_layer()

@@ -30,7 +30,7 @@ def run_preparation(settings: PrepareSettings) -> str:
         tracking.log_settings(settings.model_dump())
         started = time.time()
         screened, pool, refusal = read(settings)
-        cache = _cache_facts(screened, settings, started)
+        cache = cache_facts(screened, settings, started)
         audit = audited(screened, pool, str(refusal or "").rstrip("."), settings)
         _log_sheets(audit, screened)
         if pool is not None:
@@ -102,7 +102,7 @@ def _log_pool(pool: Pool, data: str) -> None:
 # The cache.
 
 
-def _cache_facts(screened: ScreenedRows, settings: PrepareSettings, started: float) -> tuple[str, ...]:
+def cache_facts(screened: ScreenedRows, settings: PrepareSettings, started: float) -> tuple[str, ...]:
     """What was put into the cache, where, and what the next run is spared."""
     pixels, cache = screened.pixels, Cache.of(settings)
     if pixels is None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fairprof.commands.prepare.audit import audited, metrics_of
-from fairprof.commands.prepare.run import read
+from fairprof.commands.prepare.run import cache_facts, read
 from fairprof.config import PrepareSettings
 from fairprof.data.pixels import NoImages
 
@@ -58,6 +58,13 @@ def test_not_one_usable_row_is_a_refusal_without_a_pool(rows, settings_of):
 def test_what_is_not_there_is_the_usual_error(tmp_path, refused):
     with refused("manifest: no file"):
         read(PrepareSettings(data=f"manifest:{tmp_path / 'no.csv'}", cache_dir=str(tmp_path)))
+
+
+def test_pixels_that_the_cache_cannot_hold_are_counted(rows, settings_of):
+    settings = settings_of(rows, cache_gib=1e-6)
+    screened, _, _ = read(settings)
+    (fact,) = cache_facts(screened, settings, started=0.0)
+    assert fact.startswith("The pixels of 48 images do not fit into cache_gib=1e-06:")
 
 
 def test_numbers_are_finite_and_those_of_the_tables(rows, settings_of, tmp_path):
