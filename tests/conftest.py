@@ -3,6 +3,7 @@
 import entrypoints  # noqa: F401, I001  (how OpenMP waits is said before torch is imported)
 
 import ctypes
+import gc
 import json
 import os
 import re
@@ -43,6 +44,15 @@ def pytest_collection_modifyitems(items):
     """Files with slow tests come first: no process is left alone with one at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish():
+    """The garbage collector leaves alone what is there by now: a million objects of libraries and tests."""
+    gc.freeze()
+
+
+def pytest_unconfigure():
+    gc.unfreeze()
 
 
 def pytest_configure(config):

@@ -8,6 +8,8 @@ import pytest
 
 from tests.places import ROOT
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = {  # what each of them begins without, in an order in which nothing is loaded for the one before
     "compare": {"torch", "torchvision", "lightning", "pytorch_grad_cam", "optuna", "matplotlib.pyplot"},
     "prepare": {"torch", "torchvision", "lightning", "pytorch_grad_cam", "optuna", "matplotlib.pyplot"},
