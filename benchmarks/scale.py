@@ -10,8 +10,9 @@ from fairprof.runtime.cache import Cache
 
 @dataclass(frozen=True)
 class Scale:
-    """architecture, image size (pixels), images per step, measured steps; epochs, designs and seeds of the study, and
-    how often its predictions are permuted and resampled; images explained; rows of the generated manifests."""
+    """architecture, image size (pixels), images per step, measured steps; epochs, training images, designs and seeds of
+    the study, and how often its predictions are permuted and resampled; images explained; rows of the generated
+    manifests."""
 
     architecture: str
     image_size: int
@@ -19,6 +20,7 @@ class Scale:
     steps: int
     rounds: int
     epochs: int
+    train_size: str
     designs: str
     seeds: int
     permutations: int
@@ -27,8 +29,8 @@ class Scale:
     pool_rows: tuple[int, ...]
 
 
-FULL = Scale("resnet50", 224, 32, 6, 2, 20, "BACD", 6, 999, 1000, 64, (97_698, 1_000_000))
-QUICK = Scale("resnet18", 32, 16, 3, 1, 2, "BA", 1, 99, 100, 8, (2_000,))
+FULL = Scale("resnet50", 224, 32, 6, 2, 20, "natural", "BACD", 6, 999, 1000, 64, (97_698, 1_000_000))
+QUICK = Scale("resnet18", 32, 16, 3, 1, 2, "60", "BA", 1, 99, 100, 8, (2_000,))
 
 
 def settings_of(scale: Scale, data: str, weights: str, cache: Path, **values) -> Settings:
@@ -40,6 +42,7 @@ def settings_of(scale: Scale, data: str, weights: str, cache: Path, **values) ->
         image_size=scale.image_size,
         batch_size=scale.batch_size,
         epochs=scale.epochs,
+        train_size=scale.train_size,
         permutations=scale.permutations,
         replicates=scale.replicates,
         patience=1000,

@@ -21,7 +21,7 @@ def quick(tmp_path_factory, synthetic_cache):
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", *arguments],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true"},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true", "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
         timeout=400,

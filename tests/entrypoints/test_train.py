@@ -226,13 +226,13 @@ def test_killed_in_an_epoch_and_started_again_it_ends_like_an_undisturbed_run(tm
 
 
 def test_all_designs_run_on_real_faces_and_the_malformed_names_are_quarantined(tmp_path, shared):
-    settings = {**BRIEF, "train_size": "natural", "cache_dir": str(tmp_path / "cache")}
     with mlflow_in(tmp_path):
-        run_study(StudySettings(seeds=1, data=f"utkface:{shared / 'data' / 'utkface'}", **settings))
+        data, cache = f"utkface:{shared / 'data' / 'utkface'}", str(tmp_path / "cache")
+        run_study(StudySettings(seeds=1, data=data, cache_dir=cache, **BRIEF))
     study, *runs = runs_in(tmp_path)
     assert study.info.status == "FINISHED"
     assert [(run.info.run_name, run.info.status) for run in runs] == [
-        (f"{experiment}-seed0", "FINISHED") for experiment in "ABCD"
+        (f"{experiment}-seed0-60", "FINISHED") for experiment in "ABCD"
     ]
     assert len({run.data.params["test_fingerprint"] for run in runs}) == 1
     assert len({run.data.params["hyperparameters_hash"] for run in runs}) == 1
