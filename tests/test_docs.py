@@ -20,7 +20,7 @@ TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page 
 MLPROJECT = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 PATH = re.compile(r"\b(?:fairprof|entrypoints|tests|benchmarks|docs)/[\w./*-]*\w")
-HEADS = {"mlflow", "python", "pip", "pytest", "ruff", "torchrun", "echo"}  # programs that the commands start
+HEADS = {"mlflow", "mypy", "python", "pip", "pytest", "ruff", "torchrun", "echo"}  # programs that the commands start
 
 
 # Commands.

@@ -128,7 +128,7 @@ def test_a_label_bias_on_labels_that_were_read_is_refused(pool_of, faces, refuse
 
 
 def test_a_pool_without_pixels_says_so_where_they_are_needed(pool_of, faces):
-    assert pool_of(faces(2)).pixel_cache.array.shape[0] == 2
+    assert pool_of(faces(2)).pixel_cache.array.shape[0] == 16
     with pytest.raises(ValueError, match="without its pixels"):
         _ = pool_of(faces(2), with_pixels=False).pixel_cache
 
