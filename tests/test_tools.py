@@ -1,6 +1,5 @@
 """Formatter, linter and type checker find nothing."""
 
-import os
 import subprocess
 import sys
 
@@ -17,9 +16,9 @@ def said(*arguments: str) -> str:
 
 @pytest.mark.parametrize("arguments", [("format", "--check"), ("check", "--output-format=concise")])
 def test_ruff_finds_nothing(arguments):
-    assert said("ruff", *arguments, "--no-cache") == ""
+    assert said("ruff", *arguments) == ""
 
 
 @pytest.mark.slow
 def test_mypy_finds_nothing():
-    assert said("mypy", f"--cache-dir={os.devnull}") == ""
+    assert said("mypy") == ""

@@ -130,6 +130,7 @@ def test_a_method_that_ignores_the_head_is_flagged_and_data_without_masks_have_a
         data=f"manifest:{tmp_path / 'faces.csv'}",
         method="EigenCAM",
         explained="true",
+        gradcam_images=16,
         faithfulness_images=0,
     )
     run_id = run_explanation(settings)
