@@ -143,7 +143,8 @@ def _robust(evaluation: Evaluation) -> str:
         return "Not measured: robustness_images=0."
     everyone = robustness.accuracy[robustness.accuracy["attribute"].eq(ALL)]
     clean = everyone.loc[everyone["corruption"].eq(CLEAN), "accuracy"].iloc[0]
-    worst = everyone[everyone["corruption"].ne(CLEAN)].groupby("corruption", sort=False)["drop"].mean()
+    drops = everyone[everyone["corruption"].ne(CLEAN)].groupby("corruption", sort=False)["drop"].mean()
+    largest = f"most under {drops.idxmax()} (by {number(drops.max())})" if drops.max() > 0 else "under none of them"
     gaps = robustness.gaps[robustness.gaps["corruption"].eq(ALL_CORRUPTIONS)]
     said = [
         f"by {row.attribute} {number(row.value)} (floor {number(row.null_q95)}, {p_value(row.p_adjusted)}"
@@ -153,8 +154,7 @@ def _robust(evaluation: Evaluation) -> str:
     return (
         f"Accuracy is {number(clean)} on {counted(robustness.images, 'clean image')} and "
         f"{number(robustness.mean_accuracy)} on the same under {len(CORRUPTIONS)} corruptions at {len(SEVERITIES)} "
-        f"severities; it drops most under {worst.idxmax()} (by {number(worst.max())}). The mean drop differs between "
-        f"groups {enumerated(said)}."
+        f"severities; it drops {largest}. The mean drop differs between groups {enumerated(said)}."
     )
 
 

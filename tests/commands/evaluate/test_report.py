@@ -93,6 +93,13 @@ def test_who_loses_most_is_named_where_that_is_established():
     assert "two lose most" in said["Robust"]
 
 
+def test_the_corruption_that_costs_most_is_named_and_a_gain_is_no_drop(alike):
+    assert " drops most under " in answer(evaluation(predictions(300, 0), weaker=0.6))["Robust"]
+    gained = alike.robustness.accuracy.assign(drop=-0.01)
+    said = answer(replace(alike, robustness=replace(alike.robustness, accuracy=gained)))
+    assert "it drops under none of them." in said["Robust"]
+
+
 def test_a_gap_that_is_established_is_told_with_its_floor_and_its_weak_rates():
     table = predictions(300, 0)
     women = table["gender"].eq("Female").to_numpy()
