@@ -7,6 +7,8 @@ import pytest
 
 from benchmarks.__main__ import main
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory) -> dict:

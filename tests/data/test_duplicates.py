@@ -80,6 +80,7 @@ def test_hashes_that_have_much_in_common_are_grouped_as_by_brute_force(monkeypat
     assert len(np.unique(groups)) <= 700 < len(hashes)
 
 
+@pytest.mark.slow
 def test_two_hundred_thousand_hashes_are_grouped_in_seconds_exactly_as_they_were_made():
     generator = np.random.default_rng(7)
     originals = generator.integers(0, 256, (100_000, 32), dtype=np.uint8)

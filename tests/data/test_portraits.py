@@ -121,6 +121,7 @@ def thumbnails(people: list[tuple[int, str, int, int]]) -> np.ndarray:
     return np.stack(small).reshape(len(people), -1) / 255
 
 
+@pytest.mark.slow
 def test_even_a_linear_model_on_thumbnails_tells_ages_apart():
     stages = (range(0, 10), range(20, 45), range(60, 95))
     people = [person for stage in stages for person in crowd(stage, 90, seed=6 + stage.start)]

@@ -31,6 +31,7 @@ def test_what_the_true_class_explains_is_no_difference_between_groups():
     assert gap["value"] > 0.6 and gap["null_mean"] > 0.6 and gap["p_value"] > 0.01
 
 
+@pytest.mark.slow
 def test_permutation_tests_keep_their_level_and_bands_their_confidence():
     rejected, missed, tables = 0, 0, 150
     for number in range(tables):

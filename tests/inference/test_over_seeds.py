@@ -123,6 +123,7 @@ def test_drawn_signs_do_not_depend_on_places_nor_on_chunks(monkeypatch):
         np.testing.assert_array_equal(other.p_max_t, found.p_max_t[order])
 
 
+@pytest.mark.slow
 def test_few_drawn_signs_keep_the_level(monkeypatch):
     monkeypatch.setattr(over_seeds, "RANDOM_PATTERNS", 39)
     generator = np.random.default_rng(3)

@@ -32,6 +32,7 @@ def noise(count: int = 2, size: int = 64) -> torch.Tensor:
     return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_part_before_a_boundary_and_the_part_behind_it_are_the_whole_network(architecture):
     images = noise()

@@ -412,6 +412,7 @@ def assert_same_predictions(first: pd.DataFrame, second: pd.DataFrame) -> None:
     assert first["y_pred"][clear].tolist() == second["y_pred"][clear].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finetune", ["head", "layer4"])
 def test_training_and_predictions_with_and_without_the_cache_agree(finetune, pool, settings, tmp_path):
     histories = []

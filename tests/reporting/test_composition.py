@@ -20,6 +20,7 @@ def composition(races: int, classes: int) -> pd.DataFrame:
     return table.astype({"profession": "category", "race": "category", "gender": "category"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("races", [1, 7, 14])
 @pytest.mark.parametrize("classes", [2, 6, 10])
 def test_composition_draws_every_image_of_every_group(races, classes):

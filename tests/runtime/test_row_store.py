@@ -137,10 +137,11 @@ import numpy as np
 from fairprof.runtime.row_store import RowStore
 store = RowStore(Path(sys.argv[1]), "view-0", (3, 2))
 missing = store.missing(np.arange(100_000))
-print("ready", flush=True)
 for start in range(0, len(missing), 3):
     rows = missing[start : start + 3]
     store.append(rows, np.arange(6).reshape(3, 2) + 8 * (rows % 200)[:, None, None])
+    if start == 0:
+        print("appended", flush=True)
 """
 
 
@@ -150,7 +151,7 @@ def test_a_writer_killed_at_any_moment_leaves_right_records_and_the_next_one_goe
         with subprocess.Popen(
             [sys.executable, "-c", APPENDING, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
         ) as writer:
-            assert writer.stdout.readline() == "ready\n"
+            assert writer.stdout.readline() == "appended\n"
             with pytest.raises(subprocess.TimeoutExpired):
                 writer.wait(delay)
             writer.kill()

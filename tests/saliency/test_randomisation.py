@@ -73,6 +73,7 @@ def test_the_cascade_replaces_the_head_first_and_everything_at_last():
     assert all(torch.equal(value, before[name]) for name, value in classifier.network.state_dict().items())
 
 
+@pytest.mark.slow
 def test_a_method_that_ignores_the_head_is_flagged_for_it_and_one_that_does_not_is_not():
     classifier, fresh = classifier_of(), build_classifier("resnet18", "random", "all", 4, seed=7)
     images = torch.randn(16, 3, 64, 64, generator=torch.Generator().manual_seed(3))

@@ -168,6 +168,7 @@ def test_every_block_is_complete(audit_of, balanced):
             assert all(item.endswith(".") or item.endswith(":") for item in block.items)
 
 
+@pytest.mark.slow
 def test_pictures_can_be_drawn_where_ages_are_unknown_and_groups_are_many(audit_of, balanced, tmp_path):
     rows = [row | {"race": f"race {number % 9}", "age": ""} for number, row in enumerate(balanced)]
     rows[0]["race"] = ""
