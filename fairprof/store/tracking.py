@@ -197,7 +197,10 @@ def adopt(run: LoggedRun) -> None:
 def load_table(run_id: str, path: str) -> pd.DataFrame:
     """A table among a run's artifacts, CSV or Parquet; raises `UserError` where the run has none."""
     with _artifact(run_id, path) as file:
-        return pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file)
+        if file.suffix == ".parquet":
+            return pd.read_parquet(file)
+        # a group may be called NA or None: only what is empty is missing
+        return pd.read_csv(file, keep_default_na=False, na_values=[""])
 
 
 def load_text(run_id: str, path: str) -> str:

@@ -226,6 +226,13 @@ def test_metrics_keep_their_steps_and_numbers_of_any_type(client):
     assert kept(run_id).data.metrics["data/train"] == 12
 
 
+def test_groups_called_na_or_none_are_groups_and_what_is_empty_is_missing(store):
+    table = pd.DataFrame({"race": ["NA", "None", "null", "nan"], "value": [0.5, np.nan, 1.0, 2.0]})
+    with tracking.started_run("A-seed0", {}) as run_id:
+        tracking.log_table(table, "data/composition.csv")
+    pd.testing.assert_frame_equal(tracking.load_table(run_id, "data/composition.csv"), table)
+
+
 def test_artifacts_are_read_back_as_they_were(store):
     table = pd.DataFrame({"group": ["a", "b"], "value": [0.5, np.nan]})
     arrays = {"maps": np.arange(8, dtype=np.float32).reshape(2, 2, 2), "image": np.array(["a.jpg", "b.jpg"])}

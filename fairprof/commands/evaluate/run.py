@@ -1,6 +1,5 @@
 """The path of an evaluation: from a registered model and any data to measurements, tables, pictures and a report."""
 
-import io
 from datetime import datetime
 
 import numpy as np
@@ -99,12 +98,10 @@ def evaluate_and_log(settings: EvaluateSettings, model: RegisteredModel, pool: P
 
 def _training_record(model: RegisteredModel) -> TrainingRecord:
     run_id = model.run.run_id
-    composition = tracking.load_text(run_id, "data/composition.csv")
     return TrainingRecord(
         tracking.load_table(run_id, "predictions/val.parquet"),
         tracking.load_table(run_id, "predictions/test.parquet"),
-        # a group may be called NA or None
-        pd.read_csv(io.StringIO(composition), keep_default_na=False),
+        tracking.load_table(run_id, "data/composition.csv"),
     )
 
 
