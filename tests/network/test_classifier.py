@@ -131,6 +131,7 @@ def with_lived_statistics(classifier: Classifier) -> Classifier:
     return classifier
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("finetune", ["head", "layer4", "layer3"])
 @pytest.mark.parametrize(
     "architecture", ["resnet18", "mobilenet_v2", "densenet121", "convnext_tiny", "efficientnet_b0"]

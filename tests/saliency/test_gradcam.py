@@ -393,6 +393,7 @@ def test_batch_equals_single_images_for_every_method(method, small, few):
     np.testing.assert_allclose(batch / batch.max(), np.array(singles) / batch.max(), atol=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fails", [False, True], ids=["done", "fails"])
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_leaves_mode_gradients_and_hooks_as_they_were(method, fails, images, monkeypatch):

@@ -98,6 +98,7 @@ def large(make_tables):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_large_study_is_drawn_and_no_text_lies_over_another(large, name):
     figure = FIGURES[name](large)
