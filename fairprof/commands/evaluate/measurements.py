@@ -90,7 +90,7 @@ def robustness_of(
     return Robustness(predicted, accuracy, gaps, mean_corruption_accuracy(accuracy), len(chosen), example)
 
 
-def drift_of(
+def shift_of(
     settings: EvaluateSettings,
     model: RegisteredModel,
     evaluated: dict[str, pd.DataFrame],

@@ -7,15 +7,15 @@ import pandas as pd
 
 from fairprof.commands.evaluate.measurements import (
     calibration_of,
-    drift_of,
     fairness_of,
     robustness_of,
     selective_of,
+    shift_of,
     speed_of,
 )
 from fairprof.commands.evaluate.pictures import figures_of
 from fairprof.commands.evaluate.report import findings
-from fairprof.commands.evaluate.results import Evaluation, Subject, TrainingRecord, data_name, metrics_of
+from fairprof.commands.evaluate.results import Evaluation, Subject, TrainingRecord, data_name
 from fairprof.config import EvaluateSettings
 from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool
@@ -83,7 +83,7 @@ def evaluate_and_log(settings: EvaluateSettings, model: RegisteredModel, pool: P
         calibration,
         selective_of(settings, predictions),
         robustness_of(settings, model, pool, rows),
-        drift_of(settings, model, evaluated, training, calibration.temperature.value),
+        shift_of(settings, model, evaluated, training, calibration.temperature.value),
         speed,
         settings.delta,
         settings.min_support,
@@ -92,8 +92,9 @@ def evaluate_and_log(settings: EvaluateSettings, model: RegisteredModel, pool: P
     trained = model.settings
     pictures = pictures_of(evaluation.fairness.measurements, arm=trained.train_size, design=trained.experiment)
     pictures |= {path: png_of(figure) for path, figure in figures_of(evaluation, evaluated, training).items()}
-    log_findings(findings(evaluation, pictures))
-    _tell_the_model(evaluation, model)
+    report = findings(evaluation, pictures)
+    log_findings(report)
+    _tell_the_model(evaluation, finite(report.metrics), model)
 
 
 def _training_record(model: RegisteredModel) -> TrainingRecord:
@@ -142,9 +143,8 @@ def _subject(
     )
 
 
-def _tell_the_model(evaluation: Evaluation, model: RegisteredModel) -> None:
+def _tell_the_model(evaluation: Evaluation, metrics: dict[str, float], model: RegisteredModel) -> None:
     """Links the headline metrics to the registered model, and says on both sides what came of the evaluation."""
-    metrics = finite(metrics_of(evaluation))
     registry.link_to_model(model.stored, {name: metrics[name] for name in ON_THE_MODEL if name in metrics})
     registry.tag_version(model.stored, {f"fairprof.evaluation.{evaluation.subject.data}": tracking.active_run_id()})
     shifted = evaluation.shift.data["verdict"].eq(ESTABLISHED).any()
