@@ -170,6 +170,16 @@ def performance(predictions: pd.DataFrame, weights: ArrayLike | None = None) -> 
     }
 
 
+def predicts_one_class(predictions: pd.DataFrame) -> bool:
+    """Whether every row has the same `y_pred`: the model is degenerate, and does not look at what it is shown.
+
+    Demographic parity and equal opportunity differences of such a table are 0 whatever the data are: they say nothing
+    of fairness. True for a table of one row. Raises ValueError without a column `y_pred`, without rows, and where a
+    row has no prediction.
+    """
+    return checked_column(predictions, "y_pred").nunique() == 1
+
+
 # Tables.
 
 

@@ -11,6 +11,7 @@ from fairprof.metrics.performance import (
     classification_table,
     confusion_table,
     performance,
+    predicts_one_class,
     reliability_table,
     scores_from_counts,
 )
@@ -48,6 +49,28 @@ def random_predictions(classes: list[str], rows: int = 400, seed: int = 0) -> pd
 
 
 # By hand.
+
+
+def test_a_table_with_one_predicted_class_is_recognised_whatever_the_truth_is(hand):
+    assert not predicts_one_class(hand)
+    assert predicts_one_class(hand.assign(y_pred="bee"))
+    assert not predicts_one_class(hand.assign(y_true="cat"))
+    categories = pd.Categorical(["cat"] * 5, ["ant", "bee", "cat"])
+    assert predicts_one_class(hand.assign(y_pred=categories))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda table: table.drop(columns="y_pred"), "no column 'y_pred'"),
+        (lambda table: table.iloc[:0], "no rows"),
+        (lambda table: table.assign(y_pred=["cat", None, "cat", "cat", "cat"]), "no value in row 1"),
+    ],
+    ids=["absent", "empty", "missing"],
+)
+def test_one_predicted_class_is_not_claimed_of_a_table_without_predictions(hand, change, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        predicts_one_class(change(hand))
 
 
 def test_class_names_are_in_column_order(hand):
