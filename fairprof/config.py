@@ -317,7 +317,10 @@ class StudySettings(TrainingSettings):
     experiments: str = setting("A,B,C,D", Identifies.RUN, "designs, separated by commas")
     seeds: str = setting("6", Identifies.RUN, "number of seeds (6: the seeds 0 to 5), or a list of them (0,7,9)")
     train_size: str = setting(
-        "natural", Identifies.RUN, "one or more of natural, matched and numbers; the first is the main arm"
+        "matched,natural",
+        Identifies.RUN,
+        "arms, one or more of matched, natural and numbers; matched is the confirmatory one where natural is there "
+        "too, otherwise the first",
     )
     fractions: str = setting(
         "1", Identifies.RUN, "shares of the draw's training images, for the data-scarcity curve (0.25,0.5,1)"

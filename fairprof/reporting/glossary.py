@@ -23,7 +23,8 @@ TERMS = {
     "study": "designs x seeds under one set of hyperparameters, one pool and one test set",
     "arm": (
         "the runs with one size of the training set: natural (as many images as a design's smallest cell allows), "
-        "matched (as many as the smallest design has), a number, or a fraction of one of these"
+        "matched (as many as the smallest design has), a number, or a fraction of one of these; a run that draws the "
+        "same images in two arms counts in both"
     ),
     # scores
     "macro-F1": "the mean over the classes of F1, the harmonic mean of precision and recall; 1 is ideal",

@@ -14,7 +14,7 @@ from tests.places import ROOT, mlflow_in
 pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
 
 QUICK = {**SMALL, "epochs": 1, "permutations": 199, "replicates": 200}
-STUDY = {**QUICK, "experiments": "A,B", "seeds": 2}
+STUDY = {**QUICK, "experiments": "A,B", "seeds": 2, "train_size": "natural"}
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +113,34 @@ def test_two_seeds_allow_no_claim_between_designs_and_the_report_says_so(studied
     assert set(table("differences")["verdict"].dropna()) == {"no_claim_possible"}
     text = artifact(folder, run, "report.md").read_text()
     assert "no claim between designs is possible" in text.replace("\n", " ")
+
+
+def test_a_run_that_two_arms_share_is_trained_once_and_counts_in_both(tmp_path, synthetic_cache, capsys):
+    settings = {"cache_dir": str(synthetic_cache), **QUICK, "experiments": "A,B", "seeds": 1}
+    with mlflow_in(tmp_path):
+        run_study(StudySettings(**settings))
+        assert "4 runs in the arms matched and natural: 1 of them would draw the same" in capsys.readouterr().out
+        trained = with_role(tmp_path, "run")
+        assert [run.info.run_name for run in trained] == ["A-seed0-matched", "B-seed0-matched", "B-seed0"]
+        study = with_role(tmp_path, "study")[-1]
+        listed = pd.read_csv(artifact(tmp_path, study, "study/runs.csv")).set_index("name")
+        assert listed["status"].to_dict() == {
+            "A-seed0-matched": "finished",
+            "B-seed0-matched": "finished",
+            "A-seed0": "shared",
+            "B-seed0": "finished",
+        }
+        assert listed.loc["A-seed0", "run_id"] == trained[0].info.run_id
+        gaps = pd.read_csv(artifact(tmp_path, study, "comparison/gaps.csv"))
+        compare(tmp_path, runs=",".join(run.info.run_id for run in trained))
+    assert list(gaps["arm"].unique()) == ["matched", "natural"]
+    assert set(gaps.loc[gaps["family"].eq("confirmatory"), "arm"]) == {"matched"}
+    of_a = gaps[gaps["design"].eq("A")]
+    matched, natural = (of_a.loc[of_a["arm"].eq(arm), "value"].tolist() for arm in ("matched", "natural"))
+    assert matched == natural
+    again = pd.read_csv(artifact(tmp_path, with_role(tmp_path, "comparison")[-1], "comparison/gaps.csv"))
+    pd.testing.assert_frame_equal(again[again["arm"].eq("matched")], gaps[gaps["arm"].eq("matched")])
+    assert len(again) == len(gaps)
 
 
 def test_the_report_is_one_file_with_everything(studied, report):

@@ -1,7 +1,7 @@
 """Which runs are compared, whether they may be, and what they have left: tables alone, nothing is trained."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
@@ -12,6 +12,8 @@ from fairprof.store import tracking
 from fairprof.store.tracking import LoggedRun
 
 STUDY_RUNS = "study/runs.csv"
+# states of a study's runs that have ended well; one that is shared is another run of the study, and in its arm as well
+FINISHED, REUSED, SHARED = "finished", "reused", "shared"
 # what a study key is made of, beside the shared hyperparameters: name in a message, where it is logged
 DATA = {"data": "pool_fingerprint", "test set": "test_fingerprint"}
 WEIGHTS = "fairprof.weights_sha256"
@@ -19,7 +21,7 @@ WEIGHTS = "fairprof.weights_sha256"
 
 @dataclass(frozen=True)
 class RunResults:
-    """A finished run and what a comparison reads of it.
+    """A finished run in one of its arms, and what a comparison reads of it.
 
     test: its test predictions. history: validation metrics by epoch. composition: counts of its draw.
     """
@@ -58,8 +60,20 @@ def seed_of(run: LoggedRun) -> int:
     return int(run.tags["fairprof.seed"])
 
 
+def main_arm_first(train_sizes: Iterable[str]) -> list[str]:
+    """The different values of `train_size`, that of the confirmatory arm first: matched where natural is there too, in
+    which size changes together with composition; otherwise the first."""
+    sizes = list(dict.fromkeys(train_sizes))
+    return sorted(sizes, key=lambda size: size != "matched") if "natural" in sizes else sizes
+
+
+def _counted_in(run: LoggedRun, train_size: str, fraction: float) -> LoggedRun:
+    """The run as one of an arm whose rows are the ones that it was trained on."""
+    return replace(run, params=run.params | {"train_size": train_size, "fraction": str(fraction)})
+
+
 def chosen_runs(settings: CompareSettings) -> list[LoggedRun]:
-    """The runs that `settings.runs` names, in the order of their study: its main arm first.
+    """The runs that `settings.runs` names, each once in every arm in which it counts.
 
     Raises `UserError` where there are none, or where one of them is named twice.
     """
@@ -70,9 +84,9 @@ def chosen_runs(settings: CompareSettings) -> list[LoggedRun]:
     if settings.runs == "newest_runs":
         return _newest_runs() or _nothing_to_compare()
     named = [tracking.get_run(run_id.strip()) for run_id in settings.runs.split(",") if run_id.strip()]
-    runs = [run for chosen in named for run in (_runs_of_study(chosen) if _is_study(chosen) else [chosen])]
+    runs = [run for chosen in named for run in (runs_of_study(chosen) if _is_study(chosen) else [chosen])]
     _refuse_what_is_no_finished_run(runs)
-    return runs
+    return _in_every_arm(runs)
 
 
 def _is_study(run: LoggedRun) -> bool:
@@ -81,16 +95,19 @@ def _is_study(run: LoggedRun) -> bool:
 
 def _newest_study_runs() -> list[LoggedRun]:
     studies = tracking.find_runs({"fairprof.role": "study"}, finished=False)
-    return next((runs for runs in map(_runs_of_study, studies) if runs), [])
+    return next((runs for runs in map(runs_of_study, studies) if runs), [])
 
 
-def _runs_of_study(study: LoggedRun) -> list[LoggedRun]:
+def runs_of_study(study: LoggedRun) -> list[LoggedRun]:
     """The study's runs that have finished; none for a study that was killed before its first had."""
     if "fairprof.runs" not in study.tags:
         return []
     listed = tracking.load_table(study.run_id, STUDY_RUNS)
-    finished = listed[listed["status"].isin(["finished", "reused"])]
-    return [tracking.get_run(run_id) for run_id in finished["run_id"]]
+    ended = listed[listed["status"].isin([FINISHED, REUSED, SHARED])]
+    return [
+        _counted_in(tracking.get_run(row.run_id), str(row.train_size), float(row.fraction))
+        for row in ended.itertuples()
+    ]
 
 
 def _newest_runs() -> list[LoggedRun]:
@@ -99,7 +116,27 @@ def _newest_runs() -> list[LoggedRun]:
     for run in tracking.find_runs({"fairprof.role": "run"}):
         size, fraction = run.params["train_size"], float(run.params["fraction"])
         newest.setdefault((size != "natural", size, -fraction, seed_of(run), design_of(run)), run)
-    return [newest[key] for key in sorted(newest)]
+    return _in_every_arm([newest[key] for key in sorted(newest)])
+
+
+def _in_every_arm(runs: Sequence[LoggedRun]) -> list[LoggedRun]:
+    """The runs, and each once more in every arm of the others for which the same rows would have been drawn, unless
+    that arm has a run of this design and seed."""
+    places = {_place_of(run) for run in runs}
+    arms = {(size, fraction) for *_, size, fraction in places}
+    more: dict[tuple, LoggedRun] = {}
+    for run in runs:
+        for size in run.tags.get("fairprof.train_sizes", "").split(","):
+            counted = _counted_in(run, size, float(run.params["fraction"]))
+            place = _place_of(counted)
+            if place[2:] in arms and place not in places:
+                more.setdefault(place, counted)
+    return [*runs, *more.values()]
+
+
+def _place_of(run: LoggedRun) -> tuple[str, int, str, float]:
+    """Design, seed, and the arm: train_size and fraction."""
+    return design_of(run), seed_of(run), run.params["train_size"], float(run.params["fraction"])
 
 
 def _nothing_to_compare() -> list[LoggedRun]:
@@ -125,7 +162,7 @@ def require_comparable(runs: Sequence[LoggedRun]) -> None:
     """Raises `UserError` where the runs' study keys differ, which says what differs, or two runs are of one pair."""
     places: dict[tuple, LoggedRun] = {}
     for run in runs:
-        place = (design_of(run), seed_of(run), run.params["train_size"], run.params["fraction"])
+        place = _place_of(run)
         if place in places:
             raise UserError(
                 f"{run.name} is there twice, as {places[place].run_id} and {run.run_id}: name one of them by -P runs="
@@ -167,13 +204,17 @@ def _difference(runs: Sequence[LoggedRun], what: str, values: dict[str, str]) ->
 
 
 def collect(runs: Sequence[LoggedRun]) -> list[RunResults]:
-    """What the runs have left, in the same order; raises `UserError` where a run lacks a table."""
-    return [
-        RunResults(
-            run,
-            tracking.load_table(run.run_id, "predictions/test.parquet"),
-            tracking.load_table(run.run_id, "training/history.csv"),
-            tracking.load_table(run.run_id, "data/composition.csv"),
+    """What the runs have left, those of the main arm first; raises `UserError` where a run lacks a table."""
+    order = main_arm_first(run.params["train_size"] for run in runs)
+    left = {
+        run_id: (
+            tracking.load_table(run_id, "predictions/test.parquet"),
+            tracking.load_table(run_id, "training/history.csv"),
+            tracking.load_table(run_id, "data/composition.csv"),
         )
-        for run in runs
+        for run_id in dict.fromkeys(run.run_id for run in runs)
+    }
+    return [
+        RunResults(run, *left[run.run_id])
+        for run in sorted(runs, key=lambda run: order.index(run.params["train_size"]))
     ]

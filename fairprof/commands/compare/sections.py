@@ -381,14 +381,12 @@ def _size_caution(tables: dict[str, pd.DataFrame], protocol: Protocol) -> str:
         return ""
     if counts.nunique() == 1:
         return "All designs have equally many training images, so that composition is compared without size."
+    sizes = f"In the arm {protocol.main_arm} the designs have {span(counts, count)} training images: "
+    if protocol.main_arm.startswith("matched"):
+        return f"{sizes}as many as the smallest, rounded down to equal cells. Composition is compared at that size."
     return (
-        f"In the arm {protocol.main_arm} the designs have {span(counts, count)} training "
-        "images: size and composition change together. "
-        + (
-            "The arm matched compares composition at equal size."
-            if "matched" in protocol.arms
-            else "train_size=matched would compare composition at equal size."
-        )
+        f"{sizes}size and composition change together. train_size=matched,natural would compare composition at equal "
+        "size as well, and make that the confirmatory arm."
     )
 
 

@@ -1,13 +1,13 @@
 """The study: every design with every seed under one set of hyperparameters, then compared."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
 import pandas as pd
 
-from fairprof.commands.compare.collect import STUDY_RUNS
+from fairprof.commands.compare.collect import FINISHED, REUSED, SHARED, STUDY_RUNS, main_arm_first, runs_of_study
 from fairprof.commands.compare.run import compare_and_log
 from fairprof.commands.train.hyperparameters import with_hyperparameters
 from fairprof.commands.train.identity import run_key, run_name, run_tags
@@ -18,19 +18,24 @@ from fairprof.data.pool import Pool, load_pool
 from fairprof.errors import UserError
 from fairprof.measurement.measures import require_memory
 from fairprof.network.weights import Weights, find_weights
+from fairprof.reporting.wording import counted, enumerated
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.progress import note, progress_bar
 from fairprof.runtime.ranks import Rank
 from fairprof.store import tracking
 
-WAITING, FINISHED, REUSED, FAILED = "waiting", "finished", "reused", "failed"
+WAITING, FAILED = "waiting", "failed"
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run of a study: its settings, what has become of it (waiting, finished, reused, failed), its id and why."""
+    """A run of a study: its settings, what has become of it (waiting, finished, reused, shared, failed), its id and why.
+
+    key: its `run_key`; runs of several arms that have the same one are one run. Empty where nothing can be drawn.
+    """
 
     settings: Settings
+    key: str = ""
     status: str = WAITING
     run_id: str = ""
     reason: str = ""
@@ -43,7 +48,7 @@ def plan(settings: StudySettings) -> list[Settings]:
     a study that is stopped early holds whole pairs. `imbalance` is for the designs that leave an axis natural.
     """
     shared = {name: getattr(settings, name) for name in TrainingSettings.model_fields}
-    arms = product(settings.listed("train_size"), sorted(settings.listed("fractions"), reverse=True))
+    arms = product(main_arm_first(settings.listed("train_size")), sorted(settings.listed("fractions"), reverse=True))
     return [
         Settings(
             **shared | {"imbalance": DESIGNS[design].imbalance(settings.imbalance)},
@@ -81,11 +86,10 @@ def run_study(settings: StudySettings) -> str:
         settings = settings.model_copy(update={"weights": weights.name})
         _describe(settings, pool, weights)
         runs = _train_all(plan(settings), pool, weights)
-        finished = [run.run_id for run in runs if run.status in (FINISHED, REUSED)]
         failed = [run for run in runs if run.status == FAILED]
-        if finished:
+        if len(failed) < len(runs):
             compare_and_log(
-                [tracking.get_run(run_id) for run_id in finished],
+                runs_of_study(tracking.get_run(study_id)),
                 settings,
                 tuple((run_name(run.settings), run.reason) for run in failed),
             )
@@ -111,35 +115,74 @@ def _describe(settings: StudySettings, pool: Pool, weights: Weights) -> None:
 
 
 def _train_all(settings: list[Settings], pool: Pool, weights: Weights) -> list[PlannedRun]:
-    """Every run, trained or found; the table of runs among the study's artifacts is kept up to date."""
-    runs = [_found(PlannedRun(each), pool, weights) for each in settings]
-    waiting = [place for place, run in enumerate(runs) if run.status == WAITING]
-    if len(waiting) < len(runs):
-        note(f"{len(runs) - len(waiting)} of {len(runs)} runs have been trained before and are not repeated")
+    """Every run, trained, found or shared; the table of runs among the study's artifacts is kept up to date."""
+    runs = [_found(each, pool, weights) for each in settings]
+    distinct = _distinct(runs)
+    for run in distinct:
+        runs = _after(runs, run)
+    for sentence in told_beforehand(runs):
+        note(sentence)
     _log_runs(runs)
+    waiting = [place for place, run in enumerate(distinct, 1) if run.status == WAITING]
     with progress_bar("study", len(waiting), "runs") as bar:
         for place in waiting:
-            note(f"run {place + 1} of {len(runs)}: {run_name(runs[place].settings)}")
-            runs[place] = _trained(runs[place], pool)
+            run = distinct[place - 1]
+            note(f"run {place} of {len(distinct)}: {run_name(run.settings)}")
+            runs = _after(runs, _trained(run, pool))
             _log_runs(runs)
             bar.update()
     return runs
 
 
-def _found(run: PlannedRun, pool: Pool, weights: Weights) -> PlannedRun:
+def _distinct(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """The runs that can be drawn; of those that are one run, the first."""
+    first: dict[str, PlannedRun] = {}
+    for run in runs:
+        if run.key:
+            first.setdefault(run.key, run)
+    return list(first.values())
+
+
+def _after(runs: Sequence[PlannedRun], ended: PlannedRun) -> list[PlannedRun]:
+    """The runs once it is known what has become of one: in the other arms in which it counts, it is shared."""
+    status = SHARED if ended.status in (FINISHED, REUSED) else ended.status
+    shared = {"status": status, "run_id": ended.run_id, "reason": ended.reason}
+    return [
+        run if run.key != ended.key else ended if run.settings == ended.settings else replace(run, **shared)
+        for run in runs
+    ]
+
+
+def told_beforehand(runs: Sequence[PlannedRun]) -> Iterator[str]:
+    """How many runs a study has, and how many of them it has to train, a sentence each."""
+    distinct = _distinct(runs)
+    shared = sum(bool(run.key) for run in runs) - len(distinct)
+    arms = dict.fromkeys(run.settings.train_size for run in runs)
+    if shared:
+        yield (
+            f"{counted(len(runs), 'run')} in the arms {enumerated(map(str, arms))}: {shared:,} of them would draw the "
+            f"same images in a second arm and {'is' if shared == 1 else 'are'} trained once"
+        )
+    found = sum(run.status == REUSED for run in distinct)
+    if found:
+        yield f"{found:,} of {counted(len(distinct), 'run')} have been trained before and are not repeated"
+    yield f"{counted(len(distinct) - found, 'run')} to train"
+
+
+def _found(settings: Settings, pool: Pool, weights: Weights) -> PlannedRun:
     """The run, taken over from an earlier start where it has finished there; failed where nothing can be drawn."""
-    settings = run.settings
     try:
         drawn = draw(pool, DESIGNS[settings.experiment], settings)
     except UserError as error:
-        return replace(run, status=FAILED, reason=str(error))
-    earlier = tracking.find_runs({"fairprof.run_key": run_key(settings, pool, drawn, weights)})
+        return PlannedRun(settings, status=FAILED, reason=str(error))
+    key = run_key(settings, pool, drawn, weights)
+    earlier = tracking.find_runs({"fairprof.run_key": key})
     if not earlier:
-        return run
+        return PlannedRun(settings, key)
     newest = earlier[0]
     if tracking.parent_was_interrupted(newest):
         tracking.adopt(newest)
-    return replace(run, status=REUSED, run_id=newest.run_id)
+    return PlannedRun(settings, key, REUSED, newest.run_id)
 
 
 def _trained(run: PlannedRun, pool: Pool) -> PlannedRun:
@@ -157,12 +200,12 @@ def _trained(run: PlannedRun, pool: Pool) -> PlannedRun:
     return replace(run, status=FINISHED, run_id=run_id)
 
 
-def _log_runs(runs: list[PlannedRun]) -> None:
+def _log_runs(runs: Sequence[PlannedRun]) -> None:
     tracking.log_table(pd.DataFrame(_rows(runs)), STUDY_RUNS)
     tracking.set_tags({"fairprof.runs": str(len(runs))})
 
 
-def _rows(runs: list[PlannedRun]) -> Iterator[dict]:
+def _rows(runs: Sequence[PlannedRun]) -> Iterator[dict]:
     for run in runs:
         settings = run.settings
         yield {

@@ -3,8 +3,9 @@
 import hashlib
 
 from fairprof.config import Settings
-from fairprof.data.designs import Draw
+from fairprof.data.designs import DESIGNS, Draw, draw
 from fairprof.data.pool import Pool
+from fairprof.errors import UserError
 from fairprof.network.weights import Weights
 
 
@@ -34,6 +35,23 @@ def study_key(settings: Settings, pool: Pool, drawn: Draw, weights: Weights) -> 
 def run_key(settings: Settings, pool: Pool, drawn: Draw, weights: Weights) -> str:
     """Equal for runs that train the same: same study key, design, seed and draw."""
     return _digest(study_key(settings, pool, drawn, weights), settings.experiment, settings.seed, drawn.fingerprint)
+
+
+def train_sizes(settings: Settings, pool: Pool, drawn: Draw) -> tuple[str, ...]:
+    """`train_size` of the settings first, and those of matched and natural with which the same rows are drawn.
+
+    Where several are, one run counts in the arms of all.
+    """
+    others = [size for size in ("matched", "natural") if size != settings.train_size]
+    return (str(settings.train_size), *(size for size in others if _draws_the_same(settings, size, pool, drawn)))
+
+
+def _draws_the_same(settings: Settings, size: str, pool: Pool, drawn: Draw) -> bool:
+    try:
+        other = draw(pool, DESIGNS[settings.experiment], settings.model_copy(update={"train_size": size}))
+    except UserError:  # another design may be impossible, to which this one would be matched
+        return False
+    return other.fingerprint == drawn.fingerprint
 
 
 def _digest(*parts: str | int) -> str:

@@ -1,6 +1,6 @@
 """What goes into a run, logged before it trains: settings, fingerprints, the rows drawn, the data set's faults."""
 
-from fairprof.commands.train.identity import run_key, study_key
+from fairprof.commands.train.identity import run_key, study_key, train_sizes
 from fairprof.data.designs import composition
 from fairprof.documents.datasheet import datasheet, datasheet_facts
 from fairprof.network.batches import Inputs
@@ -60,6 +60,7 @@ def _log_identity(training: Training) -> None:
             "fairprof.weights_sha256": weights.sha256 or "none",
             "fairprof.study_key": study_key(settings, pool, drawn, weights),
             "fairprof.run_key": run_key(settings, pool, drawn, weights),
+            "fairprof.train_sizes": ",".join(train_sizes(settings, pool, drawn)),
         }
     )
 

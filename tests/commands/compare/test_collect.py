@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fairprof.commands.compare.collect import chosen_runs, require_comparable
+from fairprof.commands.compare.collect import _in_every_arm, chosen_runs, main_arm_first, require_comparable
 from fairprof.config import CompareSettings, Settings, shared_settings
 from fairprof.store.tracking import LoggedRun
 
@@ -47,6 +47,36 @@ def test_the_same_run_twice_is_refused(refused):
     twice = replace(run("A"), run_id="other")
     with refused("A-seed0 is there twice", "as A0A0A0A0", "and other"):
         require_comparable([run("A"), run("B"), twice])
+
+
+def test_matched_comes_first_where_natural_is_there_too():
+    assert main_arm_first(["natural", "300", "matched", "natural"]) == ["matched", "natural", "300"]
+    assert main_arm_first(["natural", "300"]) == ["natural", "300"]
+    assert main_arm_first(["300", "matched"]) == ["300", "matched"]
+
+
+def in_both_arms(trained: LoggedRun) -> LoggedRun:
+    size = trained.params["train_size"]
+    other = {"natural": "matched", "matched": "natural"}[size]
+    return replace(trained, tags=trained.tags | {"fairprof.train_sizes": f"{size},{other}"})
+
+
+def arms_of(runs: list[LoggedRun]) -> list[tuple]:
+    return sorted((run.params["train_size"], run.tags["fairprof.design"], run.run_id[:2]) for run in runs)
+
+
+def test_a_run_whose_rows_another_arm_would_draw_counts_there_too():
+    shared, matched, natural = in_both_arms(run("A")), run("B", train_size="matched"), run("B", 1)
+    assert arms_of(_in_every_arm([shared, matched, natural])) == [
+        ("matched", "A", "A0"),
+        ("matched", "B", "B0"),
+        ("natural", "A", "A0"),
+        ("natural", "B", "B1"),
+    ]
+    # no arm is made of nothing but what another one has, and no run takes another's place
+    assert _in_every_arm([shared, natural]) == [shared, natural]
+    own = run("A", train_size="matched")
+    assert _in_every_arm([shared, own]) == [shared, own]
 
 
 def test_runs_that_are_not_there_are_refused(store, refused):

@@ -346,6 +346,9 @@ def test_limits_name_the_law_and_what_the_professions_are(study, page, markdown)
 
 
 def test_size_is_named_where_it_goes_with_the_design(study, page):
-    assert "size and composition change together. The arm matched compares composition at equal size." in page
+    assert "size and composition change together. train_size=matched,natural would compare" in page
+    nearly = study["runs"].assign(arm="matched", training_images=study["runs"]["design"].map({"A": 280, "B": 276}))
+    matched = findings(study | {"runs": nearly}, replace(PROTOCOL, main_arm="matched"), {}, {}).html()
+    assert "276 to 280 training images: as many as the smallest, rounded down to equal cells." in matched
     runs = study["runs"].assign(training_images=280)
     assert "All designs have equally many training images" in findings(study | {"runs": runs}, PROTOCOL, {}, {}).html()

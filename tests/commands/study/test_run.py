@@ -1,8 +1,10 @@
 """The plan of a study: which runs it has, in which order."""
 
+from dataclasses import replace
+
 import pytest
 
-from fairprof.commands.study.run import plan, run_study
+from fairprof.commands.study.run import PlannedRun, _after, plan, run_study, told_beforehand
 from fairprof.config import Settings, StudySettings
 
 
@@ -11,7 +13,7 @@ def names(settings: StudySettings) -> list[tuple]:
 
 
 def test_all_designs_of_a_seed_come_before_the_next_seed():
-    assert names(StudySettings(experiments="A,B", seeds="2")) == [
+    assert names(StudySettings(experiments="A,B", seeds="2", train_size="natural")) == [
         ("A", 0, "natural", 1.0),
         ("B", 0, "natural", 1.0),
         ("A", 1, "natural", 1.0),
@@ -19,8 +21,24 @@ def test_all_designs_of_a_seed_come_before_the_next_seed():
     ]
 
 
+@pytest.mark.parametrize(
+    ("train_size", "arms"),
+    [
+        (None, ["matched", "natural"]),
+        ("natural,matched", ["matched", "natural"]),
+        ("300,natural,matched", ["matched", 300, "natural"]),
+        ("natural,300", ["natural", 300]),
+        ("300,matched", [300, "matched"]),
+    ],
+)
+def test_matched_is_the_first_arm_where_natural_is_there_too(train_size, arms):
+    given = {} if train_size is None else {"train_size": train_size}
+    runs = plan(StudySettings(experiments="A", seeds="2", **given))
+    assert [run.train_size for run in runs] == [size for size in arms for _ in range(2)]
+
+
 def test_the_main_arm_comes_first_and_fractions_from_the_largest_on():
-    study = StudySettings(experiments="A", seeds="4,", fractions="0.25,1", train_size="matched,natural")
+    study = StudySettings(experiments="A", seeds="4,", fractions="0.25,1", train_size="natural,matched")
     assert names(study) == [
         ("A", 4, "matched", 1.0),
         ("A", 4, "matched", 0.25),
@@ -31,14 +49,48 @@ def test_the_main_arm_comes_first_and_fractions_from_the_largest_on():
 
 def test_every_run_has_the_study_s_settings_and_the_same_hyperparameters():
     runs = plan(StudySettings(seeds="3", learning_rate=0.01, data="utkface:faces", label_bias="gender"))
-    assert len(runs) == 12
+    assert len(runs) == 24
     assert {(run.learning_rate, run.data, run.label_bias) for run in runs} == {(0.01, "utkface:faces", "gender")}
     assert {run.hyperparameters_hash() for run in runs} == {Settings(learning_rate=0.01).hyperparameters_hash()}
 
 
 def test_imbalance_is_for_the_designs_that_leave_an_axis_natural():
-    runs = plan(StudySettings(seeds="1", imbalance=4))
+    runs = plan(StudySettings(seeds="1", imbalance=4, train_size="natural"))
     assert [run.imbalance for run in runs] == ["natural", 4.0, 4.0, 4.0]
+
+
+@pytest.fixture
+def planned():
+    """Designs A and B in two arms, of which A draws the same rows in both."""
+    keys = iter(("a", "b matched", "a", "b natural"))
+    return [PlannedRun(run, next(keys)) for run in plan(StudySettings(experiments="A,B", seeds="1"))]
+
+
+def test_a_run_that_two_arms_share_counts_in_both_once_it_is_trained(planned):
+    runs = _after(planned, replace(planned[0], status="finished", run_id="1"))
+    assert [(run.settings.train_size, run.status, run.run_id) for run in runs] == [
+        ("matched", "finished", "1"),
+        ("matched", "waiting", ""),
+        ("natural", "shared", "1"),
+        ("natural", "waiting", ""),
+    ]
+    failed = _after(planned, replace(planned[0], status="failed", reason="no room"))
+    assert [(run.status, run.reason) for run in failed][::2] == [("failed", "no room")] * 2
+
+
+def test_what_is_trained_is_told_before(planned):
+    assert list(told_beforehand(planned)) == [
+        "4 runs in the arms matched and natural: 1 of them would draw the same images in a second arm and is trained "
+        "once",
+        "3 runs to train",
+    ]
+    found = _after(planned, replace(planned[1], status="reused", run_id="2"))
+    assert list(told_beforehand(found))[1:] == [
+        "1 of 3 runs have been trained before and are not repeated",
+        "2 runs to train",
+    ]
+    impossible = [replace(run, key="", status="failed") for run in planned]
+    assert list(told_beforehand(impossible)) == ["0 runs to train"]
 
 
 def test_under_torchrun_a_study_says_what_to_do(monkeypatch, refused):
