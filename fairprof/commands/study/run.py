@@ -29,9 +29,10 @@ WAITING, FAILED = "waiting", "failed"
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run of a study: its settings, what has become of it (waiting, finished, reused, shared, failed), its id and why.
+    """A run of a study: its settings, what has become of it, its id, and why.
 
-    key: its `run_key`; runs of several arms that have the same one are one run. Empty where nothing can be drawn.
+    status: waiting, finished, reused, shared or failed. key: its `run_key`; runs of several arms that have the same
+    one are one run. Empty where nothing can be drawn.
     """
 
     settings: Settings
@@ -146,9 +147,12 @@ def _distinct(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
 def _after(runs: Sequence[PlannedRun], ended: PlannedRun) -> list[PlannedRun]:
     """The runs once it is known what has become of one: in the other arms in which it counts, it is shared."""
     status = SHARED if ended.status in (FINISHED, REUSED) else ended.status
-    shared = {"status": status, "run_id": ended.run_id, "reason": ended.reason}
     return [
-        run if run.key != ended.key else ended if run.settings == ended.settings else replace(run, **shared)
+        run
+        if run.key != ended.key
+        else ended
+        if run.settings == ended.settings
+        else replace(run, status=status, run_id=ended.run_id, reason=ended.reason)
         for run in runs
     ]
 
