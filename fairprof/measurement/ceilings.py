@@ -1,18 +1,26 @@
-"""What the best possible classifier would reach, and which gaps lie in the data."""
+"""What is expected of the best rule on a test set, how near predictions come to it, and which gaps lie in the data."""
+
+from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 
 from fairprof.data.pool import Pool
-from fairprof.data.predictions_table import predictions_table
-from fairprof.data.professions import bayes_ceiling, ceiling_rule
 from fairprof.metrics import fairness
+from fairprof.metrics.best_rules import best_scores, kinds, masses, share_above_chance
+from fairprof.metrics.gap_ranges import SHARES, gap_range
+from fairprof.metrics.performance import chance_scores, confusion_table, scores_from_counts
+from fairprof.reporting.findings import finite
 
 HEADLINE_GAPS = tuple(f"{gap}/{attribute}" for gap in fairness.PARITY_DIFFERENCES for attribute in fairness.ATTRIBUTES)
 
 
-def ceilings(pool: Pool, rows: np.ndarray, macro_f1: float) -> dict[str, float]:
-    """What the best possible classifier would reach on the test set, where labels are pseudo-professions, and which
-    gaps a classifier shows that knows each label's probabilities and nothing else."""
+def ceilings(pool: Pool, rows: np.ndarray) -> dict[str, float]:
+    """The scores that are expected of the best rules, which know each label's probabilities, and the smallest and the
+    largest gaps of rules that are nearly as good; by name, empty where labels are no pseudo-professions.
+
+    See `best_scores` and `gap_range`. `ceiling/balanced_view/...` are scores where professions are equally frequent.
+    """
     if pool.label_probabilities is None:
         return {}
     probabilities = pool.label_probabilities[rows]
@@ -20,12 +28,36 @@ def ceilings(pool: Pool, rows: np.ndarray, macro_f1: float) -> dict[str, float]:
     equalised = np.broadcast_to(
         np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0), probabilities.shape
     )
-    natural, balanced = bayes_ceiling(probabilities), bayes_ceiling(probabilities, equalised)
-    chosen = np.eye(len(pool.professions))[ceiling_rule(probabilities)]
-    gaps = fairness.summary(predictions_table(pool, rows, chosen))
-    return (
-        {f"ceiling/{name}": value for name, value in natural.items()}
-        | {f"ceiling/balanced_view/{name}": value for name, value in balanced.items()}
-        | {f"ceiling/{name}": value for name, value in gaps.items() if name in HEADLINE_GAPS and np.isfinite(value)}
-        | {"test/macro_f1_of_ceiling": macro_f1 / natural["macro_f1"]}
-    )
+    balanced = {f"balanced_view/{name}": value for name, value in best_scores(probabilities, equalised).items()}
+    values = best_scores(probabilities) | balanced | dict(_gap_ranges(probabilities, pool.table.iloc[rows]))
+    return {f"ceiling/{name}": value for name, value in finite(values).items()}
+
+
+def _gap_ranges(probabilities: np.ndarray, table: pd.DataFrame) -> Iterator[tuple[str, float]]:
+    present = probabilities.sum(axis=0) > 0
+    joint, kind = masses(probabilities)[:, present], kinds(probabilities)
+    for attribute in fairness.ATTRIBUTES:
+        group = fairness.group_labels(table, attribute).cat.codes.to_numpy()
+        by_group = np.zeros((group.max() + 1, *joint.shape))
+        np.add.at(by_group, (group, kind), probabilities[:, present])
+        for gap, shares in SHARES.items():
+            found = gap_range(joint, shares(by_group))
+            yield f"lowest_{gap}/{attribute}", found.lowest
+            yield f"highest_{gap}/{attribute}", found.highest
+
+
+def shares_of_ceiling(predictions: pd.DataFrame, ceilings: dict[str, float]) -> dict[str, float]:
+    """The scores that predictions would have by chance, and their shares of the ceiling of macro-F1, plain and above
+    chance; by name, empty where there are no ceilings (of their images).
+
+    See `chance_scores` and `share_above_chance`.
+    """
+    if not ceilings:
+        return {}
+    counts, ceiling = confusion_table(predictions).to_numpy(), ceilings["ceiling/macro_f1"]
+    score, chance = float(scores_from_counts(counts)["macro_f1"]), chance_scores(counts)
+    shares = {
+        "test/macro_f1_of_ceiling": score / ceiling,
+        "test/macro_f1_share_above_chance": share_above_chance(score, float(chance["macro_f1"]), ceiling),
+    }
+    return finite({f"chance/{name}": float(value) for name, value in chance.items()} | shares)

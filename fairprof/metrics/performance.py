@@ -145,6 +145,17 @@ def scores_from_counts(counts: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def chance_scores(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """The scores of `scores_from_counts` that are expected of the same predictions in random order.
+
+    counts (..., K, K). Shuffled predictions keep how often each class is predicted; every image is equally likely to
+    get each, so the expected counts are true_k predicted_l / rows. The denominators of all scores stay what they are,
+    so that scores of expected counts are expected scores, exactly. They are what Cohen's kappa (1960) calls chance.
+    """
+    true, predicted = counts.sum(axis=-1, keepdims=True), counts.sum(axis=-2, keepdims=True)
+    return scores_from_counts(divide(true * predicted, true.sum(axis=-2, keepdims=True)))
+
+
 def performance(predictions: pd.DataFrame, weights: ArrayLike | None = None) -> dict[str, float]:
     """The performance of a predictions table, each row counted with its weight (default 1).
 

@@ -28,7 +28,9 @@ TERMS = {
     ),
     # scores
     "macro-F1": "the mean over the classes of F1, the harmonic mean of precision and recall; 1 is ideal",
-    "ceiling": "the expected score of the best rule on labels that are partly random",
+    "ceiling": "the expected score of the best rule on labels that are partly random; half of their draws give it more",
+    "share above chance": "(score - chance) / (ceiling - chance), where chance is what is expected of the same "
+    "predictions in random order",
     "expected calibration error": "the mean distance of accuracy from confidence over bins of images; 0 is ideal",
     "coverage": "the share of the predictions that is kept when the least confident are refused",
     # gaps

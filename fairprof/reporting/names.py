@@ -20,6 +20,12 @@ VERDICT_NAMES = {
     "no_claim_possible": "no claim possible",
     "undefined": "undefined",
 }
+KNOWN_TO_RULES = {  # by the mode of label bias: what the probabilities of a label depend on
+    "none": "the age alone",
+    "gender": "age and group (whose labels are biased, by gender)",
+    "race": "age and group (whose labels are biased, by race)",
+    "intersectional": "age and group (whose labels are biased, by gender and race)",
+}
 SAMPLES = {"train": "training", "val": "validation", "test": "test"}  # begin the names of metrics
 # what is called otherwise than its identifier without underscores
 IRREGULAR = (

@@ -27,6 +27,7 @@ TITLES = {
     "seed_sd": "SD between seeds",
     "image_se": "SE over test images",
     "share_of_ceiling": "share of the ceiling",
+    "share_above_chance": "share above chance",
     "null_mean": "noise floor (null mean)",
     "null_q95": "95 % quantile of the null",
     "p_value": "p",
@@ -79,7 +80,7 @@ def _writing(name: str, dtype, is_difference: bool) -> Callable[[Any], str]:
     """How the values of a column are written."""
     if name in PROBABILITIES:
         return lambda value: value if isinstance(value, str) else bare_p_value(value)
-    if name == "share_of_ceiling":
+    if name in ("share_of_ceiling", "share_above_chance"):
         return percent
     if pd.api.types.is_bool_dtype(dtype):
         return lambda value: "yes" if value else "no"

@@ -43,8 +43,13 @@ def counted(many: int, noun: str) -> str:
 
 
 def percent(share: float, form: str = ".1f") -> str:
-    """ "75.3 %", or "undefined". form: of the number, for example ".0f" where there is little room."""
-    return UNDEFINED if pd.isna(share) else f"{100 * share:{form}} %"
+    """ "75.3 %", "−1.2 %", or "undefined". form: of the number, for example ".0f" where there is little room."""
+    return UNDEFINED if pd.isna(share) else f"{100 * share:z{form}} %".replace("-", "−")
+
+
+def of_ceiling(share: float, above_chance: float) -> str:
+    """ "75.3 % of the ceiling, 56.0 % above chance"; empty where there is no ceiling, which is NaN."""
+    return "" if pd.isna(share) else f"{percent(share)} of the ceiling, {percent(above_chance)} above chance"
 
 
 def p_value(value: float) -> str:

@@ -107,6 +107,7 @@ def test_headline_metrics_agree_with_the_logged_predictions(finished):
     assert measured["test/macro_f1_of_ceiling"] == pytest.approx(
         measured["test/macro_f1"] / measured["ceiling/macro_f1"]
     )
+    assert measured["test/macro_f1_share_above_chance"] < measured["test/macro_f1_of_ceiling"]
     selected = table.assign(selected=table["y_pred"].eq("retired")).groupby("race", observed=True)["selected"].mean()
     gaps = pd.read_csv(artifact(folder, run, "metrics/gaps.csv")).set_index(["view", "attribute", "metric", "class"])
     logged = gaps.loc[("natural", "race", "demographic_parity_difference", "retired"), "value"]

@@ -7,6 +7,7 @@ from sklearn import metrics
 
 from fairprof.metrics.performance import (
     calibration_error,
+    chance_scores,
     class_names,
     classification_table,
     confusion_table,
@@ -377,3 +378,20 @@ def test_unusable_weights_are_refused(hand, weights, message):
 def test_no_bins_are_refused(hand):
     with pytest.raises(ValueError, match="bins is 0"):
         reliability_table(hand, bins=0)
+
+
+def test_chance_is_what_shuffled_predictions_have_on_average():
+    generator = np.random.default_rng(0)
+    true, predicted = generator.integers(0, 3, 60), generator.choice(3, 60, p=[0.6, 0.3, 0.1])
+    counts = metrics.confusion_matrix(true, predicted)
+    shuffled = [metrics.confusion_matrix(true, generator.permutation(predicted)) for _ in range(1000)]
+    drawn = scores_from_counts(np.array(shuffled))
+    for name, value in chance_scores(counts).items():
+        error = drawn[name].std() / np.sqrt(len(shuffled))
+        assert drawn[name].mean() == pytest.approx(value, abs=4 * error)
+
+
+def test_chance_of_one_class_for_every_row_is_its_score():
+    counts = np.array([[5, 0, 0], [3, 0, 0], [2, 0, 0]])
+    for name, value in scores_from_counts(counts).items():
+        assert chance_scores(counts)[name] == pytest.approx(value)

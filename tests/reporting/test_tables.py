@@ -20,6 +20,7 @@ def column(name: str, values: list, differences: tuple[str, ...] = ()) -> list[s
         ("p_adjusted", [0.0004, 0.0312], ["< .001", ".031"]),
         ("p_holm", [".031", "–"], [".031", "–"]),  # written already
         ("share_of_ceiling", [0.753, np.nan], ["75.3 %", "undefined"]),
+        ("share_above_chance", [-0.01, np.nan], ["−1.0 %", "undefined"]),
         ("support", [1204, 30], ["1,204", "30"]),
         ("training_images", [163.5, 280.0], ["163.5", "280"]),
         ("delta", [0.05, 0.1], [".05", ".1"]),

@@ -10,7 +10,16 @@ import pandas as pd
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.over_seeds import MOST_EXACT_SEEDS
-from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, SCORE_NAMES, VERDICT_NAMES, gap_name, name_of
+from fairprof.metrics.gap_ranges import NEAR_BEST
+from fairprof.reporting.names import (
+    CLASS_NAMES,
+    GAP_NAMES,
+    KNOWN_TO_RULES,
+    SCORE_NAMES,
+    VERDICT_NAMES,
+    gap_name,
+    name_of,
+)
 from fairprof.reporting.wording import (
     count,
     counted,
@@ -18,10 +27,11 @@ from fairprof.reporting.wording import (
     enumerated,
     estimate,
     number,
+    of_ceiling,
     p_value,
-    percent,
     short,
     signed,
+    span,
 )
 
 IDENTITY = ["arm", "design", "metric", "attribute", "class"]
@@ -83,7 +93,7 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
                 label_bias,
                 _differences_in_short(differences, protocol),
                 _gaps_in_short(gaps, protocol),
-                _gaps_of_ceiling(protocol),
+                _gaps_in_the_data(protocol),
                 _levelling_down_in_short(levelled_down),
                 possibility,
                 _performance(tables["performance"], protocol),
@@ -223,17 +233,15 @@ def _label_bias(protocol: Protocol) -> str:
     )
 
 
-def _gaps_of_ceiling(protocol: Protocol) -> str:
+def _gaps_in_the_data(protocol: Protocol) -> str:
     """What of the gaps lies in the data; nothing where the labels' probabilities are unknown."""
-    parts = [
-        f"{GAP_NAMES[metric]} {number(value)} by {name_of(attribute)}"
-        for (metric, attribute), value in ((name.split("/"), value) for name, value in protocol.gaps_of_ceiling.items())
-    ]
+    parts = [f"{gap_name(*name.split('/'))} {span(ends)}" for name, ends in protocol.gaps_in_the_data.items()]
     if not parts:
         return ""
     return (
-        "A classifier that knows the probabilities of each label, which follow from the age bin, and nothing else "
-        f"would itself show, on these images, {enumerated(parts)}: as much lies in the data and not in a design."
+        f"What lies in the data: rules that know {KNOWN_TO_RULES[protocol.label_bias]} and are expected to come within "
+        f"{short(NEAR_BEST)} of the ceiling of macro-F1 have on these images, in expectation over the labels, "
+        f"{enumerated(parts)}, whatever the design."
     )
 
 
@@ -267,13 +275,13 @@ def _training_images(tables: dict[str, pd.DataFrame], protocol: Protocol) -> str
 
 def _performance(performance: pd.DataFrame, protocol: Protocol) -> str:
     rows = _of_main_arm(performance, protocol)
+    known = "macro_f1" in protocol.ceiling
     parts = [
         f"{estimate(row.value, row.lower, row.upper)} for {row.design}"
-        + ("" if pd.isna(row.share_of_ceiling) else f" ({percent(row.share_of_ceiling)} of the ceiling)")
+        + (f" ({of_ceiling(row.share_of_ceiling, row.share_above_chance)})" if known else "")
         for row in _rows(rows[rows["metric"].eq("macro_f1")])
     ]
-    known = "macro_f1" in protocol.ceiling
-    ceiling = f"; these labels allow {number(protocol.ceiling['macro_f1'])} at most (the ceiling)" if known else ""
+    ceiling = f"; {number(protocol.ceiling['macro_f1'])} is expected of the best rule (the ceiling)" if known else ""
     return f"Macro-F1 is {enumerated(parts)}{ceiling}." if parts else ""
 
 

@@ -124,7 +124,7 @@ def performance_figure(performance: pd.DataFrame, runs: pd.DataFrame) -> Figure:
         mark("mean over seeds"),
         line(INTERVAL),
         mark("single seed", **SINGLE),
-        line("ceiling: the best these labels allow", **CEILING),
+        line("ceiling: expected of the best rule", **CEILING),
     ]
     title = f"Performance on the common test set, {seeds_counted(performance['seeds'])}: further right is better"
     return finished(figure, title, handles)

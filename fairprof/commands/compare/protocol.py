@@ -13,11 +13,11 @@ class Protocol:
     random). classes: in order. groups: attribute to its group names. test_images: in the common test set.
     designs, seeds, arms: what was trained; reference: the design that the others are compared with; main_arm: the arm
     of the confirmatory family. pseudo_professions: labels were drawn given the age bin. label_bias: "none" or its mode,
-    with its strength. ceiling: metric to the best value that these labels allow, empty where unknown. permutations,
-    replicates: of the tests and of the bootstrap. delta: margin of equivalence. min_support: rows below which a
-    rate is marked. versions: package to version. git_commit: "unknown" where there is none. machine: what it was
-    computed on. failed: name and reason of runs that are missing. gaps_of_ceiling: "<difference>/<attribute>" to the
-    gap of a classifier that knows each label's probabilities and nothing else; empty where they are unknown.
+    with its strength. ceiling: metric to the score expected of the best rule on these labels, empty where unknown.
+    permutations, replicates: of the tests and of the bootstrap. delta: margin of equivalence. min_support: rows below
+    which a rate is marked. versions: package to version. git_commit: "unknown" where there is none. machine: what it
+    was computed on. failed: name and reason of runs that are missing. gaps_in_the_data: "<difference>/<attribute>" to
+    the smallest and the largest gap of rules that are nearly the best on these labels; empty where they are unknown.
     """
 
     title: str
@@ -50,4 +50,4 @@ class Protocol:
     git_commit: str
     machine: str
     failed: tuple[tuple[str, str], ...]
-    gaps_of_ceiling: dict[str, float] = field(default_factory=dict)
+    gaps_in_the_data: dict[str, tuple[float, float]] = field(default_factory=dict)

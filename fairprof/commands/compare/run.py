@@ -99,10 +99,10 @@ def protocol_of(
         git_commit=tracking.git_commit(first),
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processor cores",
         failed=failed,
-        gaps_of_ceiling={
-            name: first.metrics[f"ceiling/{name}"]
+        gaps_in_the_data={
+            name: (first.metrics[f"ceiling/lowest_{name}"], first.metrics[f"ceiling/highest_{name}"])
             for name in CONFIRMATORY_QUANTITIES
-            if f"ceiling/{name}" in first.metrics
+            if f"ceiling/lowest_{name}" in first.metrics
         },
     )
 

@@ -65,7 +65,7 @@ def sections(
 def _summary(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[Block]:
     performance = tables["performance"]
     scores = performance[performance["metric"].eq("macro_f1")]
-    titles = ["design", "arm", "seeds", "macro-F1 [95 % interval]", "share of the ceiling"]
+    titles = ["design", "arm", "seeds", "macro-F1 [95 % interval]", "share of the ceiling", "share above chance"]
     titles += [gap_name(metric, attribute) for metric, attribute in CONFIRMATORY_GAPS]
     rows = tuple(_summary_row(row, tables["gaps"]) for row in scores.itertuples(index=False))
     yield Table("Macro-F1, and gaps between groups (largest over classes)", tuple(map(Column, titles)), rows)
@@ -85,6 +85,7 @@ def _summary_row(score, gaps: pd.DataFrame) -> tuple[Cell, ...]:
         Cell(f"{score.seeds}"),
         Cell(number(score.value), interval(score.lower, score.upper)),
         Cell(percent(score.share_of_ceiling)),
+        Cell(percent(score.share_above_chance)),
     ]
     for metric, attribute in CONFIRMATORY_GAPS:
         gap = same[same["metric"].eq(metric) & same["attribute"].eq(attribute)]
@@ -232,7 +233,7 @@ EVIDENCE = {
     "performance": Evidence(
         "Performance",
         "Large marks are means over seeds, their lines the 95 % intervals over seeds and test images, small marks "
-        "single seeds; the dashed line is the ceiling, the best that these labels allow. Further right is better. "
+        "single seeds; the dashed line is the ceiling, the score expected of the best rule. Further right is better. "
         "Whether two intervals overlap is no test: designs are compared seed by seed, below.",
         _performance_blocks,
     ),
@@ -424,7 +425,7 @@ def _data(protocol: Protocol) -> Iterable[tuple[str, str]]:
     biased = f"{protocol.label_bias}, strength {short(protocol.label_bias_strength)}: labels were biased on purpose"
     yield "label bias", "none" if protocol.label_bias == "none" else biased
     ceiling = ", ".join(f"{name_of(metric)} {number(value)}" for metric, value in protocol.ceiling.items())
-    yield "ceiling: the best that these labels allow", ceiling or "unknown"
+    yield "ceiling: expected of the best rule on these labels", ceiling or "unknown"
     yield "fingerprint of the pool", protocol.pool_fingerprint
     yield "fingerprint of the test set", protocol.test_fingerprint
 
@@ -529,7 +530,17 @@ def _limits(protocol: Protocol) -> Iterable[Block]:
 
 
 TERMS = (
-    *("pool", "design", "seed", "arm", "macro-F1", "ceiling", "selection rate", "true positive rate"),
+    *(
+        "pool",
+        "design",
+        "seed",
+        "arm",
+        "macro-F1",
+        "ceiling",
+        "share above chance",
+        "selection rate",
+        "true positive rate",
+    ),
     *("false positive rate", "demographic parity difference, DP", "equal opportunity difference, EO"),
     *("equalized odds difference", "noise floor", "excess", "contrast", "undefined", "insufficient evidence"),
     *("established", "equivalent", "delta", "confirmatory, exploratory", "adjusted p", "Holm, max-T"),

@@ -17,7 +17,9 @@ from fairprof.inference import intervals, multiplicity, over_runs, over_seeds, v
 from fairprof.inference.levels import ALPHA, CONFIDENCE
 from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.metrics import fairness
+from fairprof.metrics.best_rules import share_above_chance
 from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MAX_OVER_CLASSES, SCORES
+from fairprof.metrics.performance import chance_scores, confusion_table
 from fairprof.seeds import numpy_generator
 
 RESAMPLING_SEED = 0  # of permutations and bootstrap: a comparison of the same runs gives the same numbers
@@ -122,12 +124,14 @@ def _performance(arm: Arm, protocol: Protocol) -> pd.DataFrame:
     rows = []
     for design in arm.designs:
         seeds = arm.seeds(design)
+        by_chance = chance_scores(np.stack([confusion_table(run.test).to_numpy() for run in arm.of(design)]))
         observed, resampled = arm.metrics(design, seeds)
         (mean,), draws = arm.resampled_means([design], seeds)
         lower, upper = intervals.centred_interval(draws[:, 0], mean, CONFIDENCE)
         between_seeds, of_images = over_seeds.seed_sd(observed), over_seeds.image_se(resampled)
         for score in SCORES:
             place, ceiling = names.index(score), protocol.ceiling.get(score, np.nan)
+            chance = by_chance[score].mean()
             rows.append(
                 {
                     "arm": arm.name,
@@ -139,8 +143,10 @@ def _performance(arm: Arm, protocol: Protocol) -> pd.DataFrame:
                     "upper": upper[place],
                     "seed_sd": between_seeds[place],
                     "image_se": of_images[place],
+                    "chance": chance,
                     "ceiling": ceiling,
                     "share_of_ceiling": mean[place] / ceiling,
+                    "share_above_chance": share_above_chance(mean[place], chance, ceiling),
                 }
             )
     return pd.DataFrame(rows)

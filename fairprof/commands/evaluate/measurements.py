@@ -20,7 +20,7 @@ from fairprof.data.pool import Pool
 from fairprof.data.sample import balanced_sample
 from fairprof.inference.calibration_by_group import calibration_gaps, calibration_table
 from fairprof.inference.selective_prediction import risk_coverage, selective_by_group, selective_gaps, selective_scores
-from fairprof.measurement.ceilings import ceilings
+from fairprof.measurement.ceilings import ceilings, shares_of_ceiling
 from fairprof.measurement.measures import measure
 from fairprof.metrics.calibration import fitted_temperature, with_temperature
 from fairprof.metrics.performance import class_probabilities, label_codes
@@ -38,8 +38,8 @@ def speed_of(model: RegisteredModel, pool: Pool, rows: np.ndarray) -> Speed:
 def fairness_of(settings: EvaluateSettings, pool: Pool, rows: np.ndarray, predictions: pd.DataFrame) -> Fairness:
     """Scores and gaps, and what the labels allow; predictions: of these rows of the pool."""
     measurements = measure(predictions, settings, settings.seed)
-    values = measurements.values
-    return Fairness(values | ceilings(pool, rows, values["test/macro_f1"]), measurements)
+    allowed = ceilings(pool, rows)
+    return Fairness(measurements.values | allowed | shares_of_ceiling(predictions, allowed), measurements)
 
 
 def calibration_of(

@@ -13,6 +13,7 @@ from fairprof.inference.levels import ALPHA
 from fairprof.inference.multiplicity import CONFIRMATORY
 from fairprof.inference.shift import DIFFERENT_VOCABULARY
 from fairprof.inference.verdicts import ESTABLISHED
+from fairprof.metrics.best_rules import share_above_chance
 from fairprof.metrics.calibration import AT_BOUND, ERROR, UNDETERMINED
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.reporting.blocks import Block, Cell, Column, Paragraph, Picture, Section, Sentences, Table
@@ -20,7 +21,7 @@ from fairprof.reporting.findings import Findings
 from fairprof.reporting.glossary import terms
 from fairprof.reporting.names import gap_name
 from fairprof.reporting.tables import table_of
-from fairprof.reporting.wording import counted, enumerated, estimate, number, p_value, percent, signed
+from fairprof.reporting.wording import counted, enumerated, estimate, number, of_ceiling, p_value, signed
 
 HALF = 0.5  # coverage that the answer speaks of
 LONGEST_LIST = 200  # letters of categories in a sentence
@@ -44,12 +45,14 @@ def answer(evaluation: Evaluation) -> dict[str, str]:
 
 def _how_good(evaluation: Evaluation) -> str:
     scores, subject = evaluation.fairness.scores.set_index("metric"), evaluation.subject
-    share = evaluation.fairness.values.get("test/macro_f1_of_ceiling")
-    of_ceiling = f", {percent(share)} of what these labels allow" if share is not None else ""
+    share, above_chance = (
+        evaluation.fairness.values.get(f"test/macro_f1_{name}", np.nan) for name in ("of_ceiling", "share_above_chance")
+    )
+    told = f", {of_ceiling(share, above_chance)}" if of_ceiling(share, above_chance) else ""
     return (
         f"On {counted(subject.images, 'image')} of {subject.data} ({subject.partition}), "
         f"accuracy is {_with_interval(scores.loc['accuracy'])} and macro-F1 {_with_interval(scores.loc['macro_f1'])}"
-        f"{of_ceiling} (95 % intervals)."
+        f"{told} (95 % intervals)."
     )
 
 
@@ -268,8 +271,12 @@ def _caution(evaluation: Evaluation) -> Paragraph:
 
 def _fairness(evaluation: Evaluation) -> Iterable[Block]:
     values, scores = evaluation.fairness.values, evaluation.fairness.scores
-    ceilings = [values.get(f"ceiling/{name}", np.nan) for name in scores["metric"]]
-    yield table_of("Performance, with 95 % intervals", scores.drop(columns="standard_error").assign(ceiling=ceilings))
+    chance, ceilings = (
+        [values.get(f"{kind}/{name}", np.nan) for name in scores["metric"]] for kind in ("chance", "ceiling")
+    )
+    above = [share_above_chance(*each) for each in zip(scores["value"], chance, ceilings, strict=True)]
+    scores = scores.drop(columns="standard_error").assign(chance=chance, ceiling=ceilings, share_above_chance=above)
+    yield table_of("Performance, with 95 % intervals", scores)
     gaps = evaluation.fairness.gaps
     yield _gap_table(gaps[gaps["class"].eq(MAX_OVER_CLASSES) & gaps["metric"].isin(PARITY_DIFFERENCES)])
     yield Picture(
@@ -413,5 +420,6 @@ def _how_to_read(evaluation: Evaluation) -> Iterable[Block]:
 TERMS = (
     *("demographic parity difference, DP", "equal opportunity difference, EO", "noise floor", "insufficient evidence"),
     *("established", "confirmatory, exploratory", "adjusted p", "expected calibration error", "coverage", "ceiling"),
+    "share above chance",
     "total variation",
 )

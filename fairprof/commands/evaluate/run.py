@@ -34,6 +34,7 @@ ON_THE_MODEL = (
     "test/accuracy",
     "test/macro_f1",
     "test/macro_f1_of_ceiling",
+    "test/macro_f1_share_above_chance",
     *(f"test/{gap}" for gap in HEADLINE_GAPS),
     "test/worst_group_accuracy/gender_x_race",
     "calibration/temperature",

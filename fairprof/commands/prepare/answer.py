@@ -5,13 +5,14 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from fairprof.commands.prepare.audit import BEST, PERFECT, Audit
+from fairprof.commands.prepare.audit import LARGEST, PERFECT, SMALLEST, Audit
 from fairprof.commands.prepare.counts import EMPTY, SMALL
 from fairprof.commands.prepare.noise_floors import JUDGED, NOT_JUDGED
 from fairprof.commands.prepare.sizes import imbalance_name
 from fairprof.inference.levels import ALPHA
 from fairprof.metrics.fairness import ATTRIBUTES, MAX_OVER_CLASSES, PARITY_DIFFERENCES
-from fairprof.reporting.names import GAP_ABBREVIATIONS, name_of, short_gap_name
+from fairprof.metrics.gap_ranges import NEAR_BEST
+from fairprof.reporting.names import GAP_ABBREVIATIONS, KNOWN_TO_RULES, name_of, short_gap_name
 from fairprof.reporting.wording import count, counted, enumerated, number, p_value, percent, short, span
 
 FEW_IMAGES = 500  # training images, below which fine-tuning rests on little
@@ -114,15 +115,19 @@ def _gaps(audit: Audit) -> Iterator[str]:
             f"{audit.settings.min_support} images."
         )
     gaps = audit.tables["gaps_in_the_data"].set_index(["prediction", "metric", "attribute"])["value"]
-    known = "the age alone" if audit.settings.label_bias == "none" else "the age and whose labels are biased"
-    for prediction, told in (
-        (BEST, f"The best possible prediction, which knows {known}, has a DP difference of"),
-        (PERFECT, "A perfect prediction would have a DP difference of"),
+    known = KNOWN_TO_RULES[audit.settings.label_bias]
+    for predictions, told in (
+        (
+            (SMALLEST, LARGEST),
+            f"Rules that know {known} and are expected to come within {short(NEAR_BEST)} of the best macro-F1 have, in "
+            "expectation over the labels, a DP difference of",
+        ),
+        ((PERFECT,), "A perfect prediction would have a DP difference of"),
     ):
         values = [
-            f"{number(gaps[prediction, PARITY_DIFFERENCES[0], attribute])} by {attribute}"
+            f"{span([gaps[prediction, PARITY_DIFFERENCES[0], attribute] for prediction in predictions])} by {attribute}"
             for attribute in ("gender", "race")
-            if (prediction, PARITY_DIFFERENCES[0], attribute) in gaps
+            if (predictions[0], PARITY_DIFFERENCES[0], attribute) in gaps
         ]
         if values:
             yield f"{told} {enumerated(values)}: as much lies in the data."

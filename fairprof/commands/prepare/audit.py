@@ -36,7 +36,8 @@ PAIRS = (
 FOLDER = "data/"  # of tables and pictures among the artifacts
 BROWSABLE_ROWS = 2_000  # of a table that the UI shows; the CSV file has all
 CONTEXTS = {"train": "train", "val": "validation", "test": "test"}  # what MLflow calls the partitions
-PERFECT, BEST = "perfect prediction", "best prediction"
+PERFECT = "perfect prediction"
+SMALLEST, LARGEST = "nearly best, smallest gap", "nearly best, largest gap"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Audit:
     - associations: of `PAIRS`, and of those with the profession what of it goes through the age
     - sizes: of `design_sizes`
     - noise_floors, supports: of the test images
-    - gaps_in_the_data: gaps of a perfect prediction and, where labels are pseudo-professions, of the best
+    - gaps_in_the_data: gaps of a perfect prediction and, where labels are pseudo-professions, of nearly the best
     """
 
     settings: PrepareSettings
@@ -160,16 +161,16 @@ def gaps_in_the_data(pool: Pool) -> pd.DataFrame:
     """The gaps, largest over the classes, that predictions of the test images show which are as good as can be.
 
     Columns: prediction, metric, attribute, value. A perfect prediction has the demographic parity difference of the
-    labels themselves. The best prediction knows each label's probabilities, which is to say the age (and, under label
-    bias, whose labels are biased), and nothing else: see `ceiling_rule`. It is known where labels are
-    pseudo-professions. No gap of either is a fault of a classifier.
+    labels themselves. Where labels are pseudo-professions, the smallest and the largest gap are given of predictions
+    that know each label's probabilities, which is to say the age (and, under label bias, whose labels are biased), and
+    are nearly the best: see `gap_range`. No such gap is a fault of a classifier.
     """
     rows = pool.rows_of("test")
     true = np.eye(len(pool.professions))[pool.table["profession"].cat.codes.to_numpy()[rows]]
     values = {PERFECT: fairness.summary(predictions_table(pool, rows, true))}
-    best = {name.removeprefix("ceiling/"): value for name, value in ceilings(pool, rows, np.nan).items()}
-    if best:
-        values[BEST] = best
+    allowed = ceilings(pool, rows)
+    for prediction, prefix in ((SMALLEST, "ceiling/lowest_"), (LARGEST, "ceiling/highest_")):
+        values[prediction] = {name.removeprefix(prefix): value for name, value in allowed.items() if prefix in name}
     return pd.DataFrame(
         [
             {"prediction": prediction, "metric": metric, "attribute": attribute, "value": value}
@@ -208,8 +209,7 @@ def metrics_of(audit: Audit) -> dict[str, float]:
         values |= _metrics_of_pool(audit, audit.pool)
     values = {f"data/{name}": float(value) for name, value in values.items()}
     if audit.pool is not None and audit.classifier is not None:
-        allowed = ceilings(audit.pool, audit.pool.rows_of("test"), np.nan)
-        values |= {name: value for name, value in allowed.items() if name.startswith("ceiling/")}
+        values |= ceilings(audit.pool, audit.pool.rows_of("test"))
     return finite(values)
 
 

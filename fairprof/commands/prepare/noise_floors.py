@@ -12,9 +12,9 @@ import pandas as pd
 from scipy.stats import norm
 
 from fairprof.data.pool import Pool
-from fairprof.data.professions import ceiling_rule
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.permutation import gaps_and_aggregates
+from fairprof.metrics.best_rules import best_balanced_rule
 from fairprof.metrics.fairness import (
     ATTRIBUTES,
     DIFFERENCES,
@@ -49,11 +49,11 @@ def assumed_classifier(pool: Pool, accuracy: str | float) -> AssumedClassifier:
     """How a classifier of the pool's classes may confuse them.
 
     accuracy: its share of right predictions in every class, errors spread evenly over the others; or `auto`. Then it
-    confuses classes as the best prediction does where labels are pseudo-professions (`ceiling_rule`, expected
+    confuses classes as the best prediction does where labels are pseudo-professions (`best_balanced_rule`, expected
     over the test images), and has ASSUMED_ACCURACY elsewhere.
     """
     if accuracy == "auto" and pool.label_probabilities is not None:
-        confusion = _of_the_ceiling_rule(pool.label_probabilities[pool.rows_of("test")])
+        confusion = _of_the_best_rule(pool.label_probabilities[pool.rows_of("test")])
         return AssumedClassifier(
             confusion,
             "They confuse classes as the best possible prediction does, which has a balanced accuracy of "
@@ -70,9 +70,9 @@ def assumed_classifier(pool: Pool, accuracy: str | float) -> AssumedClassifier:
     )
 
 
-def _of_the_ceiling_rule(probabilities: np.ndarray) -> np.ndarray:
+def _of_the_best_rule(probabilities: np.ndarray) -> np.ndarray:
     classes = probabilities.shape[1]
-    expected = probabilities.T @ np.eye(classes)[ceiling_rule(probabilities)]
+    expected = probabilities.T @ np.eye(classes)[best_balanced_rule(probabilities)]
     totals = expected.sum(axis=1, keepdims=True)
     return np.divide(expected, totals, out=np.full(expected.shape, 1 / classes), where=totals > 0)
 

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fairprof.commands.prepare.audit import BEST, PERFECT, Audit
+from fairprof.commands.prepare.audit import LARGEST, PERFECT, SMALLEST, Audit
 from fairprof.commands.prepare.counts import UNKNOWN
 from fairprof.commands.prepare.noise_floors import POWER
 from fairprof.data.pool import Pool
@@ -183,7 +183,8 @@ def noise_floors_figure(floors: pd.DataFrame, gaps: pd.DataFrame) -> Figure:
         axis.plot(row["detectable_largest"], place, "D", color=PALETTE[0], markersize=6)
         axis.plot(row["detectable_smallest"], place, "D", markerfacecolor=HOLLOW, color=PALETTE[0], markersize=6)
         same = gaps[gaps["metric"].eq(metric) & gaps["attribute"].eq(attribute)].set_index("prediction")["value"]
-        axis.plot(same.get(BEST, np.nan), place, "x", color=PALETTE[1], clip_on=False, **cross)
+        ends = [same.get(SMALLEST, np.nan), same.get(LARGEST, np.nan)]
+        axis.plot(ends, [place] * 2, "x-", color=PALETTE[1], clip_on=False, **cross)
         if metric == PARITY_DIFFERENCES[0]:  # of a perfect prediction, the other is 0
             axis.plot(same.get(PERFECT, np.nan), place, "+", color=PALETTE[2], clip_on=False, **cross)
     _rows(axis, names)
@@ -195,7 +196,7 @@ def noise_floors_figure(floors: pd.DataFrame, gaps: pd.DataFrame) -> Figure:
         line("chance alone: mean", color=NULL_MEAN),
         mark(f"found with {power}, two largest groups", color=PALETTE[0], marker="D"),
         mark("the same, two smallest", color=PALETTE[0], marker="D", markerfacecolor=HOLLOW),
-        mark("in the data: best prediction", color=PALETTE[1], marker="x", markeredgewidth=2),
+        mark("in the data: nearly the best rules", color=PALETTE[1], marker="x", markeredgewidth=2),
         mark("in the data: labels themselves", color=PALETTE[2], marker="+", markeredgewidth=2),
     ]
     return finished(figure, "Which gaps the test images could show", handles)

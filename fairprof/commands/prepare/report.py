@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from fairprof.commands.prepare.answer import answer, to_mend
-from fairprof.commands.prepare.audit import BEST, FOLDER, PERFECT, Audit, metrics_of, tables_of
+from fairprof.commands.prepare.audit import FOLDER, LARGEST, PERFECT, SMALLEST, Audit, metrics_of, tables_of
 from fairprof.commands.prepare.counts import ENOUGH
 from fairprof.commands.prepare.noise_floors import POWER, AssumedClassifier
 from fairprof.data.pool import Pool
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
+from fairprof.metrics.gap_ranges import NEAR_BEST
 from fairprof.reporting.blocks import (
     Block,
     Cell,
@@ -37,8 +38,10 @@ from fairprof.reporting.wording import (
     p_value,
     percent,
     short,
+    span,
 )
 
+NEARLY_BEST = "nearly the best rules"
 FIRST_LINES = 12  # of the quarantine and of near-duplicates, in the report; the whole tables are artifacts
 
 PICTURES = {
@@ -166,7 +169,7 @@ def _floors(audit: Audit, classifier: AssumedClassifier, pictures: Collection[st
     yield from _picture("noise_floors", pictures)
     floors = audit.tables["noise_floors"]
     shown = floors[floors["class"].eq(MAX_OVER_CLASSES) & floors["metric"].isin(PARITY_DIFFERENCES)]
-    titles = ("gap", "chance alone", "found, largest groups", "found, smallest groups", BEST, PERFECT, "judged")
+    titles = ("gap", "chance alone", "found, largest groups", "found, smallest groups", NEARLY_BEST, PERFECT, "judged")
     in_the_data = audit.tables["gaps_in_the_data"]
     rows = tuple(_floor_row(row, in_the_data, audit.settings.min_support) for row in shown.itertuples())
     columns = tuple(Column(name, name not in ("gap", "judged")) for name in titles)
@@ -181,10 +184,11 @@ def _floors(audit: Audit, classifier: AssumedClassifier, pictures: Collection[st
         lead="Assumptions.",
     )
     yield Paragraph(
-        "A perfect prediction is what the labels say. The best one is what can be known: the most probable class given "
-        "the age (and, under label bias, whose labels are biased), classes weighted equally; nobody can know it where "
-        "professions were read. Their gaps come from who is in the data, and those of a trained model are to be read "
-        "against them.",
+        "A perfect prediction is what the labels say. Nearly the best rules choose by what the labels' probabilities "
+        "depend on, the age (and, under label bias, whose labels are biased), and are expected to come within "
+        f"{short(NEAR_BEST)} of the best macro-F1: shown are the smallest and the largest gap of such rules, in "
+        "expectation over the labels; nobody can know them where professions were read. These gaps come from who is in "
+        "the data, and those of a trained model are to be read against them.",
         lead="What lies in the data.",
     )
     doubtful = audit.tables["supports"]
@@ -207,7 +211,7 @@ def _floor_row(row, in_the_data: pd.DataFrame, min_support: int) -> tuple[Cell, 
         Cell(number(row.null_mean), f"up to {number(row.null_q95)}"),
         Cell(_detectable(row.detectable_largest)),
         Cell(_detectable(row.detectable_smallest)),
-        Cell(number(found[BEST]) if BEST in found else NOTHING),
+        Cell(span(found[[SMALLEST, LARGEST]]) if SMALLEST in found else NOTHING),
         Cell(number(found[PERFECT]) if PERFECT in found else NOTHING),
         Cell(row.judged, "; ".join(weak)),
     )

@@ -4,7 +4,7 @@ from fairprof.data.designs import DESIGNS
 from fairprof.measurement.ceilings import HEADLINE_GAPS
 from fairprof.network.records import SELECTION_RULES, Trained, Training
 from fairprof.reporting.names import GAP_ABBREVIATIONS
-from fairprof.reporting.wording import enumerated, number, percent
+from fairprof.reporting.wording import enumerated, number, of_ceiling
 from fairprof.store import tracking
 from fairprof.store.registry import RegisteredVersion
 
@@ -13,6 +13,7 @@ HEADLINE = (
     "test/balanced_accuracy",
     "test/macro_f1",
     "test/macro_f1_of_ceiling",
+    "test/macro_f1_share_above_chance",
     *(f"test/{gap}" for gap in HEADLINE_GAPS),
     "test/worst_group_accuracy/gender_x_race",
     "best_val/macro_f1",
@@ -49,10 +50,12 @@ def describe(training: Training, trained: Trained, values: dict[str, float], ver
 
 
 def _headline_sentence(values: dict[str, float]) -> str:
-    share = values.get("test/macro_f1_of_ceiling")
-    of_ceiling = f" ({percent(share)} of the ceiling)" if share is not None else ""
+    share, above_chance = (
+        values.get(f"test/macro_f1_{name}", float("nan")) for name in ("of_ceiling", "share_above_chance")
+    )
+    told = f" ({of_ceiling(share, above_chance)})" if of_ceiling(share, above_chance) else ""
     gaps = f"{_gaps(values, 'gender')}, {_gaps(values, 'race')}"
-    return f"test macro-F1 {number(values['test/macro_f1'])}{of_ceiling}, {gaps}"
+    return f"test macro-F1 {number(values['test/macro_f1'])}{told}, {gaps}"
 
 
 def _gaps(values: dict[str, float], attribute: str) -> str:

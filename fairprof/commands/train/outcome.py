@@ -3,7 +3,7 @@
 import pandas as pd
 
 from fairprof.commands.train import pictures
-from fairprof.measurement.ceilings import ceilings
+from fairprof.measurement.ceilings import ceilings, shares_of_ceiling
 from fairprof.measurement.measures import log_measurements, measure
 from fairprof.metrics import performance
 from fairprof.network.records import Trained, Training
@@ -29,7 +29,7 @@ def log_predictions(training: Training, val: pd.DataFrame, test: pd.DataFrame) -
     values = {f"best_val/{name}": value for name, value in performance.performance(val).items()}
     measurements = measure(test, settings, settings.seed)
     log_measurements(measurements, arm=settings.train_size, design=settings.experiment)
-    values |= measurements.values
-    values |= ceilings(training.pool, training.drawn.test, values["test/macro_f1"])
+    allowed = ceilings(training.pool, training.drawn.test)
+    values |= measurements.values | allowed | shares_of_ceiling(test, allowed)
     tracking.log_metrics(values)
     return values

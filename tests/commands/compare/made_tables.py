@@ -119,8 +119,10 @@ def _performance(runs: pd.DataFrame) -> pd.DataFrame:
                     "upper": value + 0.022,
                     "seed_sd": part[metric].std(),
                     "image_se": 0.01,
+                    "chance": 0.25,
                     "ceiling": ceilings[metric],
                     "share_of_ceiling": value / ceilings[metric],
+                    "share_above_chance": (value - 0.25) / (ceilings[metric] - 0.25),
                 }
             )
     return pd.DataFrame(rows)

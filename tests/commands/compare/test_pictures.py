@@ -181,7 +181,7 @@ def test_every_arm_has_its_own_rows(make_tables):
 
 def test_unknown_ceiling_and_undefined_score_are_named_and_not_drawn(make_tables):
     tables = make_tables(designs="AB", seeds=2)
-    tables["performance"][["ceiling", "share_of_ceiling"]] = NAN
+    tables["performance"][["ceiling", "share_of_ceiling", "share_above_chance"]] = NAN
     tables["performance"].loc[0, ["value", "lower", "upper"]] = NAN
     tables["runs"].loc[0, "accuracy"] = NAN
     figure = performance_figure(tables["performance"], tables["runs"])

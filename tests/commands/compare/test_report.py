@@ -60,7 +60,9 @@ def study(make_tables) -> dict[str, pd.DataFrame]:
     tables = make_tables(
         seeds=3, arms=PROTOCOL.arms, races=(NASTY, "b_c", "[d](e)"), classes=("student", "blue|collar", "*"), epochs=3
     )
-    tables["performance"] = tables["performance"].assign(ceiling=np.nan, share_of_ceiling=np.nan)
+    tables["performance"] = tables["performance"].assign(
+        ceiling=np.nan, share_of_ceiling=np.nan, share_above_chance=np.nan
+    )
     place = ["natural"] * 2, ["B"] * 2, ["race"] * 2, ["selection_rate"] * 2, ["student"] * 2, [NASTY, "b_c"]
     contrasts = dict(zip(["arm", "design", "attribute", "rate", "class", "group"], place, strict=True))
     contrasts |= {"value": [0.4, np.nan], "rest": [0.3, 0.4], "contrast": [0.1234, np.nan], "lower": [-0.05, np.nan]}

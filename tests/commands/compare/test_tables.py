@@ -129,6 +129,11 @@ def test_performance_is_the_mean_over_seeds_of_what_scikit_learn_says(six):
     assert row["seeds"] == 6
     assert row["lower"] < row["value"] < row["upper"]
     assert row["share_of_ceiling"] == pytest.approx(row["value"] / 0.9)
+    shuffled = [
+        (run.test["y_true"], run.test["y_pred"].sample(frac=1, random_state=0)) for run in results if run.design == "B"
+    ]
+    assert row["chance"] == pytest.approx(np.mean([f1_score(*pair, average="macro") for pair in shuffled]), abs=0.05)
+    assert row["share_above_chance"] == pytest.approx((row["value"] - row["chance"]) / (0.9 - row["chance"]))
     assert np.isnan(row_of(tables["performance"], design="B", metric="accuracy")["ceiling"])
 
 

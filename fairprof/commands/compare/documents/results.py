@@ -28,7 +28,7 @@ def main_arm(tables: Tables, name: str, protocol: Protocol, **values: str) -> pd
 
 
 def performance(tables: Tables, protocol: Protocol, design: str) -> pd.DataFrame:
-    """Accuracy, balanced accuracy and macro-F1 with interval, deviation between seeds and ceiling."""
+    """Accuracy, balanced accuracy and macro-F1 with interval, deviation between seeds, chance and ceiling."""
     rows = main_arm(tables, "performance", protocol, design=design)
     return pd.DataFrame(
         {
@@ -36,8 +36,10 @@ def performance(tables: Tables, protocol: Protocol, design: str) -> pd.DataFrame
             "value": rows["value"],
             INTERVAL: _intervals(rows),
             "SD between seeds": rows["seed_sd"],
+            "chance": rows["chance"],
             "ceiling": rows["ceiling"],
             "share of the ceiling": rows["share_of_ceiling"].map(percent),
+            "share above chance": rows["share_above_chance"].map(percent),
         }
     )
 

@@ -83,7 +83,7 @@ def tables() -> dict[str, pd.DataFrame]:
         {
             **{"arm": arm, "design": design, "metric": metric, "seeds": 3, "value": value()},
             **{"lower": value(), "upper": value(), "seed_sd": value(), "image_se": value()},
-            **{"ceiling": value(), "share_of_ceiling": value()},
+            **{"chance": value(), "ceiling": value(), "share_of_ceiling": value(), "share_above_chance": value()},
         }
         for (arm, design), metric in itertools.product(both_arms, SCORES)
     ]

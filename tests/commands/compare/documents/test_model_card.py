@@ -62,8 +62,10 @@ def test_performance_is_that_of_the_table(card, tables, row_of):
         shown(row.value),
         f"[{shown(row.lower)}, {shown(row.upper)}]",
         shown(row.seed_sd),
+        shown(row.chance),
         shown(row.ceiling),
         f"{100 * row.share_of_ceiling:.1f} %",
+        f"{100 * row.share_above_chance:.1f} %",
     ]
 
 
