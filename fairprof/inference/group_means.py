@@ -23,7 +23,8 @@ ALL = "all"
 class ImageValues(NamedTuple):
     """Models' numbers of the same images. values: (D, N, M) float, NaN where undefined. models, names: of D and M.
 
-    groups: attribute to (N,) codes and the groups' names. strata: (N,) int, the true class.
+    groups: attribute to (N,) codes and the groups' names. strata: (N,) int, the true class. persons: (N,) int, who is
+    pictured; where nobody is named every image counts as a person of its own.
     """
 
     models: tuple[str, ...]
@@ -31,10 +32,12 @@ class ImageValues(NamedTuple):
     values: np.ndarray
     groups: dict[str, tuple[np.ndarray, list[str]]]
     strata: np.ndarray
+    persons: np.ndarray
 
 
 def image_values(rows: pd.DataFrame, values: dict[str, np.ndarray], names: tuple[str, ...]) -> ImageValues:
-    """rows: image, gender, race, y_true of N images, each once. values: model to (N, M), the columns being `names`."""
+    """rows: image, gender, race, y_true of N images, each once, and `person` where it is known. values: model to (N, M),
+    the columns being `names`."""
     order = np.argsort(rows["image"].to_numpy(dtype=str), kind="stable")
     rows = rows.iloc[order].reset_index(drop=True)
     groups = {}
@@ -43,13 +46,27 @@ def image_values(rows: pd.DataFrame, values: dict[str, np.ndarray], names: tuple
         groups[attribute] = (labels.cat.codes.to_numpy(int), list(labels.cat.categories))
     strata = np.unique(rows["y_true"].to_numpy(dtype=str), return_inverse=True)[1]
     stacked = np.stack([np.asarray(of_model, dtype=float)[order] for of_model in values.values()])
-    return ImageValues(tuple(values), tuple(names), stacked, groups, strata)
+    return ImageValues(tuple(values), tuple(names), stacked, groups, strata, persons_of(rows))
 
 
-def resampled_weights(images: int, replicates: int, generator: np.random.Generator) -> np.ndarray:
-    """(B, N) float: how often each of N images occurs in each of B resamples with replacement."""
+def persons_of(rows: pd.DataFrame) -> np.ndarray:
+    """(N,) int, the same for images of one person: by the column `person`, where it is filled, else each its own."""
+    named = rows["person"].astype("string").fillna("") if "person" in rows else pd.Series("", index=rows.index)
+    alone = named.eq("").to_numpy()
+    keys = np.where(alone, [f"image {number}" for number in range(len(rows))], "person " + named.to_numpy(dtype=object))
+    return pd.factorize(keys)[0]
+
+
+def resampled_weights(
+    images: int, replicates: int, generator: np.random.Generator, persons: np.ndarray | None = None
+) -> np.ndarray:
+    """(B, N) float: how often each of N images occurs in each of B resamples with replacement; of persons (N,) int, as
+    `persons_of` gives them, with all their images."""
     check_number(replicates, "replicates")
-    return generator.multinomial(images, np.full(images, 1 / images), size=replicates).astype(float)
+    persons = np.arange(images) if persons is None else persons
+    count = persons.max() + 1
+    drawn = generator.multinomial(count, np.full(count, 1 / count), size=replicates)
+    return drawn[:, persons].astype(float)
 
 
 class _Moments(NamedTuple):
@@ -102,7 +119,7 @@ def by_group(
             total = members.sum(axis=1).astype(int)[:, None]
             evidence = np.where(support == 0, UNDEFINED, np.where(support < min_support, INSUFFICIENT, SUFFICIENT))
             tables.append(
-                _long(
+                long_table(
                     {"model": model, "attribute": attribute},
                     groups,
                     found.names,
@@ -117,7 +134,9 @@ def by_group(
     return pd.concat(tables, ignore_index=True)
 
 
-def _long(constants: dict[str, str], groups: list[str], names: tuple[str, ...], **columns: np.ndarray) -> pd.DataFrame:
+def long_table(
+    constants: dict[str, str], groups: list[str], names: tuple[str, ...], **columns: np.ndarray
+) -> pd.DataFrame:
     """A row per group and measure, of arrays (G, M)."""
     index = {"group": np.repeat(groups, len(names)), "measure": np.tile(names, len(groups))}
     return pd.DataFrame(constants | index | {name: values.ravel() for name, values in columns.items()})
@@ -136,47 +155,6 @@ def _quantile(drawn: np.ndarray, q: float) -> np.ndarray:
     found = np.full(len(some), np.nan)
     found[some] = np.nanquantile(columns[:, some], q, axis=0)
     return found.reshape(drawn.shape[1:])
-
-
-def group_contrasts(found: ImageValues, weights: np.ndarray, confidence: float = CONFIDENCE) -> pd.DataFrame:
-    """Each group's mean minus that of all other images, with bands that hold together over the groups.
-
-    Bands by the bootstrap of the largest |t| over the groups of one model, attribute and measure: see `_bands`.
-    Columns: model, attribute, group, measure, value, rest, contrast, lower, upper, differs (0 lies outside).
-    """
-    tables = []
-    for attribute, (codes, groups) in found.groups.items():
-        members = indicator(codes, len(groups))
-        for model, values in zip(found.models, found.values, strict=True):
-            observed = _group_and_rest(np.ones(len(codes)), members, values)
-            drawn = [_group_and_rest(some[:, None], members, values) for some in chunked(weights)]
-            contrast, error = _difference(*observed)
-            resampled, resampled_error = (
-                np.concatenate(part) for part in zip(*(_difference(*one) for one in drawn), strict=True)
-            )
-            lower, upper = _bands(contrast, error, resampled, resampled_error, confidence, axis=-2)
-            tables.append(
-                _long(
-                    {"model": model, "attribute": attribute},
-                    groups,
-                    found.names,
-                    value=observed[0].mean,
-                    rest=observed[1].mean,
-                    contrast=contrast,
-                    lower=lower,
-                    upper=upper,
-                    differs=(lower > 0) | (upper < 0),
-                )
-            )
-    return pd.concat(tables, ignore_index=True)
-
-
-def _group_and_rest(weights: np.ndarray, members: np.ndarray, values: np.ndarray) -> tuple[_Moments, _Moments]:
-    return moments(weights * members, values), moments(weights * (1 - members), values)
-
-
-def _difference(first: _Moments, second: _Moments) -> tuple[np.ndarray, np.ndarray]:
-    return first.mean - second.mean, np.hypot(first.standard_error, second.standard_error)
 
 
 def _bands(
@@ -231,7 +209,7 @@ def paired_differences(
         lower, upper = _bands(difference, error, resampled, resampled_error, confidence, axis=1)
         for number, model in enumerate(found.models):
             tables.append(
-                _long(
+                long_table(
                     {"model": model, "reference": names[number], "attribute": attribute},
                     groups,
                     found.names,

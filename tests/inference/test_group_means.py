@@ -41,9 +41,18 @@ def test_a_measure_that_is_undefined_everywhere_stays_visible():
     table = group_means.by_group(found, weights, min_support=5)
     assert table["value"].isna().all() and table["evidence"].eq("undefined").all()
     assert attention_tests.attention_gap_tests(found, 99, generator())["p_value"].isna().all()
-    assert not group_means.group_contrasts(found, weights)["differs"].any()
+    assert not attention_tests.group_contrasts(found, 99, generator())["differs"].any()
     distances = attention_tests.map_distances(found, {"A": np.zeros((30, 2, 2))}, rows["image"], 99, generator())
     assert distances["distance"].isna().all() and distances["p_value"].isna().all()
+
+
+def test_a_person_is_resampled_with_all_images():
+    rows = people(6).assign(person=["p", "q", "p", "", "", "q"])
+    persons = group_means.persons_of(rows)
+    assert persons[0] == persons[2] and persons[1] == persons[5] and len(set(persons)) == 4
+    weights = group_means.resampled_weights(6, 50, generator(), persons)
+    assert (weights[:, 0] == weights[:, 2]).all() and (weights[:, 3] != weights[:, 4]).any()
+    assert group_means.persons_of(people(6)).tolist() == list(range(6))
 
 
 def test_renaming_groups_and_permuting_rows_changes_nothing():
@@ -54,14 +63,13 @@ def test_renaming_groups_and_permuting_rows_changes_nothing():
 
     def everything(rows, order):
         found = numbers_of(rows.iloc[order], values[order])
-        weights = group_means.resampled_weights(90, 60, generator(7))
         gaps = attention_tests.attention_gap_tests(found, 99, generator(8))
         distances = attention_tests.map_distances(
             found, {"A": maps[order]}, rows["image"].iloc[order], 99, generator(9)
         )
-        bands = group_means.group_contrasts(found, weights)
+        bands = attention_tests.group_contrasts(found, 99, generator(8))
         return [
-            gaps[gaps["attribute"].eq("race")].drop(columns=["highest_group", "lowest_group"]).to_numpy(),
+            gaps[gaps["attribute"].eq("race")].drop(columns=["highest_group", "lowest_group", "differing"]).to_numpy(),
             np.sort(distances[distances["attribute"].eq("race")]["distance"]),
             np.sort(distances[distances["attribute"].eq("race")]["p_adjusted"]),
             np.sort(bands[bands["attribute"].eq("race")]["upper"]),

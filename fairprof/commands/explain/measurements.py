@@ -37,12 +37,11 @@ def attention_of(settings: ExplainSettings, subject: Subject, maps: dict[str, np
     attended = group_means.image_values(
         subject.images, {label: table.to_numpy() for label, table in per_image.items()}, names
     )
-    weights = group_means.resampled_weights(
-        len(subject.rows), settings.replicates, numpy_generator(settings.seed, "attention bootstrap")
-    )
+    weights = _resampled(settings, attended, "attention bootstrap")
     images = subject.images["image"]
-    gaps = attention_tests.attention_gap_tests(
-        attended, settings.permutations, numpy_generator(settings.seed, "attention gaps")
+    gaps, contrasts = (
+        tests(attended, settings.permutations, numpy_generator(settings.seed, "attention gaps"))
+        for tests in (attention_tests.attention_gap_tests, attention_tests.group_contrasts)
     )
     distances = attention_tests.map_distances(
         attended, maps, images, settings.permutations, numpy_generator(settings.seed, "map distances")
@@ -50,13 +49,18 @@ def attention_of(settings: ExplainSettings, subject: Subject, maps: dict[str, np
     tables = {
         "per_image": _per_image(subject, per_image),
         "by_group": group_means.by_group(attended, weights, settings.min_support),
-        "contrasts": group_means.group_contrasts(attended, weights),
+        "contrasts": contrasts,
         "gaps": adjusted_in_families(gaps, np.zeros(len(gaps), dtype=bool)),
         "map_distances": attention_tests.judged_distances(distances),
         "model_differences": _model_differences(attended, weights),
     }
     masks = {"masks": subject.masks.kind}
     return {name: table.assign(**masks) for name, table in tables.items()}
+
+
+def _resampled(settings: ExplainSettings, found: ImageValues, purpose: str) -> np.ndarray:
+    generator = numpy_generator(settings.seed, purpose)
+    return group_means.resampled_weights(len(found.persons), settings.replicates, generator, found.persons)
 
 
 def _per_image(subject: Subject, per_image: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -114,9 +118,7 @@ def faithfulness_of(
         group_means.image_values(rows, {label: table.to_numpy() for label, table in tables.items()}, SCORES)
         for tables in (own, chance)
     )
-    weights = group_means.resampled_weights(
-        count, settings.replicates, numpy_generator(settings.seed, "faithfulness bootstrap")
-    )
+    weights = _resampled(settings, scores, "faithfulness bootstrap")
     per_image = [
         table.assign(model=label, maps=kind, image=images)
         for kind, tables in (("method", own), ("random", chance))
@@ -188,9 +190,7 @@ def _against_randomised(
         values = {label: table[list(names)].to_numpy() for label, table in means.items()}
         return group_means.image_values(subject.images.iloc[:count], values, names)
 
-    weights = group_means.resampled_weights(
-        count, settings.replicates, numpy_generator(settings.seed, "randomised bootstrap")
-    )
-    own = {label: [of_model[:count]] for label, of_model in maps.items()}
-    table = group_means.paired_differences(attended(own), attended(randomised), weights)
+    own = attended({label: [of_model[:count]] for label, of_model in maps.items()})
+    weights = _resampled(settings, own, "randomised bootstrap")
+    table = group_means.paired_differences(own, attended(randomised), weights)
     return table.assign(reference="randomised weights", masks=subject.masks.kind)
