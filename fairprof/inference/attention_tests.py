@@ -222,7 +222,7 @@ def _distances(members: np.ndarray, fields: np.ndarray, first: np.ndarray, secon
 
 def _welch(members: np.ndarray, residuals: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """(..., P): squared distance of the mean residuals of pairs by its expectation where groups are equal; 0 where
-    nothing varies. members (..., G, P), residuals (P, F)."""
+    nothing varies. members (..., G, N), residuals (N, F) of persons."""
     defined = ~np.isnan(residuals[:, 0])
     members, residuals = members[..., defined], residuals[defined]
     count = members.sum(axis=-1)

@@ -36,8 +36,8 @@ class ImageValues(NamedTuple):
 
 
 def image_values(rows: pd.DataFrame, values: dict[str, np.ndarray], names: tuple[str, ...]) -> ImageValues:
-    """rows: image, gender, race, y_true of N images, each once, and `person` where it is known. values: model to (N, M),
-    the columns being `names`."""
+    """rows: image, gender, race, y_true of N images, each once, and `person` where it is known. values: model to
+    (N, M), the columns being `names`."""
     order = np.argsort(rows["image"].to_numpy(dtype=str), kind="stable")
     rows = rows.iloc[order].reset_index(drop=True)
     groups = {}
