@@ -92,6 +92,13 @@ def enumerated(items: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def seeds_named(seeds: Sequence[int]) -> str:
+    """ "seed 3", "seeds 0 to 5", "seeds 0, 3 and 7"."""
+    if len(seeds) > 2 and tuple(seeds) == tuple(range(seeds[0], seeds[-1] + 1)):
+        return f"seeds {seeds[0]} to {seeds[-1]}"
+    return f"seed{'' if len(seeds) == 1 else 's'} {enumerated(map(str, seeds))}"
+
+
 def designs_named(designs: Sequence[str]) -> str:
     """ "design A", "designs A and B"."""
     return f"design{'' if len(designs) == 1 else 's'} {enumerated(designs)}"

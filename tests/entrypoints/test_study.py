@@ -143,6 +143,24 @@ def test_a_run_that_two_arms_share_is_trained_once_and_counts_in_both(tmp_path, 
     assert len(again) == len(gaps)
 
 
+def test_seeds_that_are_added_after_a_look_are_marked(tmp_path, synthetic_cache, capsys):
+    settings = {"cache_dir": str(synthetic_cache), **QUICK, "experiments": "A", "train_size": "natural"}
+    with mlflow_in(tmp_path):
+        run_study(StudySettings(**settings, seeds="0,"))
+        assert "were added" not in capsys.readouterr().out
+        run_study(StudySettings(**settings, seeds="2"))
+        banner = "Seed 1 was added after 1 seed had been looked at. So few allow no claim"
+        assert banner in capsys.readouterr().out
+        compare(tmp_path)
+    first, second = with_role(tmp_path, "study")
+    assert [run.data.params["planned_seeds"] for run in (first, second)] == ["0", "0"]
+    listed = pd.read_csv(artifact(tmp_path, second, "study/runs.csv"))
+    assert listed["planned"].tolist() == [True, False]
+    for run in (second, with_role(tmp_path, "comparison")[-1]):
+        assert banner in artifact(tmp_path, run, "report.md").read_text().replace("\n", " ")
+    assert "was added" not in artifact(tmp_path, first, "report.md").read_text()
+
+
 def test_the_report_is_one_file_with_everything(studied, report):
     folder, _, _ = studied
     run, _ = report

@@ -10,6 +10,7 @@ import pandas as pd
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.over_seeds import MOST_EXACT_SEEDS
+from fairprof.inference.planning import SeedPlan
 from fairprof.metrics.gap_ranges import NEAR_BEST
 from fairprof.reporting.names import (
     CLASS_NAMES,
@@ -29,6 +30,7 @@ from fairprof.reporting.wording import (
     number,
     of_ceiling,
     p_value,
+    seeds_named,
     short,
     signed,
     span,
@@ -50,7 +52,8 @@ class Claims:
     """What a comparison allows to be said.
 
     answer: the whole in three to eight sentences. possibility: whether a claim between designs can be made at all.
-    label_bias: that labels were biased on purpose; empty where they were not. gaps: the confirmatory family within
+    label_bias: that labels were biased on purpose; empty where they were not. seeds: which were not planned or are
+    missing, and what that means; empty where all is as planned. gaps: the confirmatory family within
     designs. differences: the confirmatory family between designs. scores: exploratory differences of the scores.
     other_arms: what established differences are in the other arms. levelling_down: smaller gaps that no group gains
     from. weak_rates: how many rates are undefined or rest on few images. gap_scope, difference_scope: what a claim
@@ -60,6 +63,7 @@ class Claims:
     answer: tuple[str, ...]
     possibility: str
     label_bias: str
+    seeds: str
     gaps: tuple[Claim, ...]
     differences: tuple[Claim, ...]
     scores: tuple[Claim, ...]
@@ -84,6 +88,7 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
     differences = _confirmatory(tables["differences"])
     possibility = _possibility(differences, protocol)
     label_bias = _label_bias(protocol)
+    seeds = seeds_told(protocol.seed_plan) if protocol.seed_plan else ""
     levelled_down = tuple(_levelled_down(tables, protocol))
     weak_rates = _weak_rates(gaps, protocol)
     return Claims(
@@ -91,6 +96,7 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
             sentence
             for sentence in (
                 label_bias,
+                seeds,
                 _differences_in_short(differences, protocol),
                 _gaps_in_short(gaps, protocol),
                 _gaps_in_the_data(protocol),
@@ -104,6 +110,7 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
         ),
         possibility=possibility,
         label_bias=label_bias,
+        seeds=seeds,
         gaps=tuple(Claim(row.verdict, _gap_sentence(row, protocol)) for row in _rows(gaps)),
         differences=tuple(Claim(row.verdict, _difference_sentence(row, tables["gaps"])) for row in _rows(differences)),
         scores=tuple(Claim(row.verdict, _score_sentence(row)) for row in _rows(_scores(tables, protocol))),
@@ -222,6 +229,31 @@ def _other_arms(every: pd.DataFrame, confirmatory: pd.DataFrame) -> Iterable[str
 
 
 # The whole in short.
+
+
+def seeds_told(plan: SeedPlan) -> str:
+    """Which seeds were added to those that were planned, or are missing, and what that means, in sentences; empty where
+    all is as planned."""
+    sentences = []
+    if plan.later:
+        verb = "was" if len(plan.later) == 1 else "were"
+        looked = f"after {counted(plan.looked_at, 'seed')} had been looked at"
+        sentences.append(f"{seeds_named(plan.later).capitalize()} {verb} added {looked}.")
+    if plan.left_out:
+        sentences.append(
+            f"The confirmatory tests rest on {seeds_named(plan.tested)} alone, as the first plan that allowed a claim "
+            "said: adding seeds until something is established would establish too much. What the others add is "
+            "exploratory."
+        )
+    elif plan.later:
+        sentences.append(
+            "So few allow no claim, and nobody can have waited for one: the tests use "
+            f"{'both' if len(plan.tested) == 2 else f'all {len(plan.tested)}'} seeds."
+        )
+    if plan.missing:
+        verb = "was" if len(plan.missing) == 1 else "were"
+        sentences.append(f"{seeds_named(plan.missing).capitalize()} {verb} planned and {verb} not compared.")
+    return " ".join(sentences)
 
 
 def _label_bias(protocol: Protocol) -> str:

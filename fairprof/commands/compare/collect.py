@@ -17,6 +17,7 @@ FINISHED, REUSED, SHARED = "finished", "reused", "shared"
 # what a study key is made of, beside the shared hyperparameters: name in a message, where it is logged
 DATA = {"data": "pool_fingerprint", "test set": "test_fingerprint"}
 WEIGHTS = "fairprof.weights_sha256"
+LATER_SEEDS = ", later seeds too"  # of the name of an arm, beside that of the seeds that are tested
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,14 @@ class RunResults:
     """A finished run in one of its arms, and what a comparison reads of it.
 
     test: its test predictions. history: validation metrics by epoch. composition: counts of its draw.
+    with_later_seeds: it stands in the arm that holds the seeds, too, which were added to those that were planned.
     """
 
     run: LoggedRun
     test: pd.DataFrame
     history: pd.DataFrame
     composition: pd.DataFrame
+    with_later_seeds: bool = False
 
     @property
     def design(self) -> str:
@@ -49,7 +52,8 @@ class RunResults:
 
     @cached_property
     def arm(self) -> str:
-        return self.train_size if self.fraction == 1 else f"{self.train_size}, fraction {self.fraction:g}"
+        share = "" if self.fraction == 1 else f", fraction {self.fraction:g}"
+        return f"{self.train_size}{share}{LATER_SEEDS if self.with_later_seeds else ''}"
 
 
 def design_of(run: LoggedRun) -> str:
@@ -84,12 +88,12 @@ def chosen_runs(settings: CompareSettings) -> list[LoggedRun]:
     if settings.runs == "newest_runs":
         return _newest_runs() or _nothing_to_compare()
     named = [tracking.get_run(run_id.strip()) for run_id in settings.runs.split(",") if run_id.strip()]
-    runs = [run for chosen in named for run in (runs_of_study(chosen) if _is_study(chosen) else [chosen])]
+    runs = [run for chosen in named for run in (runs_of_study(chosen) if is_study(chosen) else [chosen])]
     _refuse_what_is_no_finished_run(runs)
     return _in_every_arm(runs)
 
 
-def _is_study(run: LoggedRun) -> bool:
+def is_study(run: LoggedRun) -> bool:
     return run.tags.get("fairprof.role") == "study"
 
 
@@ -102,12 +106,16 @@ def runs_of_study(study: LoggedRun) -> list[LoggedRun]:
     """The study's runs that have finished; none for a study that was killed before its first had."""
     if "fairprof.runs" not in study.tags:
         return []
-    listed = tracking.load_table(study.run_id, STUDY_RUNS)
-    ended = listed[listed["status"].isin([FINISHED, REUSED, SHARED])]
+    ended = ended_runs(tracking.load_table(study.run_id, STUDY_RUNS))
     return [
         _counted_in(tracking.get_run(row.run_id), str(row.train_size), float(row.fraction))
         for row in ended.itertuples()
     ]
+
+
+def ended_runs(listed: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a study's table of runs that have left what can be compared."""
+    return listed[listed["status"].isin([FINISHED, REUSED, SHARED])]
 
 
 def _newest_runs() -> list[LoggedRun]:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from fairprof.inference.planning import SeedPlan
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -10,14 +12,15 @@ class Protocol:
     title: of the study. created: ISO 8601 date and time with time zone. study_key: equal for all its runs. data: the
     data set as it was given. settings: every setting that all runs share, name to text. hyperparameters_hash,
     pool_fingerprint, test_fingerprint: digests. weights, weights_sha256: what the networks started from ("none" for
-    random). classes: in order. groups: attribute to its group names. test_images: in the common test set.
-    designs, seeds, arms: what was trained; reference: the design that the others are compared with; main_arm: the arm
-    of the confirmatory family. pseudo_professions: labels were drawn given the age bin. label_bias: "none" or its mode,
-    with its strength. ceiling: metric to the score expected of the best rule on these labels, empty where unknown.
-    permutations, replicates: of the tests and of the bootstrap. delta: margin of equivalence. min_support: rows below
-    which a rate is marked. versions: package to version. git_commit: "unknown" where there is none. machine: what it
-    was computed on. failed: name and reason of runs that are missing. gaps_in_the_data: "<difference>/<attribute>" to
-    the smallest and the largest gap of rules that are nearly the best on these labels; empty where they are unknown.
+    random). classes: in order. groups: attribute to its group names. test_images: in the common test set. designs,
+    seeds (of the main arm), arms: what was trained; reference: the design that the others are compared with; main_arm:
+    the arm of the confirmatory family. pseudo_professions: labels were drawn given the age bin. label_bias: "none" or
+    its mode, with its strength. ceiling: metric to the score expected of the best rule on these labels, empty where
+    unknown. permutations, replicates: of the tests and of the bootstrap. delta: margin of equivalence. min_support:
+    rows below which a rate is marked. versions: package to version. git_commit: "unknown" where there is none. machine:
+    what it was computed on. failed: name and reason of runs that are missing. gaps_in_the_data:
+    "<difference>/<attribute>" to the smallest and the largest gap of rules that are nearly the best on these labels;
+    empty where they are unknown. seed_plan: what the record says of the seeds, None where it was not read.
     """
 
     title: str
@@ -51,3 +54,4 @@ class Protocol:
     machine: str
     failed: tuple[tuple[str, str], ...]
     gaps_in_the_data: dict[str, tuple[float, float]] = field(default_factory=dict)
+    seed_plan: SeedPlan | None = None

@@ -3,18 +3,21 @@
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 
-from fairprof.commands.compare.collect import RunResults, chosen_runs, collect, require_comparable
+from fairprof.commands.compare.collect import RunResults, chosen_runs, collect, require_comparable, seed_of
 from fairprof.commands.compare.documents.annex_iv import annex_iv
 from fairprof.commands.compare.documents.model_card import model_card
 from fairprof.commands.compare.maps import map_figures
 from fairprof.commands.compare.pictures import figures_of
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.report import findings
+from fairprof.commands.compare.seed_record import log_seeds, record_of_runs, recorded_plan
 from fairprof.commands.compare.tables import CONFIRMATORY_QUANTITIES, comparison_tables
 from fairprof.config import AnalysisSettings, CompareSettings, Identifies, Settings
+from fairprof.inference.planning import SeedPlan
 from fairprof.metrics import fairness
 from fairprof.metrics.performance import class_names
 from fairprof.reporting.findings import log_findings
@@ -35,7 +38,9 @@ def run_comparison(settings: CompareSettings) -> str:
     """
     with tracking.started_run("comparison", {"fairprof.role": "comparison"}) as run_id:
         tracking.log_settings(settings.model_dump())
-        compare_and_log(chosen_runs(settings), settings, ())
+        runs = chosen_runs(settings)
+        compare_and_log(runs, settings, ())
+        log_seeds(record_of_runs(runs), map(seed_of, runs))
     return run_id
 
 
@@ -43,7 +48,10 @@ def compare_and_log(runs: Sequence[LoggedRun], settings: AnalysisSettings, faile
     """Logs the comparison of finished runs to the active run; failed: name and reason of runs that are missing."""
     require_comparable(runs)
     results = collect(runs)
-    protocol = protocol_of(results, settings, failed)
+    of_main_arm = [run.seed for run in results if run.arm == results[0].arm]
+    plan = recorded_plan(record_of_runs(runs), of_main_arm)
+    results = in_arms_by_plan(results, plan)
+    protocol = protocol_of(results, settings, failed, plan)
     tables = comparison_tables(results, protocol)
     figures = figures_of(tables, protocol) | map_figures(results, protocol)
     pictures = {name: png_of(figure) for name, figure in figures.items()}
@@ -52,13 +60,23 @@ def compare_and_log(runs: Sequence[LoggedRun], settings: AnalysisSettings, faile
     log_findings(findings(tables, protocol, pictures, documents))
 
 
+def in_arms_by_plan(results: Sequence[RunResults], plan: SeedPlan) -> list[RunResults]:
+    """The main arm, which comes first, with the seeds that are tested; where others were added, all of them once more
+    in an arm of their own; then the other arms."""
+    main = [run for run in results if run.arm == results[0].arm]
+    others = [run for run in results if run.arm != results[0].arm]
+    tested = [run for run in main if run.seed in plan.tested]
+    again = [replace(run, with_later_seeds=True) for run in main] if plan.left_out else []
+    return [*tested, *again, *others]
+
+
 # What the runs have in common.
 
 
 def protocol_of(
-    results: Sequence[RunResults], settings: AnalysisSettings, failed: tuple[tuple[str, str], ...]
+    results: Sequence[RunResults], settings: AnalysisSettings, failed: tuple[tuple[str, str], ...], plan: SeedPlan
 ) -> Protocol:
-    """How the runs were made, read from the runs themselves."""
+    """How the runs, those of the main arm first, were made: read from the runs themselves."""
     first = results[0].run
     designs = tuple(sorted({run.design for run in results}))
     arms = tuple(dict.fromkeys(run.arm for run in results))
@@ -81,7 +99,7 @@ def protocol_of(
         },
         test_images=len(results[0].test),
         designs=designs,
-        seeds=tuple(sorted({run.seed for run in results})),
+        seeds=tuple(sorted({run.seed for run in results if run.arm == arms[0]})),
         arms=arms,
         reference="A" if "A" in designs else designs[0],
         main_arm=arms[0],
@@ -104,6 +122,7 @@ def protocol_of(
             for name in CONFIRMATORY_QUANTITIES
             if f"ceiling/lowest_{name}" in first.metrics
         },
+        seed_plan=plan,
     )
 
 

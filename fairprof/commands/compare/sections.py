@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fairprof.commands.compare.claims import Claim, Claims, claims
+from fairprof.commands.compare.collect import LATER_SEEDS
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.data.designs import DESIGNS
 from fairprof.inference.levels import ALPHA
@@ -35,6 +36,7 @@ from fairprof.reporting.wording import (
     interval,
     number,
     percent,
+    seeds_named,
     short,
     span,
 )
@@ -326,6 +328,7 @@ def _certainty(tables: dict[str, pd.DataFrame], protocol: Protocol, said: Claims
     yield Paragraph(said.gap_scope, "Within designs.")
     yield Paragraph(f"{said.difference_scope} {said.possibility}", "Between designs.")
     yield Paragraph(_multiplicity(tables, protocol), "Many tests.")
+    yield Paragraph(_number_of_seeds(protocol, said), "Number of seeds.")
     yield Paragraph(
         f"Established: the adjusted p-value is at most {short(ALPHA)}. Not established: this study "
         "cannot tell; that is no evidence of equality. Equivalent: not established, and the upper end of the gap's 95 "
@@ -371,6 +374,18 @@ def _multiplicity(tables: dict[str, pd.DataFrame], protocol: Protocol) -> str:
     return (
         f"{text} All else is exploratory, adjusted by Benjamini and Hochberg's method: it suggests, it does not show."
     )
+
+
+def _number_of_seeds(protocol: Protocol, said: Claims) -> str:
+    plan = protocol.seed_plan
+    if plan is None or not plan.recorded:
+        return (
+            "No plan was recorded before these runs were trained: whether seeds were added until something was "
+            "established cannot be known here. A study records its seeds before its first run."
+        )
+    if said.seeds:
+        return said.seeds
+    return f"{seeds_named(plan.planned).capitalize()} {'was' if len(plan.planned) == 1 else 'were'} planned beforehand."
 
 
 def _size_caution(tables: dict[str, pd.DataFrame], protocol: Protocol) -> str:
@@ -433,6 +448,8 @@ def _data(protocol: Protocol) -> Iterable[tuple[str, str]]:
 def _study(protocol: Protocol) -> Iterable[tuple[str, str]]:
     yield "study key", protocol.study_key
     yield "seeds", ", ".join(map(str, protocol.seeds))
+    if protocol.seed_plan and protocol.seed_plan.later:
+        yield "seeds that were added later", ", ".join(map(str, protocol.seed_plan.later))
     yield "arms (training sets)", "; ".join(protocol.arms)
     yield "main arm, of the confirmatory family", protocol.main_arm
     yield "reference design", protocol.reference
@@ -468,10 +485,12 @@ def _designs(protocol: Protocol) -> Table:
 def _commands(protocol: Protocol) -> str:
     """The command lines that train and compare the study, for a shell."""
     analysis = {name: getattr(protocol, name) for name in ("permutations", "replicates", "delta", "min_support")}
-    sizes, fractions = zip(*(_size_and_fraction(arm) for arm in protocol.arms), strict=True)
+    arms = [arm for arm in protocol.arms if not arm.endswith(LATER_SEEDS)]
+    sizes, fractions = zip(*map(_size_and_fraction, arms), strict=True)
+    seeds = protocol.seed_plan.compared if protocol.seed_plan else protocol.seeds
     study = {
         "experiments": ",".join(protocol.designs),
-        "seeds": _seeds(protocol.seeds),
+        "seeds": _seeds(seeds),
         "train_size": ",".join(dict.fromkeys(sizes)),
         "fractions": ",".join(dict.fromkeys(fractions)),
         "data": protocol.data,

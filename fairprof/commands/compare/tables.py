@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from fairprof.commands.compare.collect import RunResults
+from fairprof.commands.compare.collect import LATER_SEEDS, RunResults
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.inference import intervals, multiplicity, over_runs, over_seeds, verdicts
 from fairprof.inference.levels import ALPHA, CONFIDENCE
@@ -351,7 +351,8 @@ def _training_size(runs: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
     floors = gaps[gaps["class"].eq(MAX_OVER_CLASSES)].assign(metric=gaps["metric"] + "/" + gaps["attribute"])
     floors = floors.set_index(["arm", "design", "metric"])["null_mean"]
     rows = []
-    for (arm, design), of_arm in runs.groupby(["arm", "design"], sort=False):
+    planned = runs[~runs["arm"].str.endswith(LATER_SEEDS)]
+    for (arm, design), of_arm in planned.groupby(["arm", "design"], sort=False):
         for metric in ("macro_f1", *CONFIRMATORY_QUANTITIES):
             rows.append(
                 {

@@ -7,15 +7,18 @@ from itertools import product
 
 import pandas as pd
 
+from fairprof.commands.compare.claims import seeds_told
 from fairprof.commands.compare.collect import FINISHED, REUSED, SHARED, STUDY_RUNS, main_arm_first, runs_of_study
 from fairprof.commands.compare.run import compare_and_log
+from fairprof.commands.compare.seed_record import log_seeds, record_name, recorded_plan
 from fairprof.commands.train.hyperparameters import with_hyperparameters
-from fairprof.commands.train.identity import run_key, run_name, run_tags
+from fairprof.commands.train.identity import run_key, run_name, run_tags, study_key
 from fairprof.commands.train.run import train_and_register
 from fairprof.config import Settings, StudySettings, TrainingSettings
 from fairprof.data.designs import DESIGNS, draw
-from fairprof.data.pool import Pool, load_pool
+from fairprof.data.pool import Pool, fingerprint, load_pool
 from fairprof.errors import UserError
+from fairprof.inference.planning import SeedPlan
 from fairprof.measurement.measures import require_memory
 from fairprof.network.weights import Weights, find_weights
 from fairprof.reporting.wording import counted, enumerated
@@ -86,7 +89,9 @@ def run_study(settings: StudySettings) -> str:
         # found once: every run starts from the same weights, even where a download would work later
         settings = settings.model_copy(update={"weights": weights.name})
         _describe(settings, pool, weights)
-        runs = _train_all(plan(settings), pool, weights)
+        planned = plan(settings)
+        seeds = _recorded_seeds(planned, pool, weights)
+        runs = _train_all(planned, seeds, pool, weights)
         failed = [run for run in runs if run.status == FAILED]
         if len(failed) < len(runs):
             compare_and_log(
@@ -115,7 +120,21 @@ def _describe(settings: StudySettings, pool: Pool, weights: Weights) -> None:
     )
 
 
-def _train_all(settings: list[Settings], pool: Pool, weights: Weights) -> list[PlannedRun]:
+def _recorded_seeds(runs: Sequence[Settings], pool: Pool, weights: Weights) -> SeedPlan:
+    """What was planned, as an earlier look at this study has recorded it or, where there was none, as it is recorded
+    now; told where seeds have been added."""
+    test_fingerprint = fingerprint(pool.table.iloc[pool.rows_of("test")])
+    key = study_key(runs[0], pool, test_fingerprint, weights)
+    record = record_name(key, (str(run.imbalance) for run in runs))
+    seeds = recorded_plan(record, (run.seed for run in runs))
+    log_seeds(record, seeds.compared)
+    tracking.log_settings({"planned_seeds": ",".join(map(str, seeds.planned))})
+    if seeds_told(seeds):
+        note(seeds_told(seeds))
+    return seeds
+
+
+def _train_all(settings: list[Settings], seeds: SeedPlan, pool: Pool, weights: Weights) -> list[PlannedRun]:
     """Every run, trained, found or shared; the table of runs among the study's artifacts is kept up to date."""
     runs = [_found(each, pool, weights) for each in settings]
     distinct = _distinct(runs)
@@ -123,14 +142,14 @@ def _train_all(settings: list[Settings], pool: Pool, weights: Weights) -> list[P
         runs = _after(runs, run)
     for sentence in told_beforehand(runs):
         note(sentence)
-    _log_runs(runs)
+    _log_runs(runs, seeds)
     waiting = [place for place, run in enumerate(distinct, 1) if run.status == WAITING]
     with progress_bar("study", len(waiting), "runs") as bar:
         for place in waiting:
             run = distinct[place - 1]
             note(f"run {place} of {len(distinct)}: {run_name(run.settings)}")
             runs = _after(runs, _trained(run, pool))
-            _log_runs(runs)
+            _log_runs(runs, seeds)
             bar.update()
     return runs
 
@@ -204,18 +223,19 @@ def _trained(run: PlannedRun, pool: Pool) -> PlannedRun:
     return replace(run, status=FINISHED, run_id=run_id)
 
 
-def _log_runs(runs: Sequence[PlannedRun]) -> None:
-    tracking.log_table(pd.DataFrame(_rows(runs)), STUDY_RUNS)
+def _log_runs(runs: Sequence[PlannedRun], seeds: SeedPlan) -> None:
+    tracking.log_table(pd.DataFrame(_rows(runs, seeds)), STUDY_RUNS)
     tracking.set_tags({"fairprof.runs": str(len(runs))})
 
 
-def _rows(runs: Sequence[PlannedRun]) -> Iterator[dict]:
+def _rows(runs: Sequence[PlannedRun], seeds: SeedPlan) -> Iterator[dict]:
     for run in runs:
         settings = run.settings
         yield {
             "name": run_name(settings),
             "design": settings.experiment,
             "seed": settings.seed,
+            "planned": settings.seed in seeds.planned,
             "train_size": settings.train_size,
             "fraction": settings.fraction,
             "status": run.status,

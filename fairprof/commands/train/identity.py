@@ -2,7 +2,7 @@
 
 import hashlib
 
-from fairprof.config import Settings
+from fairprof.config import Settings, TrainingSettings
 from fairprof.data.designs import DESIGNS, Draw, draw
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
@@ -27,14 +27,15 @@ def run_tags(settings: Settings) -> dict[str, str]:
     }
 
 
-def study_key(settings: Settings, pool: Pool, drawn: Draw, weights: Weights) -> str:
+def study_key(settings: TrainingSettings, pool: Pool, test_fingerprint: str, weights: Weights) -> str:
     """Equal for runs that may be compared: same hyperparameters, data, test set and weights to start from."""
-    return _digest(settings.hyperparameters_hash(), pool.fingerprint, drawn.test_fingerprint, weights.sha256)
+    return _digest(settings.hyperparameters_hash(), pool.fingerprint, test_fingerprint, weights.sha256)
 
 
 def run_key(settings: Settings, pool: Pool, drawn: Draw, weights: Weights) -> str:
     """Equal for runs that train the same: same study key, design, seed and draw."""
-    return _digest(study_key(settings, pool, drawn, weights), settings.experiment, settings.seed, drawn.fingerprint)
+    of_study = study_key(settings, pool, drawn.test_fingerprint, weights)
+    return _digest(of_study, settings.experiment, settings.seed, drawn.fingerprint)
 
 
 def train_sizes(settings: Settings, pool: Pool, drawn: Draw) -> tuple[str, ...]:

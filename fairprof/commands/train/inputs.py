@@ -58,7 +58,7 @@ def _log_identity(training: Training) -> None:
         {
             "fairprof.weights": weights.name,
             "fairprof.weights_sha256": weights.sha256 or "none",
-            "fairprof.study_key": study_key(settings, pool, drawn, weights),
+            "fairprof.study_key": study_key(settings, pool, drawn.test_fingerprint, weights),
             "fairprof.run_key": run_key(settings, pool, drawn, weights),
             "fairprof.train_sizes": ",".join(train_sizes(settings, pool, drawn)),
         }

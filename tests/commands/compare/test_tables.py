@@ -7,7 +7,9 @@ from sklearn.metrics import accuracy_score, f1_score
 
 from fairprof.commands.compare.collect import RunResults
 from fairprof.commands.compare.protocol import Protocol
+from fairprof.commands.compare.run import in_arms_by_plan
 from fairprof.commands.compare.tables import CONFIRMATORY_QUANTITIES, comparison_tables
+from fairprof.inference.planning import Look, seed_plan
 from fairprof.store.tracking import LoggedRun
 
 CLASSES = ("student", "retired")
@@ -254,3 +256,24 @@ def test_the_order_of_runs_and_rows_changes_nothing(six):
     again = tables_of(shuffled)
     for name in ("performance", "gaps", "differences"):
         pd.testing.assert_frame_equal(again[name], tables[name], rtol=1e-9)
+
+
+def test_seeds_that_were_added_later_have_an_arm_of_their_own():
+    results = study(8, A=EVEN, B=UNEVEN)
+    others = [results_of("A", 0, EVEN, "matched")]
+    plan = seed_plan([Look(tuple(range(6)), frozenset(range(6)))], range(8))
+    placed = in_arms_by_plan([*results, *others], plan)
+    assert list(dict.fromkeys(run.arm for run in placed)) == ["natural", "natural, later seeds too", "matched"]
+    tables = tables_of(placed, seeds=tuple(range(6)))
+    planned = tables_of(results[:12])
+    for name in ("performance", "differences"):
+        of_main = tables[name][tables[name]["arm"].eq("natural")].reset_index(drop=True)
+        pd.testing.assert_frame_equal(
+            of_main[of_main["family"].eq("confirmatory")] if "family" in of_main else of_main,
+            planned[name][planned[name]["family"].eq("confirmatory")] if "family" in of_main else planned[name],
+            check_exact=True,
+        )
+    later = tables["differences"][tables["differences"]["arm"].eq("natural, later seeds too")]
+    assert set(later["family"]) == {"exploratory"} and set(later["seeds"]) == {8}
+    assert set(tables["training_size"]["arm"]) == {"natural", "matched"}
+    assert in_arms_by_plan(results, seed_plan([], range(8))) == results

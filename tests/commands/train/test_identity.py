@@ -26,7 +26,7 @@ WEIGHTS = SimpleNamespace(sha256="5" * 64)
     ],
 )
 def test_the_same_settings_keep_their_keys(settings, of_study, of_run):
-    assert study_key(settings, POOL, DRAWN, WEIGHTS) == of_study
+    assert study_key(settings, POOL, DRAWN.test_fingerprint, WEIGHTS) == of_study
     assert run_key(settings, POOL, DRAWN, WEIGHTS) == of_run
 
 
