@@ -46,7 +46,5 @@ SIMULATIONS = (
         at_most=MOST_FALSE,
         data_sets=2000,
     ),
-    Simulation(
-        "the same without a record of what was planned", partial(_added_seeds, recorded=False), data_sets=2000
-    ),
+    Simulation("the same without a record of what was planned", partial(_added_seeds, recorded=False), data_sets=2000),
 )
