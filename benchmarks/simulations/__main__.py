@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks.simulations import attention, planning
+from benchmarks.simulations import attention, ceilings, planning
 from benchmarks.simulations.simulation import Simulation, simulated
 from fairprof.errors import UserError, shown_in_one_line
 from fairprof.runtime.files import cache_folder
 
-MODULES: dict[str, tuple[Simulation, ...]] = {"attention": attention.SIMULATIONS, "planning": planning.SIMULATIONS}
+MODULES: dict[str, tuple[Simulation, ...]] = {
+    "attention": attention.SIMULATIONS,
+    "ceilings": ceilings.SIMULATIONS,
+    "planning": planning.SIMULATIONS,
+}
 
 
 def main() -> None:

@@ -50,7 +50,8 @@ def labels_of_the_best_rule(generator: np.random.Generator, images: int) -> dict
             scores_from_counts(counts)["macro_f1"] > best.macro_f1
         ),
         "shuffled predictions have a share above chance over 0": above > 0,
-        "the nearest deterministic rule is expected to score less": macro_f1(joint, deterministic) < best.macro_f1 - 1e-6,
+        "the nearest deterministic rule is expected to score less": macro_f1(joint, deterministic)
+        < best.macro_f1 - 1e-6,
     }
 
 
@@ -84,11 +85,11 @@ def true_split(bias: LabelBias) -> Split:
     return split(shares[:, :, None] * probabilities)
 
 
-def gap_split_by_age(generator: np.random.Generator, images: int, bias: LabelBias) -> dict[str, bool]:
+def gap_split_by_age(generator: np.random.Generator, images: int, bias: LabelBias) -> dict[str, bool | None]:
     """Whether both parts of the difference lie in their intervals, class by class."""
     found = standardised_gaps([people(images, bias, generator)], REPLICATES, generator, attributes=["gender"])
     women, truth = found[found["group"].eq(GENDERS[0])].reset_index(drop=True), true_split(bias)
-    outcome = {}
+    outcome: dict[str, bool | None] = {}
     for part in ("composition", "remaining"):
         inside = women[f"{part}_lower"].le(getattr(truth, part)[0]) & women[f"{part}_upper"].ge(getattr(truth, part)[0])
         defined = women[part].notna()
@@ -107,7 +108,7 @@ def _split(images: int, strength: float) -> Simulation:
         partial(gap_split_by_age, images=images, bias=bias),
         at_least=LEAST_COVERED,
         data_sets=500,
-        quick_data_sets=40,
+        quick_data_sets=25,
     )
 
 

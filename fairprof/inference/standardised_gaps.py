@@ -29,7 +29,7 @@ def standardised_gaps(
     """The difference of each group's selection rate and that of all others, the mean over runs, and its parts: what the
     composition of the groups by age makes, and what remains at equal ages. See `split`.
 
-    runs: predictions of the same images in the same order, with a column age. Images without age are left out and
+    runs: predictions of the same images, each once, with a column age. Images without age are left out and
     counted; a part is NaN where an age occurs in the group or in the rest alone, which is counted too.
 
     Intervals are for these runs, each by itself: a part -+ z times its standard deviation over resamples of the images,
@@ -41,6 +41,8 @@ def standardised_gaps(
     """
     check_number(replicates, "replicates")
     check_confidence(confidence)
+    if len(runs) > 1:
+        runs = [run.sort_values("image", kind="stable") for run in runs]
     known = runs[0]["age"].notna().to_numpy() if "age" in runs[0] else np.zeros(len(runs[0]), dtype=bool)
     if not known.any():
         return pd.DataFrame(columns=list(COLUMNS))

@@ -46,6 +46,23 @@ def _gap_ranges(probabilities: np.ndarray, table: pd.DataFrame) -> Iterator[tupl
             yield f"highest_{gap}/{attribute}", found.highest
 
 
+def expected_rates(pool: Pool, rows: np.ndarray, predictions: pd.DataFrame) -> pd.DataFrame | None:
+    """True and false positive rates by group in expectation over the draw of the labels, given the predictions of these
+    rows: TPR(g, c) = sum of P(c) of the images of g predicted c, over the sum of P(c) of all images of g.
+
+    Columns: attribute, group, class, rate, value, numerator and denominator (expected numbers of images). None where
+    labels are no pseudo-professions.
+    """
+    if pool.label_probabilities is None:
+        return None
+    probabilities, classes = pool.label_probabilities[rows], len(pool.professions)
+    # every image once as each class, which weighs as much as the class is probable
+    every = predictions.loc[predictions.index.repeat(classes)].reset_index(drop=True)
+    every["y_true"] = np.tile(pool.professions, len(predictions))
+    found = fairness.rates_by_group(every, weights=probabilities.ravel()).drop(columns=["support", "evidence"])
+    return found[found["rate"].ne("selection_rate")].reset_index(drop=True)
+
+
 def shares_of_ceiling(predictions: pd.DataFrame, ceilings: dict[str, float]) -> dict[str, float]:
     """The scores that predictions would have by chance, and their shares of the ceiling of macro-F1, plain and above
     chance; by name, empty where there are no ceilings (of their images).

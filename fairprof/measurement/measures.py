@@ -11,6 +11,7 @@ from fairprof.errors import UserError
 from fairprof.inference import bands
 from fairprof.inference.intervals import bootstrap_scores, wilson_interval
 from fairprof.inference.memory import resampling_bytes
+from fairprof.inference.standardised_gaps import standardised_gaps
 from fairprof.inference.verdicts import gaps_with_verdicts
 from fairprof.measurement.pictures import confusion_figure, rates_figure, reliability_figure
 from fairprof.metrics import fairness, performance
@@ -31,7 +32,7 @@ class Measurements:
 
     values: metrics by name, each under `test/`. tables: by artifact path, `metrics/NAME.csv`, where NAME is
 
-    - scores, contrasts: of `bootstrap_scores` and `contrasts`
+    - scores, contrasts, standardised_gaps: of `bootstrap_scores`, `contrasts` and `standardised_gaps`
     - by_group, gaps: of `rates_by_group` and `fairness.gaps`, with a column view: natural, with intervals and tests, or
       balanced, under `balanced_weights`, without
     - performance_by_group, per_class, confusion_matrix, reliability: of the functions of these names; the index of the
@@ -96,6 +97,9 @@ def measure(predictions: pd.DataFrame, settings: AnalysisSettings, seed: int) ->
     by_group, gaps = _rates_and_gaps(predictions, tested, min_support)
     tables = {
         "contrasts": contrasts,
+        "standardised_gaps": standardised_gaps(
+            [predictions], settings.replicates, numpy_generator(seed, "standardised gaps")
+        ),
         "scores": bootstrap_scores(predictions, settings.replicates, numpy_generator(seed, "scores")),
         "by_group": by_group,
         "gaps": gaps,

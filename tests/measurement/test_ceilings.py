@@ -6,7 +6,7 @@ import pytest
 
 from fairprof.data.pool import Pool
 from fairprof.data.predictions_table import predictions_table
-from fairprof.measurement.ceilings import ceilings, shares_of_ceiling
+from fairprof.measurement.ceilings import ceilings, expected_rates, shares_of_ceiling
 
 
 def pool_of(probabilities: np.ndarray | None) -> Pool:
@@ -73,7 +73,19 @@ def test_one_class_for_every_image_is_nothing_above_chance():
     assert found["test/macro_f1_of_ceiling"] > 0.3
 
 
+def test_rates_in_expectation_over_the_labels_by_hand():
+    pool = pool_of(YOUNG_AND_OLD)
+    predictions = predictions_table(pool, np.arange(4), np.eye(2)[[0, 1, 1, 0]])
+    found = expected_rates(pool, np.arange(4), predictions).set_index(["group", "class", "rate"])
+    baker = found.loc[("woman", "baker", "true_positive_rate")]
+    assert (baker["numerator"], baker["denominator"], baker["value"]) == pytest.approx((0.2, 0.4, 0.5))
+    # race a: the first man, called baker (.9), and the first woman, called cook (.2)
+    assert found.loc[("a", "baker", "true_positive_rate"), "value"] == pytest.approx(0.9 / 1.1)
+    assert found.loc[("a", "baker", "false_positive_rate"), "value"] == pytest.approx(0.1 / 0.9)
+
+
 def test_labels_that_were_read_have_no_ceiling():
     pool = pool_of(None)
     assert ceilings(pool, np.arange(4)) == {}
+    assert expected_rates(pool, np.arange(4), predictions_table(pool, np.arange(4), np.eye(2)[[0, 0, 1, 1]])) is None
     assert shares_of_ceiling(predictions_table(pool, np.arange(4), np.eye(2)[[0, 0, 1, 1]]), {}) == {}

@@ -27,6 +27,7 @@ from fairprof.reporting.blocks import (
 )
 from fairprof.reporting.glossary import terms
 from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, METRIC_NAMES, VERDICT_NAMES, gap_name, name_of
+from fairprof.reporting.standardised_gap import standardised_blocks
 from fairprof.reporting.tables import COUNTED, column_title, properties, table_of
 from fairprof.reporting.wording import (
     NOTHING,
@@ -146,6 +147,8 @@ def _gaps_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Bloc
     if "gaps" in tables:
         gaps = tables["gaps"]
         yield table_of("Gaps, over all classes", gaps[gaps["class"].isin(CLASS_NAMES)])
+    if "standardised_gaps" in tables:
+        yield from standardised_blocks(tables["standardised_gaps"])
 
 
 def _class_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterable[Block]:

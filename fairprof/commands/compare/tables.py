@@ -15,6 +15,7 @@ from fairprof.commands.compare.collect import LATER_SEEDS, RunResults
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.inference import intervals, multiplicity, over_runs, over_seeds, verdicts
 from fairprof.inference.levels import ALPHA, CONFIDENCE
+from fairprof.inference.standardised_gaps import standardised_gaps
 from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.metrics import fairness
 from fairprof.metrics.best_rules import share_above_chance
@@ -69,7 +70,7 @@ class Arm:
 
 def comparison_tables(results: Sequence[RunResults], protocol: Protocol) -> dict[str, pd.DataFrame]:
     """Every table by its name: runs, performance, gaps, differences, seed_differences, group_changes, contrasts,
-    epochs, training_size, confusion, composition.
+    standardised_gaps, epochs, training_size, confusion, composition.
 
     results: runs that share their test images, at most one of every arm, design and seed.
     """
@@ -86,6 +87,7 @@ def comparison_tables(results: Sequence[RunResults], protocol: Protocol) -> dict
         "seed_differences": seed_differences,
         "group_changes": _group_changes(arms, protocol),
         "contrasts": contrasts,
+        "standardised_gaps": pd.concat([_standardised_gaps(arm, protocol) for arm in arms], ignore_index=True),
         "epochs": pd.concat([_epochs(run) for run in results], ignore_index=True),
         "training_size": _training_size(runs, gaps),
         "confusion": _confusion(main),
@@ -153,6 +155,23 @@ def _performance(arm: Arm, protocol: Protocol) -> pd.DataFrame:
 
 
 # Gaps within designs.
+
+
+def _standardised_gaps(arm: Arm, protocol: Protocol) -> pd.DataFrame:
+    return pd.concat(
+        [
+            _placed(
+                standardised_gaps(
+                    [run.test for run in arm.of(design)],
+                    protocol.replicates,
+                    numpy_generator(RESAMPLING_SEED, "standardised gaps", arm.name),
+                ),
+                {"arm": arm.name, "design": design},
+            )
+            for design in arm.designs
+        ],
+        ignore_index=True,
+    )
 
 
 def _gaps_and_contrasts(arms: Sequence[Arm], protocol: Protocol) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -20,6 +20,7 @@ from fairprof.reporting.blocks import Block, Cell, Column, Paragraph, Picture, S
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.glossary import terms
 from fairprof.reporting.names import gap_name
+from fairprof.reporting.standardised_gap import standardised_blocks
 from fairprof.reporting.tables import table_of
 from fairprof.reporting.wording import counted, enumerated, estimate, number, of_ceiling, p_value, signed
 
@@ -285,6 +286,7 @@ def _fairness(evaluation: Evaluation) -> Iterable[Block]:
         "Selection rate and true positive rate of every group and class; hollow marks rest on too few images. The gap "
         "is the distance between the outermost marks.",
     )
+    yield from standardised_blocks(evaluation.fairness.measurements.table("standardised_gaps"))
     own = gaps[~gaps["class"].str.contains("_over_classes")]
     columns = ["attribute", "metric", "class", "value", "highest_group", "lowest_group", "null_mean", "null_q95"]
     yield table_of(

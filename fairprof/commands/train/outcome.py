@@ -3,7 +3,7 @@
 import pandas as pd
 
 from fairprof.commands.train import pictures
-from fairprof.measurement.ceilings import ceilings, shares_of_ceiling
+from fairprof.measurement.ceilings import ceilings, expected_rates, shares_of_ceiling
 from fairprof.measurement.measures import log_measurements, measure
 from fairprof.metrics import performance
 from fairprof.network.records import Trained, Training
@@ -29,6 +29,9 @@ def log_predictions(training: Training, val: pd.DataFrame, test: pd.DataFrame) -
     values = {f"best_val/{name}": value for name, value in performance.performance(val).items()}
     measurements = measure(test, settings, settings.seed)
     log_measurements(measurements, arm=settings.train_size, design=settings.experiment)
+    expected = expected_rates(training.pool, training.drawn.test, test)
+    if expected is not None:
+        tracking.log_table(expected, "metrics/expected_by_group.csv")
     allowed = ceilings(training.pool, training.drawn.test)
     values |= measurements.values | allowed | shares_of_ceiling(test, allowed)
     tracking.log_metrics(values)
