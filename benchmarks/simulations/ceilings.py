@@ -85,17 +85,18 @@ def true_split(bias: LabelBias) -> Split:
     return split(shares[:, :, None] * probabilities)
 
 
-def gap_split_by_age(generator: np.random.Generator, images: int, bias: LabelBias) -> dict[str, bool | None]:
-    """Whether both parts of the difference lie in their intervals, class by class."""
+def gap_split_by_age(generator: np.random.Generator, images: int, bias: LabelBias) -> dict[str, bool]:
+    """Whether both parts of the difference, where they are defined, lie in their intervals, class by class."""
     found = standardised_gaps([people(images, bias, generator)], REPLICATES, generator, attributes=["gender"])
     women, truth = found[found["group"].eq(GENDERS[0])].reset_index(drop=True), true_split(bias)
-    outcome: dict[str, bool | None] = {}
+    outcome: dict[str, bool] = {}
     for part in ("composition", "remaining"):
         inside = women[f"{part}_lower"].le(getattr(truth, part)[0]) & women[f"{part}_upper"].ge(getattr(truth, part)[0])
         defined = women[part].notna()
         outcome |= {
-            f"interval covers: {part}, {row}": bool(inside[place]) if defined[place] else None
+            f"interval covers: {part}, {row}": bool(inside[place])
             for place, row in enumerate(women["class"])
+            if defined[place]
         }
     return outcome
 
