@@ -2,19 +2,21 @@
 
 import argparse
 import os
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pandas as pd
 
-from benchmarks.simulations import attention, ceilings, planning
+import benchmarks.simulations
 from benchmarks.simulations.simulation import Simulation, simulated
 from fairprof.errors import UserError, shown_in_one_line
 from fairprof.runtime.files import cache_folder
 
 MODULES: dict[str, tuple[Simulation, ...]] = {
-    "attention": attention.SIMULATIONS,
-    "ceilings": ceilings.SIMULATIONS,
-    "planning": planning.SIMULATIONS,
+    module.name: import_module(f"benchmarks.simulations.{module.name}").SIMULATIONS
+    for module in iter_modules(benchmarks.simulations.__path__)
+    if module.name not in ("__main__", "simulation")
 }
 
 

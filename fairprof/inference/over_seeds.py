@@ -1,4 +1,4 @@
-"""What varies between seeds, alone and together with the test images."""
+"""What varies between seeds on one test set: tests of paired differences, and standard deviations."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -97,24 +97,3 @@ def image_se(values: np.ndarray) -> np.ndarray:
     `values` are (B, ..., S, M) replicates; it is the standard deviation over those in which the quantity is defined.
     """
     return over_replicates(lambda means: np.nanstd(means, axis=0, ddof=1), values.mean(axis=-2))
-
-
-def two_level_bootstrap(observed: np.ndarray, values: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """(B, D, M) draws of the mean over seeds for D designs, with seeds and images resampled.
-
-    `observed` (D, S, M) are quantities of each run, `values` (B, D, S, M) those of the image replicates. Draw b takes S
-    seeds with replacement, the same ones for all designs, and the images of replicate b: it is the mean of
-    observed, plus the mean of the seeds drawn less that mean, times sqrt(S / (S - 1)), plus the mean over the
-    seeds drawn of how far replicate b lies from the mean of the replicates. The factor makes up for
-    resampling S things only (Rao, Wu 1988), so that the draws vary by seed_sd^2 / S between seeds. With one seed
-    only the images vary. With few seeds intervals are short for what t would give; the sign-flip test decides.
-    """
-    designs, seeds, quantities = observed.shape
-    if values.shape[1:] != observed.shape:
-        raise ValueError(f"values have shape {values.shape}; give (replicates, *{observed.shape}), that of observed")
-    drawn = generator.integers(seeds, size=(len(values), seeds))
-    mean = observed.mean(axis=-2)
-    of_seeds = observed[:, drawn].mean(axis=-2).swapaxes(0, 1) - mean  # (B, D, M)
-    deviation = values - over_replicates(lambda replicates: np.nanmean(replicates, axis=0), values)
-    of_images = np.take_along_axis(deviation, drawn[:, None, :, None], axis=2).mean(axis=-2)
-    return mean + np.sqrt(seeds / max(seeds - 1, 1)) * of_seeds + of_images

@@ -1,27 +1,6 @@
-"""What is given up for what: levelling down, and the Pareto front of score against gap."""
+"""What is given up for what: the Pareto front of score against gap."""
 
 import numpy as np
-import pandas as pd
-
-
-def levelled_down(changes: pd.DataFrame) -> bool:
-    """Whether the accuracy gap between groups is smaller than the reference's because its best group got worse.
-
-    changes: the rows of `group_changes` of one arm, design and attribute. True where all of this holds:
-
-    - the gap (best minus worst group) is smaller than the reference's,
-    - the change of the group that was best has an interval below 0,
-    - that group lost more than the group that was worst gained.
-
-    Mittelstadt, Wachter, Russell 2023, arXiv:2302.02404. Groups that are undefined are left out.
-    """
-    defined = changes.dropna(subset=["accuracy", "reference_accuracy"]).reset_index(drop=True)
-    if len(defined) < 2:
-        return False
-    best = defined.loc[defined["reference_accuracy"].idxmax()]
-    worst = defined.loc[defined["reference_accuracy"].idxmin()]
-    smaller = np.ptp(defined["accuracy"]) < np.ptp(defined["reference_accuracy"])
-    return bool(smaller and best["upper"] < 0 and -best["change"] > worst["change"])
 
 
 def pareto_front(points: np.ndarray) -> np.ndarray:

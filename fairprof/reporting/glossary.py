@@ -52,24 +52,39 @@ TERMS = {
     "undefined": "a rate whose denominator is zero, or a number that rests on such rates: never 0 and never 1",
     "insufficient evidence": "a rate on fewer images than min_support: it is kept and marked",
     # what may be claimed
-    "established": "the adjusted p-value is at most .05; what is not established is no evidence of equality",
-    "equivalent": "not established, and surely below delta: the upper end of the gap's band is",
+    "established": (
+        "the adjusted p-value is at most .05; between designs: for new seeds and new images; what is not established "
+        "is "
+        "no evidence of equality"
+    ),
+    "equivalent": (
+        "not established, and surely below delta: the upper end of the gap's band is; of a difference, both ends of "
+        "its "
+        "interval are"
+    ),
+    "scope": (
+        "what a verdict holds for: these models (new test images), this test set (new seeds, the same images), or new "
+        "seeds and new images; established between designs means the last"
+    ),
     "delta": "the margin of equivalence, a setting",
     "confirmatory, exploratory": (
         "a small family of claims was fixed beforehand and is confirmatory; all else suggests, and does not show"
     ),
     "adjusted p": "a p-value that allows for all the tests of its family",
-    "Holm, max-T": (
-        "adjustments that control the chance of any false claim in a family (Holm 1979; Westfall and Young 1993)"
+    "Holm, Sidak, max-T": (
+        "adjustments that control the chance of any false claim in a family (Holm 1979; Sidak 1967; Westfall and Young "
+        "1993)"
     ),
     "Benjamini-Hochberg": "an adjustment that controls the share of false claims among the claims (1995)",
     "sign-flip test": (
-        "an exact test: if two designs did equally well, the sign of each paired difference would be a coin toss; with "
-        "n seeds the smallest two-sided p-value is 2 / 2^n (of more than twenty seeds, 100,000 patterns of signs stand "
-        "for all)"
+        "an exact test that differences by seed are symmetric about zero, on one test set: the sign of each would be a "
+        "coin toss; with n seeds the smallest two-sided p-value is 2 / 2^n (of more than twenty seeds, 100,000 "
+        "patterns "
+        "of signs stand for all); it says nothing of other images"
     ),
     "levelling down": (
-        "a smaller gap from which no group gains (Mittelstadt, Wachter and Russell 2023, arXiv:2302.02404)"
+        "a gap that is smaller, which is established, while no group's accuracy gains .01, by simultaneous upper ends "
+        "(Mittelstadt, Wachter and Russell 2023, arXiv:2302.02404)"
     ),
     # saliency
     "Grad-CAM": "a map of the regions that raised a class's score (Selvaraju et al. 2017)",

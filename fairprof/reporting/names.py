@@ -15,6 +15,7 @@ METRIC_NAMES = SCORE_NAMES | GAP_NAMES
 CLASS_NAMES = {"max_over_classes": "largest over classes", "mean_over_classes": "mean over classes"}
 VERDICT_NAMES = {
     "established": "established",
+    "established_on_this_test_set": "established on this test set only",
     "equivalent": "equivalent",
     "not_established": "not established",
     "no_claim_possible": "no claim possible",
@@ -32,6 +33,7 @@ IRREGULAR = (
     SCORE_NAMES
     | CLASS_NAMES
     | {
+        "established_on_this_test_set": VERDICT_NAMES["established_on_this_test_set"],
         "calibration_error": "expected calibration error",
         "jensen_shannon": "Jensen-Shannon distance",
         "kolmogorov_smirnov": "Kolmogorov-Smirnov distance",

@@ -31,9 +31,12 @@ TITLES = {
     "null_mean": "noise floor (null mean)",
     "null_q95": "95 % quantile of the null",
     "p_value": "p",
-    "smallest_p": "smallest possible p",
+    "smallest_p": "smallest p of sign flips",
     "p_adjusted": "adjusted p",
     "p_holm": "adjusted p (Holm)",
+    "p_sign_flip": "p, sign flips",
+    "p_sign_flip_adjusted": "adjusted p, sign flips",
+    "uncorrected": "as measured",
     "undefined_cells": "undefined rates",
     "insufficient_cells": "rates on few images",
     "support": "images",
@@ -47,7 +50,7 @@ TITLES = {
     "differs": "differs from the rest",
 }
 CHOSEN = {"fraction", "delta"}  # numbers that somebody has set
-PROBABILITIES = {"p_value", "smallest_p", "p_adjusted", "p_holm"}
+PROBABILITIES = {"p_value", "smallest_p", "p_adjusted", "p_holm", "p_sign_flip", "p_sign_flip_adjusted"}
 CONSTANT = ("arm", "reference", "delta")  # told in the title where all rows agree
 
 

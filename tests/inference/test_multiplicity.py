@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fairprof.inference.multiplicity import benjamini_hochberg, holm
+from fairprof.inference.multiplicity import benjamini_hochberg, holm, selected_level, sidak, sidak_level
 
 NAN = np.nan
 
@@ -31,3 +31,19 @@ def test_benjamini_hochberg():
     assert np.isnan(benjamini_hochberg([NAN, NAN])).all()
     p_values = np.random.default_rng(0).uniform(size=50) ** 2
     np.testing.assert_array_equal(benjamini_hochberg(p_values), stats.false_discovery_control(p_values))
+
+
+def test_sidak_by_hand():
+    np.testing.assert_allclose(sidak([0.01, NAN, 0.5]), [1 - 0.99**2, NAN, 0.75])
+    assert sidak([1.0, 0.0]).tolist() == pytest.approx([1, 0])
+    assert sidak_level(12) == pytest.approx(1 - 0.95 ** (1 / 12))
+    assert sidak([sidak_level(3), 1, 1])[0] == pytest.approx(0.05)
+
+
+def test_intervals_beside_benjamini_hochberg_exclude_what_it_selects():
+    generator = np.random.default_rng(0)
+    for power in (1, 2, 4, 8):
+        p_values = generator.uniform(size=30) ** power
+        np.testing.assert_array_equal(p_values <= selected_level(p_values), benjamini_hochberg(p_values) <= 0.05)
+    assert selected_level([0.5, NAN, 0.9]) == 0.05 / 2
+    assert selected_level([0.001, 0.002, 0.9]) == pytest.approx(0.05 * 2 / 3)

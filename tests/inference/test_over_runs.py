@@ -16,7 +16,7 @@ from fairprof.inference.over_runs import (
     gap_upper_bounds_over_runs,
     image_replicates,
 )
-from fairprof.inference.over_seeds import image_se, two_level_bootstrap
+from fairprof.inference.over_seeds import image_se
 from fairprof.inference.permutation import gap_tests
 from fairprof.metrics.fairness import DIFFERENCES, gaps, performance_by_group, rates_by_group, summary
 from fairprof.metrics.performance import performance
@@ -341,9 +341,4 @@ def test_a_group_that_a_replicate_lacks_is_undefined_in_it():
         "equalized_odds_difference/gender"
     ]
     assert np.isnan(lower).tolist() == np.isnan(upper).tolist() == np.isnan(found.observed[0]).tolist()
-    drawn = two_level_bootstrap(found.observed[None], found.values[:, None], np.random.default_rng(0))
-    np.testing.assert_array_equal(np.isnan(drawn[:, 0, -1]), np.isnan(male))
     assert image_se(found.values)[-1] == 0
-
-
-# Seeds and images.

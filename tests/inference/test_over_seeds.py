@@ -1,4 +1,4 @@
-"""Seeds, alone and with the images: by hand, against SciPy, and where the truth is known."""
+"""Seeds on one test set: by hand, against SciPy, and where the truth is known."""
 
 import itertools
 
@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from fairprof.inference import over_seeds, same_images
-from fairprof.inference.over_seeds import image_se, seed_sd, sign_flip_tests, two_level_bootstrap
+from fairprof.inference.over_seeds import image_se, seed_sd, sign_flip_tests
 
 NAN = np.nan
 
@@ -142,37 +142,3 @@ def test_image_standard_error_by_hand():
     values = np.array([[0.0, 2], [3, 3], [6, 4]])[:, :, None]
     assert image_se(values).tolist() == [2]
     assert np.isnan(image_se(np.full((3, 2, 1), NAN))).tolist() == [True]
-
-
-def test_one_seed_leaves_the_images_alone():
-    generator = np.random.default_rng(0)
-    observed, values = generator.normal(size=(3, 1, 4)), generator.normal(size=(50, 3, 1, 4))
-    drawn = two_level_bootstrap(observed, values, generator)
-    np.testing.assert_allclose(drawn, observed[:, 0] + values[:, :, 0] - values[:, :, 0].mean(axis=0))
-
-
-def test_seeds_alone_by_hand():
-    # No image varies. Of two seeds, both are drawn or one twice: the mean, or sqrt(2) times its distance off it.
-    observed = np.array([[[1.0], [3.0]], [[0.0], [10.0]]])
-    values = np.broadcast_to(observed + 7, (4000, 2, 2, 1))  # the draws' own level does not count
-    drawn = two_level_bootstrap(observed, values, np.random.default_rng(0))[:, :, 0]
-    possible = np.array([[2 - 2**0.5, 5 - 5 * 2**0.5], [2, 5], [2 + 2**0.5, 5 + 5 * 2**0.5]])
-    nearest = np.abs(drawn[:, None] - possible).sum(axis=2).argmin(axis=1)
-    np.testing.assert_allclose(drawn, possible[nearest])  # the seeds are the same for both designs
-    assert np.bincount(nearest) / 4000 == pytest.approx([0.25, 0.5, 0.25], abs=0.03)
-    assert drawn.std(axis=0) == pytest.approx(seed_sd(observed)[:, 0] / np.sqrt(2), rel=0.03)
-
-
-def test_draws_vary_by_seeds_and_by_images():
-    generator = np.random.default_rng(1)
-    observed = generator.normal(size=(2, 6, 3))
-    shared = generator.normal(0, 0.5, (20_000, 2, 1, 3))  # what images do, they do to all seeds
-    drawn = two_level_bootstrap(observed, observed + shared, generator)
-    expected = seed_sd(observed) ** 2 / 6 + image_se(observed + shared) ** 2
-    assert drawn.var(axis=0) == pytest.approx(expected, rel=0.05)
-    assert drawn.mean(axis=0) == pytest.approx(observed.mean(axis=1), abs=0.02)
-
-
-def test_replicates_that_do_not_belong_to_the_observed():
-    with pytest.raises(ValueError, match="values have shape"):
-        two_level_bootstrap(np.zeros((2, 3, 4)), np.zeros((50, 2, 4, 3)), np.random.default_rng(0))

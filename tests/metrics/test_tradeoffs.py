@@ -1,39 +1,10 @@
-"""What is given up for what: levelling down, and the Pareto front, by hand and by their definitions."""
+"""What is given up for what: the Pareto front, by hand and by its definition."""
 
 import numpy as np
-import pandas as pd
-import pytest
 
-from fairprof.metrics.tradeoffs import levelled_down, pareto_front
+from fairprof.metrics.tradeoffs import pareto_front
 
 NAN = float("nan")
-BEFORE = {"north": 0.60, "south": 0.50, "west": 0.55}
-
-
-def changes(reference: dict[str, float], accuracy: dict[str, float], width: float = 0.01) -> pd.DataFrame:
-    """Rows of one attribute and design; the intervals reach `width` to both sides."""
-    table = pd.DataFrame({"group": list(reference), "reference_accuracy": reference.values()})
-    table["accuracy"] = list(accuracy.values())
-    table["change"] = table["accuracy"] - table["reference_accuracy"]
-    place = {"arm": "natural", "design": "B", "reference": "A", "attribute": "race", "support": 50}
-    return table.assign(lower=table["change"] - width, upper=table["change"] + width, **place)
-
-
-@pytest.mark.parametrize(
-    ("after", "width", "expected"),
-    [
-        ({"north": 0.52, "south": 0.50, "west": 0.52}, 0.01, True),  # the best falls, the worst stays
-        ({"north": 0.52, "south": 0.45, "west": 0.52}, 0.01, True),  # all fall, the best most
-        ({"north": 0.52, "south": 0.50, "west": 0.52}, 0.10, False),  # as the first, but not beyond chance
-        ({"north": 0.60, "south": 0.58, "west": 0.60}, 0.01, False),  # levelling up
-        ({"north": 0.58, "south": 0.56, "west": 0.57}, 0.01, False),  # the worst gains more than the best loses
-        ({"north": 0.50, "south": 0.35, "west": 0.45}, 0.01, False),  # the best falls, and the gap grows
-        ({"north": NAN, "south": 0.50, "west": 0.52}, 0.01, True),  # of what is defined, west is the best, and falls
-        ({"north": NAN, "south": NAN, "west": 0.52}, 0.01, False),  # nothing to compare
-    ],
-)
-def test_levelling_down_by_hand(after, width, expected):
-    assert levelled_down(changes(BEFORE, after, width)) is expected
 
 
 def test_pareto_front_by_hand():

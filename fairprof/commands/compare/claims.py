@@ -1,20 +1,19 @@
 """What a comparison allows to be said: one sentence per tested gap and difference, with the numbers it rests on."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from fairprof.commands.compare.protocol import Protocol
+from fairprof.inference.levelling_down import GAIN_MARGIN, levelled_down
 from fairprof.inference.levels import ALPHA
-from fairprof.inference.over_seeds import MOST_EXACT_SEEDS
-from fairprof.inference.planning import SeedPlan
+from fairprof.inference.over_seeds_and_images import NEW_SEEDS_AND_IMAGES, THESE_MODELS
+from fairprof.inference.planning import LEAST_SEEDS, RECOMMENDED_SEEDS, SeedPlan
 from fairprof.metrics.gap_ranges import NEAR_BEST
 from fairprof.reporting.names import (
     CLASS_NAMES,
-    GAP_NAMES,
     KNOWN_TO_RULES,
     SCORE_NAMES,
     VERDICT_NAMES,
@@ -89,7 +88,7 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
     possibility = _possibility(differences, protocol)
     label_bias = _label_bias(protocol)
     seeds = seeds_told(protocol.seed_plan) if protocol.seed_plan else ""
-    levelled_down = tuple(_levelled_down(tables, protocol))
+    levelled = _levelled_down(tables, protocol)
     weak_rates = _weak_rates(gaps, protocol)
     return Claims(
         answer=tuple(
@@ -100,7 +99,7 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
                 _differences_in_short(differences, protocol),
                 _gaps_in_short(gaps, protocol),
                 _gaps_in_the_data(protocol),
-                _levelling_down_in_short(levelled_down),
+                _levelling_down_in_short(levelled),
                 possibility,
                 _performance(tables["performance"], protocol),
                 _setup(tables, protocol),
@@ -112,10 +111,12 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
         label_bias=label_bias,
         seeds=seeds,
         gaps=tuple(Claim(row.verdict, _gap_sentence(row, protocol)) for row in _rows(gaps)),
-        differences=tuple(Claim(row.verdict, _difference_sentence(row, tables["gaps"])) for row in _rows(differences)),
+        differences=tuple(
+            Claim(row.verdict, _difference_sentence(row, protocol, tables["gaps"])) for row in _rows(differences)
+        ),
         scores=tuple(Claim(row.verdict, _score_sentence(row)) for row in _rows(_scores(tables, protocol))),
         other_arms=tuple(_other_arms(tables["differences"], differences)),
-        levelling_down=tuple(_levelling_down(levelled_down)),
+        levelling_down=tuple(_levelling_down(levelled)),
         weak_rates=weak_rates,
         gap_scope=_gap_scope(gaps, protocol),
         difference_scope=_difference_scope(protocol),
@@ -182,17 +183,30 @@ def _weak_rates_of(row, protocol: Protocol) -> str:
     return f"; {enumerated(parts)}" if parts else ""
 
 
-def _difference_sentence(row, gaps: pd.DataFrame) -> str:
-    adjusted = f"adjusted {p_value(row.p_adjusted)} (max-T), {p_value(row.p_holm)} (Holm)"
-    if row.verdict == "established" and not row.p_holm <= ALPHA:
-        adjusted += ": established by max-T, not by Holm"
-    if row.verdict == "no_claim_possible":
-        adjusted += f"; {counted(row.seeds, 'seed')} cannot give less than p = {short(row.smallest_p)}"
+def _difference_sentence(row, protocol: Protocol, gaps: pd.DataFrame) -> str:
+    addition = {
+        "no_claim_possible": f"; {counted(row.seeds, 'seed')} are too few, {LEAST_SEEDS} are the least",
+        "equivalent": f"; its interval lies between {signed(-protocol.delta)} and {signed(protocol.delta)}",
+    }.get(row.verdict, "")
     return (
-        f"{VERDICT_NAMES[row.verdict].capitalize()}: the {_gap(row)} ({CLASS_NAMES[row.class_]}) of design "
-        f"{row.design} minus that of design {row.reference} is {_difference(row)}, mean over "
-        f"{counted(row.seeds, 'paired seed')}; {adjusted}; noise floor of the gap {_floor(row, row.design, gaps)}, "
-        f"{_floor(row, row.reference, gaps)}."
+        f"{_scoped(row)}: the {_gap(row)} ({CLASS_NAMES[row.class_]}) of design {row.design} minus that of design "
+        f"{row.reference}, each less its noise floor, is {_difference(row)}, mean over "
+        f"{counted(row.seeds, 'paired seed')}; {_adjusted(row)}; as measured it is {signed(row.uncorrected)}, the "
+        "noise "
+        f"floor of the gap being {_floor(row, row.design, gaps)}, {_floor(row, row.reference, gaps)}{addition}."
+    )
+
+
+def _scoped(row) -> str:
+    """The verdict of a difference with what it holds for."""
+    scoped = row.verdict in ("established", "equivalent")
+    return VERDICT_NAMES[row.verdict].capitalize() + (f" for {row.scope}" if scoped else "")
+
+
+def _adjusted(row) -> str:
+    scope = THESE_MODELS if row.seeds == 1 else NEW_SEEDS_AND_IMAGES
+    return (
+        f"adjusted {p_value(row.p_adjusted)} ({scope}), {p_value(row.p_sign_flip_adjusted)} (this test set, sign flips)"
     )
 
 
@@ -205,7 +219,9 @@ def _floor(row, design: str, gaps: pd.DataFrame) -> str:
 
 def _score_sentence(row) -> str:
     verdict = {
-        "established": "stands out, and is to be confirmed by a study of its own",
+        "established": f"stands out for {row.scope}, and is to be confirmed by a study of its own",
+        "established_on_this_test_set": "stands out on this test set only",
+        "equivalent": f"equivalent for {row.scope}",
         "no_claim_possible": f"no claim possible with {counted(row.seeds, 'seed')}",
     }.get(row.verdict, VERDICT_NAMES[row.verdict])
     return (
@@ -224,7 +240,8 @@ def _other_arms(every: pd.DataFrame, confirmatory: pd.DataFrame) -> Iterable[str
             yield (
                 f"Exploratory: in the arm {row.arm} the {_gap(row)} ({CLASS_NAMES[row.class_]}) of design "
                 f"{row.design} minus that of design {row.reference} is {_difference(row)}, mean over "
-                f"{counted(row.seeds, 'paired seed')}; adjusted {p_value(row.p_adjusted)} (Benjamini-Hochberg)."
+                f"{counted(row.seeds, 'paired seed')}; adjusted {p_value(row.p_adjusted)} (Benjamini-Hochberg): "
+                f"{VERDICT_NAMES[row.verdict]}."
             )
 
 
@@ -323,41 +340,37 @@ def _possibility(differences: pd.DataFrame, protocol: Protocol) -> str:
             f"No claim between designs is possible: there is no pair of designs, one of them {protocol.reference}, "
             "that were trained with the same seed."
         )
-    designs = differences.groupby("design", sort=False)[["seeds", "smallest_p"]].max()
-    possible = designs["smallest_p"] <= ALPHA
-    level = f"{short(ALPHA)} level"
-    if not possible.any():
-        most = designs["seeds"].max()
-        return (
-            f"With {'' if designs['seeds'].nunique() == 1 else 'at most '}{counted(most, 'seed')} no claim between "
-            f"designs is possible at the {level}: {_smallest_p(most, designs['smallest_p'].min())}; six seeds are the "
-            "least."
-        )
-    able = designs[possible]
-    for_whom = "" if possible.all() else f" for {designs_named(list(able.index))}"
-    least = able["seeds"].min()
-    text = (
-        f"With {counted(least, 'seed')} claims between designs are possible{for_whom} at the {level}: "
-        f"{_smallest_p(least, able['smallest_p'].max())}"
-    )
-    if not possible.all():
-        unable = designs[~possible]
-        seeds = enumerated(f"{counted(row.seeds, 'seed')}" for row in unable.itertuples())
-        text += f"; not for {designs_named(list(unable.index))} with {seeds}: six are the least"
-    return f"{text}."
-
-
-def _smallest_p(seeds: int, smallest: float) -> str:
-    exact = "exact " if seeds <= MOST_EXACT_SEEDS else ""
-    return f"the smallest p-value that the {exact}sign-flip test can give is {short(smallest)}"
+    seeds = differences.groupby("design", sort=False)["seeds"].max()
+    able = seeds[seeds >= LEAST_SEEDS]
+    least = f"{LEAST_SEEDS} are the least, {RECOMMENDED_SEEDS} are recommended"
+    if able.empty:
+        at_most = "" if seeds.nunique() == 1 else "at most "
+        return f"With {at_most}{counted(seeds.max(), 'seed')} no claim between designs is possible: {least}."
+    unable = seeds[seeds < LEAST_SEEDS]
+    for_whom = f" for {designs_named(list(able.index))}" if len(unable) else ""
+    text = f"With {counted(able.min(), 'seed')} claims between designs are possible{for_whom}"
+    if len(unable):
+        number_of_seeds = enumerated(counted(number, "seed") for number in unable)
+        text += f", not for {designs_named(list(unable.index))} with {number_of_seeds}"
+    return f"{text}: {least}."
 
 
 def _differences_in_short(differences: pd.DataFrame, protocol: Protocol) -> str:
     tested = differences[differences["verdict"].ne("no_claim_possible")]
+    shown = " (design minus reference, adjusted p)"
     parts = _by_verdict(
         tested,
-        {"established": " (design minus reference, adjusted p)"},
-        {"established": lambda row: f"{row.design} ({signed(row.value)}, {p_value(row.p_adjusted)})"},
+        {
+            "established": f" for {NEW_SEEDS_AND_IMAGES}{shown}",
+            "established_on_this_test_set": f", which other images may not show{shown}",
+            "equivalent": f" (within {short(protocol.delta)} of each other for {NEW_SEEDS_AND_IMAGES})",
+        },
+        {
+            "established": lambda row: f"{row.design} ({signed(row.value)}, {p_value(row.p_adjusted)})",
+            "established_on_this_test_set": lambda row: (
+                f"{row.design} ({signed(row.value)}, {p_value(row.p_sign_flip_adjusted)})"
+            ),
+        },
     )
     tests = counted(len(differences), "confirmatory difference")
     return f"Of {tests} from design {protocol.reference}, {parts}." if parts else ""
@@ -413,60 +426,28 @@ def _by_verdict(rows: pd.DataFrame, remarks: dict[str, str], shown: dict[str, Ca
 # Levelling down, weak rates, and what a claim reaches.
 
 
-@dataclass(frozen=True)
-class _LevelledDown:
-    """A design whose gaps by an attribute are smaller than the reference's though no group is served better.
-
-    gaps: each with its difference, as text. groups: rows of `group_changes` with a defined change, the worst first.
-    """
-
-    design: str
-    reference: str
-    attribute: str
-    seeds: int
-    gaps: tuple[str, ...]
-    groups: tuple
-
-
-def _levelled_down(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[_LevelledDown]:
+def _levelled_down(tables: dict[str, pd.DataFrame], protocol: Protocol) -> pd.DataFrame:
     if "group_changes" not in tables:
-        return
-    changes = _of_main_arm(tables["group_changes"], protocol).dropna(subset="change")
-    differences = _of_main_arm(tables["differences"], protocol)
-    for (design, attribute), groups in changes.groupby(["design", "attribute"], sort=False):
-        of_design = differences[differences["design"].eq(design)]
-        gaps = tuple(_smaller_gaps(of_design[of_design["attribute"].eq(attribute)], groups))
-        if gaps and len(of_design) and groups["change"].le(0).all():
-            worst_first = tuple(_rows(groups.sort_values("change", kind="stable")))
-            reference, seeds = of_design["reference"].iloc[0], of_design["seeds"].max()
-            yield _LevelledDown(design, reference, attribute, seeds, gaps, worst_first)
+        return levelled_down(tables["differences"][:0], pd.DataFrame())
+    return levelled_down(_of_main_arm(tables["differences"], protocol), _of_main_arm(tables["group_changes"], protocol))
 
 
-def _smaller_gaps(differences: pd.DataFrame, groups: pd.DataFrame) -> Iterable[str]:
-    for row in _rows(differences[differences["metric"].isin(GAP_NAMES) & differences["value"].lt(0)]):
-        yield f"{GAP_NAMES[row.metric]} ({signed(row.value)}, {VERDICT_NAMES[row.verdict]})"
-    accuracy_gap = np.ptp(groups["accuracy"]) - np.ptp(groups["reference_accuracy"])
-    if accuracy_gap < 0:
-        yield f"gap in accuracy ({signed(accuracy_gap)}, not tested)"
-
-
-def _levelling_down(levelled: Iterable[_LevelledDown]) -> Iterable[str]:
-    for case in levelled:
-        worst, best = case.groups[0], case.groups[-1]
+def _levelling_down(levelled: pd.DataFrame) -> Iterable[str]:
+    for row in levelled.itertuples():
         yield (
-            f"Levelling down: by {name_of(case.attribute)} design {case.design} has a smaller "
-            f"{enumerated(case.gaps)} than design {case.reference}, but the accuracy of no group is higher: it "
-            f"changes by {signed(worst.change)} ({worst.group}) to {signed(best.change)} ({best.group}), mean over "
-            f"{counted(case.seeds, 'paired seed')}; {sum(group.upper < 0 for group in case.groups)} of "
-            f"{len(case.groups)} intervals lie below zero."
+            f"Levelling down, established for {NEW_SEEDS_AND_IMAGES}: the {_gap(row)} of design {row.design} is "
+            "smaller "
+            f"than that of design {row.reference} ({signed(row.value)}, adjusted {p_value(row.p_adjusted)}), and no "
+            f"group's accuracy is higher by {short(GAIN_MARGIN)}: the simultaneous upper ends of the changes reach "
+            f"{signed(row.largest_upper)} ({row.group})."
         )
 
 
-def _levelling_down_in_short(levelled: Sequence[_LevelledDown]) -> str:
-    where = [f"{case.design} by {name_of(case.attribute)}" for case in levelled]
-    if not where:
+def _levelling_down_in_short(levelled: pd.DataFrame) -> str:
+    if levelled.empty:
         return ""
-    return f"Levelling down, a smaller gap from which no group gains, shows in the estimates of {enumerated(where)}."
+    where = dict.fromkeys(f"{row.design} by {name_of(row.attribute)}" for row in levelled.itertuples())
+    return f"Levelling down, a smaller gap from which no group gains, is established in {enumerated(list(where))}."
 
 
 def _weak_rates(gaps: pd.DataFrame, protocol: Protocol) -> str:
@@ -490,7 +471,12 @@ def _gap_scope(gaps: pd.DataFrame, protocol: Protocol) -> str:
 
 def _difference_scope(protocol: Protocol) -> str:
     return (
-        "A difference between designs is tested by flipping the signs of its values by seed. What is established "
-        "generalises to further seeds (draws from this pool, initialisations and data orders), scored on the same "
-        f"{counted(protocol.test_images, 'test image')}; the intervals take the sampling of test images in as well."
+        f"A difference between designs is established where it holds for {NEW_SEEDS_AND_IMAGES}: its error takes in "
+        "what "
+        "varies with the seed (draw from this pool, initialisation, data order), with the "
+        f"{counted(protocol.test_images, 'test image')}, and with both; intervals of the confirmatory family hold "
+        "together. What is established on this test set only shows in further seeds on these very images (sign flips "
+        "test that differences by seed are symmetric about zero), and may be luck of the images. Both take the seeds' "
+        "noise as about symmetric: a reference whose seeds are much more skewed than those of other designs can pass "
+        "for a difference."
     )

@@ -20,10 +20,11 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from fairprof.commands.compare.protocol import Protocol
+from fairprof.inference.levelling_down import GAIN_MARGIN, levelled_down
 from fairprof.inference.levels import CONFIDENCE
 from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, SCORES
-from fairprof.metrics.tradeoffs import levelled_down, pareto_front
+from fairprof.metrics.tradeoffs import pareto_front
 from fairprof.reporting.chart import (
     INTERVAL,
     Rows,
@@ -64,7 +65,7 @@ from fairprof.reporting.style import (
     design_style,
     ink_on,
 )
-from fairprof.reporting.wording import NOTHING, UNDEFINED, count, number, p_value, percent, span
+from fairprof.reporting.wording import NOTHING, UNDEFINED, count, number, p_value, percent, short, span
 
 LEVELLED = "#fbd9c6"
 MATRIX_GAPS = 0.7, 1.4  # between confusion matrices, beside and below each other, in squares
@@ -91,7 +92,9 @@ def figures_of(tables: dict[str, pd.DataFrame], protocol: Protocol) -> dict[str,
     }
     if len(main["differences"]):
         figures["differences"] = differences_figure(main["differences"], main["seed_differences"])
-        figures["group_changes"] = group_changes_figure(main["group_changes"])
+        figures["group_changes"] = group_changes_figure(
+            main["group_changes"], levelled_down(main["differences"], main["group_changes"])
+        )
     return figures
 
 
@@ -174,7 +177,7 @@ def differences_figure(differences: pd.DataFrame, seed_differences: pd.DataFrame
         axis.set_xlabel(f"difference from {reference}\nright: {right}", fontsize=SMALL)
         axis.set_title(panel, fontsize=NORMAL)
     handles = [
-        mark("mean difference, established"),
+        mark("mean difference, established for new seeds and new images"),
         mark("not established", markerfacecolor=HOLLOW),
         line(INTERVAL),
         mark("single seed", **SINGLE),
@@ -205,10 +208,11 @@ def _difference_row(axis: Axes, place: int, row: dict, points: pd.Series) -> Non
     beside(axis, place, "too few seeds" if no_claim else p_value(row["p_adjusted"]), row["family"])
 
 
-def group_changes_figure(group_changes: pd.DataFrame) -> Figure:
-    """What each design does to the accuracy of every group, against the reference; see `levelled_down` for the shade.
+def group_changes_figure(group_changes: pd.DataFrame, levelled: pd.DataFrame) -> Figure:
+    """What each design does to the accuracy of every group, against the reference; shaded where it levelled down.
 
-    group_changes: the comparison's table; without a second design it is empty, and the picture says so.
+    group_changes: the comparison's table; without a second design it is empty, and the picture says so. levelled: of
+    `levelled_down`.
     """
     if group_changes.empty:
         return _nothing_to_compare()
@@ -221,16 +225,19 @@ def group_changes_figure(group_changes: pd.DataFrame) -> Figure:
     axes = figure.subplots(1, len(designs), sharex=True, sharey=True, squeeze=False)[0]
     for axis, design in zip(axes, designs, strict=True):
         of_design = {attribute: part[part["design"].eq(design)] for attribute, part in parts.items()}
-        rows.draw(axis, {attribute: _gap_change(part) for attribute, part in of_design.items()}, labels=labels)
+        shaded = set(levelled.loc[levelled["design"].eq(design), "attribute"])
+        headings = {name: _gap_change(part, name in shaded) for name, part in of_design.items()}
+        rows.draw(axis, headings, labels=labels)
         axis.axvline(0, **ZERO)
         for attribute, part in of_design.items():
-            _group_rows(axis, {group: rows.places[attribute, group] for group in part["group"]}, part)
+            places = {group: rows.places[attribute, group] for group in part["group"]}
+            _group_rows(axis, places, part, attribute in shaded)
         axis.set_title(f"{design} against {reference}", fontsize=NORMAL)
         axis.set_xlabel(f"change in accuracy\nright: better than with {reference}", fontsize=SMALL)
     handles = [
         mark("mean over seeds"),
         line(INTERVAL),
-        Patch(color=LEVELLED, label="levelling down: a smaller gap because the best group got worse"),
+        Patch(color=LEVELLED, label=f"levelling down, established: a smaller gap, no group gains {short(GAIN_MARGIN)}"),
     ]
     return finished(
         figure,
@@ -240,8 +247,8 @@ def group_changes_figure(group_changes: pd.DataFrame) -> Figure:
     )
 
 
-def _group_rows(axis: Axes, places: dict[str, int], part: pd.DataFrame) -> None:
-    if levelled_down(part):
+def _group_rows(axis: Axes, places: dict[str, int], part: pd.DataFrame, shaded: bool) -> None:
+    if shaded:
         axis.axhspan(min(places.values()) - 0.5, max(places.values()) + 0.5, color=LEVELLED, zorder=0)
     for row in part.to_dict("records"):
         place = places[row["group"]]
@@ -252,12 +259,12 @@ def _group_rows(axis: Axes, places: dict[str, int], part: pd.DataFrame) -> None:
         axis.plot(row["change"], place, **design_style(row["design"]), markersize=6)
 
 
-def _gap_change(part: pd.DataFrame) -> str:
+def _gap_change(part: pd.DataFrame, shaded: bool) -> str:
     defined = part.dropna(subset=["accuracy", "reference_accuracy"])
     if len(defined) < 2:
         return "no gap"
     before, after = np.ptp(defined["reference_accuracy"]), np.ptp(defined["accuracy"])
-    return f"gap {number(before)} → {number(after)}" + (", levelling down" if levelled_down(part) else "")
+    return f"gap {number(before)} → {number(after)}" + (", levelling down" if shaded else "")
 
 
 def _group_labels(rows: "Rows", parts: dict[str, pd.DataFrame], reference: str) -> dict[int, str]:

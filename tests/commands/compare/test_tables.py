@@ -175,8 +175,9 @@ def test_six_paired_seeds_establish_a_difference_that_all_of_them_show(six):
     of_row = points[points["metric"].eq(EO_GENDER["metric"]) & points["attribute"].eq("gender")]
     assert (of_row["value"] > 0).all() and of_row["seed"].tolist() == list(range(6))
     assert row["value"] == pytest.approx(of_row["value"].mean())
-    assert row["p_value"] == row["smallest_p"] == 2 / 2**6
-    assert row["p_adjusted"] == 2 / 2**6 and row["p_holm"] == pytest.approx(4 * 2 / 2**6)
+    assert row["p_sign_flip"] == row["p_sign_flip_adjusted"] == row["smallest_p"] == 2 / 2**6
+    assert row["p_adjusted"] == pytest.approx(1 - (1 - row["p_value"]) ** 4)
+    assert row["scope"] == "new seeds and new images"
     assert row["verdict"] == "established"
     assert row["lower"] > 0
 

@@ -9,10 +9,11 @@ from fairprof.data.designs import DESIGNS
 from fairprof.documents.provenance import provenance_of
 from fairprof.documents.rendering import render
 from fairprof.inference.levels import ALPHA, CONFIDENCE
+from fairprof.inference.planning import LEAST_SEEDS
 from fairprof.reporting.wording import percent, short
 
 SHOWN_CONTRASTS = 10
-LEAST_SEEDS = 6  # of two-sided sign-flip tests: 2 / 2^6 = .031 is the first smallest p under .05
+
 UNITARY, INTERSECTIONAL = ("gender", "race"), ("gender_x_race",)
 
 
