@@ -23,13 +23,15 @@ class Simulation:
 
     name: the truth, in words. outcome: draws one data set and judges it: by what is asked of it ("rejected: equal
     opportunity"), whether it happened. at_most, at_least: of the share of data sets in which it happens; with
-    neither the share is for information. data_sets: how many are drawn for the record; quick_data_sets: in tests.
+    neither the share is for information, as are those named in `for_information`. data_sets: how many are drawn for
+    the record; quick_data_sets: in tests.
     """
 
     name: str
     outcome: Callable[[np.random.Generator], dict[str, bool]]
     at_most: float = 1.0
     at_least: float = 0.0
+    for_information: tuple[str, ...] = ()
     data_sets: int = 1000
     quick_data_sets: int = 60
 
@@ -54,8 +56,9 @@ def simulated(simulation: Simulation, quick: bool = False, processes: int = 1) -
                 "share": share,
                 "standard_error": error,
                 "data_sets": len(happened),
-                "wanted": _wanted(simulation),
-                "holds": simulation.at_least - 2 * error <= share <= simulation.at_most + 2 * error,
+                "wanted": _wanted(simulation, str(asked)),
+                "holds": asked in simulation.for_information
+                or simulation.at_least - 2 * error <= share <= simulation.at_most + 2 * error,
             }
         )
     return pd.DataFrame(rows)
@@ -72,7 +75,9 @@ def contradicts(row: pd.Series, at_most: float = 1.0, at_least: float = 0.0) -> 
     return bool(min(above, below) < 0.001)
 
 
-def _wanted(simulation: Simulation) -> str:
+def _wanted(simulation: Simulation, asked: str) -> str:
+    if asked in simulation.for_information:
+        return ""
     if simulation.at_most < 1:
         return f"<= {simulation.at_most:g}"
     return f">= {simulation.at_least:g}" if simulation.at_least > 0 else ""
