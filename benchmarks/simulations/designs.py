@@ -16,6 +16,7 @@ from scipy.stats import norm
 
 from benchmarks.simulations.simulation import LEAST_COVERED, MOST_FALSE, Simulation
 from fairprof.inference.differences import DesignRuns, judged_differences, paired_differences
+from fairprof.inference.levelling_down import group_changes, levelled_down
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.over_runs import gap_tests_over_runs, image_replicates
 from fairprof.inference.over_seeds_and_images import estimates
@@ -66,8 +67,10 @@ def runs_of_designs(
     return tables
 
 
-def differences_of(tables: dict[str, list[pd.DataFrame]], generator: np.random.Generator) -> pd.DataFrame:
-    """The confirmatory differences, judged as a comparison judges them."""
+def differences_of(
+    tables: dict[str, list[pd.DataFrame]], generator: np.random.Generator
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The confirmatory differences, judged as a comparison judges them, and the designs that levelled down."""
     seeds = len(tables["A"])
     attributes = ["gender", "race"]
     every = [table for of_design in tables.values() for table in of_design]
@@ -84,7 +87,15 @@ def differences_of(tables: dict[str, list[pd.DataFrame]], generator: np.random.G
             replicates.observed[rows, columns], values, floors, np.zeros(len(QUANTITIES), dtype=int)
         )
     found = paired_differences(QUANTITIES, designs, range(seeds), "A", QUANTITIES)
-    return judged_differences(found.table, delta=0.05)
+    table = judged_differences(found.table, delta=0.05)
+    groups = [(name.split("/")[1], name.split("/")[2]) for name in replicates.names if name.startswith("accuracy/")]
+    places = [number for number, name in enumerate(replicates.names) if name.startswith("accuracy/")]
+    of_designs = {
+        design: (replicates.observed[rows][:, places], replicates.values[:, rows][..., places])
+        for design, rows in zip(tables, np.arange(len(every)).reshape(len(tables), seeds), strict=True)
+    }
+    changes = [group_changes(groups, of_designs[name], of_designs["A"]).assign(design=name) for name in DESIGNS[1:]]
+    return table, levelled_down(table, pd.concat(changes, ignore_index=True))
 
 
 CASES: dict[str, dict[str, Any]] = {
@@ -105,8 +116,9 @@ def _equal_designs(
 ) -> dict[str, bool]:
     """Whether anything is said to differ between designs that are equal in the population."""
     tables = runs_of_designs(generator, recalls=recalls, seeds=seeds, **settings)
-    table = differences_of(tables, generator)
+    table, levelled = differences_of(tables, generator)
     return {
+        "levelling down": bool(len(levelled)),
         CLAIMED: bool(table["verdict"].eq(ESTABLISHED).any()),
         BY_SIGN_FLIPS: bool((table["p_sign_flip_adjusted"] <= ALPHA).any()),
     }

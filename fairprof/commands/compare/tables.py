@@ -13,7 +13,8 @@ import pandas as pd
 
 from fairprof.commands.compare.collect import LATER_SEEDS, RunResults
 from fairprof.commands.compare.protocol import Protocol
-from fairprof.inference import differences, multiplicity, over_runs, over_seeds, verdicts
+from fairprof.inference import differences, over_runs, over_seeds, verdicts
+from fairprof.inference.levelling_down import group_changes
 from fairprof.inference.levels import CONFIDENCE
 from fairprof.inference.over_seeds_and_images import estimates
 from fairprof.inference.standardised_gaps import standardised_gaps
@@ -272,19 +273,14 @@ def _group_changes(arms: Sequence[Arm], protocol: Protocol) -> pd.DataFrame:
 
 def _group_changes_of(arm: Arm, design: str, reference: str) -> pd.DataFrame:
     seeds = arm.seeds(design, reference)
-    (observed, values), (base, base_values) = (arm.metrics(name, seeds) for name in (design, reference))
     support = fairness.performance_by_group(arm.runs[0].test)[["attribute", "group", "support"]]
-    places = [arm.replicates.names.index(f"accuracy/{row.attribute}/{row.group}") for row in support.itertuples()]
-    change = estimates((observed - base)[:, places], (values - base_values)[..., places])
-    groups = support.groupby("attribute")["group"].transform("size")
-    lower, upper = change.interval([multiplicity.sidak_level(number) for number in groups])
-    table = support.assign(
-        accuracy=observed[:, places].mean(axis=0),
-        reference_accuracy=base[:, places].mean(axis=0),
-        change=change.value,
-        lower=lower,
-        upper=upper,
+    groups = [(row.attribute, row.group) for row in support.itertuples()]
+    places = [arm.replicates.names.index(f"accuracy/{attribute}/{group}") for attribute, group in groups]
+    of_design, of_reference = (
+        (observed[:, places], values[..., places])
+        for observed, values in (arm.metrics(name, seeds) for name in (design, reference))
     )
+    table = group_changes(groups, of_design, of_reference).merge(support, on=["attribute", "group"], validate="1:1")
     return _placed(table, {"arm": arm.name, "design": design, "reference": reference})[GROUP_COLUMNS]
 
 
