@@ -1,23 +1,42 @@
 """Calibration by group, with intervals, floors and tests.
 
-The expected calibration error is biased upward, the more so the fewer images there are. So groups are compared at the
-same number of images, drawn from each of them many times, and every error stands beside what a perfectly calibrated
-classifier with the same confidences would show at that number.
+The expected calibration error is biased upward, the more so the fewer images there are. So the groups' errors are taken
+at the same number of images, drawn from each of them many times, and every error stands beside what a perfectly
+calibrated classifier with the same confidences would show at that number.
+
+It also depends on how confident a classifier is, calibrated or not: of calibrated groups, the one with confidences
+around one half has the larger error. So no difference of these errors is tested, but that of confidence minus accuracy,
+which is zero in expectation for every calibrated group, whatever its confidences.
 """
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import expit, logit
+from scipy.stats import rankdata
 
-from fairprof.inference.intervals import centred_interval
-from fairprof.inference.levels import TIE, check_number
+from fairprof.inference.intervals import centred_interval, person_of
+from fairprof.inference.levels import ALPHA, TIE, check_number
+from fairprof.inference.multiplicity import CONFIRMATORY_ATTRIBUTES, adjusted_in_families
+from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 from fairprof.metrics.calibration import ALL, ERROR, TopLabel, bins_for, calibration_errors, top_label
-from fairprof.metrics.fairness import ATTRIBUTES, INSUFFICIENT, MIN_SUPPORT, SUFFICIENT, group_labels
+from fairprof.metrics.fairness import (
+    ATTRIBUTES,
+    INSUFFICIENT,
+    MIN_SUPPORT,
+    SUFFICIENT,
+    UNDEFINED,
+    group_labels,
+)
 from fairprof.metrics.performance import class_probabilities, divide, label_codes
 
 MOST_WINDOWS = 16  # samples of a group that are taken of each of its random orders; fewer where these cover it
 CHUNK = 2**21  # numbers at once: bounds the memory
+OVERCONFIDENCE, SLOPE = "overconfidence", "overconfidence_slope"
+SMALLEST_CHANCE, LARGEST_SHIFT = 1e-6, 40.0  # of being right, and of a logit
 
 
 def calibration_table(
@@ -194,17 +213,27 @@ def calibration_gaps(
     min_support: int = MIN_SUPPORT,
     attributes: Iterable[str] = ATTRIBUTES,
 ) -> pd.DataFrame:
-    """The largest difference of the calibration error between groups, at the same number of images in each.
+    """Whether confidence exceeds accuracy by more in one group than in another; groups under `min_support` left out.
 
-    Groups under `min_support` are left out and counted. The null hypothesis is that confidence and correctness do not
-    depend on the group: groups are permuted among the rows, and treated in the same way. The error of a group is here
-    the mean over samples that cover it once, observed and permuted alike, so that the test keeps its level.
+    value: max - min over the groups of overconfidence, which is mean confidence minus accuracy. Range [0, 2], ideal 0.
 
-    Columns: attribute, value, highest_group, lowest_group, null_mean, null_q95, excess, p_value, images, groups (that
-    are compared) and insufficient_groups. NaN where fewer than two groups can be compared.
+    The test is of two things at once: overconfidence, and its slope, which is the mean of confidence minus correctness
+    times the standardised rank of the confidence within the group (overconfident where sure, underconfident where not).
+    Its statistic is the largest |t| of all contrasts between a group and the rest. The null hypothesis is that both are
+    equal in all groups, at 0 or elsewhere: `permutations` times, correctness is drawn within each group from its own
+    confidences, whose logits are shifted so that the group has the overconfidence of all compared images (Broecker,
+    Smith 2007, with a common miscalibration). So groups may differ in confidence and in accuracy. Where the table has a
+    column `person`, variances grow by the design effect of several images of one person (Kish 1965).
+
+    Columns: attribute, value, highest_group, lowest_group, null_mean, null_q95 (of the value), excess, p_value, family
+    (confirmatory: by gender and by race, Holm; exploratory: others, Benjamini-Hochberg), p_adjusted, verdict
+    (established, not_established, undefined), differs (the group of the largest contrast), differs_in (overconfidence
+    or overconfidence_slope), images (of the compared groups), groups (that are compared) and insufficient_groups. NaN
+    where fewer than two groups can be compared.
     """
     check_number(permutations, "permutations")
     sorted_rows, order = top_label(predictions)
+    person = person_of(predictions.iloc[order])
     records = []
     for attribute in attributes:
         groups = group_labels(predictions, attribute)
@@ -213,57 +242,119 @@ def calibration_gaps(
         compared = np.flatnonzero(sizes >= min_support)
         record = {"attribute": attribute, "groups": len(compared), "insufficient_groups": len(sizes) - len(compared)}
         if len(compared) >= 2:
-            record |= _tested_gap(sorted_rows, codes, compared, sizes, permutations, generator)
-            for end in ("highest_group", "lowest_group"):
-                record[end] = groups.cat.categories[record[end]]
+            # groups take their turns in an order that their names do not influence
+            turns = compared[np.lexsort((_mean_by(codes, sorted_rows.confidence, sizes)[compared], sizes[compared]))]
+            rows = [np.flatnonzero(codes == code) for code in turns]
+            record |= _tested_overconfidence(sorted_rows, rows, person, permutations, generator)
+            for column in ("highest_group", "lowest_group", "differs"):
+                record[column] = groups.cat.categories[turns[record[column]]]
         records.append(record)
     columns = ["attribute", "value", "highest_group", "lowest_group", "null_mean", "null_q95", "excess", "p_value"]
-    return pd.DataFrame(records, columns=[*columns, "images", "groups", "insufficient_groups"])
+    table = pd.DataFrame(
+        records, columns=[*columns, "differs", "differs_in", "images", "groups", "insufficient_groups"]
+    )
+    table = adjusted_in_families(table, table["attribute"].isin(CONFIRMATORY_ATTRIBUTES).to_numpy())
+    verdict = np.select(
+        [table["p_value"].isna(), table["p_adjusted"] <= ALPHA], [UNDEFINED, ESTABLISHED], NOT_ESTABLISHED
+    )
+    last = ["differs", "differs_in", "images", "groups", "insufficient_groups"]
+    return table.assign(verdict=verdict)[[*columns, "family", "p_adjusted", "verdict", *last]]
 
 
-def _tested_gap(
-    rows: TopLabel,
-    codes: np.ndarray,
-    compared: np.ndarray,
-    sizes: np.ndarray,
-    permutations: int,
-    generator: np.random.Generator,
-) -> dict[str, float]:
-    images = int(sizes[compared].min())
-    bins = bins_for(images)
-    mean = _mean_by(codes, rows.confidence, sizes)
-    turns = compared[np.lexsort((mean[compared], sizes[compared]))]
-    of_group = {}
-    for code in turns:
-        own = rows.of(np.flatnonzero(codes == code))
-        of_group[code] = _mean_errors(own, _orders(1, sizes[code], images, generator), images, bins).item()
-    everyone = rows.of(np.flatnonzero(np.isin(codes, compared)))
-    borders = np.concatenate([[0], sizes[turns].cumsum()])
-    null = np.concatenate(
+class _Group(NamedTuple):
+    """A group under the null hypothesis. measures: (n, M), 1 and the standardised rank of the confidence; excess: (n,),
+    confidence minus correctness; probability: (n,), of being right."""
+
+    measures: np.ndarray
+    excess: np.ndarray
+    probability: np.ndarray
+
+    @property
+    def means(self) -> np.ndarray:
+        """(M,): overconfidence and its slope."""
+        return self.excess @ self.measures / len(self.excess)
+
+    @property
+    def variances(self) -> np.ndarray:
+        """(M,): of the means under the null hypothesis."""
+        return (self.probability * (1 - self.probability)) @ self.measures**2 / len(self.excess) ** 2
+
+    def drawn(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """(count, M): means about their expectation, correctness drawn."""
+        right = generator.random((count, len(self.excess))) < self.probability
+        return (self.probability - right) @ self.measures / len(self.excess)
+
+
+def _tested_overconfidence(
+    rows: TopLabel, groups: list[np.ndarray], person: np.ndarray | None, draws: int, generator: np.random.Generator
+) -> dict[str, object]:
+    """The largest difference between groups, each the numbers of its rows, and its test; groups by their place."""
+    everyone = np.concatenate(groups)
+    common = float((rows.confidence - rows.correct)[everyone].mean())
+    made = [_under_the_null(rows.of(own), common) for own in groups]
+    if any(len(np.unique(rows.tie[own])) == 1 for own in groups):
+        made = [group._replace(measures=group.measures[:, :1]) for group in made]  # there is no slope to compare
+    sizes = np.array([len(own) for own in groups], dtype=float)[:, None]
+    observed = np.stack([group.means for group in made])
+    drawn = np.concatenate(
         [
-            _gaps_of_random_groups(everyone, borders, images, bins, _orders(count, borders[-1], images, generator))
-            for count in _chunks(permutations, borders[-1])
+            np.stack([group.drawn(count, generator) for group in made], axis=1)
+            for count in _chunks(draws, int(sizes.max()))
         ]
     )
-    value = max(of_group.values()) - min(of_group.values())
+    if person is not None:
+        inflation = np.sqrt(_design_effects(made, common, person[everyone]))
+        drawn = drawn * inflation
+    error = _contrast_errors(np.stack([group.variances for group in made]), sizes)
+    statistic = np.abs(_contrasts(observed, sizes)) / error
+    null = (np.abs(_contrasts(drawn, sizes)) / error).max(axis=(1, 2))
+    differs, measure = np.unravel_index(statistic.argmax(), statistic.shape)
+    value, gaps = float(np.ptp(observed[:, 0])), np.ptp(drawn[:, :, 0], axis=1)
     return {
         "value": value,
-        "highest_group": max(of_group, key=of_group.__getitem__),
-        "lowest_group": min(of_group, key=of_group.__getitem__),
-        "null_mean": null.mean(),
-        "null_q95": np.quantile(null, 0.95),
-        "excess": value - null.mean(),
-        "p_value": (1 + (null >= value - TIE).sum()) / (len(null) + 1),
-        "images": images,
+        "highest_group": observed[:, 0].argmax(),
+        "lowest_group": observed[:, 0].argmin(),
+        "null_mean": gaps.mean(),
+        "null_q95": np.quantile(gaps, 0.95),
+        "excess": value - gaps.mean(),
+        "p_value": (1 + (null >= statistic.max() - TIE).sum()) / (draws + 1),
+        "differs": differs,
+        "differs_in": (OVERCONFIDENCE, SLOPE)[measure],
+        "images": len(everyone),
     }
 
 
-def _gaps_of_random_groups(
-    rows: TopLabel, borders: np.ndarray, images: int, bins: int, order: np.ndarray
-) -> np.ndarray:
-    """(B,): the gap between random groups of the same sizes; borders: where in an order (B, N) each begins and ends."""
-    errors = [
-        _mean_errors(rows, order[:, start:end], images, bins)
-        for start, end in zip(borders[:-1], borders[1:], strict=True)
-    ]
-    return np.ptp(errors, axis=0)
+def _under_the_null(rows: TopLabel, common: float) -> _Group:
+    """A group whose logits are shifted so that its overconfidence is the common one, as far as rates allow."""
+    count = len(rows.confidence)
+    rank = rankdata(rows.tie) - (count + 1) / 2
+    spread = np.sqrt((rank**2).mean())
+    least = 1 / (2 * count)  # an accuracy of 0 or 1 would leave nothing to chance
+    accuracy = np.clip(rows.confidence.mean() - common, least, 1 - least)
+    logits = logit(np.clip(rows.confidence, SMALLEST_CHANCE, 1 - SMALLEST_CHANCE))
+    shift = brentq(lambda shift: expit(logits + shift).mean() - accuracy, -LARGEST_SHIFT, LARGEST_SHIFT)
+    return _Group(
+        np.column_stack([np.ones(count), divide(rank, spread)]),
+        rows.confidence - rows.correct,
+        expit(logits + shift),
+    )
+
+
+def _design_effects(groups: list[_Group], common: float, person: np.ndarray) -> np.ndarray:
+    """(M,): by how much the images of one person, alike as they are, multiply the variances; at least 1."""
+    residuals = np.concatenate([(group.excess - common)[:, None] * group.measures for group in groups])
+    code = np.unique(person, return_inverse=True)[1]
+    totals = np.stack([np.bincount(code, column) for column in residuals.T])
+    return np.maximum(divide((totals**2).sum(axis=1), (residuals**2).sum(axis=0)), 1)
+
+
+def _contrasts(means: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(..., G, M): each group's mean minus that of all other images."""
+    totals = sizes * means
+    return means - (totals.sum(axis=-2, keepdims=True) - totals) / (sizes.sum() - sizes)
+
+
+def _contrast_errors(variances: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(G, M): standard errors of `_contrasts` of means with these variances."""
+    totals = sizes**2 * variances
+    return np.sqrt(variances + (totals.sum(axis=0) - totals) / (sizes.sum() - sizes) ** 2)

@@ -9,16 +9,18 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from fairprof.inference.levels import CONFIDENCE, check_confidence, check_number
-from fairprof.metrics.performance import confusion_table, divide, scores_from_counts
+from fairprof.metrics.performance import confusion_table, divide, label_codes, scores_from_counts
+
+PERSON = "person"  # column of tables in which a person may have several images
 
 
 def wilson_interval(
-    successes: ArrayLike, totals: ArrayLike, confidence: float = CONFIDENCE
+    successes: ArrayLike, totals: ArrayLike, confidence: float = CONFIDENCE, design_effect: ArrayLike = 1.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper end, in [0, 1], of the score interval of a proportion; NaN where the total is 0.
 
-    With p = successes / totals, n = totals and z the normal quantile of (1 + confidence) / 2:
-    (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n). The arrays broadcast. Wilson 1927.
+    With p = successes / totals, n = totals / design_effect (of `design_effect_of`) and z the normal quantile of
+    (1 + confidence) / 2: (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n). The arrays broadcast. Wilson 1927.
     """
     check_confidence(confidence)
     successes, totals = np.broadcast_arrays(np.asarray(successes, dtype=float), np.asarray(totals, dtype=float))
@@ -26,7 +28,7 @@ def wilson_interval(
         raise ValueError("successes lie outside 0 to totals; give the number of rows that count, of all rows")
     z = norm.ppf((1 + confidence) / 2)
     share = divide(successes, totals)
-    shrinkage = divide(np.full(totals.shape, z**2), totals)
+    shrinkage = divide(z**2 * np.asarray(design_effect, dtype=float), totals)
     centre = (share + shrinkage / 2) / (1 + shrinkage)
     spread = np.sqrt(shrinkage * share * (1 - share) + shrinkage**2 / 4) / (1 + shrinkage)
     # Of 0 and of all rows the ends are 0 and 1 exactly, but for rounding.
@@ -35,38 +37,87 @@ def wilson_interval(
     return lower, upper
 
 
+def design_effect_of(correct: np.ndarray, person: np.ndarray | None) -> float:
+    """By how much the variance of the mean of `correct`, (N,) bool, grows by several images of one person, (N,).
+
+    The sum over persons of their squared summed residuals, over the sum of squared residuals (Kish 1965; Rao, Scott
+    1992), at least 1. Where all are right or none, nothing shows how alike a person's images are: then what it is where
+    they are wholly alike. 1 without persons.
+    """
+    if person is None:
+        return 1.0
+    code = np.unique(person, return_inverse=True)[1]
+    residual = correct - correct.mean()
+    if not residual.any():
+        residual = np.ones(len(correct))
+    return max(float((np.bincount(code, residual) ** 2).sum() / (residual**2).sum()), 1.0)
+
+
+def person_of(predictions: pd.DataFrame) -> np.ndarray | None:
+    """(N,): whose image each row is, of the column `person`; None where there is none, and each counts as another's."""
+    return predictions[PERSON].to_numpy() if PERSON in predictions else None
+
+
 def bootstrap_scores(
     predictions: pd.DataFrame,
     replicates: int,
     generator: np.random.Generator,
     confidence: float = CONFIDENCE,
 ) -> pd.DataFrame:
-    """Accuracy, balanced accuracy and macro-F1 with percentile intervals of the stratified bootstrap.
+    """Accuracy, balanced accuracy and macro-F1 with the one interval that each of them has everywhere.
 
-    Rows are resampled within each true class, so each keeps its number of rows.
-    Columns: metric, value, lower, upper, standard_error (SD of the replicates). Where no prediction
-    is wrong there is nothing to resample: `wilson_interval` bounds the accuracy then. Efron, Tibshirani 1993.
+    Accuracy is a single rate: `wilson_interval`. The others are means over classes: a smoothed Bayesian bootstrap of
+    the rows (Rubin 1981), those of one person together where there is a column `person`. Resampling alone would take a
+    class of five images, all of them right, for certain. So for the lower ends every class gets 1 / sqrt(K) of a wrong
+    row, shared by the wrong classes, and for the upper ends as much of a right one: of one class, these are the limits
+    of Clopper and Pearson (1934); over K classes each needs less, as errors cancel. A class without rows gets none.
+
+    Columns: metric, value, lower, upper, standard_error (SD of the replicates, nothing added).
     """
     check_number(replicates, "replicates")
     check_confidence(confidence)
-    counts = confusion_table(predictions).to_numpy()
-    totals = counts.sum(axis=1)
-    # A class without rows gets 0 of 0 rows, whatever the probabilities.
-    shares = (
-        np.where(totals[:, None] > 0, counts, 1) / np.maximum(counts.sum(axis=1), len(counts) * (totals == 0))[:, None]
-    )
-    drawn = scores_from_counts(generator.multinomial(totals, shares, size=(replicates, len(counts))))
-    tail = (1 - confidence) / 2
-    return pd.DataFrame(
+    counts, person = confusion_table(predictions).to_numpy(), person_of(predictions)
+    right = (label_codes(predictions, "y_pred") == label_codes(predictions, "y_true")).astype(bool)
+    drawn = _resampled_counts(predictions, counts, person, replicates, generator)
+    diagonal, occurs = np.eye(len(counts), dtype=bool), (counts.sum(axis=1) > 0)[:, None]
+    images = 1.0 if person is None else len(person) / len(np.unique(person))
+    added = generator.gamma(1 / np.sqrt(len(counts)), size=(replicates, len(counts), 1)) * images * occurs
+    wrong = scores_from_counts(drawn + added * ~diagonal / (len(counts) - 1))
+    better = scores_from_counts(drawn + added * diagonal)
+    plain, tail = scores_from_counts(drawn), (1 - confidence) / 2
+    table = pd.DataFrame(
         {
             "metric": name,
             "value": float(value),
-            "lower": np.quantile(drawn[name], tail),
-            "upper": np.quantile(drawn[name], 1 - tail),
-            "standard_error": drawn[name].std(ddof=1),
+            "lower": min(np.quantile(wrong[name], tail), value),
+            "upper": max(np.quantile(better[name], 1 - tail), value),
+            "standard_error": plain[name].std(ddof=1),
         }
         for name, value in scores_from_counts(counts).items()
     )
+    lower, upper = wilson_interval(right.sum(), len(right), confidence, design_effect_of(right, person))
+    table.loc[table["metric"].eq("accuracy"), ["lower", "upper"]] = float(lower), float(upper)
+    return table
+
+
+def _resampled_counts(
+    predictions: pd.DataFrame,
+    counts: np.ndarray,
+    person: np.ndarray | None,
+    replicates: int,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """(B, K, K): counts of rows, each row, or all of a person, with an exponentially distributed weight."""
+    shape = (replicates, *counts.shape)
+    if person is None:
+        return generator.gamma(np.broadcast_to(counts, shape))
+    cell = np.ravel_multi_index((label_codes(predictions, "y_true"), label_codes(predictions, "y_pred")), counts.shape)
+    code = np.unique(person, return_inverse=True)[1]
+    of_person = np.zeros((code.max() + 1, counts.size))
+    np.add.at(of_person, (code, cell), 1)
+    # persons in an order that their names do not influence
+    of_person = of_person[np.lexsort(of_person.T)]
+    return (generator.exponential(size=(replicates, len(of_person))) @ of_person).reshape(shape)
 
 
 def centred_interval(

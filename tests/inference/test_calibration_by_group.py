@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import softmax
+from scipy.stats import norm
 from sklearn import metrics
 
 from fairprof.inference.calibration_by_group import calibration_gaps, calibration_table
@@ -104,24 +105,83 @@ def test_renaming_groups_and_moving_rows_changes_no_number():
     assert gaps[0]["value"].tolist() == pytest.approx(gaps[1]["value"].tolist())
 
 
-def test_groups_that_are_calibrated_alike_show_no_difference_and_others_do():
-    def rejected(sharper: str) -> float:
-        found = [
-            calibration_gaps(
-                simulated(500, 4.0 if sharper else 1.0, seed, sharper),
-                99,
-                np.random.default_rng(seed),
-                attributes=["race"],
-            )["p_value"].item()
-            for seed in range(20)
-        ]
-        return np.mean(np.array(found) <= 0.05)
+def two_races(confidence: dict[str, list[float]], right: dict[str, list[bool]]) -> pd.DataFrame:
+    """Predictions of "student" with these confidences, by race."""
+    race = np.repeat(list(confidence), [len(own) for own in confidence.values()])
+    top, true = np.concatenate(list(confidence.values())), np.where(np.concatenate(list(right.values())), 0, 1)
+    table = table_of(np.column_stack([top, (1 - top) / 2, (1 - top) / 2]), true, np.full(len(race), "Female"), race)
+    return table.assign(y_pred="student")
 
-    assert rejected("") <= 0.15
-    assert rejected("two") >= 0.8
+
+def gap_of(table: pd.DataFrame, permutations: int = 199, **settings) -> pd.Series:
+    return calibration_gaps(table, permutations, np.random.default_rng(0), attributes=["race"], **settings).iloc[0]
+
+
+def test_the_gap_is_that_of_confidence_minus_accuracy():
+    table = two_races(
+        {"one": [0.9] * 40, "two": [0.6] * 50},
+        {"one": [True] * 30 + [False] * 10, "two": [True] * 30 + [False] * 20},
+    )
+    found = gap_of(table)
+    assert found["value"] == pytest.approx(0.15)  # .9 - .75 against .6 - .6
+    assert (found["highest_group"], found["lowest_group"]) == ("one", "two")
+    assert (found["images"], found["groups"], found["insufficient_groups"]) == (90, 2, 0)
+
+
+def test_the_p_value_of_two_groups_of_one_confidence_is_that_of_a_normal_contrast():
+    # no slope where confidence does not vary: the test is the two-sample test of residuals
+    table = two_races(
+        {"one": [0.8] * 200, "two": [0.8] * 300},
+        {"one": [True] * 150 + [False] * 50, "two": [True] * 246 + [False] * 54},
+    )
+    accuracy = 396 / 500
+    error = np.sqrt(accuracy * (1 - accuracy) * (1 / 200 + 1 / 300))
+    expected = 2 * norm.sf((0.82 - 0.75) / error)
+    assert gap_of(table, 9999)["p_value"] == pytest.approx(expected, abs=0.015)
+
+
+def test_an_equal_miscalibration_is_no_difference_and_one_that_differs_in_slope_is():
+    sure, unsure = [0.9] * 100, [0.6] * 100
+    alike = {"one": [True] * 80 + [False] * 20 + [True] * 50 + [False] * 50}
+    alike["two"] = alike["one"]
+    same = gap_of(two_races({"one": sure + unsure, "two": sure + unsure}, alike))
+    assert same["value"] == pytest.approx(0) and same["p_value"] == 1
+    tilted = alike | {"two": [True] * 65 + [False] * 35 + [True] * 65 + [False] * 35}
+    found = gap_of(two_races({"one": sure + unsure, "two": sure + unsure}, tilted))
+    assert found["value"] == pytest.approx(0) and found["p_value"] < 0.05
+    assert found["differs_in"] == "overconfidence_slope"
+
+
+def test_images_of_one_person_are_less_evidence_than_as_many_persons():
+    table = two_races(
+        {"one": [0.8] * 200, "two": [0.8] * 200},
+        {"one": [True] * 140 + [False] * 60, "two": [True] * 165 + [False] * 35},
+    )
+    several = table.assign(person=np.arange(400) // 5)
+    assert gap_of(table)["p_value"] < 0.05 < gap_of(several)["p_value"]
+    assert gap_of(table.assign(person=np.arange(400)))["p_value"] == gap_of(table)["p_value"]
+
+
+def test_a_group_that_is_all_right_and_sure_of_it_can_be_tested():
+    found = gap_of(
+        two_races({"one": [1.0] * 40, "two": [0.7] * 100}, {"one": [True] * 40, "two": [True] * 70 + [False] * 30})
+    )
+    assert found["value"] == pytest.approx(0) and found["verdict"] == "not_established"
+
+
+def test_attributes_are_adjusted_together_and_verdicts_follow_the_adjusted_p():
+    table = simulated(500, 4.0, 2, "two")
+    found = calibration_gaps(table, 99, np.random.default_rng(0)).set_index("attribute")
+    assert found["family"].to_dict() == {
+        "gender": "confirmatory",
+        "race": "confirmatory",
+        "gender_x_race": "exploratory",
+    }
+    assert found.loc["race", "p_adjusted"] == pytest.approx(2 * found.loc["race", "p_value"])
+    assert found.loc["race", "verdict"] == "established" and found.loc["gender", "verdict"] == "not_established"
 
 
 def test_one_sufficient_group_has_no_difference():
     table = simulated(200).assign(race="one")
     found = calibration_gaps(table, 50, np.random.default_rng(0), attributes=["race"]).iloc[0]
-    assert np.isnan(found["value"]) and found["groups"] == 1
+    assert np.isnan(found["value"]) and found["groups"] == 1 and found["verdict"] == "undefined"

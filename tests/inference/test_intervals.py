@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fairprof.inference.intervals import bootstrap_scores, centred_interval, wilson_interval
+from fairprof.inference.intervals import bootstrap_scores, centred_interval, design_effect_of, wilson_interval
 from fairprof.inference.over_runs import image_replicates
 from fairprof.metrics.performance import performance
 from tests.inference.made_tables import two_genders
@@ -52,6 +52,35 @@ def test_bootstrapped_scores():
     assert f1.lower < f1.value < f1.upper
     narrow = bootstrap_scores(table, 4000, np.random.default_rng(0), confidence=0.5)
     assert (narrow["lower"] > found["lower"]).all() and (narrow["upper"] < found["upper"]).all()
+
+
+def test_the_interval_of_accuracy_is_wilsons_and_has_a_width_where_all_are_right():
+    right = two_genders([[40, 0], [0, 10]], [[0, 0], [0, 0]])
+    found = bootstrap_scores(right, 400, np.random.default_rng(0)).set_index("metric")
+    assert (found.loc["accuracy", "lower"], found.loc["accuracy", "upper"]) == pytest.approx(
+        np.array(wilson_interval(50, 50)).tolist()
+    )
+    assert (found["upper"] == 1).all()
+    assert (found.loc[["balanced_accuracy", "macro_f1"], "lower"] < 0.95).all()
+
+
+def test_images_of_one_person_widen_every_interval():
+    table = two_genders([[40, 10], [5, 45]], [[0, 0], [0, 0]])
+    alone = bootstrap_scores(table, 2000, np.random.default_rng(0)).set_index("metric")
+    each = bootstrap_scores(table.assign(person=np.arange(100)), 2000, np.random.default_rng(1)).set_index("metric")
+    several = bootstrap_scores(table.assign(person=np.arange(100) // 5), 2000, np.random.default_rng(2))
+    several = several.set_index("metric")
+    np.testing.assert_allclose(alone[["lower", "upper"]], each[["lower", "upper"]], atol=0.01)
+    wider = (several["upper"] - several["lower"]) / (alone["upper"] - alone["lower"])
+    assert wider.between(1.7, 2.6).all()  # sqrt(5), where a person's images are all right or all wrong
+
+
+def test_the_design_effect_by_hand():
+    person = np.repeat(["a", "b", "c", "d"], 2)
+    assert design_effect_of(np.array([1, 1, 0, 0, 1, 1, 0, 0]), person) == 2
+    assert design_effect_of(np.array([1, 0, 1, 0, 1, 0, 1, 0]), person) == 1
+    assert design_effect_of(np.ones(8), person) == 2
+    assert design_effect_of(np.ones(8), None) == 1
 
 
 def test_a_class_without_rows_is_left_out_of_the_bootstrap():

@@ -1,6 +1,6 @@
 """The answer of an evaluation, in sentences, and its report as one HTML page."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -9,10 +9,11 @@ from fairprof.commands.evaluate.corruptions import CORRUPTIONS, SEVERITIES
 from fairprof.commands.evaluate.results import Evaluation, Robustness, curves_of, metrics_of, tables_of
 from fairprof.commands.evaluate.robustness import ALL, ALL_CORRUPTIONS, CLEAN
 from fairprof.commands.evaluate.shift import CONFIDENCE
+from fairprof.inference.calibration_by_group import OVERCONFIDENCE
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.multiplicity import CONFIRMATORY
 from fairprof.inference.shift import DIFFERENT_VOCABULARY
-from fairprof.inference.verdicts import ESTABLISHED
+from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 from fairprof.metrics.best_rules import share_above_chance
 from fairprof.metrics.calibration import AT_BOUND, ERROR, UNDETERMINED
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
@@ -80,18 +81,48 @@ def _weak_rates(row, evaluation: Evaluation) -> str:
 
 
 def _calibrated(evaluation: Evaluation) -> str:
-    calibration = evaluation.calibration
-    overall = calibration.table[calibration.table["group"].eq(ALL) & calibration.table["attribute"].eq(ALL)]
-    error = overall[overall["metric"].eq(ERROR)].set_index("stage")
+    overall = evaluation.calibration.overall
+    error, over = overall[ERROR], overall[OVERCONFIDENCE]
     before, after = error.loc["before"], error.loc["after"]
-    over = overall[overall["metric"].eq("overconfidence")].set_index("stage")["value"]
     said = (
-        f"The expected calibration error is {number(before['value'])} as the model gives it "
-        f"(confidence minus accuracy {signed(over['before'])}) and {number(after['value'])} after temperature scaling "
-        f"({temperature_text(evaluation)}), where a calibrated model would show up to {number(after['null_q95'])}: "
-        f"{_calibration_verdict(after['p_value'])}."
+        f"As the model gives its probabilities, the expected calibration error is {number(before['value'])} and "
+        f"confidence minus accuracy {signed(over.loc['before', 'value'])}. {scaling_sentence(evaluation)} A calibrated "
+        f"model would then show an error up to {number(after['null_q95'])}: {_calibration_verdict(after['p_value'])}."
     )
     return f"{said} {_calibration_between_groups(evaluation)}"
+
+
+def scaling_sentence(evaluation: Evaluation) -> str:
+    """What temperature scaling has improved, and what it has made worse, on the evaluated images."""
+    changes = evaluation.calibration.changes
+    if changes["before"].equals(changes["after"]):
+        return f"Temperature scaling ({temperature_text(evaluation)}) changes nothing."
+    told = [
+        f"{SCALED[row.metric]} {_change(row, signed if row.metric == OVERCONFIDENCE else number)}"
+        for row in changes.itertuples()
+    ]
+    verdicts = [
+        f"{word} in {enumerated([SCALED[name] for name in changes.loc[chosen, 'metric']])}"
+        for word, chosen in (
+            ("better", changes["change"] < 0),
+            ("worse", changes["change"] > 0),
+            ("no different", changes["change"] == 0),
+        )
+        if chosen.any()
+    ]
+    if len(verdicts) == 1 and (changes["change"] < 0).all():
+        verdicts = ["better in all of them"]
+    return (
+        f"On these images temperature scaling ({temperature_text(evaluation)}) changes {enumerated(told)}: "
+        f"{enumerated(verdicts)}."
+    )
+
+
+SCALED = {ERROR: "calibration error", "log_loss": "log loss", OVERCONFIDENCE: "confidence minus accuracy"}
+
+
+def _change(row, writing: Callable[[float], str]) -> str:
+    return f"from {writing(row.before)} to {writing(row.after)}"
 
 
 def _calibration_verdict(p: float) -> str:
@@ -112,13 +143,35 @@ def temperature_text(evaluation: Evaluation) -> str:
 
 def _calibration_between_groups(evaluation: Evaluation) -> str:
     gaps = evaluation.calibration.gaps
-    after = gaps[gaps["stage"].eq("after") & gaps["attribute"].isin(["gender", "race"])]
-    said = [
-        f"by {row.attribute} {number(row.value)} (floor {number(row.null_q95)}, {p_value(row.p_value)})"
-        for row in after.itertuples()
-        if pd.notna(row.value)
+    after = gaps[gaps["stage"].eq("after") & gaps["family"].eq(CONFIRMATORY)]
+    established, others = after[after["verdict"].eq(ESTABLISHED)], after[after["verdict"].eq(NOT_ESTABLISHED)]
+    said = []
+    if len(established):
+        named = [_calibration_gap(row, evaluation) for row in established.itertuples()]
+        said.append(f"Overconfidence then differs between groups {enumerated(named)}.")
+    if len(others):
+        named = [f"by {row.attribute} ({p_value(row.p_adjusted)})" for row in others.itertuples()]
+        said.append(f"That overconfidence differs between groups is not established {enumerated(named)}.")
+    return " ".join(said) or "Too few images to compare groups."
+
+
+def _calibration_gap(row, evaluation: Evaluation) -> str:
+    """Which group is calibrated differently from the rest, and in what."""
+    table = evaluation.calibration.table
+    own = table[
+        table["stage"].eq(row.stage) & table["attribute"].eq(row.attribute) & table["metric"].eq(OVERCONFIDENCE)
     ]
-    return f"The error differs between groups {enumerated(said)}." if said else "Too few images to compare groups."
+    over = own.set_index("group")["value"]
+    how = (
+        f"{row.differs} from the rest"
+        if row.differs_in == OVERCONFIDENCE
+        else f"{row.differs} from the rest in how it changes with confidence"
+    )
+    return (
+        f"by {row.attribute}, {how} ({p_value(row.p_adjusted)}; confidence minus accuracy from "
+        f"{signed(over[row.lowest_group])} for {row.lowest_group} to {signed(over[row.highest_group])} for "
+        f"{row.highest_group})"
+    )
 
 
 def _refusing(evaluation: Evaluation) -> str:
@@ -317,19 +370,22 @@ def _gap_table(gaps: pd.DataFrame) -> Table:
 def _calibration(evaluation: Evaluation) -> Iterable[Block]:
     yield Paragraph(
         f"Temperature scaling divides the logits by one number, {temperature_text(evaluation)}; it changes no "
-        "prediction. The calibration error is biased upward in small samples, so the groups of an attribute are "
-        "compared at the same number of images, and beside each error stands what a calibrated model with the same "
-        "confidences would show."
+        "prediction. The calibration error is biased upward in small samples, and the more the less sure a model is, "
+        "so the errors of an attribute's groups are taken at the same number of images, and beside each stands what a "
+        "calibrated model with the same confidences would show. What is tested between groups is overconfidence, "
+        "confidence minus accuracy: for a calibrated group it is 0 in expectation, however confident it is."
     )
     yield Picture(
         "calibration/reliability",
         "Reliability before and after temperature scaling, and by group",
         "A point is a bin of equally many images. Of groups, every image is shown, in equally many bins.",
     )
+    yield Paragraph(scaling_sentence(evaluation))
+    yield table_of("Before and after temperature scaling", evaluation.calibration.changes, ("change",))
     table = evaluation.calibration.table
     errors = table[table["metric"].eq(ERROR)].drop(columns=["metric"])
     yield table_of("Expected calibration error by group, at equal numbers of images", errors)
-    yield table_of("Differences of the calibration error between groups", evaluation.calibration.gaps)
+    yield table_of("Differences of overconfidence between groups", evaluation.calibration.gaps)
     others = table[~table["metric"].eq(ERROR)].drop(columns=["null_q95", "p_value", "images", "bins"])
     yield table_of("Log loss, Brier score and overconfidence by group", others, ("value", "lower", "upper"))
 

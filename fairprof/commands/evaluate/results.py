@@ -10,9 +10,10 @@ from fairprof.commands.evaluate.corruptions import CORRUPTIONS
 from fairprof.commands.evaluate.robustness import ALL_CORRUPTIONS, CLEAN
 from fairprof.commands.evaluate.shift import Shift
 from fairprof.commands.evaluate.speed import Speed
+from fairprof.inference.calibration_by_group import OVERCONFIDENCE
 from fairprof.inference.verdicts import ESTABLISHED
 from fairprof.measurement.measures import Measurements
-from fairprof.metrics.calibration import Temperature
+from fairprof.metrics.calibration import ALL, ERROR, Temperature
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,31 @@ class Fairness:
 
 @dataclass(frozen=True)
 class Calibration:
-    """table, gaps: of `metrics.calibration`, with a column stage (before, after temperature scaling)."""
+    """table, gaps: of `inference.calibration_by_group`, with a column stage (before, after temperature scaling)."""
 
     temperature: Temperature
     table: pd.DataFrame
     gaps: pd.DataFrame
+
+    @property
+    def overall(self) -> dict[str, pd.DataFrame]:
+        """Of all images: metric to its rows of `table`, by stage."""
+        rows = self.table[self.table["attribute"].eq(ALL) & self.table["group"].eq(ALL)]
+        return {str(metric): of_metric.set_index("stage") for metric, of_metric in rows.groupby("metric")}
+
+    @property
+    def changes(self) -> pd.DataFrame:
+        """What temperature scaling changes on all images.
+
+        Columns: metric (log loss, calibration error, overconfidence), before, after, and change (of the distance from
+        0, which is ideal: below 0 it is better).
+        """
+        values = {metric: self.overall[metric]["value"] for metric in ("log_loss", ERROR, OVERCONFIDENCE)}
+        table = pd.DataFrame(
+            {"metric": metric, "before": of_stage["before"], "after": of_stage["after"]}
+            for metric, of_stage in values.items()
+        )
+        return table.assign(change=table["after"].abs() - table["before"].abs())
 
 
 @dataclass(frozen=True)
@@ -137,6 +158,7 @@ def tables_of(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
     tables = evaluation.fairness.measurements.tables | {
         "calibration/by_group.csv": calibration.table,
         "calibration/gaps.csv": calibration.gaps,
+        "calibration/scaling.csv": calibration.changes,
         "selective/scores.csv": selective.scores,
         "selective/by_group.csv": selective.by_group,
         "selective/gaps.csv": selective.gaps,
@@ -177,9 +199,9 @@ def _calibration_metrics(calibration: Calibration) -> dict[str, float]:
         for figure in ("null_q95", "p_value")
     }
     for row in calibration.gaps.itertuples():
-        name = f"calibration/{row.stage}/calibration_error_difference"
+        name = f"calibration/{row.stage}/overconfidence_difference"
         values |= {f"{name}/{row.attribute}": row.value, f"{name}_null_q95/{row.attribute}": row.null_q95}
-        values |= {f"{name}_p_value/{row.attribute}": row.p_value}
+        values |= {f"{name}_p_adjusted/{row.attribute}": row.p_adjusted}
     return values | {"calibration/temperature": calibration.temperature.value}
 
 
