@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize
 from scipy.special import expit, logit
 from scipy.stats import rankdata
 
@@ -37,6 +37,7 @@ MOST_WINDOWS = 16  # samples of a group that are taken of each of its random ord
 CHUNK = 2**21  # numbers at once: bounds the memory
 OVERCONFIDENCE, SLOPE = "overconfidence", "overconfidence_slope"
 SMALLEST_CHANCE, LARGEST_SHIFT = 1e-6, 40.0  # of being right, and of a logit
+PRIOR_SD = 2.0  # of scale and shift of a recalibration
 
 
 def calibration_table(
@@ -221,9 +222,10 @@ def calibration_gaps(
     times the standardised rank of the confidence within the group (overconfident where sure, underconfident where not).
     Its statistic is the largest |t| of all contrasts between a group and the rest. The null hypothesis is that both are
     equal in all groups, at 0 or elsewhere: `permutations` times, correctness is drawn within each group from its own
-    confidences, whose logits are shifted so that the group has the overconfidence of all compared images (Broecker,
-    Smith 2007, with a common miscalibration). So groups may differ in confidence and in accuracy. Where the table has a
-    column `person`, variances grow by the design effect of several images of one person (Kish 1965).
+    confidences, recalibrated alike for all groups (Platt 1999), and with their logits shifted so that the group has the
+    overconfidence of all compared images (Broecker, Smith 2007, with a common miscalibration). So groups may differ in
+    confidence and in accuracy. Where the table has a column `person`, variances grow by the design effect of several
+    images of one person (Kish 1965).
 
     Columns: attribute, value, highest_group, lowest_group, null_mean, null_q95 (of the value), excess, p_value, family
     (confirmatory: by gender and by race, Holm; exploratory: others, Benjamini-Hochberg), p_adjusted, verdict
@@ -291,7 +293,9 @@ def _tested_overconfidence(
     """The largest difference between groups, each the numbers of its rows, and its test; groups by their place."""
     everyone = np.concatenate(groups)
     common = float((rows.confidence - rows.correct)[everyone].mean())
-    made = [_under_the_null(rows.of(own), common) for own in groups]
+    scale, shift = _recalibration(rows.of(np.sort(everyone)))
+    recalibrated = scale * _logits(rows.confidence) + shift
+    made = [_under_the_null(rows.of(own), recalibrated[own], common) for own in groups]
     if any(len(np.unique(rows.tie[own])) == 1 for own in groups):
         made = [group._replace(measures=group.measures[:, :1]) for group in made]  # there is no slope to compare
     sizes = np.array([len(own) for own in groups], dtype=float)[:, None]
@@ -324,15 +328,37 @@ def _tested_overconfidence(
     }
 
 
-def _under_the_null(rows: TopLabel, common: float) -> _Group:
-    """A group whose logits are shifted so that its overconfidence is the common one, as far as rates allow."""
+def _logits(confidence: np.ndarray) -> np.ndarray:
+    return logit(np.clip(confidence, SMALLEST_CHANCE, 1 - SMALLEST_CHANCE))
+
+
+def _recalibration(rows: TopLabel) -> np.ndarray:
+    """(2,): scale and shift of the logits of confidence under which the rows' correctness is likeliest (Platt 1999).
+
+    With a normal prior of SD `PRIOR_SD` about the confidences as they are, since rows may all be right.
+    """
+    logits, sign = _logits(rows.confidence), 2 * rows.correct - 1
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        scale, shift = parameters
+        wrong = expit(-sign * (scale * logits + shift))
+        prior = (parameters - (1, 0)) / PRIOR_SD**2
+        slopes = -np.array([(wrong * sign) @ logits, (wrong * sign).sum()])
+        return -np.log1p(-wrong).sum() + PRIOR_SD**2 * (prior @ prior) / 2, slopes + prior
+
+    return minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B").x
+
+
+def _under_the_null(rows: TopLabel, logits: np.ndarray, common: float) -> _Group:
+    """A group whose recalibrated logits are shifted so that its overconfidence is the common one, as far as rates
+    allow."""
     count = len(rows.confidence)
     rank = rankdata(rows.tie) - (count + 1) / 2
     spread = np.sqrt((rank**2).mean())
     least = 1 / (2 * count)  # an accuracy of 0 or 1 would leave nothing to chance
     accuracy = np.clip(rows.confidence.mean() - common, least, 1 - least)
-    logits = logit(np.clip(rows.confidence, SMALLEST_CHANCE, 1 - SMALLEST_CHANCE))
-    shift = brentq(lambda shift: expit(logits + shift).mean() - accuracy, -LARGEST_SHIFT, LARGEST_SHIFT)
+    largest = LARGEST_SHIFT + np.abs(logits).max()
+    shift = brentq(lambda shift: expit(logits + shift).mean() - accuracy, -largest, largest)
     return _Group(
         np.column_stack([np.ones(count), divide(rank, spread)]),
         rows.confidence - rows.correct,
