@@ -82,8 +82,15 @@ def several_each(generator: np.random.Generator) -> dict[str, bool]:
     return {"calibration differs": found["p_value"] <= 0.05}
 
 
-def _groups(name: str, *arguments: Sequence, **wanted: float) -> Simulation:
-    return Simulation(name, partial(differs, *arguments), **wanted)
+def _groups(
+    name: str,
+    sizes: Sequence[int],
+    confidences: Sequence[tuple[float, float]],
+    chances: Sequence[Recalibration],
+    at_most: float = 1.0,
+    at_least: float = 0.0,
+) -> Simulation:
+    return Simulation(name, partial(differs, sizes, confidences, chances), at_most=at_most, at_least=at_least)
 
 
 LEVEL = tuple(
@@ -97,8 +104,8 @@ LEVEL = tuple(
     )
 )
 POWER = tuple(
-    _groups(f"{name}, {sizes[0]} against {sizes[1]}", sizes, confidences, [calibrated, chance], **wanted)
-    for sizes, wanted in (((30, 600), {}), ((300, 300), {}), ((1000, 1000), {"at_least": 0.95}))
+    _groups(f"{name}, {sizes[0]} against {sizes[1]}", sizes, confidences, [calibrated, chance], at_least=at_least)
+    for sizes, at_least in (((30, 600), 0.0), ((300, 300), 0.0), ((1000, 1000), 0.95))
     for name, confidences, chance in (
         ("one overconfident by .1, equal confidences", (MIXED, MIXED), overconfident),
         ("one overconfident by .1, confidences .3-.6 and .85-.99", (UNSURE, SURE), overconfident),

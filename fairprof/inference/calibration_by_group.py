@@ -10,7 +10,7 @@ which is zero in expectation for every calibrated group, whatever its confidence
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -242,7 +242,11 @@ def calibration_gaps(
         codes = groups.cat.codes.to_numpy()[order]
         sizes = np.bincount(codes, minlength=len(groups.cat.categories))
         compared = np.flatnonzero(sizes >= min_support)
-        record = {"attribute": attribute, "groups": len(compared), "insufficient_groups": len(sizes) - len(compared)}
+        record: dict[str, Any] = {
+            "attribute": attribute,
+            "groups": len(compared),
+            "insufficient_groups": len(sizes) - len(compared),
+        }
         if len(compared) >= 2:
             # groups take their turns in an order that their names do not influence
             turns = compared[np.lexsort((_mean_by(codes, sorted_rows.confidence, sizes)[compared], sizes[compared]))]
@@ -289,7 +293,7 @@ class _Group(NamedTuple):
 
 def _tested_overconfidence(
     rows: TopLabel, groups: list[np.ndarray], person: np.ndarray | None, draws: int, generator: np.random.Generator
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """The largest difference between groups, each the numbers of its rows, and its test; groups by their place."""
     everyone = np.concatenate(groups)
     common = float((rows.confidence - rows.correct)[everyone].mean())
