@@ -2,18 +2,21 @@
 
 Refusing can widen gaps between groups, and refuse one group more than another (Jones, Sagawa, Koh, Kumar, Liang 2021,
 arXiv:2010.14134). Fewer images make larger gaps by chance alone, so every gap has the noise floor of its own coverage.
+And a gap falls as cells run out of images, whoever is served how: it ends where one of the cells that it compares has
+too few.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import random_table
+from scipy.stats import fisher_exact, random_table
 
-from fairprof.inference.intervals import centred_interval, wilson_interval
-from fairprof.inference.levels import TIE, check_number
+from fairprof.inference.intervals import centred_interval, design_effect_of, person_of, wilson_interval
+from fairprof.inference.levels import ALPHA, TIE, check_number
 from fairprof.inference.multiplicity import benjamini_hochberg
 from fairprof.inference.permutation import gap_tests
+from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 from fairprof.metrics.fairness import (
     ATTRIBUTES,
     INSUFFICIENT,
@@ -40,14 +43,18 @@ def selective_scores(predictions: pd.DataFrame, coverages: Sequence[float] = COV
 
     Columns: coverage (that was asked for), covered (share that is kept, larger where there are ties), threshold (of the
     confidence), images (kept), accuracy, lower and upper (Wilson interval of the accuracy), macro_f1 (as in
-    `performance.scores_from_counts`). Higher is better.
+    `performance.scores_from_counts`) and p_value (Fisher's exact test, two-sided, of whether what is kept is right as
+    often as what is refused; NaN where nothing is refused). Higher accuracy and macro-F1 are better.
     """
     confidence, counts_of = confidence_of(predictions), _counts_of_groups(predictions, "gender")
+    right = label_codes(predictions, "y_pred") == label_codes(predictions, "y_true")
+    person = person_of(predictions)
     records = []
     for coverage in coverages:
         kept = accepted(confidence, coverage)
         counts = counts_of(kept).sum(axis=0)
-        lower, upper = wilson_interval(np.trace(counts), counts.sum())
+        effect = design_effect_of(right[kept], None if person is None else person[kept])
+        lower, upper = wilson_interval(np.trace(counts), counts.sum(), design_effect=effect)
         scores = scores_from_counts(counts)
         records.append(
             {
@@ -59,9 +66,17 @@ def selective_scores(predictions: pd.DataFrame, coverages: Sequence[float] = COV
                 "lower": float(lower),
                 "upper": float(upper),
                 "macro_f1": float(scores["macro_f1"]),
+                "p_value": _kept_against_refused(right, kept),
             }
         )
     return pd.DataFrame(records)
+
+
+def _kept_against_refused(right: np.ndarray, kept: np.ndarray) -> float:
+    if kept.all():
+        return np.nan
+    table = [[(right & part).sum(), (~right & part).sum()] for part in (kept, ~kept)]
+    return float(fisher_exact(table).pvalue)
 
 
 def selective_by_group(
@@ -134,9 +149,13 @@ def selective_gaps(
     accuracy of what is kept, groups permuted among what is kept) and coverage_difference (max - min of the share that
     is kept, groups permuted among all rows: whether one group is refused more often). Range [0, 1], ideal 0.
 
+    What is compared at full coverage is compared at every coverage, or not at all: under full coverage, value, null,
+    excess and p-value are NaN from the coverage on at which a rate of the gap has a denominator under `min_support`, or
+    none and had one at full coverage. There the gap would fall for want of images.
+
     Columns: coverage, attribute, metric, value, null_mean, null_q95, excess, p_value, p_adjusted (Benjamini-Hochberg
-    over the whole table: exploratory), undefined_cells (groups of which nothing is kept, and rates without denominator)
-    and insufficient_cells (rates under `min_support`).
+    over the whole table: exploratory), verdict (established, not_established, undefined), undefined_cells (groups of
+    which nothing is kept, and rates without denominator) and insufficient_cells (rates under `min_support`).
     """
     check_number(permutations, "permutations")
     confidence, attributes = confidence_of(predictions), list(attributes)
@@ -150,9 +169,27 @@ def selective_gaps(
         for table in tables[-1 - len(attributes) :]:
             table.insert(0, "coverage", coverage)
     table = pd.concat(tables, ignore_index=True)
-    columns = ["coverage", "attribute", "metric", "value", "null_mean", "null_q95", "excess", "p_value"]
+    figures = ["value", "null_mean", "null_q95", "excess", "p_value"]
+    table.loc[_support_has_ended(table), figures] = np.nan
     table["p_adjusted"] = benjamini_hochberg(table["p_value"])
-    return table[[*columns, "p_adjusted", "undefined_cells", "insufficient_cells"]]
+    verdict = np.select(
+        [table["p_value"].isna(), table["p_adjusted"] <= ALPHA], [UNDEFINED, ESTABLISHED], NOT_ESTABLISHED
+    )
+    table = table.assign(verdict=verdict)
+    columns = ["coverage", "attribute", "metric", *figures, "p_adjusted", "verdict"]
+    return table[[*columns, "undefined_cells", "insufficient_cells"]]
+
+
+def _support_has_ended(table: pd.DataFrame) -> np.ndarray:
+    """(N,) bool: rows under full coverage, from the first on at which a compared cell has too few images."""
+    key = ["attribute", "metric"]
+    full = table[table["coverage"].eq(1)].set_index(key)["undefined_cells"]
+    undefined = full.reindex(pd.MultiIndex.from_frame(table[key]), fill_value=0).to_numpy()
+    short = table["insufficient_cells"].gt(0) | table["undefined_cells"].gt(undefined)
+    # all groups have their images at every coverage, and are refused or not
+    short &= table["coverage"].lt(1) & table["metric"].ne(COVERAGE_DIFFERENCE)
+    falling = table.assign(short=short).sort_values("coverage", ascending=False, kind="stable")
+    return falling.groupby(key)["short"].cummax().reindex(table.index).to_numpy()
 
 
 def _parity_gaps(
@@ -201,7 +238,9 @@ def rate_gap(
 ) -> dict[str, float]:
     """The gap max - min of rates successes / totals, (G,) each, against permuting the groups of the rows.
 
-    Returns value, null_mean, null_q95, excess and p_value; NaN where fewer than two groups have rows.
+    Returns value, null_mean, null_q95, excess and p_value; NaN where fewer than two groups have rows. The p-value
+    is that of the largest contrast between a group and the rest in units of its standard deviation under permutation:
+    a group of a few rows does not set it, as it sets the gap.
     """
     some = totals > 0
     if some.sum() < 2:
@@ -212,13 +251,21 @@ def rate_gap(
     value = float(np.ptp(successes / totals))
     drawn = random_table(totals, [successes.sum(), (totals - successes).sum()], seed=generator).rvs(permutations)
     null = np.ptp(drawn[:, :, 0] / totals, axis=1)
+    statistic, null_statistic = _largest_contrast(successes, totals), _largest_contrast(drawn[:, :, 0], totals)
     return {
         "value": value,
         "null_mean": float(null.mean()),
         "null_q95": float(np.quantile(null, 0.95)),
         "excess": value - float(null.mean()),
-        "p_value": float((1 + (null >= value - TIE).sum()) / (permutations + 1)),
+        "p_value": float((1 + (null_statistic >= statistic - TIE).sum()) / (permutations + 1)),
     }
+
+
+def _largest_contrast(successes: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """(...): over the groups, |successes - expected| by the hypergeometric standard deviation but for a factor."""
+    rate = totals / totals.sum()
+    expected = successes.sum(axis=-1, keepdims=True) * rate
+    return (np.abs(successes - expected) / np.sqrt(rate * (1 - rate))).max(axis=-1)
 
 
 def risk_coverage(
