@@ -32,6 +32,7 @@ TERMS = {
     "share above chance": "(score - chance) / (ceiling - chance), where chance is what is expected of the same "
     "predictions in random order",
     "expected calibration error": "the mean distance of accuracy from confidence over bins of images; 0 is ideal",
+    "overconfidence": "mean confidence minus accuracy; 0 is ideal, and what calibrated groups have, however confident",
     "coverage": "the share of the predictions that is kept when the least confident are refused",
     # gaps
     "selection rate": "the share of a group's images for which a class is predicted",

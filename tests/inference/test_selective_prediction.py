@@ -139,7 +139,35 @@ def test_every_gap_has_a_row_at_every_coverage_and_its_own_floor():
     found = selective_gaps(random_table(), 99, np.random.default_rng(0))
     assert len(found) == len(COVERAGES) * 2 * 4
     floors = found[found["metric"].eq("demographic_parity_difference") & found["attribute"].eq("gender")]
-    assert floors["null_q95"].iloc[-1] > floors["null_q95"].iloc[0]  # fewer images, larger gaps by chance
+    defined = floors["null_q95"].dropna()
+    assert 5 < len(defined) < len(floors)
+    assert defined.iloc[-1] > defined.iloc[0]  # fewer images, larger gaps by chance
+
+
+def test_a_gap_ends_for_good_where_a_rate_behind_it_has_too_few_images():
+    found = selective_gaps(random_table(), 99, np.random.default_rng(0))
+    gaps = found[~found["metric"].eq("coverage_difference") & found["coverage"].lt(1)]
+    assert (gaps["value"].isna() | gaps["insufficient_cells"].eq(0)).all()
+    assert gaps[gaps["insufficient_cells"].gt(0)]["value"].isna().all()
+    for _, line in gaps.groupby(["attribute", "metric"]):
+        ended = line.sort_values("coverage", ascending=False)["value"].isna()
+        assert ended.is_monotonic_increasing
+    assert found[found["metric"].eq("coverage_difference")]["value"].notna().all()
+    assert found[found["value"].isna()]["verdict"].eq("undefined").all()
+
+
+def test_at_full_coverage_a_gap_is_kept_and_marked_and_ends_after():
+    found = selective_gaps(random_table(100), 99, np.random.default_rng(0), (1.0, 0.9))
+    equal = found[found["metric"].eq("equal_opportunity_difference")].set_index(["attribute", "coverage"])
+    assert equal.loc[("race", 1.0), "insufficient_cells"] > 0 and equal.loc[("race", 1.0), "value"] >= 0
+    assert np.isnan(equal.loc[("race", 0.9), "value"])
+
+
+def test_a_group_of_three_does_not_hide_that_large_groups_differ():
+    generator, totals = np.random.default_rng(0), np.array([300, 300, 300, 300, 3])
+    rates = np.array([0.7, 0.7, 0.7, 0.5, 0.7])
+    found = [rate_gap(generator.binomial(totals, rates), totals, 99, generator)["p_value"] <= 0.05 for _ in range(40)]
+    assert np.mean(found) > 0.95
 
 
 def test_a_group_that_is_refused_more_often_is_found():

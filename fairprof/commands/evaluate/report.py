@@ -23,7 +23,7 @@ from fairprof.reporting.glossary import terms
 from fairprof.reporting.names import gap_name
 from fairprof.reporting.standardised_gap import standardised_blocks
 from fairprof.reporting.tables import table_of
-from fairprof.reporting.wording import counted, enumerated, estimate, number, of_ceiling, p_value, signed
+from fairprof.reporting.wording import counted, enumerated, estimate, number, of_ceiling, p_value, percent, signed
 
 HALF = 0.5  # coverage that the answer speaks of
 LONGEST_LIST = 200  # letters of categories in a sentence
@@ -65,10 +65,11 @@ def _how_fair(evaluation: Evaluation) -> str:
     others = [gap_name(row.metric, row.attribute) for row in family[~family["verdict"].eq(ESTABLISHED)].itertuples()]
     said = [
         f"{gap_name(row.metric, row.attribute)} {number(row.value)} (95 % noise floor {number(row.null_q95)}, "
-        f"{p_value(row.p_adjusted)}, between {row.highest_group} and {row.lowest_group}{_weak_rates(row, evaluation)})"
+        f"{p_value(row.p_adjusted)}, highest for {row.highest_group}, lowest for {row.lowest_group}"
+        f"{_weak_rates(row, evaluation)})"
         for row in established.itertuples()
     ]
-    parts = [f"Gaps that exceed their noise floor: {'; '.join(said)}." if said else "No gap is established."]
+    parts = [f"Gaps that are established: {'; '.join(said)}." if said else "No gap is established."]
     if said and others:
         parts.append(f"Not established: {enumerated(others)}.")
     return " ".join([*parts, "What is not established is not shown to be fair."])
@@ -176,22 +177,39 @@ def _calibration_gap(row, evaluation: Evaluation) -> str:
 
 def _refusing(evaluation: Evaluation) -> str:
     scores = evaluation.selective.scores.set_index("coverage")
+    everyone, half = scores.loc[1.0], scores.loc[HALF]
+    kept = f"{number(half['accuracy'])} of the most confident {percent(half['covered'], '.0f')} of them"
+    said = f"Accuracy is {number(everyone['accuracy'])} of all images and {kept}"
+    if half["p_value"] <= ALPHA:
+        change = "raises" if half["accuracy"] > everyone["accuracy"] else "lowers"
+        said += f": refusing the others {change} it ({p_value(half['p_value'])})."
+    elif half["covered"] == 1:
+        said += ": confidences are so alike that none is refused."
+    else:
+        said += f"; that refusing the others changes it is not established ({p_value(half['p_value'])})."
     gaps = evaluation.selective.gaps
     refused = gaps[gaps["coverage"].eq(HALF) & gaps["metric"].eq("coverage_difference")]
-    unequal = [
-        f"by {row.attribute} {number(row.value)} (floor {number(row.null_q95)}, {p_value(row.p_adjusted)})"
-        for row in refused.itertuples()
-    ]
-    return (
-        f"Answering only the most confident half {'raises' if _gains(scores) else 'changes'} accuracy from "
-        f"{number(scores.loc[1.0, 'accuracy'])} to "
-        f"{number(scores.loc[HALF, 'accuracy'])}; the share that is answered then differs between groups "
-        f"{enumerated(unequal)}."
-    )
+    return f"{said} {_by_verdict('The share that is answered differs between groups', refused)}"
 
 
-def _gains(scores: pd.DataFrame) -> bool:
-    return scores.loc[HALF, "accuracy"] > scores.loc[1.0, "accuracy"]
+def _by_verdict(claim: str, gaps: pd.DataFrame, more: Callable[..., str] = lambda row: "") -> str:
+    """The claim for the attributes for which it is established, and that it is not for the others.
+
+    more: what is added for a row (of attribute, value, null_q95, p_adjusted and verdict) that is established.
+    """
+    texts: dict[str, list[str]] = {ESTABLISHED: [], NOT_ESTABLISHED: []}
+    for row in gaps.itertuples():
+        if row.verdict in texts:
+            added = more(row) if row.verdict == ESTABLISHED else ""
+            floor = f"permuted groups reach {number(row.null_q95)}"
+            texts[row.verdict].append(
+                f"by {row.attribute} ({number(row.value)}; {floor}, {p_value(row.p_adjusted)}{added})"
+            )
+    said = [f"{claim} {enumerated(texts[ESTABLISHED])}."] if texts[ESTABLISHED] else []
+    if texts[NOT_ESTABLISHED]:
+        claim = claim[0].lower() + claim[1:]
+        said.append(f"That {claim} is not established {enumerated(texts[NOT_ESTABLISHED])}.")
+    return " ".join(said) or "Groups cannot be compared."
 
 
 def _robust(evaluation: Evaluation) -> str:
@@ -203,16 +221,16 @@ def _robust(evaluation: Evaluation) -> str:
     drops = everyone[everyone["corruption"].ne(CLEAN)].groupby("corruption", sort=False)["drop"].mean()
     largest = f"most under {drops.idxmax()} (by {number(drops.max())})" if drops.max() > 0 else "under none of them"
     gaps = robustness.gaps[robustness.gaps["corruption"].eq(ALL_CORRUPTIONS)]
-    said = [
-        f"by {row.attribute} {number(row.value)} (floor {number(row.null_q95)}, {p_value(row.p_adjusted)}"
-        + (f", {row.highest_group} lose most)" if row.verdict == ESTABLISHED else ", not established)")
-        for row in gaps.itertuples()
-    ]
+    between = _by_verdict("The mean drop differs between groups", gaps, _who_differs)
     return (
         f"Accuracy is {number(clean)} on {counted(robustness.images, 'clean image')} and "
         f"{number(robustness.mean_accuracy)} on the same under {len(CORRUPTIONS)} corruptions at {len(SEVERITIES)} "
-        f"severities; it drops {largest}. The mean drop differs between groups {enumerated(said)}."
+        f"severities; on these images it drops {largest}. {between}"
     )
+
+
+def _who_differs(row) -> str:
+    return f"; {row.differs} {'more' if row.contrast > 0 else 'less'} than the rest"
 
 
 def shift_sentence(evaluation: Evaluation) -> str:
@@ -226,7 +244,7 @@ def shift_sentence(evaluation: Evaluation) -> str:
         )
     else:
         reason = ": they are the training run's own test images" if subject.same_images else ""
-        verdict = f"No shift found between the model's own test images and the evaluated ones{reason}."
+        verdict = f"No shift is established between the model's own test images and the evaluated ones{reason}."
     return " ".join([verdict, _training_text(evaluation)]).strip()
 
 
@@ -394,13 +412,15 @@ def _selective(evaluation: Evaluation) -> Iterable[Block]:
     yield Paragraph(
         "Predictions are refused whose confidence is under a threshold, common to all groups; images of equal "
         "confidence are answered or refused together. Refusing leaves fewer images, and fewer images make larger gaps "
-        "by chance: every gap has the noise floor of its own coverage."
+        "by chance: every gap has the noise floor of its own coverage. A gap is undefined from the coverage on at "
+        f"which a rate behind it rests on fewer than {evaluation.min_support} images: what it does there is no "
+        "consequence of refusing, but of too few images."
     )
     yield Picture(
         "selective/curves",
         "Accuracy, coverage and gaps against coverage",
-        "Further right, more is refused. A gap within the grey is what shuffled groups show. Hollow marks: rates under "
-        f"{evaluation.min_support} images.",
+        "Further right, more is refused. A gap within the grey is what shuffled groups show. A line ends where a rate "
+        f"behind it rests on fewer than {evaluation.min_support} images. Hollow marks: such rates at full coverage.",
     )
     yield table_of("Accuracy against coverage", evaluation.selective.scores)
     yield table_of("Area under the risk-coverage curve: lower is better", evaluation.selective.areas)
@@ -477,7 +497,15 @@ def _how_to_read(evaluation: Evaluation) -> Iterable[Block]:
 
 TERMS = (
     *("demographic parity difference, DP", "equal opportunity difference, EO", "noise floor", "insufficient evidence"),
-    *("established", "confirmatory, exploratory", "adjusted p", "expected calibration error", "coverage", "ceiling"),
+    *(
+        "established",
+        "confirmatory, exploratory",
+        "adjusted p",
+        "expected calibration error",
+        "overconfidence",
+        "coverage",
+        "ceiling",
+    ),
     "share above chance",
     "total variation",
 )

@@ -14,10 +14,11 @@ from torch import nn
 
 from fairprof.commands.evaluate.corruptions import CORRUPTIONS, SEVERITIES, corrupted
 from fairprof.inference.intervals import wilson_interval
-from fairprof.inference.levels import ALPHA, CONFIDENCE, TIE, check_number
+from fairprof.inference.levels import ALPHA, CONFIDENCE, check_number
 from fairprof.inference.multiplicity import adjusted_in_families
+from fairprof.inference.studentised import contrast_tests
 from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
-from fairprof.metrics.fairness import ATTRIBUTES, INSUFFICIENT, MIN_SUPPORT, SUFFICIENT, group_labels
+from fairprof.metrics.fairness import ATTRIBUTES, INSUFFICIENT, MIN_SUPPORT, SUFFICIENT, UNDEFINED, group_labels
 from fairprof.metrics.performance import scores_from_counts
 from fairprof.network.batches import EVALUATION_BATCH
 from fairprof.runtime.hardware import channels_last
@@ -170,13 +171,14 @@ def drop_gaps(
     """Whether corruption costs one group more than another: max - min over the groups of their mean drop.
 
     A drop is the accuracy on clean images minus that on the same images corrupted, mean over the severities; of
-    "all_corruptions", mean over the corruptions too. The null hypothesis is that it does not depend on the group:
-    groups are permuted among the images, all outcomes of an image staying together. A group that is served well has
-    more to lose.
+    "all_corruptions", mean over the corruptions too. Groups are permuted among the images, all outcomes of an image
+    staying together; the test is that of the largest contrast between a group and the rest in `contrast_tests`, so that
+    groups may differ in how much their drops vary. A group that is served well has more to lose.
 
     Columns: attribute, corruption, value, highest_group (it loses most) and lowest_group, null_mean, null_q95, excess,
-    p_value, family (confirmatory: all_corruptions, Holm over the attributes; exploratory: single ones,
-    Benjamini-Hochberg), p_adjusted, verdict, and insufficient_groups (under `min_support`, which are in the gap).
+    differs (the group of the largest contrast), contrast (its mean drop minus that of the rest), p_value, family
+    (confirmatory: all_corruptions, Holm over the attributes; exploratory: single ones, Benjamini-Hochberg), p_adjusted,
+    verdict, and insufficient_groups (under `min_support`, which are in the gap).
     """
     check_number(permutations, "permutations")
     right, first = _by_image(outcomes)
@@ -193,6 +195,19 @@ def drop_gaps(
         shuffled = generator.permuted(np.tile(_codes_without_names(codes[order]), (permutations, 1)), axis=1)
         null = np.ptp(_group_means(shuffled, drops[order], len(groups)), axis=1)
         value = np.ptp(means, axis=0)
+        tests = contrast_tests(
+            drops[order],
+            _codes_without_names(codes[order]),
+            len(groups),
+            np.zeros(len(order), dtype=int),
+            permutations,
+            generator,
+        )
+        p_values = np.where(np.isnan(tests.p_value), np.inf, tests.p_value)
+        # of two groups, which have the same p-value, the one that loses more
+        differs = np.where(p_values == p_values.min(axis=0), tests.contrast, -np.inf).argmax(axis=0)
+        places = np.arange(drops.shape[1])
+        named = groups[_names_of(codes[order])]
         tables.append(
             pd.DataFrame(
                 {
@@ -204,7 +219,9 @@ def drop_gaps(
                     "null_mean": null.mean(axis=0),
                     "null_q95": np.quantile(null, 0.95, axis=0),
                     "excess": value - null.mean(axis=0),
-                    "p_value": (1 + (null >= value - TIE).sum(axis=0)) / (permutations + 1),
+                    "differs": named[differs],
+                    "contrast": tests.contrast[differs, places],
+                    "p_value": tests.p_value[differs, places],
                     "insufficient_groups": int((np.bincount(codes) < min_support).sum()),
                 }
             )
@@ -219,6 +236,13 @@ def _codes_without_names(codes: np.ndarray) -> np.ndarray:
     return np.argsort(order)[np.searchsorted(number, codes)]
 
 
+def _names_of(codes: np.ndarray) -> np.ndarray:
+    """The code behind each code of `_codes_without_names`."""
+    found = np.zeros(len(np.unique(codes)), dtype=int)
+    found[_codes_without_names(codes)] = codes
+    return found
+
+
 def _group_means(codes: np.ndarray, values: np.ndarray, groups: int) -> np.ndarray:
     """(B, G, M): means of values (N, M) over the rows of every group, for codes (B, N)."""
     of_group = np.stack([(codes == group) @ values for group in range(groups)], axis=1)
@@ -228,7 +252,8 @@ def _group_means(codes: np.ndarray, values: np.ndarray, groups: int) -> np.ndarr
 
 def _judged(table: pd.DataFrame, alpha: float) -> pd.DataFrame:
     table = adjusted_in_families(table, table["corruption"].eq(ALL_CORRUPTIONS).to_numpy())
-    verdict = np.where(table["p_adjusted"] <= alpha, ESTABLISHED, NOT_ESTABLISHED)
+    undefined = table["p_value"].isna()
+    verdict = np.select([undefined, table["p_adjusted"] <= alpha], [UNDEFINED, ESTABLISHED], NOT_ESTABLISHED)
     return table.assign(verdict=verdict, insufficient_groups=table.pop("insufficient_groups"))
 
 

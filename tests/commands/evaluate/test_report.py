@@ -83,14 +83,16 @@ def test_every_question_is_answered_and_described(alike):
 def test_what_is_not_established_is_said_to_be_so(alike):
     said = answer(alike)
     assert said["How fair"].startswith("No gap is established.")
-    assert "not established" in said["Robust"] and "lose most" not in said["Robust"]
-    assert said["Shift"].startswith("No shift found")
+    assert "is not established by gender" in said["Robust"] and "The mean drop differs" not in said["Robust"]
+    assert "That the share that is answered differs between groups is not established" in said["Refusing"]
+    assert said["Shift"].startswith("No shift is established")
     assert "none could be fitted: every prediction on 50 validation images is right" in said["Calibrated"]
 
 
 def test_who_loses_most_is_named_where_that_is_established():
     said = answer(evaluation(predictions(300, 0), weaker=0.6))
-    assert "two lose most" in said["Robust"]
+    assert "The mean drop differs between groups by" in said["Robust"]
+    assert "two more than the rest" in said["Robust"]
 
 
 def test_the_corruption_that_costs_most_is_named_and_a_gain_is_no_drop(alike):
@@ -112,8 +114,36 @@ def test_a_gap_that_is_established_is_told_with_its_floor_and_its_weak_rates():
         probability_nurse=np.where(predicted == "cook", 1 - top, top),
     )
     said = answer(evaluation(table, 0.0))["How fair"]
-    assert said.startswith("Gaps that exceed their noise floor: demographic parity difference by gender .")
+    assert said.startswith("Gaps that are established: demographic parity difference by gender .")
     assert "95 % noise floor ." in said and "rates behind it under 200 images" in said
+
+
+def scaled(alike: Evaluation, after: dict[str, float]) -> str:
+    """What is said of calibration where these metrics of all images are others after scaling."""
+    table = alike.calibration.table.copy()
+    for metric, value in after.items():
+        rows = table["stage"].eq("after") & table["attribute"].eq("all") & table["metric"].eq(metric)
+        table.loc[rows, "value"] = value
+    return answer(replace(alike, calibration=replace(alike.calibration, table=table)))["Calibrated"]
+
+
+def test_temperature_scaling_is_called_better_only_where_all_that_is_told_is_better(alike):
+    better = scaled(alike, {"log_loss": 0.01, "calibration_error": 0.01, "overconfidence": -0.01})
+    assert "better in all of them" in better and "worse" not in better
+    mixed = scaled(alike, {"log_loss": 0.01, "calibration_error": 0.01, "overconfidence": 0.6})
+    assert "better in log loss and calibration error and worse in confidence minus accuracy" in mixed
+    assert "changes nothing" in answer(alike)["Calibrated"]
+
+
+def test_calibration_between_groups_follows_its_verdict(alike):
+    assert "That overconfidence differs between groups is not established" in answer(alike)["Calibrated"]
+    gaps = alike.calibration.gaps.copy()
+    race = gaps["attribute"].eq("race")
+    gaps.loc[race, ["verdict", "p_adjusted", "differs_in"]] = ["established", 0.01, "overconfidence"]
+    said = answer(replace(alike, calibration=replace(alike.calibration, gaps=gaps)))["Calibrated"]
+    assert (
+        "Overconfidence then differs between groups by race" in said and "by gender" in said.split("not established")[1]
+    )
 
 
 def test_speed_is_told_with_where_it_was_measured(alike):
