@@ -14,11 +14,9 @@ from fairprof.errors import UserError, shown_in_one_line
 from fairprof.runtime.files import cache_folder
 
 MODULES: dict[str, tuple[Simulation, ...]] = {
-    "attention": attention.SIMULATIONS,
-    "calibration": calibration.SIMULATIONS,
-    "ceilings": ceilings.SIMULATIONS,
-    "intervals": intervals.SIMULATIONS,
-    "planning": planning.SIMULATIONS,
+    module.name: import_module(f"benchmarks.simulations.{module.name}").SIMULATIONS
+    for module in iter_modules(benchmarks.simulations.__path__)
+    if module.name not in ("__main__", "simulation")
 }
 
 
