@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import chi2_contingency, ks_2samp, random_table
 
-from fairprof.inference.intervals import wilson_interval
+from fairprof.inference.intervals import design_effect_of, wilson_interval
 from fairprof.inference.levels import ALPHA, TIE, check_number
 from fairprof.inference.multiplicity import holm
 from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
@@ -142,13 +142,17 @@ class ExpectedAccuracy(NamedTuple):
     difference: float
 
 
-def expected_accuracy(confidence: np.ndarray, correct: np.ndarray) -> ExpectedAccuracy:
+def expected_accuracy(
+    confidence: np.ndarray, correct: np.ndarray, person: np.ndarray | None = None
+) -> ExpectedAccuracy:
     """The accuracy that calibrated confidences (N,) promise against the one that is found (correct: (N,) bool).
+
+    person: (N,), whose images they are, where one may have several.
 
     A classifier that was calibrated on the training data and is not here has met a shift (Garg et al. 2022,
     arXiv:2201.04234, "average confidence").
     """
-    lower, upper = wilson_interval(correct.sum(), len(correct))
+    lower, upper = wilson_interval(correct.sum(), len(correct), design_effect=design_effect_of(correct, person))
     expected, observed = float(confidence.mean()), float(correct.mean())
     return ExpectedAccuracy(expected, observed, float(lower), float(upper), expected - observed)
 

@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fairprof.inference.intervals import bootstrap_scores, centred_interval, design_effect_of, wilson_interval
+from fairprof.inference.intervals import (
+    bootstrap_scores,
+    centred_interval,
+    design_effect_of,
+    person_of,
+    wilson_interval,
+)
 from fairprof.inference.over_runs import image_replicates
+from fairprof.inference.selective_prediction import selective_scores
+from fairprof.inference.shift import expected_accuracy
 from fairprof.metrics.performance import performance
 from tests.inference.made_tables import two_genders
 from tests.inference.test_over_runs import random_runs
@@ -73,6 +81,18 @@ def test_images_of_one_person_widen_every_interval():
     np.testing.assert_allclose(alone[["lower", "upper"]], each[["lower", "upper"]], atol=0.01)
     wider = (several["upper"] - several["lower"]) / (alone["upper"] - alone["lower"])
     assert wider.between(1.7, 2.6).all()  # sqrt(5), where a person's images are all right or all wrong
+
+
+def test_accuracy_has_one_interval_wherever_it_is_told():
+    table = two_genders([[40, 10], [5, 45]], [[0, 0], [0, 0]])
+    for predictions in (table, table.assign(person=np.arange(100) // 5)):
+        correct = predictions["y_true"].eq(predictions["y_pred"]).to_numpy()
+        scores = bootstrap_scores(predictions, 100, np.random.default_rng(0)).set_index("metric").loc["accuracy"]
+        kept = selective_scores(predictions, (1.0,)).iloc[0]
+        expected = expected_accuracy(np.ones(100), correct, person_of(predictions))
+        ends = [(found["lower"], found["upper"]) for found in (scores, kept, expected._asdict())]
+        assert ends[0] == pytest.approx(ends[1])
+        assert ends[0] == pytest.approx(ends[2])
 
 
 def test_the_design_effect_by_hand():

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from fairprof.inference.intervals import person_of
 from fairprof.inference.shift import (
     COMPARABLE,
     ExpectedAccuracy,
@@ -115,4 +116,4 @@ def _predicted(table: pd.DataFrame) -> pd.Series:
 
 def _expected(table: pd.DataFrame) -> ExpectedAccuracy:
     correct = table["y_pred"].astype(str).eq(table["y_true"].astype(str)).to_numpy()
-    return expected_accuracy(confidence_of(table), correct)
+    return expected_accuracy(confidence_of(table), correct, person_of(table))
