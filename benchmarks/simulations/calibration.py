@@ -11,6 +11,7 @@ from benchmarks.simulations.simulation import MOST_FALSE, Simulation
 from fairprof.inference.calibration_by_group import calibration_gaps
 
 PERMUTATIONS = 199
+DATA_SETS = 4000  # each takes little time, and there are many of these simulations
 UNSURE, SURE, MIXED = (0.3, 0.6), (0.85, 0.99), (0.5, 0.95)  # from where to where confidences lie
 Recalibration = Callable[[np.ndarray], np.ndarray]
 
@@ -90,7 +91,9 @@ def _groups(
     at_most: float = 1.0,
     at_least: float = 0.0,
 ) -> Simulation:
-    return Simulation(name, partial(differs, sizes, confidences, chances), at_most=at_most, at_least=at_least)
+    return Simulation(
+        name, partial(differs, sizes, confidences, chances), at_most=at_most, at_least=at_least, data_sets=DATA_SETS
+    )
 
 
 LEVEL = tuple(
