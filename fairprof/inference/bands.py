@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from fairprof.inference.levels import CONFIDENCE, check_confidence, check_number
-from fairprof.inference.permutation import name_free_order, with_aggregates
+from fairprof.inference.levels import ALPHA, CONFIDENCE, check_confidence, check_number
+from fairprof.inference.permutation import with_aggregates
+from fairprof.inference.same_images import one_run, resampled_counts_of_runs
 from fairprof.metrics.fairness import (
     ATTRIBUTES,
     DIFFERENCES,
@@ -48,22 +49,34 @@ def contrasts(
     """Each group's rate minus that of all other rows together, with simultaneous bands.
 
     The bands of one attribute and rate hold together, for all groups and classes, with the given confidence:
-    see `contrast_bands`. Rows are resampled with replacement.
+    see `contrast_bands`. Rows are resampled with replacement, those of a person (column `person`) together.
 
-    Columns: attribute, rate, class, group, value (rate of the group), rest (rate of all other rows), contrast
-    (value - rest), standard_error (smoothed), lower and upper (of the band, in [-1, 1]), differs (0 lies
-    outside the band) and evidence (as in `rates_by_group`; "undefined" where the group or the rest has no
-    rows, all numbers being NaN then).
+    Columns: attribute, rate, class, group, support and rest_support (rows in the denominator of the group and of all
+    other rows), value (rate of the group), rest (rate of all other rows), contrast (value - rest), standard_error
+    (smoothed, as if no two rows were of one person), lower and upper (of the band, in [-1, 1]) and evidence (as in
+    `rates_by_group`; "undefined" where the group or the rest has no rows, all rates being NaN then). Whether a group
+    differs is said by a test: see `tested_contrasts`.
     """
     check_number(replicates, "replicates")
-    attributes = list(attributes)
-    bands = []
+    attributes, bands = list(attributes), []
+    runs = one_run(predictions, attributes)
+    if runs.person is not None:
+        found, drawn = (table.squeeze(axis=-4) for table in resampled_counts_of_runs(runs, replicates, generator))
+        for attribute in attributes:
+            counts, resampled = runs.by_group(found, attribute), runs.by_group(drawn, attribute)
+            bands.append(contrast_bands(counts, counts, resampled, resampled, confidence=confidence))
+        return contrast_table(predictions, bands, attributes, min_support)
     for attribute in attributes:
         counts, _ = count_table(predictions, attribute)
         order = name_free_order(counts)
         resampled = resampled_counts(counts[order], replicates, generator)[:, np.argsort(order)]
         bands.append(contrast_bands(counts, counts, resampled, resampled, confidence=confidence))
     return contrast_table(predictions, bands, attributes, min_support)
+
+
+def name_free_order(counts: np.ndarray) -> np.ndarray:
+    """An order of the groups of `counts` (G, K, K) that depends on the counts alone; ties are exchangeable."""
+    return np.lexsort(counts.reshape(len(counts), -1).T)
 
 
 def resampled_counts(counts: np.ndarray, replicates: int, generator: np.random.Generator) -> np.ndarray:
@@ -165,13 +178,27 @@ def contrast_table(
 ) -> pd.DataFrame:
     """The table of `contrasts` from the bands of each attribute; support and evidence are those of `predictions`."""
     table = rates_by_group(predictions, min_support, attributes=attributes)
-    table = table[["attribute", "rate", "class", "group", "evidence"]].copy()
+    table = table[["attribute", "rate", "class", "group", "support", "evidence"]].copy()
+    supports = table.groupby(["attribute", "rate", "class"], sort=False)["support"]
+    table["rest_support"] = supports.transform("sum") - table["support"]
     in_order = [of_rate for of_attribute in bands for of_rate in of_attribute.values()]
     for column in Bands._fields:
         table[column] = np.concatenate([getattr(of_rate, column).ravel() for of_rate in in_order])
-    table["differs"] = (table["lower"] > 0) | (table["upper"] < 0)
     table["evidence"] = table["evidence"].mask(table["contrast"].isna(), UNDEFINED)
-    return table[["attribute", "rate", "class", "group", *Bands._fields, "differs", "evidence"]]
+    return table[["attribute", "rate", "class", "group", "support", "rest_support", *Bands._fields, "evidence"]]
+
+
+def tested_contrasts(contrasts: pd.DataFrame, groups: pd.DataFrame, alpha: float = ALPHA) -> pd.DataFrame:
+    """`contrasts` with p_adjusted of the tests in `groups` (a table of `group_table`) and differs: p_adjusted <= alpha.
+
+    A band that excludes 0 where the test does not reject is extended to 0: the two never contradict each other.
+    """
+    key = ["attribute", "rate", "class", "group"]
+    table = contrasts.merge(groups[[*key, "p_adjusted"]], on=key, how="left", validate="one_to_one")
+    differs = table["p_adjusted"] <= alpha
+    table["lower"] = table["lower"].mask(~differs & table["lower"].gt(0), 0.0)
+    table["upper"] = table["upper"].mask(~differs & table["upper"].lt(0), 0.0)
+    return table.assign(differs=differs)[[*contrasts.columns[:-1], "p_adjusted", "differs", "evidence"]]
 
 
 # How large a gap can be.

@@ -7,7 +7,7 @@ for all runs.
 Rows are sorted by image first: neither their order nor the names of the groups changes any number.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,16 +16,14 @@ from scipy.sparse import csr_array
 
 from fairprof.inference.bands import contrast_bands, contrast_table, largest_gaps, table_of_bounds
 from fairprof.inference.levels import CONFIDENCE, check_number
-from fairprof.inference.over_seeds import seed_sd
-from fairprof.inference.permutation import gaps_and_aggregates, table_of_tests
+from fairprof.inference.permutation import gap_table, gaps_and_aggregates, group_table, permuted_runs
 from fairprof.inference.same_images import (
     Runs,
-    chunks,
     resampled_counts_of_runs,
     resampled_sums,
     runs_on_the_same_images,
 )
-from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MIN_SUPPORT, count_codes, rates
+from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MIN_SUPPORT, rates
 from fairprof.metrics.performance import scores_from_counts
 
 # Gaps against chance.
@@ -37,64 +35,25 @@ def gap_tests_over_runs(
     generator: np.random.Generator,
     attributes: Iterable[str] = ATTRIBUTES,
 ) -> pd.DataFrame:
-    """As `fairprof.inference.bands.gap_tests`, of the mean of each gap over runs on the same images.
+    """As `fairprof.inference.permutation.gap_tests`, of the mean of each gap over runs on the same images.
 
-    A permutation moves the groups of the images, all attributes together and for all runs alike: among all
-    images for demographic parity, among those of a true class for the others. The columns are those of `gap_tests`,
-    and seed_sd, the standard deviation of the gap between the runs (NaN for one run). ValueError where images,
-    true classes, groups or classes differ between the tables.
+    A permutation moves the groups of the images for all runs alike. The columns are those of `gap_tests`, and
+    seed_sd, the standard deviation of the gap between the runs (NaN for one run). ValueError where images, true classes,
+    groups, persons or classes differ between the tables.
     """
-    check_number(permutations, "permutations")
-    runs = runs_on_the_same_images(tables, attributes)
-    counts = count_codes(runs.cell, runs.true, runs.predicted, runs.cells, len(runs.classes))
-    permuted: dict[str, list] = {attribute: [] for attribute in runs.groups}
-    for selected, within in _permuted_counts(runs, permutations, generator):
-        for attribute, found in permuted.items():
-            rate = rates(runs.by_group(within, attribute)) | _selection_rate(runs.by_group(selected, attribute))
-            found.append({metric: gap.mean(axis=1) for metric, gap in gaps_and_aggregates(rate).items()})
-    tables_of_attributes = []
-    for attribute, found in permuted.items():
-        observed = gaps_and_aggregates(rates(runs.by_group(counts, attribute)))
-        table = table_of_tests(
-            attribute,
-            runs.classes,
-            {metric: gap.mean(axis=0) for metric, gap in observed.items()},
-            {metric: np.concatenate([chunk[metric] for chunk in found]) for metric in observed},
-        )
-        table["seed_sd"] = np.concatenate([seed_sd(gap) for gap in observed.values()])
-        tables_of_attributes.append(table)
-    return pd.concat(tables_of_attributes, ignore_index=True)
+    return tests_over_runs(tables, permutations, generator, attributes)[0]
 
 
-def _selection_rate(selected: np.ndarray) -> dict[str, np.ndarray]:
-    return {"selection_rate": rates(selected)["selection_rate"]}
-
-
-def _permuted_counts(
-    runs: Runs, permutations: int, generator: np.random.Generator
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Chunks of two (B, R, cells, K, K): counts after permuting the combinations of groups among all images, and
-    among the images of each true class."""
-    of_class = [np.flatnonzero(runs.true == c) for c in range(len(runs.classes))]
-    said = np.eye(len(runs.classes), dtype=np.float32)[runs.predicted]  # (R, N, K)
-    for size in chunks(permutations, runs.cells * len(runs.cell)):
-        among = generator.permuted(np.tile(runs.cell, (size, 1)), axis=1)
-        within = np.tile(runs.cell, (size, 1))
-        for rows in of_class:
-            within[:, rows] = generator.permuted(within[:, rows], axis=1)
-        counts_among, counts_within = (
-            np.stack([_products(cell[:, rows], said[:, rows], runs.cells) for rows in of_class], axis=-2)
-            for cell in (among, within)
-        )
-        yield counts_among, counts_within
-
-
-def _products(cell: np.ndarray, said: np.ndarray, cells: int) -> np.ndarray:
-    """(B, R, cells, K) float64: rows by cell and prediction, of cell (B, N) and one-hot predictions (R, N, K)."""
-    indicator = (cell[:, None, :] == np.arange(cells)[:, None]).astype(np.float32)
-    # sums of ones in single precision are exact below 2^24 images
-    product = indicator @ said.transpose(1, 0, 2).reshape(said.shape[1], -1)
-    return product.reshape(*product.shape[:2], len(said), -1).swapaxes(1, 2).astype(float)
+def tests_over_runs(
+    tables: Sequence[pd.DataFrame],
+    permutations: int,
+    generator: np.random.Generator,
+    attributes: Iterable[str] = ATTRIBUTES,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tables of `gap_tests_over_runs` and of `fairprof.inference.permutation.group_table`, from the same
+    permutations."""
+    permuted = permuted_runs(runs_on_the_same_images(tables, attributes), permutations, generator)
+    return gap_table(permuted), group_table(permuted)
 
 
 # Resampled images.
@@ -110,7 +69,7 @@ def contrasts_over_runs(
 ) -> pd.DataFrame:
     """As `fairprof.inference.bands.contrasts`, of the rates' means over runs on the same images.
 
-    Images are resampled, the same ones for all runs: the bands are those of the sampling of the images, the
+    Images, those of a person together, are resampled, the same ones for all runs: the bands are those of the sampling of the images, the
     runs being what they are. The columns are those of `contrasts`.
     """
     check_number(replicates, "replicates")
@@ -120,9 +79,11 @@ def contrasts_over_runs(
     number = votes[image, predicted].astype(float)
     shape = (runs.cells, len(runs.classes), len(runs.classes))
     position = np.ravel_multi_index((runs.cell[image], runs.true[image], predicted), shape)
-    sums = [csr_array((value, (position, image)), shape=(np.prod(shape), len(votes))) for value in (number, number**2)]
+    resampled = runs.resampled
+    together, size = resampled[image], resampled.max() + 1
+    sums = [csr_array((value, (position, together)), shape=(np.prod(shape), size)) for value in (number, number**2)]
     observed = [matrix.sum(axis=1).reshape(shape) for matrix in sums]
-    drawn = resampled_sums(sums, len(votes), replicates, generator)
+    drawn = resampled_sums(sums, size, replicates, generator)
     drawn = [table.reshape(replicates, *shape) for table in drawn]
     bands = []
     for attribute in runs.groups:

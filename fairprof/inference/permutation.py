@@ -1,22 +1,32 @@
-"""Gaps against chance: what the same gaps are after permuting the groups of the rows."""
+"""Gaps against chance: what the same gaps are after permuting groups, and which groups differ from the rest.
 
-from collections.abc import Iterable
+Description and test are two things. The largest gap over groups describes; its null is set by the smallest group. The
+test asks of every cell (a group, a true and a predicted class) how far it lies from chance, on a scale on which no small
+cell can dominate (`cell_tests`), and compares the farthest with the farthest of every permutation.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import random_table
 
-from fairprof.inference.levels import TIE, check_number
+from fairprof.inference.cell_tests import ODDS, Null, cell_sums, distances, nulls, p_values, shares_of, step_down, z_values
+from fairprof.inference.levels import check_number
+from fairprof.inference.over_seeds import seed_sd
+from fairprof.inference.same_images import Runs, one_run
+from fairprof.inference.spread import unbiased_spreads
+from fairprof.inference.units import Units, permuted_counts
 from fairprof.metrics.fairness import (
     ATTRIBUTES,
     DIFFERENCES,
     GAP_METRICS,
     MAX_OVER_CLASSES,
     MEAN_OVER_CLASSES,
-    count_table,
+    fractions,
     rates,
 )
-from fairprof.metrics.performance import class_names, divide, mean_of_defined
+from fairprof.metrics.performance import divide, mean_of_defined
 
 
 def gap_tests(
@@ -25,47 +35,88 @@ def gap_tests(
     generator: np.random.Generator,
     attributes: Iterable[str] = ATTRIBUTES,
 ) -> pd.DataFrame:
-    """Every difference of `gaps` beside the same difference after permuting the groups of the rows.
+    """Every difference of `gaps` beside the same difference after permuting groups, and a test of it.
 
     The null hypothesis of demographic parity is that the prediction is independent of the group: groups are
-    permuted among all rows. That of equal opportunity and equalized odds is that it is independent of the
-    group given the true class: groups are permuted among the rows of each true class. The maximum and the
-    mean over classes are taken within each permutation.
+    permuted among all images. That of equal opportunity and equalized odds is that it is independent of the
+    group given the true class: groups are permuted among the images of each true class. Images of one person (column
+    `person`, optional) keep together: see `fairprof.inference.units.units_of`.
 
     Columns: attribute, metric, class (each, then "max_over_classes" and "mean_over_classes"), value (that of
-    `gaps`), null_mean and null_q95 (mean and 95th percentile of the permuted gaps), excess (value -
-    null_mean), p_value = (1 + number of permuted gaps >= value) / (permutations + 1). What is undefined
-    is NaN.
+    `gaps`), null_mean and null_q95 (mean and 95th percentile of the permuted gaps, the maximum and the mean over classes
+    taken within each permutation), excess (value - null_mean), spread (see `unbiased_spreads`) and p_value. What is
+    undefined is NaN.
+
+    p_value is of one test: the largest distance from chance over cells (see `distances`), observed and in every
+    permutation. The cells are the groups of a class; over classes all groups and classes together, for the maximum and
+    the mean alike; for equalized odds a group, true and predicted class. Where only two groups can be compared in one
+    class it is Pearson's chi-squared test among the permutations.
     """
+    return gap_table(permuted_runs(one_run(predictions, attributes), permutations, generator)).drop(columns="seed_sd")
+
+
+class Cells(NamedTuple):
+    """Sums of the cells of one rate, observed (G, M) and permuted (B, G, M), and what chance makes of them."""
+
+    observed: np.ndarray
+    permuted: np.ndarray
+    null: Null
+
+    def distances(self, distance: Callable[[np.ndarray, Null], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Observed (G, M) and permuted (B, G, M)."""
+        return distance(self.observed, self.null), distance(self.permuted, self.null)
+
+
+class Permuted(NamedTuple):
+    """The groups of an attribute among R runs, observed and permuted.
+
+    groups: in the order of their names. order: (G,) int, in which they stand here, which their names do not influence.
+    units: of the runs. rates: permuted, each (B, R, G, K). cells: by rate.
+    """
+
+    attribute: str
+    groups: list[str]
+    classes: list[str]
+    order: np.ndarray
+    units: Units
+    rates: dict[str, np.ndarray]
+    cells: dict[str, Cells]
+
+
+def permuted_runs(runs: Runs, permutations: int, generator: np.random.Generator) -> list[Permuted]:
+    """Of every attribute of the runs; the images' groups move for all runs alike."""
     check_number(permutations, "permutations")
-    classes = class_names(predictions)
-    tables = []
-    for attribute in attributes:
-        counts, _ = count_table(predictions, attribute)
-        observed = gaps_and_aggregates(rates(counts))
-        permuted = gaps_and_aggregates(permuted_rates(counts[name_free_order(counts)], permutations, generator))
-        tables.append(table_of_tests(attribute, classes, observed, permuted))
-    return pd.concat(tables, ignore_index=True)
+    return [
+        _permuted(runs, attribute, units, permutations, generator) for attribute, units in runs.units().items()
+    ]
 
 
-def permuted_rates(counts: np.ndarray, permutations: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
-    """The rates (B, G, K) of `permutations` tables with the margins of `counts` (G, K, K) int-valued float.
-
-    The selection rates are those of groups permuted among all rows, the others of groups permuted within
-    each true class.
-    """
-    selected = _tables_of_margins(counts.sum(axis=1), permutations, generator)
-    within = [_tables_of_margins(counts[:, c], permutations, generator) for c in range(counts.shape[1])]
-    return rates(np.stack(within, axis=-2)) | {"selection_rate": divide(selected, selected.sum(axis=-1, keepdims=True))}
-
-
-def _tables_of_margins(table: np.ndarray, permutations: int, generator: np.random.Generator) -> np.ndarray:
-    return random_table(table.sum(axis=1), table.sum(axis=0), seed=generator).rvs(permutations)
+def _permuted(
+    runs: Runs, attribute: str, within: Units, permutations: int, generator: np.random.Generator
+) -> Permuted:
+    order = within.name_free_order()
+    within = within.in_order(order)
+    found, cells = {}, {}
+    for units in (within.of_predictions(), within):
+        drawn = permuted_counts(units, permutations, generator)
+        found |= _rates(drawn)
+        cells |= _cells(units, drawn)
+    return Permuted(attribute, runs.groups[attribute], runs.classes, order, within, found, cells)
 
 
-def name_free_order(counts: np.ndarray) -> np.ndarray:
-    """An order of the groups of `counts` (G, K, K) that depends on the counts alone; ties are exchangeable."""
-    return np.lexsort(counts.reshape(len(counts), -1).T)
+def _rates(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Rates (..., G, K) of counts (..., G, T, K): the selection rate where T is 1, otherwise the other two."""
+    if counts.shape[-2] == 1:
+        return {"selection_rate": divide(counts, counts.sum(axis=-1, keepdims=True))[..., 0, :]}
+    found = rates(counts)
+    del found["selection_rate"]
+    return found
+
+
+def _cells(units: Units, drawn: np.ndarray) -> dict[str, Cells]:
+    share = shares_of(units)
+    observed, permuted = (cell_sums(counts, share) for counts in (units.counts.mean(axis=0), drawn.mean(axis=1)))
+    return {rate: Cells(observed[rate], permuted[rate], null) for rate, null in nulls(units).items()}
 
 
 def gaps_and_aggregates(rates: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -80,26 +131,89 @@ def with_aggregates(gap: np.ndarray) -> np.ndarray:
     return np.concatenate([gap, worst[..., None], mean_of_defined(gap)[..., None]], axis=-1)
 
 
-def table_of_tests(
-    attribute: str, classes: list[str], observed: dict[str, np.ndarray], permuted: dict[str, np.ndarray]
-) -> pd.DataFrame:
-    """The rows of `gap_tests` of one attribute: of observed (K + 2,) and permuted (B, K + 2) gaps by metric."""
+# Tests of gaps.
+
+CELLS = {
+    "demographic_parity_difference": "selection_rate",
+    "equal_opportunity_difference": "true_positive_rate",
+    "equalized_odds_difference": ODDS,
+}
+
+
+def gap_table(permuted: Iterable[Permuted]) -> pd.DataFrame:
+    """The table of `gap_tests`, with seed_sd, the standard deviation of each gap between the runs."""
+    return pd.concat([_gap_table(of_attribute) for of_attribute in permuted], ignore_index=True)
+
+
+def _gap_table(permuted: Permuted) -> pd.DataFrame:
+    observed = gaps_and_aggregates(rates(permuted.units.counts))
+    chance = gaps_and_aggregates(permuted.rates)
+    spreads = unbiased_spreads(permuted.units)
+    names = [*permuted.classes, MAX_OVER_CLASSES, MEAN_OVER_CLASSES]
+    values = np.concatenate(list(observed.values()), axis=-1)
+    value, null = values.mean(axis=0), np.concatenate(list(chance.values()), axis=-1).mean(axis=1)
+    found = [_p_values(permuted.cells[CELLS[metric]], len(permuted.classes), metric) for metric in observed]
+    return pd.DataFrame(
+        {
+            "attribute": permuted.attribute,
+            "metric": np.repeat(list(observed), len(names)),
+            "class": np.tile(names, len(observed)),
+            "value": value,
+            "null_mean": null.mean(axis=0),
+            "null_q95": np.quantile(null, 0.95, axis=0),
+            "excess": value - null.mean(axis=0),
+            "spread": np.concatenate([spreads[metric] for metric in observed]),
+            "p_value": np.where(np.isnan(value), np.nan, np.concatenate(found)),
+            "seed_sd": seed_sd(values),
+        }
+    )
+
+
+def _p_values(cells: Cells, classes: int, metric: str) -> np.ndarray:
+    """(K + 2,): of each class, then twice of all."""
+    mirrored = classes == 2 and metric == "demographic_parity_difference"  # one class is the other's complement
+    varying = (cells.null.variance > 0).reshape(len(cells.observed), -1, classes).sum(axis=(0, 1))
+    two_groups = np.append(varying, varying.sum() / (1 + mirrored)) == 2
+    statistics = (_largest(found, classes) for found in cells.distances(distances))
+    if two_groups.any():
+        of_pearson = (_largest(found, classes) for found in cells.distances(z_values))
+        statistics = (np.where(two_groups, *pair) for pair in zip(of_pearson, statistics, strict=True))
+    found = p_values(*statistics)
+    return np.append(found, found[-1])
+
+
+def _largest(distances: np.ndarray, classes: int) -> np.ndarray:
+    """(..., K + 1): the largest (..., G, M) of each predicted class, which the last axis ends with, and of all."""
+    of_classes = distances.reshape(*distances.shape[:-2], -1, classes).max(axis=-2)
+    return np.append(of_classes, of_classes.max(axis=-1, keepdims=True), axis=-1)
+
+
+# Which groups differ from the rest.
+
+
+def group_table(permuted: Iterable[Permuted]) -> pd.DataFrame:
+    """Which groups differ from all others together, in which class: `step_down` over the cells of each rate.
+
+    Columns: attribute, rate, class, group and p_adjusted, over all groups and classes of the attribute and rate; NaN
+    where the group or the rest has no rows. Of the selection and the true positive rate the cells are those of the gap
+    tests, so that the smallest p_adjusted is theirs.
+    """
     tables = []
-    for metric, value in observed.items():
-        null = permuted[metric]
-        exceeding = (null >= value - TIE).sum(axis=0)
-        tables.append(
-            pd.DataFrame(
-                {
-                    "attribute": attribute,
-                    "metric": metric,
-                    "class": [*classes, MAX_OVER_CLASSES, MEAN_OVER_CLASSES],
-                    "value": value,
-                    "null_mean": null.mean(axis=0),
-                    "null_q95": np.quantile(null, 0.95, axis=0),
-                    "excess": value - null.mean(axis=0),
-                    "p_value": np.where(np.isnan(value), np.nan, (1 + exceeding) / (len(null) + 1)),
-                }
+    for of_attribute in permuted:
+        counts = of_attribute.units.counts[0]
+        in_order = np.argsort(of_attribute.order)
+        for rate, (_, rows) in fractions(counts).items():
+            adjusted = step_down(*of_attribute.cells[rate].distances(distances))
+            comparable = (rows > 0) & (rows < rows.sum(axis=0))
+            tables.append(
+                pd.DataFrame(
+                    {
+                        "attribute": of_attribute.attribute,
+                        "rate": rate,
+                        "class": np.tile(of_attribute.classes, len(of_attribute.groups)),
+                        "group": np.repeat(of_attribute.groups, len(of_attribute.classes)),
+                        "p_adjusted": np.where(comparable, adjusted, np.nan)[in_order].ravel(),
+                    }
+                )
             )
-        )
     return pd.concat(tables, ignore_index=True)

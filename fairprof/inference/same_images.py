@@ -7,16 +7,16 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
+from fairprof.inference.units import PERSON, Units, chunks, patterns_of, person_codes, units_of
 from fairprof.metrics.fairness import group_labels
 from fairprof.metrics.performance import checked_column, class_names, label_codes
-
-CHUNK = 2**22  # numbers held at a time
 
 
 class Runs(NamedTuple):
     """R runs on N images, in the order of the images' names.
 
-    true: (N,) int. predicted: (R, N) int. cell: (N,) int in [0, cells), the image's combination of groups.
+    true: (N,) int. predicted: (R, N) int. person: (N,) int, equal for images of one person, or None where every
+    image is of another one. cell: (N,) int in [0, cells), the image's combination of groups.
     groups: attribute to group names. members: attribute to (G, cells) float, 1 where the combination
     belongs to the group.
     """
@@ -24,10 +24,24 @@ class Runs(NamedTuple):
     classes: list[str]
     true: np.ndarray
     predicted: np.ndarray
+    person: np.ndarray | None
     cell: np.ndarray
     cells: int
     groups: dict[str, list[str]]
     members: dict[str, np.ndarray]
+
+    @property
+    def resampled(self) -> np.ndarray:
+        """(N,) int codes, equal for images that are drawn together: those of one person."""
+        return np.arange(len(self.true)) if self.person is None else np.unique(self.person, return_inverse=True)[1]
+
+    def units(self) -> dict[str, Units]:
+        """By attribute, what is permuted together between its groups."""
+        patterns = patterns_of(self.true, self.predicted, len(self.classes))
+        return {
+            attribute: units_of(patterns, members.argmax(axis=0)[self.cell], self.person, len(members))
+            for attribute, members in self.members.items()
+        }
 
     def by_group(self, counts: np.ndarray, attribute: str) -> np.ndarray:
         """(..., G, K, K): counts (..., cells, K, K) summed over the combinations of each group."""
@@ -42,6 +56,18 @@ def runs_on_the_same_images(tables: Sequence[pd.DataFrame], attributes: Iterable
     first, attributes = tables[0], list(attributes)
     for number, table in enumerate(tables[1:], start=2):
         _check_same(first, table, number, attributes)
+    return _runs(tables, attributes)
+
+
+def one_run(predictions: pd.DataFrame, attributes: Iterable[str]) -> Runs:
+    """One run, whose images need no names and keep their order unless some are of one person."""
+    if person_codes(predictions) is None:
+        return _runs([predictions], list(attributes))
+    return runs_on_the_same_images([predictions], attributes)
+
+
+def _runs(tables: Sequence[pd.DataFrame], attributes: list[str]) -> Runs:
+    first = tables[0]
     labels = [group_labels(first, attribute) for attribute in attributes]
     combinations, cell = np.unique([label.cat.codes for label in labels], axis=1, return_inverse=True)
     names = [list(label.cat.categories) for label in labels]
@@ -53,6 +79,7 @@ def runs_on_the_same_images(tables: Sequence[pd.DataFrame], attributes: Iterable
         class_names(first),
         label_codes(first, "y_true"),
         np.stack([label_codes(table, "y_pred") for table in tables]),
+        person_codes(first),
         cell,
         combinations.shape[1],
         dict(zip(attributes, names, strict=True)),
@@ -80,6 +107,11 @@ def _check_same(first: pd.DataFrame, other: pd.DataFrame, number: int, attribute
             f"image {only_one[0]!r} is in only one of predictions 1 and {number}; evaluate both on the same images"
         )
     columns = {"y_true": (checked_column(first, "y_true"), checked_column(other, "y_true"))}
+    columns |= {
+        name: (first[name].astype(object).fillna(""), other[name].astype(object).fillna(""))
+        for name in [PERSON]
+        if name in first.columns and name in other.columns
+    }
     columns |= {name: (group_labels(first, name), group_labels(other, name)) for name in attributes}
     for name, (one, two) in columns.items():
         differs = one.to_numpy(object) != two.to_numpy(object)
@@ -91,35 +123,28 @@ def _check_same(first: pd.DataFrame, other: pd.DataFrame, number: int, attribute
             )
 
 
-def chunks(number: int, each: int) -> Iterator[int]:
-    """Sizes that sum to `number`, so that a chunk of things of `each` numbers stays within `CHUNK` numbers."""
-    size = max(CHUNK // each, 1)
-    for start in range(0, number, size):
-        yield min(size, number - start)
-
-
 def resampled_counts_of_runs(
     runs: Runs, replicates: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Counts (R, cells, K, K), and (B, R, cells, K, K) on resampled images."""
-    count, images = runs.predicted.shape
+    """Counts (R, cells, K, K), and (B, R, cells, K, K) on resampled images, those of a person together."""
+    count, resampled = len(runs.predicted), runs.resampled
     shape = (count, runs.cells, len(runs.classes), len(runs.classes))
     index = (np.arange(count)[:, None], runs.cell, runs.true, runs.predicted)
     position = np.ravel_multi_index(np.broadcast_arrays(*index), shape).ravel()
-    image = np.tile(np.arange(images), count)
-    indicator = csr_array((np.ones(len(image)), (position, image)), shape=(np.prod(shape), images))
-    (drawn,) = resampled_sums([indicator], images, replicates, generator)
+    number = resampled.max() + 1
+    indicator = csr_array((np.ones(len(position)), (position, np.tile(resampled, count))), (np.prod(shape), number))
+    (drawn,) = resampled_sums([indicator], number, replicates, generator)
     return indicator.sum(axis=1).reshape(shape), drawn.reshape(replicates, *shape)
 
 
 def resampled_sums(
-    matrices: list[csr_array], images: int, replicates: int, generator: np.random.Generator
+    matrices: list[csr_array], number: int, replicates: int, generator: np.random.Generator
 ) -> list[np.ndarray]:
-    """(B, rows) of each matrix (rows, N): its rows summed over N images drawn with replacement, the same for all."""
+    """(B, rows) of each matrix (rows, N): its rows summed over N columns drawn with replacement, the same for all."""
     products: list[list[np.ndarray]] = [[] for _ in matrices]
-    for size in chunks(replicates, images):
-        drawn = generator.integers(images, size=(size, images)) + np.arange(size)[:, None] * images
-        times = np.bincount(drawn.ravel(), minlength=size * images).reshape(size, images)
+    for size in chunks(replicates, number):
+        drawn = generator.integers(number, size=(size, number)) + np.arange(size)[:, None] * number
+        times = np.bincount(drawn.ravel(), minlength=size * number).reshape(size, number)
         weights = np.ascontiguousarray(times.T, dtype=float)
         for product, matrix in zip(products, matrices, strict=True):
             product.append((matrix @ weights).T)

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from fairprof.inference.bands import contrasts, gap_upper_bounds
+from fairprof.inference.bands import contrasts, gap_upper_bounds, tested_contrasts
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.multiplicity import CONFIRMATORY_ATTRIBUTES, adjusted_in_families
-from fairprof.inference.permutation import gap_tests
+from fairprof.inference.permutation import gap_table, group_table, permuted_runs
+from fairprof.inference.same_images import one_run
 from fairprof.metrics.fairness import (
     ATTRIBUTES,
     MAX_OVER_CLASSES,
@@ -25,6 +26,8 @@ CONFIRMATORY_GAPS = tuple((metric, attribute) for metric in PARITY_DIFFERENCES f
 ESTABLISHED = "established"
 EQUIVALENT = "equivalent"
 NOT_ESTABLISHED = "not_established"
+DEGENERATE = "degenerate"
+THESE_MODELS = "these models"  # the scope of tests that permute or resample images: the models are what they are
 
 
 def gaps_with_verdicts(
@@ -36,19 +39,35 @@ def gaps_with_verdicts(
     attributes: Iterable[str] = ATTRIBUTES,
     min_support: int = MIN_SUPPORT,
 ) -> pd.DataFrame:
-    """Every gap of one run with its test, its upper bound and its verdict, as in `judged`.
+    """Every gap of one run with its test, its upper bound and its verdict: the first table of `gaps_and_contrasts`."""
+    return gaps_and_contrasts(predictions, permutations, replicates, delta, generator, attributes, min_support)[0]
 
-    The columns of `gap_tests`, upper (of `gap_upper_bounds`), undefined_cells and insufficient_cells (of `gaps`),
-    delta, family, p_adjusted and verdict.
+
+def gaps_and_contrasts(
+    predictions: pd.DataFrame,
+    permutations: int,
+    replicates: int,
+    delta: float,
+    generator: np.random.Generator,
+    attributes: Iterable[str] = ATTRIBUTES,
+    min_support: int = MIN_SUPPORT,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What may be said of one run: every gap, and which groups differ from the rest, from the same permutations.
+
+    gaps: the columns of `gap_tests`, upper (of `gap_upper_bounds`), undefined_cells and insufficient_cells (of `gaps`),
+    and those of `judged`. contrasts: of `tested_contrasts`.
     """
     attributes = list(attributes)
-    tests = gap_tests(predictions, permutations, generator, attributes)
+    permuted = permuted_runs(one_run(predictions, attributes), permutations, generator)
+    tests = gap_table(permuted).drop(columns="seed_sd")
     found = contrasts(predictions, replicates, generator, attributes=attributes, min_support=min_support)
     cells = gaps(rates_by_group(predictions, min_support, attributes=attributes))
     key = ["attribute", "metric", "class"]
     table = tests.merge(gap_upper_bounds(found, predictions), on=key, validate="one_to_one")
     table = table.merge(cells[[*key, "undefined_cells", "insufficient_cells"]], on=key, validate="one_to_one")
-    return judged(table, is_confirmatory(table), delta)
+    degenerate = only_class_predicted(predictions) is not None
+    judged_gaps = judged(table, is_confirmatory(table), delta, degenerate=degenerate)
+    return judged_gaps, tested_contrasts(found, group_table(permuted))
 
 
 def is_confirmatory(table: pd.DataFrame) -> np.ndarray:
@@ -57,18 +76,25 @@ def is_confirmatory(table: pd.DataFrame) -> np.ndarray:
     return np.array(family) & table["class"].eq(MAX_OVER_CLASSES).to_numpy()
 
 
-def judged(table: pd.DataFrame, confirmatory: np.ndarray, delta: float, alpha: float = ALPHA) -> pd.DataFrame:
-    """`table` (with value, p_value and upper) and four more columns.
+def judged(
+    table: pd.DataFrame, confirmatory: np.ndarray, delta: float, alpha: float = ALPHA, degenerate: bool = False
+) -> pd.DataFrame:
+    """`table` (with value, p_value, upper and undefined_cells) and six more columns.
 
     delta; family: "confirmatory" for the rows marked by `confirmatory` (N,) bool, else "exploratory"; p_adjusted:
     `holm` within the confirmatory family, `benjamini_hochberg` within the exploratory one; verdict:
-    "undefined" where there is no value, "established" where p_adjusted <= alpha, otherwise
-    "equivalent" where upper < delta, and "not_established" where nothing can be said. Not rejecting is not fairness.
+    "undefined" where there is no value, "degenerate" where the predictions are (of one class only: they are equal
+    between groups whatever the images), "established" where p_adjusted <= alpha, otherwise "equivalent" where
+    upper < delta and no cell of the gap is undefined, and "not_established" where nothing can be said. Not rejecting is
+    not fairness. below_delta: whether a gap is established and yet upper < delta with no cell undefined: both are said.
+    scope: what a verdict is about; the models are what they are, images vary.
     """
     table = adjusted_in_families(table.assign(delta=delta), confirmatory)
+    below = (table["upper"] < delta) & table["undefined_cells"].eq(0)
     verdict = np.select(
-        [table["value"].isna(), table["p_adjusted"] <= alpha, table["upper"] < delta],
-        [UNDEFINED, ESTABLISHED, EQUIVALENT],
+        [table["value"].isna(), np.full(len(table), degenerate), table["p_adjusted"] <= alpha, below],
+        [UNDEFINED, DEGENERATE, ESTABLISHED, EQUIVALENT],
         NOT_ESTABLISHED,
     )
-    return table.assign(verdict=verdict)
+    below_delta = below & (verdict == ESTABLISHED)
+    return table.assign(verdict=verdict, below_delta=below_delta, scope=THESE_MODELS)

@@ -1,0 +1,122 @@
+"""What is permuted and resampled together: an image, or all images of a person; and tables of permuted groups."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import random_table
+
+PERSON = "person"  # optional column of a predictions table
+CHUNK = 2**22  # numbers held at a time
+
+
+def person_codes(predictions: pd.DataFrame) -> np.ndarray | None:
+    """(N,) int, equal for images of one person: of the column `person`; None where every image is of another one.
+
+    A row without a person is a person of its own.
+    """
+    if PERSON not in predictions.columns:
+        return None
+    persons = predictions[PERSON].astype(object)
+    codes, names = pd.factorize(persons.where(persons.ne("")))
+    if len(names) == (codes >= 0).sum():
+        return None
+    return np.where(codes < 0, np.arange(len(codes)) + len(names), codes)
+
+
+class Units(NamedTuple):
+    """Units of U kinds in G groups, R runs, T true classes and K predicted classes; units of a kind are the same.
+
+    tables: (U, R, T, K) float, the counts of one unit of each kind. members: (G, U) int, how many units of each kind a
+    group has. stratum: (U,) int; groups are permuted within each.
+    """
+
+    tables: np.ndarray
+    members: np.ndarray
+    stratum: np.ndarray
+
+    @property
+    def counts(self) -> np.ndarray:
+        """(R, G, T, K) float: the counts of each group."""
+        return np.einsum("gu,urtk->rgtk", self.members, self.tables)
+
+    def in_order(self, groups: np.ndarray) -> "Units":
+        """The same units with their groups in another order."""
+        return self._replace(members=self.members[groups])
+
+    def name_free_order(self) -> np.ndarray:
+        """(G,) an order of the groups that depends on their units alone; ties are exchangeable."""
+        return np.lexsort(self.members.T)
+
+    def of_predictions(self) -> "Units":
+        """The same units where only the prediction counts: (U, R, 1, K), in one stratum."""
+        tables, kind = np.unique(self.tables.sum(axis=-2, keepdims=True), axis=0, return_inverse=True)
+        members = np.zeros((len(self.members), len(tables)), dtype=int)
+        np.add.at(members.T, kind.ravel(), self.members.T)
+        return Units(tables, members, np.zeros(len(tables), dtype=int))
+
+
+class Patterns(NamedTuple):
+    """Images that all runs answer alike. tables: (P, R, K, K), the counts of one image of each pattern. true: (P,) int.
+    of_image: (N,) int."""
+
+    tables: np.ndarray
+    true: np.ndarray
+    of_image: np.ndarray
+
+
+def patterns_of(true: np.ndarray, predicted: np.ndarray, classes: int) -> Patterns:
+    """The patterns of N images with the codes `true` (N,) and `predicted` (R, N), in the order of classes."""
+    pattern = true
+    for of_run in predicted:
+        first, pattern = np.unique(pattern * classes + of_run, return_index=True, return_inverse=True)[1:]
+    tables = np.zeros((len(first), len(predicted), classes, classes))
+    tables[np.arange(len(first))[:, None], np.arange(len(predicted)), true[first, None], predicted[:, first].T] = 1
+    return Patterns(tables, true[first], pattern)
+
+
+def units_of(patterns: Patterns, group: np.ndarray, person: np.ndarray | None, groups: int) -> Units:
+    """The units of N images with codes of groups and persons (N,).
+
+    A unit is all images of a person in one group: where a person's images carry several groups, there are as many
+    units, and the counts of every group stay what they are. Its stratum is the true class of most of its images, the
+    first of equals; so images that are units on their own are permuted within their true class.
+    """
+    number = len(patterns.tables)
+    if person is None:
+        members = np.bincount(group * number + patterns.of_image, minlength=groups * number)
+        return Units(patterns.tables, members.reshape(groups, -1), patterns.true)
+    (_, of_unit), unit = np.unique([person, group], axis=1, return_inverse=True)
+    made_of = np.zeros((len(of_unit), number))
+    np.add.at(made_of, (unit.ravel(), patterns.of_image), 1)
+    kinds, kind = np.unique(made_of, axis=0, return_inverse=True)
+    members = np.zeros((groups, len(kinds)), dtype=int)
+    np.add.at(members, (of_unit, kind.ravel()), 1)
+    tables = np.tensordot(kinds, patterns.tables, axes=1)
+    return Units(tables, members, tables[:, 0].sum(axis=-1).argmax(axis=-1))
+
+
+def permuted_counts(units: Units, permutations: int, generator: np.random.Generator) -> np.ndarray:
+    """(B, R, G, T, K): the groups' counts after permuting the groups of the units within each stratum."""
+    (groups, kinds), (runs, true_classes, classes) = units.members.shape, units.tables.shape[1:]
+    counts = np.zeros((permutations, runs, groups, true_classes, classes))
+    done = 0
+    for size in chunks(permutations, groups * kinds):
+        for stratum in np.unique(units.stratum):
+            here = units.stratum == stratum
+            members, tables = units.members[:, here], units.tables[here]
+            true = np.flatnonzero(tables.any(axis=(0, 1, 3)))  # of images that are units only the stratum's own class
+            drawn = random_table(members.sum(axis=1), members.sum(axis=0), seed=generator).rvs(size)
+            moved = drawn.reshape(-1, drawn.shape[-1]) @ tables[:, :, true].reshape(len(tables), -1)
+            moved = moved.reshape(size, groups, runs, len(true), classes)
+            counts[done : done + size, ..., true, :] += moved.swapaxes(1, 2)
+        done += size
+    return counts
+
+
+def chunks(number: int, each: int) -> Iterator[int]:
+    """Sizes that sum to `number`, so that a chunk of things of `each` numbers stays within `CHUNK` numbers."""
+    size = max(CHUNK // each, 1)
+    for start in range(0, number, size):
+        yield min(size, number - start)
