@@ -55,7 +55,7 @@ def contrasts(
     other rows), value (rate of the group), rest (rate of all other rows), contrast (value - rest), standard_error
     (smoothed, as if no two rows were of one person), lower and upper (of the band, in [-1, 1]) and evidence (as in
     `rates_by_group`; "undefined" where the group or the rest has no rows, all rates being NaN then). Whether a group
-    differs is said by a test: see `tested_contrasts`.
+    differs is said by a test: see `contrasts_with_tests`.
     """
     check_number(replicates, "replicates")
     attributes, bands = list(attributes), []
@@ -188,7 +188,7 @@ def contrast_table(
     return table[["attribute", "rate", "class", "group", "support", "rest_support", *Bands._fields, "evidence"]]
 
 
-def tested_contrasts(contrasts: pd.DataFrame, groups: pd.DataFrame, alpha: float = ALPHA) -> pd.DataFrame:
+def contrasts_with_tests(contrasts: pd.DataFrame, groups: pd.DataFrame, alpha: float = ALPHA) -> pd.DataFrame:
     """`contrasts` with p_adjusted of the tests in `groups` (a table of `group_table`) and differs: p_adjusted <= alpha.
 
     A band that excludes 0 where the test does not reject is extended to 0: the two never contradict each other.

@@ -30,7 +30,8 @@ def cell_sums(counts: np.ndarray, share: np.ndarray) -> dict[str, np.ndarray]:
     """By rate, sums over rows of x - p, of counts (..., T, K), given the share p (T, K) of each true class.
 
     With one true class for all (T = 1): selection_rate (..., K). Otherwise true_positive_rate (..., K),
-    false_positive_rate (..., K), summed over the other true classes, and odds (..., K * K), by true and predicted class.
+    false_positive_rate (..., K), summed over the other true classes, and odds (..., K * K), by true and predicted
+    class.
     """
     sums = counts - counts.sum(axis=-1, keepdims=True) * np.nan_to_num(share)
     if len(share) == 1:

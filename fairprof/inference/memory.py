@@ -1,7 +1,7 @@
 """How much memory the tests and bands take: what is known before anything is trained."""
 
 # how often the counts of every replicate are held at once, in all that is made of them: at most, as measured
-COPIES_FOR_BANDS, COPIES_FOR_SCORES, COPIES_FOR_TESTS = 12, 6, 5
+COPIES_FOR_BANDS, COPIES_FOR_SCORES, COPIES_FOR_TESTS = 12, 6, 12
 NUMBER = 8  # bytes
 
 
@@ -12,4 +12,4 @@ def resampling_bytes(counts: int, permutations: int, replicates: int, designs: i
     All replicates of a design's runs are held at once for the bands of their gaps, and those of all runs for scores.
     """
     of_runs = replicates * max(COPIES_FOR_BANDS * seeds, COPIES_FOR_SCORES * designs * seeds)
-    return NUMBER * counts * max(of_runs, COPIES_FOR_TESTS * permutations)
+    return NUMBER * counts * max(of_runs, COPIES_FOR_TESTS * permutations * seeds)

@@ -38,13 +38,13 @@ def gap_tests_over_runs(
     """As `fairprof.inference.permutation.gap_tests`, of the mean of each gap over runs on the same images.
 
     A permutation moves the groups of the images for all runs alike. The columns are those of `gap_tests`, and
-    seed_sd, the standard deviation of the gap between the runs (NaN for one run). ValueError where images, true classes,
-    groups, persons or classes differ between the tables.
+    seed_sd, the standard deviation of the gap between the runs (NaN for one run). ValueError where images, true
+    classes, groups, persons or classes differ between the tables.
     """
-    return tests_over_runs(tables, permutations, generator, attributes)[0]
+    return gaps_and_groups_over_runs(tables, permutations, generator, attributes)[0]
 
 
-def tests_over_runs(
+def gaps_and_groups_over_runs(
     tables: Sequence[pd.DataFrame],
     permutations: int,
     generator: np.random.Generator,
@@ -69,8 +69,8 @@ def contrasts_over_runs(
 ) -> pd.DataFrame:
     """As `fairprof.inference.bands.contrasts`, of the rates' means over runs on the same images.
 
-    Images, those of a person together, are resampled, the same ones for all runs: the bands are those of the sampling of the images, the
-    runs being what they are. The columns are those of `contrasts`.
+    Images, those of a person together, are resampled, the same ones for all runs: the bands are those of the sampling
+    of the images, the runs being what they are. The columns are those of `contrasts`.
     """
     check_number(replicates, "replicates")
     runs = runs_on_the_same_images(tables, attributes)

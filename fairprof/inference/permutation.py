@@ -1,8 +1,8 @@
 """Gaps against chance: what the same gaps are after permuting groups, and which groups differ from the rest.
 
 Description and test are two things. The largest gap over groups describes; its null is set by the smallest group. The
-test asks of every cell (a group, a true and a predicted class) how far it lies from chance, on a scale on which no small
-cell can dominate (`cell_tests`), and compares the farthest with the farthest of every permutation.
+test asks of every cell (a group, a true and a predicted class) how far it lies from chance, on a scale on which no
+small cell can dominate (`cell_tests`), and compares the farthest with the farthest of every permutation.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,7 +11,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from fairprof.inference.cell_tests import ODDS, Null, cell_sums, distances, nulls, p_values, shares_of, step_down, z_values
+from fairprof.inference.cell_tests import (
+    ODDS,
+    Null,
+    cell_sums,
+    distances,
+    nulls,
+    p_values,
+    shares_of,
+    step_down,
+    z_values,
+)
 from fairprof.inference.levels import check_number
 from fairprof.inference.over_seeds import seed_sd
 from fairprof.inference.same_images import Runs, one_run
@@ -43,16 +53,17 @@ def gap_tests(
     `person`, optional) keep together: see `fairprof.inference.units.units_of`.
 
     Columns: attribute, metric, class (each, then "max_over_classes" and "mean_over_classes"), value (that of
-    `gaps`), null_mean and null_q95 (mean and 95th percentile of the permuted gaps, the maximum and the mean over classes
-    taken within each permutation), excess (value - null_mean), spread (see `unbiased_spreads`) and p_value. What is
-    undefined is NaN.
+    `gaps`), null_mean and null_q95 (mean and 95th percentile of the permuted gaps, the maximum and the mean over
+    classes taken within each permutation), excess (value - null_mean), spread (see `unbiased_spreads`) and p_value. What
+    is undefined is NaN.
 
     p_value is of one test: the largest distance from chance over cells (see `distances`), observed and in every
     permutation. The cells are the groups of a class; over classes all groups and classes together, for the maximum and
     the mean alike; for equalized odds a group, true and predicted class. Where only two groups can be compared in one
     class it is Pearson's chi-squared test among the permutations.
     """
-    return gap_table(permuted_runs(one_run(predictions, attributes), permutations, generator)).drop(columns="seed_sd")
+    permuted = permuted_runs(one_run(predictions, attributes), permutations, generator)
+    return gap_table(permuted).drop(columns="seed_sd")
 
 
 class Cells(NamedTuple):
@@ -86,17 +97,14 @@ class Permuted(NamedTuple):
 def permuted_runs(runs: Runs, permutations: int, generator: np.random.Generator) -> list[Permuted]:
     """Of every attribute of the runs; the images' groups move for all runs alike."""
     check_number(permutations, "permutations")
-    return [
-        _permuted(runs, attribute, units, permutations, generator) for attribute, units in runs.units().items()
-    ]
+    return [_permuted(runs, attribute, units, permutations, generator) for attribute, units in runs.units().items()]
 
 
-def _permuted(
-    runs: Runs, attribute: str, within: Units, permutations: int, generator: np.random.Generator
-) -> Permuted:
+def _permuted(runs: Runs, attribute: str, within: Units, permutations: int, generator: np.random.Generator) -> Permuted:
     order = within.name_free_order()
     within = within.in_order(order)
-    found, cells = {}, {}
+    found: dict[str, np.ndarray] = {}
+    cells: dict[str, Cells] = {}
     for units in (within.of_predictions(), within):
         drawn = permuted_counts(units, permutations, generator)
         found |= _rates(drawn)

@@ -1,6 +1,6 @@
 """Several runs evaluated on the same images: one record of them, and resamples that are the same for all."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np

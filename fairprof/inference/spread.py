@@ -8,7 +8,7 @@ from fairprof.metrics.performance import divide, mean_of_defined
 
 
 def unbiased_spreads(units: Units) -> dict[str, np.ndarray]:
-    """By difference, the between-group standard deviation (K + 2,) of its rates: of each class, then twice over classes.
+    """By difference, the between-group standard deviation (K + 2,) of its rates: by class, then twice over classes.
 
     Of G groups with rates p_g it is the signed root of
 

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from fairprof.inference.bands import contrasts, gap_upper_bounds, tested_contrasts
+from fairprof.inference.bands import contrasts, contrasts_with_tests, gap_upper_bounds
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.multiplicity import CONFIRMATORY_ATTRIBUTES, adjusted_in_families
 from fairprof.inference.permutation import gap_table, group_table, permuted_runs
@@ -19,6 +20,7 @@ from fairprof.metrics.fairness import (
     gaps,
     rates_by_group,
 )
+from fairprof.metrics.performance import predicts_one_class
 
 # fixed beforehand: metric and attribute of every gap, the largest over the classes
 CONFIRMATORY_GAPS = tuple((metric, attribute) for metric in PARITY_DIFFERENCES for attribute in CONFIRMATORY_ATTRIBUTES)
@@ -55,7 +57,7 @@ def gaps_and_contrasts(
     """What may be said of one run: every gap, and which groups differ from the rest, from the same permutations.
 
     gaps: the columns of `gap_tests`, upper (of `gap_upper_bounds`), undefined_cells and insufficient_cells (of `gaps`),
-    and those of `judged`. contrasts: of `tested_contrasts`.
+    and those of `judged`. contrasts: of `contrasts_with_tests`.
     """
     attributes = list(attributes)
     permuted = permuted_runs(one_run(predictions, attributes), permutations, generator)
@@ -65,9 +67,8 @@ def gaps_and_contrasts(
     key = ["attribute", "metric", "class"]
     table = tests.merge(gap_upper_bounds(found, predictions), on=key, validate="one_to_one")
     table = table.merge(cells[[*key, "undefined_cells", "insufficient_cells"]], on=key, validate="one_to_one")
-    degenerate = only_class_predicted(predictions) is not None
-    judged_gaps = judged(table, is_confirmatory(table), delta, degenerate=degenerate)
-    return judged_gaps, tested_contrasts(found, group_table(permuted))
+    judged_gaps = judged(table, is_confirmatory(table), delta, degenerate=predicts_one_class(predictions))
+    return judged_gaps, contrasts_with_tests(found, group_table(permuted))
 
 
 def is_confirmatory(table: pd.DataFrame) -> np.ndarray:
@@ -77,23 +78,23 @@ def is_confirmatory(table: pd.DataFrame) -> np.ndarray:
 
 
 def judged(
-    table: pd.DataFrame, confirmatory: np.ndarray, delta: float, alpha: float = ALPHA, degenerate: bool = False
+    table: pd.DataFrame, confirmatory: np.ndarray, delta: float, alpha: float = ALPHA, degenerate: ArrayLike = False
 ) -> pd.DataFrame:
     """`table` (with value, p_value, upper and undefined_cells) and six more columns.
 
     delta; family: "confirmatory" for the rows marked by `confirmatory` (N,) bool, else "exploratory"; p_adjusted:
-    `holm` within the confirmatory family, `benjamini_hochberg` within the exploratory one; verdict:
-    "undefined" where there is no value, "degenerate" where the predictions are (of one class only: they are equal
-    between groups whatever the images), "established" where p_adjusted <= alpha, otherwise "equivalent" where
-    upper < delta and no cell of the gap is undefined, and "not_established" where nothing can be said. Not rejecting is
-    not fairness. below_delta: whether a gap is established and yet upper < delta with no cell undefined: both are said.
-    scope: what a verdict is about; the models are what they are, images vary.
+    `holm` within the confirmatory family, `benjamini_hochberg` within the exploratory one; verdict: "degenerate" where
+    the predictions are (`degenerate`, bool or (N,): of one class only, so that they are equal between groups whatever
+    the images), "undefined" where there is no value, "established" where p_adjusted <= alpha, otherwise "equivalent"
+    where upper < delta and no cell of the gap is undefined, and "not_established" where nothing can be said. Not
+    rejecting is not fairness. below_delta: whether a gap is established and yet upper < delta with no cell undefined:
+    both are said. scope: what a verdict is about; the models are what they are, images vary.
     """
     table = adjusted_in_families(table.assign(delta=delta), confirmatory)
     below = (table["upper"] < delta) & table["undefined_cells"].eq(0)
     verdict = np.select(
-        [table["value"].isna(), np.full(len(table), degenerate), table["p_adjusted"] <= alpha, below],
-        [UNDEFINED, DEGENERATE, ESTABLISHED, EQUIVALENT],
+        [np.broadcast_to(degenerate, len(table)), table["value"].isna(), table["p_adjusted"] <= alpha, below],
+        [DEGENERATE, UNDEFINED, ESTABLISHED, EQUIVALENT],
         NOT_ESTABLISHED,
     )
     below_delta = below & (verdict == ESTABLISHED)

@@ -8,11 +8,10 @@ import psutil
 from fairprof.config import AnalysisSettings
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
-from fairprof.inference import bands
 from fairprof.inference.intervals import bootstrap_scores, wilson_interval
 from fairprof.inference.memory import resampling_bytes
 from fairprof.inference.standardised_gaps import standardised_gaps
-from fairprof.inference.verdicts import gaps_with_verdicts
+from fairprof.inference.verdicts import gaps_and_contrasts
 from fairprof.measurement.pictures import confusion_figure, rates_figure, reliability_figure
 from fairprof.metrics import fairness, performance
 from fairprof.metrics.fairness import MAX_OVER_CLASSES
@@ -32,7 +31,7 @@ class Measurements:
 
     values: metrics by name, each under `test/`. tables: by artifact path, `metrics/NAME.csv`, where NAME is
 
-    - scores, contrasts, standardised_gaps: of `bootstrap_scores`, `contrasts` and `standardised_gaps`
+    - scores, contrasts, standardised_gaps: of `bootstrap_scores`, `contrasts_with_tests` and `standardised_gaps`
     - by_group, gaps: of `rates_by_group` and `fairness.gaps`, with a column view: natural, with intervals and tests, or
       balanced, under `balanced_weights`, without
     - performance_by_group, per_class, confusion_matrix, reliability: of the functions of these names; the index of the
@@ -83,16 +82,13 @@ def measure(predictions: pd.DataFrame, settings: AnalysisSettings, seed: int) ->
     seed: of the permutations and bootstraps.
     """
     min_support = settings.min_support
-    tested = gaps_with_verdicts(
+    tested, contrasts = gaps_and_contrasts(
         predictions,
         settings.permutations,
         settings.replicates,
         settings.delta,
         numpy_generator(seed, "noise floor"),
         min_support=min_support,
-    )
-    contrasts = bands.contrasts(
-        predictions, settings.replicates, numpy_generator(seed, "contrasts"), min_support=min_support
     )
     by_group, gaps = _rates_and_gaps(predictions, tested, min_support)
     tables = {

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.inference import SIMULATED_BANDS, share_covered
-from fairprof.inference.bands import contrasts, gap_upper_bounds, largest_gaps
+from fairprof.inference.bands import contrasts, contrasts_with_tests, gap_upper_bounds, largest_gaps
 from fairprof.inference.intervals import bootstrap_scores, wilson_interval
 from fairprof.inference.permutation import gap_tests
 from fairprof.inference.verdicts import gaps_with_verdicts
@@ -29,8 +29,8 @@ def test_contrasts_by_hand():
     )
     found = contrasts(table, 200, np.random.default_rng(0), min_support=5, attributes=["race", "gender"])
     assert list(found) == [
-        "attribute", "rate", "class", "group", "value", "rest", "contrast", "standard_error",
-        "lower", "upper", "differs", "evidence",
+        "attribute", "rate", "class", "group", "support", "rest_support", "value", "rest", "contrast", "standard_error",
+        "lower", "upper", "evidence",
     ]  # fmt: skip
     # Predicted x: 7 of 10 Green, 5 of 10 Blue, 1 of 4 Red.
     selection = row_of(found, rate="selection_rate", group="Green", **{"class": "x"})
@@ -39,15 +39,16 @@ def test_contrasts_by_hand():
     # Of those truly x: 6 of 8, 3 of 4, 1 of 4; of those truly y: 1 of 2, 2 of 6, none.
     recall = row_of(found, rate="true_positive_rate", group="Blue", **{"class": "x"})
     assert recall[["value", "rest", "evidence"]].tolist() == [3 / 4, 7 / 12, "insufficient_evidence"]
+    assert recall[["support", "rest_support"]].tolist() == [4, 12]
     # Two more rows, a right and a wrong one, for either side: 4/6 and 8/14.
     assert recall["standard_error"] == pytest.approx(np.sqrt((4 / 6) * (2 / 6) / 6 + (8 / 14) * (6 / 14) / 14))
     false = row_of(found, rate="false_positive_rate", group="Blue", **{"class": "x"})
     assert false[["value", "rest", "evidence"]].tolist() == [2 / 6, 1 / 2, "sufficient"]
     red = row_of(found, rate="false_positive_rate", group="Red", **{"class": "x"})
-    assert red["evidence"] == "undefined" and not red["differs"] and np.isnan(red["contrast"])
+    assert red["evidence"] == "undefined" and np.isnan(red["contrast"])
     # A group of all rows has no rest.
     alone = found[found["attribute"] == "gender"]
-    assert alone["evidence"].eq("undefined").all() and not alone["differs"].any()
+    assert alone["evidence"].eq("undefined").all()
     assert alone[["contrast", "lower", "upper"]].isna().all(axis=None)
 
 
@@ -61,10 +62,25 @@ def test_rates_of_0_and_1_have_bands_of_some_width():
     assert recall["standard_error"] == pytest.approx(error)
     # All replicates have the same rates: the quantile is that of two normal intervals, one for each class.
     assert recall["lower"] == pytest.approx(10 / 12 - stats.norm.ppf(0.5 + np.sqrt(0.95) / 2) * error)
-    assert recall["differs"]
     same = contrasts(two_genders([[10, 0], [0, 10]], [[9, 0], [0, 9]]), 100, np.random.default_rng(0))
     same = same[same["attribute"] == "gender"]
-    assert (same["lower"] < -0.1).all() and (same["upper"] > 0.1).all() and not same["differs"].any()
+    assert (same["lower"] < -0.1).all() and (same["upper"] > 0.1).all()
+
+
+def test_a_band_never_contradicts_the_test_beside_it():
+    found = contrasts(two_genders([[70, 30], [50, 50]], [[40, 60], [50, 50]]), 200, np.random.default_rng(0))
+    found = found[found["attribute"] == "gender"]
+    recall = found["rate"].eq("true_positive_rate") & found["class"].eq("x")
+    assert (found.loc[recall, "lower"].gt(0) | found.loc[recall, "upper"].lt(0)).all()
+    key = ["attribute", "rate", "class", "group"]
+    for p_value, differs in ((0.04, True), (0.06, False), (np.nan, False)):
+        tested = contrasts_with_tests(found, found[key].assign(p_adjusted=p_value))
+        assert list(tested) == [*found.columns[:-1], "p_adjusted", "differs", "evidence"]
+        assert (tested["differs"] == differs).all()
+        excludes_zero = tested["lower"].gt(0) | tested["upper"].lt(0)
+        assert excludes_zero[recall.to_numpy()].all() if differs else not excludes_zero.any()
+        # the other ends stay
+        assert tested["lower"].le(found["lower"]).all() and tested["upper"].ge(found["upper"]).all()
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95])

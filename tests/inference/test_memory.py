@@ -42,7 +42,7 @@ def growth(work, fewer: int, more: int) -> float:
 
 def test_it_is_that_of_the_largest_step():
     assert resampling_bytes(100, permutations=999, replicates=1000) == 8 * 100 * 12 * 1000
-    assert resampling_bytes(100, permutations=9999, replicates=1000) == 8 * 100 * 5 * 9999
+    assert resampling_bytes(100, permutations=9999, replicates=1000) == 8 * 100 * 12 * 9999
     assert resampling_bytes(100, permutations=999, replicates=1000, designs=4, seeds=6) == 8 * 100 * 6 * 24 * 1000
     assert resampling_bytes(100, permutations=999, replicates=1000, designs=1, seeds=6) == 8 * 100 * 12 * 6 * 1000
 

@@ -22,7 +22,7 @@ def test_the_null_by_hand():
     table = two_genders([[2, 0], [0, 2]], [[0, 2], [0, 2]])
     found = gap_tests(table, 20_000, np.random.default_rng(0), ["gender"])
     assert list(found) == [
-        "attribute", "metric", "class", "value", "null_mean", "null_q95", "excess", "p_value",
+        "attribute", "metric", "class", "value", "null_mean", "null_q95", "excess", "spread", "p_value",
     ]  # fmt: skip
     # Two of the eight rows are predicted x: both in one group of four in 12 of 28 cases (gap .5, else 0).
     parity = row_of(found, metric="demographic_parity_difference", **{"class": "x"})

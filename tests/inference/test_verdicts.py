@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from benchmarks.inference import shares_of
-from fairprof.inference.verdicts import gaps_with_verdicts, judged
+from fairprof.inference.verdicts import gaps_and_contrasts, gaps_with_verdicts, judged
 from fairprof.metrics.fairness import gaps, rates_by_group
-from tests.inference.made_tables import random_counts, two_genders
+from tests.inference.made_tables import generator, predictions_of, random_counts, two_genders
 
 NAN = np.nan
 
@@ -15,23 +15,53 @@ NAN = np.nan
 def test_verdicts_by_hand():
     table = pd.DataFrame(
         {
-            "value": [0.2, 0.1, 0.1, 0.02, NAN, 0.2],
-            "p_value": [0.01, 0.04, 0.01, 0.2, NAN, 0.9],
-            "upper": [0.3, 0.2, 0.049, 0.049, NAN, 0.05],
+            "value": [0.2, 0.1, 0.1, 0.02, NAN, 0.2, 0.02],
+            "p_value": [0.01, 0.04, 0.01, 0.2, NAN, 0.9, 0.2],
+            "upper": [0.3, 0.2, 0.049, 0.049, NAN, 0.05, 0.049],
+            "undefined_cells": [0, 0, 0, 0, 2, 0, 1],
         }
     )
-    found = judged(table, np.array([True, True, False, False, False, False]), delta=0.05)
-    assert found["family"].tolist() == ["confirmatory"] * 2 + ["exploratory"] * 4
-    # Holm of two: .01 x 2, .04 x 1; Benjamini and Hochberg of three: .01 x 3, .2 x 3/2, .9.
-    np.testing.assert_allclose(found["p_adjusted"], [0.02, 0.04, 0.03, 0.3, NAN, 0.9])
+    found = judged(table, np.array([True, True, *[False] * 5]), delta=0.05)
+    assert found["family"].tolist() == ["confirmatory"] * 2 + ["exploratory"] * 5
+    # Holm of two: .01 x 2, .04 x 1; Benjamini and Hochberg of four: .01 x 4, .2 x 4/3 twice, .9.
+    np.testing.assert_allclose(found["p_adjusted"], [0.02, 0.04, 0.04, 0.8 / 3, NAN, 0.9, 0.8 / 3])
     assert found["verdict"].tolist() == [
-        "established", "established", "established", "equivalent", "undefined", "not_established",
-    ]  # fmt: skip
-    assert (found["delta"] == 0.05).all()
-    strict = judged(table, np.array([True] * 6), delta=0.05, alpha=0.001)
+        *("established", "established", "established", "equivalent", "undefined", "not_established"),
+        "not_established",  # small enough, but one group's rate is unknown
+    ]
+    # Established, and yet smaller than what matters: both are said.
+    assert found["below_delta"].tolist() == [False, False, True, False, False, False, False]
+    assert (found["delta"] == 0.05).all() and (found["scope"] == "these models").all()
+    strict = judged(table, np.array([True] * 7), delta=0.05, alpha=0.001)
     assert strict["verdict"].tolist() == [
-        "not_established", "not_established", "equivalent", "equivalent", "undefined", "not_established",
-    ]  # fmt: skip
+        *("not_established", "not_established", "equivalent", "equivalent", "undefined", "not_established"),
+        "not_established",
+    ]
+    assert judged(table, np.array([True] * 7), 0.05, degenerate=True)["verdict"].eq("degenerate").all()
+
+
+def test_a_model_of_one_answer_has_no_verdicts():
+    found = gaps_with_verdicts(two_genders([[40, 0], [30, 0]], [[50, 0], [60, 0]]), 99, 99, 0.05, generator())
+    assert found["verdict"].eq("degenerate").all() and not found["below_delta"].any()
+
+
+def test_who_differs_stands_beside_the_gap():
+    table = predictions_of(
+        {
+            ("F", "G"): [[90, 10], [20, 80]],
+            ("F", "B"): [[40, 60], [20, 80]],
+            ("M", "R"): [[90, 10], [20, 80]],
+            ("M", "S"): [[0, 3], [2, 1]],
+        }
+    )
+    gaps_found, contrasts = gaps_and_contrasts(table, 999, 99, 0.05, generator(), ["race"])
+    recall = contrasts[contrasts["rate"] == "true_positive_rate"].set_index(["class", "group"])
+    assert set(recall.index[recall["differs"]]) == {("x", "B"), ("x", "G"), ("x", "R")}
+    assert recall.loc[("x", "S"), ["support", "rest_support"]].tolist() == [3, 300]
+    opportunity = gaps_found[gaps_found["metric"] == "equal_opportunity_difference"].set_index("class")
+    # the test of the largest gap is that of the cell that lies farthest out
+    assert opportunity.loc["max_over_classes", "p_value"] == recall["p_adjusted"].min() == 0.001
+    assert opportunity.loc["y", "p_value"] > 0.05
 
 
 def test_the_confirmatory_family_is_four_gaps():

@@ -14,6 +14,7 @@ import pandas as pd
 from fairprof.commands.compare.collect import LATER_SEEDS, RunResults
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.inference import differences, over_runs, over_seeds, verdicts
+from fairprof.inference.bands import contrasts_with_tests
 from fairprof.inference.levelling_down import group_changes
 from fairprof.inference.levels import CONFIDENCE
 from fairprof.inference.over_seeds_and_images import estimates
@@ -22,7 +23,7 @@ from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.metrics import fairness
 from fairprof.metrics.best_rules import share_above_chance
 from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MAX_OVER_CLASSES, SCORES
-from fairprof.metrics.performance import chance_scores, confusion_table
+from fairprof.metrics.performance import chance_scores, confusion_table, predicts_one_class
 from fairprof.seeds import numpy_generator
 
 RESAMPLING_SEED = 0  # of permutations and bootstrap: a comparison of the same runs gives the same numbers
@@ -182,16 +183,17 @@ def _gaps_and_contrasts(arms: Sequence[Arm], protocol: Protocol) -> tuple[pd.Dat
                 CONFIDENCE,
                 min_support=protocol.min_support,
             )
-            contrasts.append(_placed(bands, place))
-            tested = over_runs.gap_tests_over_runs(
+            tested, groups = over_runs.gaps_and_groups_over_runs(
                 predictions, protocol.permutations, numpy_generator(RESAMPLING_SEED, "groups", arm.name)
             )
+            contrasts.append(_placed(contrasts_with_tests(bands, groups), place))
             tested = tested.merge(
                 _upper_bounds(predictions, arm.name, protocol),
                 on=["attribute", "metric", "class"],
                 validate="1:1",
             ).merge(_cell_counts(predictions[0], protocol.min_support), on=["attribute", "metric", "class"])
-            gaps.append(_placed(tested, place | {"seeds": len(predictions)}))
+            degenerate = any(predicts_one_class(table) for table in predictions)
+            gaps.append(_placed(tested, place | {"seeds": len(predictions), "degenerate": degenerate}))
     return _judged_gaps(pd.concat(gaps, ignore_index=True), protocol), pd.concat(contrasts, ignore_index=True)
 
 
@@ -212,9 +214,13 @@ def _cell_counts(predictions: pd.DataFrame, min_support: int) -> pd.DataFrame:
 
 
 def _judged_gaps(gaps: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
-    """Families, adjusted p-values and verdicts: the confirmatory family is that of the main arm, over its designs."""
-    of_main_arm = gaps["arm"].eq(protocol.main_arm).to_numpy()
-    return verdicts.judged(gaps, verdicts.is_confirmatory(gaps) & of_main_arm, protocol.delta)
+    """Families, adjusted p-values and verdicts: the confirmatory family is that of the main arm, over its designs.
+
+    A design one of whose models predicts one class only has no verdicts.
+    """
+    confirmatory = verdicts.is_confirmatory(gaps) & gaps["arm"].eq(protocol.main_arm).to_numpy()
+    degenerate = gaps.pop("degenerate").to_numpy()
+    return verdicts.judged(gaps, confirmatory, protocol.delta, degenerate=degenerate)
 
 
 # Differences between designs.
