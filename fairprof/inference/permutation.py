@@ -52,10 +52,10 @@ def gap_tests(
     group given the true class: groups are permuted among the images of each true class. Images of one person (column
     `person`, optional) keep together: see `fairprof.inference.units.units_of`.
 
-    Columns: attribute, metric, class (each, then "max_over_classes" and "mean_over_classes"), value (that of
-    `gaps`), null_mean and null_q95 (mean and 95th percentile of the permuted gaps, the maximum and the mean over
-    classes taken within each permutation), excess (value - null_mean), spread (see `unbiased_spreads`) and p_value. What
-    is undefined is NaN.
+    Columns: attribute, metric, class (each, then "max_over_classes" and "mean_over_classes"), value (that of `gaps`),
+    null_mean and null_q95 (mean and 95th percentile of the permuted gaps, the maximum and the mean over classes taken
+    within each permutation), excess (value - null_mean), spread (see `unbiased_spreads`) and p_value. What is undefined
+    is NaN.
 
     p_value is of one test: the largest distance from chance over cells (see `distances`), observed and in every
     permutation. The cells are the groups of a class; over classes all groups and classes together, for the maximum and

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
+from fairprof.inference.bands import name_free_order
 from fairprof.inference.levels import CONFIDENCE, check_confidence, check_number
-from fairprof.inference.permutation import name_free_order
 from fairprof.metrics.fairness import ATTRIBUTES, group_labels
 from fairprof.metrics.performance import class_names, divide, label_codes
 from fairprof.metrics.standardised import empty_strata, of_the_rest, rates_of_strata, split
