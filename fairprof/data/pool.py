@@ -26,8 +26,8 @@ class Pool:
     """Every usable example of a data set.
 
     table: a row per image, sorted by `image`, with the columns image (str, its name), gender, race, age,
-    profession (ordered categoricals; age is missing where the data set has none), partition (train, val, test)
-    and pixel (int, its row in the pixel cache).
+    profession (ordered categoricals; age is missing where the data set has none), partition (train, val, test), pixel
+    (int, its row in the pixel cache) and, where the data set names persons, person (str, empty where it does not).
     professions: the class names in order. label_probabilities: (N, K) P(class) of every row where labels are
     pseudo-professions, None where they were read. quarantine: image, line, reason, gender, race of every
     unusable row. pixels: the pixel cache, None where only labels were asked for. mangled_ages: how many ages
@@ -207,6 +207,8 @@ def pool_of(screened: ScreenedRows, settings: DataSettings) -> Pool:
             "pixel": rows["pixel"],
         }
     )
+    if rows["person"].fillna("").ne("").any():
+        table["person"] = rows["person"].fillna("").astype(str)
     table["partition"] = partitions(table, rows["partition"], groups)
     if table["profession"].cat.categories.size < 2:
         raise UserError(

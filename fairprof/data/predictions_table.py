@@ -9,7 +9,10 @@ from fairprof.metrics.performance import PROBABILITY_PREFIX
 
 def predictions_table(pool: Pool, rows: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     """A row per image: image, partition, y_true, y_pred (class names), probability_<class> (float64, in class order,
-    sum 1), gender, race, age (categoricals). probabilities: (N, K) in the order of `rows`."""
+    sum 1), gender, race, age (categoricals) and, where the pool knows persons, person (str, empty where unknown).
+
+    probabilities: (N, K) in the order of `rows`.
+    """
     table = pool.table.iloc[rows].reset_index(drop=True)
     professions = np.array(pool.professions)
     columns = {f"{PROBABILITY_PREFIX}{name}": probabilities[:, number] for number, name in enumerate(professions)}
@@ -23,5 +26,6 @@ def predictions_table(pool: Pool, rows: np.ndarray, probabilities: np.ndarray) -
             "gender": table["gender"],
             "race": table["race"],
             "age": table["age"],
+            **({"person": table["person"]} if "person" in table else {}),
         }
     )

@@ -18,9 +18,10 @@ from scipy.optimize import brentq, minimize
 from scipy.special import expit, logit
 from scipy.stats import rankdata
 
-from fairprof.inference.intervals import centred_interval, person_of
+from fairprof.inference.intervals import centred_interval
 from fairprof.inference.levels import ALPHA, TIE, check_number
 from fairprof.inference.multiplicity import CONFIRMATORY_ATTRIBUTES, adjusted_in_families
+from fairprof.inference.units import person_codes
 from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 from fairprof.metrics.calibration import ALL, ERROR, TopLabel, bins_for, calibration_errors, top_label
 from fairprof.metrics.fairness import (
@@ -235,7 +236,7 @@ def calibration_gaps(
     """
     check_number(permutations, "permutations")
     sorted_rows, order = top_label(predictions)
-    person = person_of(predictions.iloc[order])
+    person = person_codes(predictions.iloc[order])
     records = []
     for attribute in attributes:
         groups = group_labels(predictions, attribute)

@@ -9,9 +9,8 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from fairprof.inference.levels import CONFIDENCE, check_confidence, check_number
+from fairprof.inference.units import person_codes
 from fairprof.metrics.performance import confusion_table, divide, label_codes, scores_from_counts
-
-PERSON = "person"  # column of tables in which a person may have several images
 
 
 def wilson_interval(
@@ -53,11 +52,6 @@ def design_effect_of(correct: np.ndarray, person: np.ndarray | None) -> float:
     return max(float((np.bincount(code, residual) ** 2).sum() / (residual**2).sum()), 1.0)
 
 
-def person_of(predictions: pd.DataFrame) -> np.ndarray | None:
-    """(N,): whose image each row is, of the column `person`; None where there is none, and each counts as another's."""
-    return predictions[PERSON].to_numpy() if PERSON in predictions else None
-
-
 def bootstrap_scores(
     predictions: pd.DataFrame,
     replicates: int,
@@ -76,7 +70,7 @@ def bootstrap_scores(
     """
     check_number(replicates, "replicates")
     check_confidence(confidence)
-    counts, person = confusion_table(predictions).to_numpy(), person_of(predictions)
+    counts, person = confusion_table(predictions).to_numpy(), person_codes(predictions)
     right = (label_codes(predictions, "y_pred") == label_codes(predictions, "y_true")).astype(bool)
     drawn = _resampled_counts(predictions, counts, person, replicates, generator)
     diagonal, occurs = np.eye(len(counts), dtype=bool), (counts.sum(axis=1) > 0)[:, None]

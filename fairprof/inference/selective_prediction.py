@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 from scipy.stats import fisher_exact, random_table
 
-from fairprof.inference.intervals import centred_interval, design_effect_of, person_of, wilson_interval
+from fairprof.inference.intervals import centred_interval, design_effect_of, wilson_interval
 from fairprof.inference.levels import ALPHA, TIE, check_number
 from fairprof.inference.multiplicity import benjamini_hochberg
 from fairprof.inference.permutation import gap_tests
+from fairprof.inference.units import person_codes
 from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 from fairprof.metrics.fairness import (
     ATTRIBUTES,
@@ -48,7 +49,7 @@ def selective_scores(predictions: pd.DataFrame, coverages: Sequence[float] = COV
     """
     confidence, counts_of = confidence_of(predictions), _counts_of_groups(predictions, "gender")
     right = label_codes(predictions, "y_pred") == label_codes(predictions, "y_true")
-    person = person_of(predictions)
+    person = person_codes(predictions)
     records = []
     for coverage in coverages:
         kept = accepted(confidence, coverage)

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from fairprof.inference.bands import contrasts, contrasts_with_tests, gap_upper_bounds
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.multiplicity import CONFIRMATORY_ATTRIBUTES, adjusted_in_families
+from fairprof.inference.over_seeds_and_images import THESE_MODELS
 from fairprof.inference.permutation import gap_table, group_table, permuted_runs
 from fairprof.inference.same_images import one_run
 from fairprof.metrics.fairness import (
@@ -29,7 +30,6 @@ ESTABLISHED = "established"
 EQUIVALENT = "equivalent"
 NOT_ESTABLISHED = "not_established"
 DEGENERATE = "degenerate"
-THESE_MODELS = "these models"  # the scope of tests that permute or resample images: the models are what they are
 
 
 def gaps_with_verdicts(

@@ -98,5 +98,7 @@ def _gap_row(axis: Axes, place: int, row: dict) -> None:
     axis.plot(
         row["value"], place, **design_style(row["design"], filled=row["verdict"] == "established"), markersize=6.5
     )
-    evidence = f"< {short(row['delta'])}" if row["verdict"] == "equivalent" else p_value(row["p_adjusted"])
+    evidence = {"equivalent": f"< {short(row['delta'])}", "degenerate": "degenerate"}.get(
+        row["verdict"], p_value(row["p_adjusted"])
+    )
     beside(axis, place, f"{number(row['value'])}  {evidence}", row["family"])

@@ -49,7 +49,18 @@ TERMS = {
         "permuted or, before any training, over simulated classifiers; it is never 0, and larger with smaller groups"
     ),
     "excess": "a gap minus the mean of its noise floor",
-    "contrast": "a group's rate minus that of the rest, with bands that hold for all groups at once",
+    "spread": (
+        "the standard deviation of a rate between groups without what chance adds; below zero where the groups lie "
+        "closer together than chance has them, and zero in expectation where they are equal (Lum, Zhang and Bower 2022)"
+    ),
+    "test of a gap": (
+        "how far the farthest of all groups and classes lies from chance, on a scale on which no small group can "
+        "dominate, among the same of permuted groups; the gap itself only describes"
+    ),
+    "contrast": (
+        "a group's rate minus that of the rest, with bands that hold for all groups at once, and a p-value that allows "
+        "for all groups and classes (Westfall and Young 1993)"
+    ),
     "undefined": "a rate whose denominator is zero, or a number that rests on such rates: never 0 and never 1",
     "insufficient evidence": "a rate on fewer images than min_support: it is kept and marked",
     # what may be claimed
@@ -59,10 +70,10 @@ TERMS = {
         "no evidence of equality"
     ),
     "equivalent": (
-        "not established, and surely below delta: the upper end of the gap's band is; of a difference, both ends of "
-        "its "
-        "interval are"
+        "not established, and surely below delta: the upper end of the gap's band is, and no rate is undefined; of a "
+        "difference, both ends of its interval are"
     ),
+    "degenerate": "a model that predicts one class for every image: equal between groups, and no verdict is given",
     "scope": (
         "what a verdict holds for: these models (new test images), this test set (new seeds, the same images), or new "
         "seeds and new images; established between designs means the last"

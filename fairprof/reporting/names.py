@@ -20,6 +20,7 @@ VERDICT_NAMES = {
     "not_established": "not established",
     "no_claim_possible": "no claim possible",
     "undefined": "undefined",
+    "degenerate": "degenerate",
 }
 KNOWN_TO_RULES = {  # by the mode of label bias: what the probabilities of a label depend on
     "none": "the age alone",

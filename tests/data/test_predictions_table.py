@@ -82,3 +82,12 @@ def test_missing_ages_stay_missing(pool):
     unknown = pool.table.assign(age=pd.Categorical([None] * ROWS, categories=["0-2"]))
     table = predictions_table(Pool(**vars(pool) | {"table": unknown}), np.array([1]), np.array([[0.2, 0.5, 0.3]]))
     assert table["age"].isna().all()
+
+
+def test_persons_stand_in_the_table_where_the_pool_knows_them(pool, tmp_path):
+    assert "person" not in predictions_table(pool, np.array([1]), np.array([[0.2, 0.5, 0.3]]))
+    known = pool.table.assign(person=["", *(f"p{number // 2}" for number in range(1, ROWS))])
+    shares = np.tile([0.2, 0.5, 0.3], (3, 1))
+    table = predictions_table(Pool(**vars(pool) | {"table": known}), np.array([0, 2, 3]), shares)
+    table.to_parquet(tmp_path / "predictions.parquet")
+    assert pd.read_parquet(tmp_path / "predictions.parquet")["person"].tolist() == ["", "p1", "p1"]

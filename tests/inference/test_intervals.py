@@ -8,12 +8,12 @@ from fairprof.inference.intervals import (
     bootstrap_scores,
     centred_interval,
     design_effect_of,
-    person_of,
     wilson_interval,
 )
 from fairprof.inference.over_runs import image_replicates
 from fairprof.inference.selective_prediction import selective_scores
 from fairprof.inference.shift import expected_accuracy
+from fairprof.inference.units import person_codes
 from fairprof.metrics.performance import performance
 from tests.inference.made_tables import two_genders
 from tests.inference.test_over_runs import random_runs
@@ -89,7 +89,7 @@ def test_accuracy_has_one_interval_wherever_it_is_told():
         correct = predictions["y_true"].eq(predictions["y_pred"]).to_numpy()
         scores = bootstrap_scores(predictions, 100, np.random.default_rng(0)).set_index("metric").loc["accuracy"]
         kept = selective_scores(predictions, (1.0,)).iloc[0]
-        expected = expected_accuracy(np.ones(100), correct, person_of(predictions))
+        expected = expected_accuracy(np.ones(100), correct, person_codes(predictions))
         ends = [(found["lower"], found["upper"]) for found in (scores, kept, expected._asdict())]
         assert ends[0] == pytest.approx(ends[1])
         assert ends[0] == pytest.approx(ends[2])

@@ -20,6 +20,7 @@ from fairprof.reporting.names import (
     gap_name,
     name_of,
 )
+from fairprof.reporting.who import who_differs
 from fairprof.reporting.wording import (
     count,
     counted,
@@ -94,6 +95,7 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
         answer=tuple(
             sentence
             for sentence in (
+                _degenerate(gaps),
                 label_bias,
                 seeds,
                 _differences_in_short(differences, protocol),
@@ -110,7 +112,7 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
         possibility=possibility,
         label_bias=label_bias,
         seeds=seeds,
-        gaps=tuple(Claim(row.verdict, _gap_sentence(row, protocol)) for row in _rows(gaps)),
+        gaps=tuple(Claim(row.verdict, _gap_sentence(row, tables.get("contrasts"), protocol)) for row in _rows(gaps)),
         differences=tuple(
             Claim(row.verdict, _difference_sentence(row, protocol, tables["gaps"])) for row in _rows(differences)
         ),
@@ -158,20 +160,43 @@ def _scores(tables: dict[str, pd.DataFrame], protocol: Protocol) -> pd.DataFrame
 # A sentence for each test.
 
 
-def _gap_sentence(row, protocol: Protocol) -> str:
+def _gap_sentence(row, contrasts: pd.DataFrame | None, protocol: Protocol) -> str:
+    if row.verdict == "degenerate":
+        return (
+            f"Degenerate: a model of design {row.design} predicts one class for every image, which is equal between "
+            f"all groups; nothing is said of the {_gap(row)}."
+        )
     margin = f"delta {short(row.delta)}"
     addition = {
-        "established": "",
+        "established": f"; its upper band {number(row.upper)} lies below {margin}: it is there, and smaller than that"
+        if row.below_delta
+        else "",
         "equivalent": f"; its upper band {number(row.upper)} lies below {margin}",
-        "not_established": f"; its upper band {number(row.upper)} does not lie below {margin}",
+        "not_established": _not_small(row, margin),
         "undefined": "; there are no two groups to compare",
     }[row.verdict]
+    scope = f" for {row.scope}" if row.verdict in ("established", "equivalent") else ""
     return (
-        f"{VERDICT_NAMES[row.verdict].capitalize()}: the {_gap(row)} of design {row.design} is "
-        f"{number(row.value)} ({CLASS_NAMES[row.class_]}, mean over {counted(row.seeds, 'seed')}); noise floor "
-        f"{number(row.null_mean)}, 95 % quantile {number(row.null_q95)}; adjusted "
-        f"{p_value(row.p_adjusted)} (Holm){addition}{_weak_rates_of(row, protocol)}."
+        f"{VERDICT_NAMES[row.verdict].capitalize()}{scope}: the {_gap(row)} of design {row.design} is "
+        f"{number(row.value)} ({CLASS_NAMES[row.class_]}, mean over {counted(row.seeds, 'seed')}); "
+        f"adjusted {p_value(row.p_adjusted)} (Holm){_who(row, contrasts)}; noise floor {number(row.null_mean)}, 95 % "
+        f"quantile {number(row.null_q95)}{addition}{_weak_rates_of(row, protocol)}."
     )
+
+
+def _not_small(row, margin: str) -> str:
+    if row.upper < row.delta:
+        return f"; its upper band {number(row.upper)} lies below {margin}, but a rate is undefined"
+    return f"; its upper band {number(row.upper)} does not lie below {margin}"
+
+
+def _who(row, contrasts: pd.DataFrame | None) -> str:
+    """Who differs from the rest in an established gap, with the images that it rests on."""
+    if row.verdict != "established" or contrasts is None:
+        return ""
+    of_design = contrasts[contrasts["arm"].eq(row.arm) & contrasts["design"].eq(row.design)]
+    who = who_differs(of_design, row.metric, row.attribute)
+    return f"; {who}" if who else ""
 
 
 def _weak_rates_of(row, protocol: Protocol) -> str:
@@ -271,6 +296,18 @@ def seeds_told(plan: SeedPlan) -> str:
         verb = "was" if len(plan.missing) == 1 else "were"
         sentences.append(f"{seeds_named(plan.missing).capitalize()} {verb} planned and {verb} not compared.")
     return " ".join(sentences)
+
+
+def _degenerate(gaps: pd.DataFrame) -> str:
+    """Said first: gaps of a model that answers one class are 0, whatever the images."""
+    designs = list(dict.fromkeys(gaps.loc[gaps["verdict"].eq("degenerate"), "design"]))
+    if not designs:
+        return ""
+    named = designs_named(designs)
+    return (
+        f"{named[0].upper()}{named[1:]} {'has' if len(designs) == 1 else 'have'} a model that predicts one class for "
+        "every image: such a model is equal between groups whatever it is shown, and nothing is said of its gaps."
+    )
 
 
 def _label_bias(protocol: Protocol) -> str:
@@ -380,11 +417,11 @@ def _gaps_in_short(gaps: pd.DataFrame, protocol: Protocol) -> str:
     parts = _by_verdict(
         gaps,
         {
-            "established": " for the trained models (value, 95 % quantile of its noise floor)",
-            "equivalent": f" (upper band below {short(protocol.delta)})",
+            "established": f" for {THESE_MODELS} (value, adjusted p)",
+            "equivalent": f" for {THESE_MODELS} (upper band below {short(protocol.delta)})",
         },
         {
-            "established": lambda row: f"{row.design} ({number(row.value)}, {number(row.null_q95)})",
+            "established": lambda row: f"{row.design} ({number(row.value)}, {p_value(row.p_adjusted)}{_small(row)})",
             "equivalent": lambda row: f"{row.design} ({number(row.upper)})",
         },
     )
@@ -393,6 +430,10 @@ def _gaps_in_short(gaps: pd.DataFrame, protocol: Protocol) -> str:
     return (
         f"Of {counted(len(gaps), 'confirmatory gap')} within designs, {parts}.{_too_few_permutations(gaps, protocol)}"
     )
+
+
+def _small(row) -> str:
+    return f", yet below {short(row.delta)}" if row.below_delta else ""
 
 
 def _too_few_permutations(gaps: pd.DataFrame, protocol: Protocol) -> str:

@@ -13,7 +13,7 @@ from fairprof.inference.calibration_by_group import OVERCONFIDENCE
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.multiplicity import CONFIRMATORY
 from fairprof.inference.shift import DIFFERENT_VOCABULARY
-from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
+from fairprof.inference.verdicts import DEGENERATE, ESTABLISHED, NOT_ESTABLISHED
 from fairprof.metrics.best_rules import share_above_chance
 from fairprof.metrics.calibration import AT_BOUND, ERROR, UNDETERMINED
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
@@ -23,7 +23,18 @@ from fairprof.reporting.glossary import terms
 from fairprof.reporting.names import gap_name
 from fairprof.reporting.standardised_gap import standardised_blocks
 from fairprof.reporting.tables import table_of
-from fairprof.reporting.wording import counted, enumerated, estimate, number, of_ceiling, p_value, percent, signed
+from fairprof.reporting.who import who_differs
+from fairprof.reporting.wording import (
+    counted,
+    enumerated,
+    estimate,
+    number,
+    of_ceiling,
+    p_value,
+    percent,
+    short,
+    signed,
+)
 
 HALF = 0.5  # coverage that the answer speaks of
 LONGEST_LIST = 200  # letters of categories in a sentence
@@ -59,17 +70,22 @@ def _how_good(evaluation: Evaluation) -> str:
 
 
 def _how_fair(evaluation: Evaluation) -> str:
-    gaps = evaluation.fairness.gaps
+    gaps, contrasts = evaluation.fairness.gaps, evaluation.fairness.contrasts
     family = gaps[gaps["family"].eq(CONFIRMATORY) & gaps["class"].eq(MAX_OVER_CLASSES)]
+    if family["verdict"].eq(DEGENERATE).any():
+        return (
+            "The model predicts one class for every image: it is equal between groups whatever it is shown, and "
+            "nothing is said of its gaps."
+        )
     established = family[family["verdict"].eq(ESTABLISHED)]
     others = [gap_name(row.metric, row.attribute) for row in family[~family["verdict"].eq(ESTABLISHED)].itertuples()]
     said = [
-        f"{gap_name(row.metric, row.attribute)} {number(row.value)} (95 % noise floor {number(row.null_q95)}, "
-        f"{p_value(row.p_adjusted)}, highest for {row.highest_group}, lowest for {row.lowest_group}"
-        f"{_weak_rates(row, evaluation)})"
+        f"{gap_name(row.metric, row.attribute)} {number(row.value)} ({p_value(row.p_adjusted)}; "
+        f"{who_differs(contrasts, row.metric, row.attribute)}"
+        f"{f'; yet below {short(row.delta)}' if row.below_delta else ''}{_weak_rates(row, evaluation)})"
         for row in established.itertuples()
     ]
-    parts = [f"Gaps that are established: {'; '.join(said)}." if said else "No gap is established."]
+    parts = [f"Gaps that are established for this model: {'; '.join(said)}." if said else "No gap is established."]
     if said and others:
         parts.append(f"Not established: {enumerated(others)}.")
     return " ".join([*parts, "What is not established is not shown to be fair."])

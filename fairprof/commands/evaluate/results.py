@@ -56,6 +56,10 @@ class Fairness:
     def gaps(self) -> pd.DataFrame:
         return self.measurements.natural("gaps")
 
+    @property
+    def contrasts(self) -> pd.DataFrame:
+        return self.measurements.table("contrasts")
+
 
 @dataclass(frozen=True)
 class Calibration:

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from fairprof.inference.intervals import person_of
 from fairprof.inference.shift import (
     COMPARABLE,
     ExpectedAccuracy,
@@ -15,6 +14,7 @@ from fairprof.inference.shift import (
     expected_accuracy,
     judged_shift,
 )
+from fairprof.inference.units import person_codes
 from fairprof.metrics.performance import class_names
 from fairprof.metrics.selective import confidence_of
 
@@ -116,4 +116,4 @@ def _predicted(table: pd.DataFrame) -> pd.Series:
 
 def _expected(table: pd.DataFrame) -> ExpectedAccuracy:
     correct = table["y_pred"].astype(str).eq(table["y_true"].astype(str)).to_numpy()
-    return expected_accuracy(confidence_of(table), correct, person_of(table))
+    return expected_accuracy(confidence_of(table), correct, person_codes(table))

@@ -150,7 +150,8 @@ def _gaps(by_class: pd.DataFrame, seeds: int, main_arm: str) -> pd.DataFrame:
     table["verdict"] = np.select(
         [table["p_adjusted"] <= 0.05, table["upper"] < 0.05], ["established", "equivalent"], "not_established"
     )
-    return table.assign(undefined_cells=0, insufficient_cells=0)
+    below = table["verdict"].eq("established") & (table["upper"] < 0.05)
+    return table.assign(undefined_cells=0, insufficient_cells=0, below_delta=below, scope="these models")
 
 
 def _seed_differences(runs: pd.DataFrame, reference: str) -> pd.DataFrame:

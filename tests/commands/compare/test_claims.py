@@ -8,6 +8,7 @@ import pytest
 
 from fairprof.commands.compare.claims import claims
 from fairprof.commands.compare.protocol import Protocol
+from fairprof.reporting.who import who_differs
 from fairprof.reporting.wording import enumerated, number, p_value, percent, signed
 
 DP, EO = "demographic_parity_difference", "equal_opportunity_difference"
@@ -54,8 +55,8 @@ def protocol(**changes) -> Protocol:
 def gap(**changes) -> dict:
     row = dict(arm="natural", design="A", attribute="race", metric=EO, seeds=6, value=0.214, null_mean=0.112)
     row |= {"class": MAX, "seed_sd": 0.01, "null_q95": 0.158, "excess": 0.102, "p_value": 0.001, "upper": 0.3}
-    row |= dict(family="confirmatory", p_adjusted=0.003, delta=0.05, verdict="established")
-    return row | dict(undefined_cells=0, insufficient_cells=0) | changes
+    row |= dict(family="confirmatory", p_adjusted=0.003, delta=0.05, verdict="established", below_delta=False)
+    return row | dict(scope="these models", undefined_cells=0, insufficient_cells=0) | changes
 
 
 def difference(**changes) -> dict:
@@ -127,8 +128,79 @@ def test_percentages_and_lists():
 
 # Gaps within designs.
 
-EQUIVALENT = dict(design="B", metric=DP, attribute="gender", value=0.02, null_mean=0.015, null_q95=0.031)
-EQUIVALENT |= dict(upper=0.041, p_value=0.4, p_adjusted=0.8, verdict="equivalent")
+
+def contrast(group: str, class_: str, value: float, support: int, rest: float, rest_support: int, **changes) -> dict:
+    row = dict(arm="natural", design="A", attribute="race", rate="true_positive_rate", group=group, value=value)
+    row |= {"class": class_, "support": support, "rest": rest, "rest_support": rest_support, "contrast": value - rest}
+    return row | dict(standard_error=0.1, p_adjusted=0.001, differs=True, evidence="sufficient") | changes
+
+
+GAP = (
+    "the equal opportunity difference by race of design A is .214 (largest over classes, mean over 6 seeds); adjusted "
+)
+FLOOR = "noise floor .112, 95 % quantile .158"
+WHO = "retired: Monk 1-2, 2 of 11, against 35 of 36 of the rest"
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ({}, f"Established for these models: {GAP}p = .003 (Holm); {WHO}; {FLOOR}."),
+        (
+            {"below_delta": True, "upper": 0.04},
+            f"Established for these models: {GAP}p = .003 (Holm); {WHO}; {FLOOR}; its upper band .040 lies below delta "
+            ".05: it is there, and smaller than that.",
+        ),
+        (
+            {"verdict": "equivalent", "p_adjusted": 0.4, "upper": 0.04},
+            f"Equivalent for these models: {GAP}p = .400 (Holm); {FLOOR}; its upper band .040 lies below delta .05.",
+        ),
+        (
+            {"verdict": "not_established", "p_adjusted": 0.4, "insufficient_cells": 2},
+            f"Not established: {GAP}p = .400 (Holm); {FLOOR}; its upper band .300 does not lie below delta .05; 2 "
+            "rates on fewer than 30 images.",
+        ),
+        (
+            {"verdict": "not_established", "p_adjusted": 0.4, "upper": 0.04, "undefined_cells": 1},
+            f"Not established: {GAP}p = .400 (Holm); {FLOOR}; its upper band .040 lies below delta .05, but a rate is "
+            "undefined; 1 rate undefined.",
+        ),
+        (
+            {"verdict": "degenerate", "value": 0.0, "p_adjusted": 1.0},
+            "Degenerate: a model of design A predicts one class for every image, which is equal between all groups; "
+            "nothing is said of the equal opportunity difference by race.",
+        ),
+    ],
+    ids=["established", "below delta", "equivalent", "not established", "undefined rate", "degenerate"],
+)
+def test_a_gap_is_told_with_who_differs(row, sentence):
+    found = [
+        contrast("Monk 1-2", "retired", 2 / 11, 11, 35 / 36, 36),
+        contrast("Monk 3-4", "retired", 0.9, 20, 0.8, 27, p_adjusted=0.4, differs=False),
+        contrast("Monk 1-2", "retired", 0.1, 40, 0.3, 90, rate="selection_rate"),
+        contrast("Monk 1-2", "retired", 0.1, 11, 0.9, 36, design="B"),
+    ]
+    (claim,) = claims(study([gap(**row)], contrasts=found), protocol()).gaps
+    assert claim.sentence == sentence
+
+
+def test_who_differs_is_named_once_of_two_and_the_surest_first():
+    many = [contrast(f"g{number}", "student", 0.5, 10, 0.7, 50, p_adjusted=0.01 * number) for number in (4, 1, 3, 2, 0)]
+    sentence = who_differs(pd.DataFrame(many), EO, "race")
+    assert [part.split(",")[0] for part in sentence.split("; ")] == [
+        *("student: g0", "student: g1", "student: g2"), "and 2 more",
+    ]  # fmt: skip
+    both = [contrast("F", "student", 0.5, 10, 0.7, 20), contrast("M", "student", 0.7, 20, 0.5, 10)]
+    assert who_differs(pd.DataFrame(both), EO, "race") == "student: F, 5 of 10, against 14 of 20 of the rest"
+    assert who_differs(pd.DataFrame(both), EO, "gender") == ""
+
+
+def test_a_degenerate_model_is_said_first():
+    rows = [gap(design="B", verdict="degenerate", value=0.0), gap()]
+    assert claims(study(rows), protocol(label_bias="race")).answer[0] == (
+        "Design B has a model that predicts one class for every image: such a model is equal between groups whatever "
+        "it is shown, and nothing is said of its gaps."
+    )
 
 
 FLOORS = [gap(), gap(design="B", null_mean=0.105, null_q95=0.149)]

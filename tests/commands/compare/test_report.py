@@ -65,8 +65,10 @@ def study(make_tables) -> dict[str, pd.DataFrame]:
     )
     place = ["natural"] * 2, ["B"] * 2, ["race"] * 2, ["selection_rate"] * 2, ["student"] * 2, [NASTY, "b_c"]
     contrasts = dict(zip(["arm", "design", "attribute", "rate", "class", "group"], place, strict=True))
-    contrasts |= {"value": [0.4, np.nan], "rest": [0.3, 0.4], "contrast": [0.1234, np.nan], "lower": [-0.05, np.nan]}
-    contrasts |= {"upper": [0.2, np.nan], "differs": [True, False], "evidence": ["sufficient", "undefined"]}
+    contrasts |= {"support": [40, 0], "rest_support": [60, 100], "value": [0.4, np.nan], "rest": [0.3, 0.4]}
+    contrasts |= {"contrast": [0.1234, np.nan], "standard_error": [0.05, np.nan], "lower": [-0.05, np.nan]}
+    contrasts |= {"upper": [0.2, np.nan], "p_adjusted": [0.01, np.nan], "differs": [True, False]}
+    contrasts |= {"evidence": ["sufficient", "undefined"]}
     composition = [
         ("A", profession, race, gender, partition, 163.5)
         for profession in PROTOCOL.classes
@@ -213,7 +215,9 @@ def test_numbers_in_tables(page):
     heading, first, second = rows_of(page, "Which groups differ")
     assert heading[:2] == ["design", "attribute"]  # one arm: it is in the title
     values = ["B", "race", "selection rate", "student"]
-    assert first == [*values, NASTY, ".400", ".300", "+.123", "−.050", "+.200", "yes", "sufficient"]
+    assert first == [
+        *(*values, NASTY, "40", "60", ".400", ".300", "+.123", ".050", "−.050", "+.200", ".010", "yes", "sufficient"),
+    ]
     assert second == [*values, "b_c", "undefined", ".400", *["undefined"] * 3, "no", "undefined"]
     assert rows_of(page, "Images by design")[1] == ["A", NASTY, "Male", "train", "163.5", "163.5"]
 

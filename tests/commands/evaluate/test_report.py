@@ -14,7 +14,7 @@ from fairprof.commands.evaluate.speed import Machine, Speed
 from fairprof.inference.calibration_by_group import calibration_gaps, calibration_table
 from fairprof.inference.intervals import bootstrap_scores
 from fairprof.inference.selective_prediction import risk_coverage, selective_by_group, selective_gaps, selective_scores
-from fairprof.inference.verdicts import gaps_with_verdicts
+from fairprof.inference.verdicts import gaps_and_contrasts
 from fairprof.measurement.measures import Measurements
 from fairprof.metrics.calibration import UNDETERMINED, Temperature
 from tests.commands.evaluate.test_robustness import random_outcomes
@@ -27,9 +27,10 @@ def evaluation(table: pd.DataFrame, weaker: float) -> Evaluation:
         {"partition": "train", "profession": "cook", "race": ["one", "two"], "gender": "Female", "count": 20}
     )
     generator = np.random.default_rng(0)
-    gaps = gaps_with_verdicts(table, 199, 100, 0.05, generator, min_support=200)
+    gaps, contrasts = gaps_and_contrasts(table, 199, 100, 0.05, generator, min_support=200)
     tables = {
         "scores": bootstrap_scores(table, 100, generator),
+        "contrasts": contrasts,
         "gaps": gaps.assign(highest_group="Male", lowest_group="Female", view="natural"),
     }
     stages = {"before": table, "after": table}
@@ -102,7 +103,7 @@ def test_the_corruption_that_costs_most_is_named_and_a_gain_is_no_drop(alike):
     assert "it drops under none of them." in said["Robust"]
 
 
-def test_a_gap_that_is_established_is_told_with_its_floor_and_its_weak_rates():
+def test_a_gap_that_is_established_is_told_with_who_differs_and_its_weak_rates():
     table = predictions(300, 0)
     women = table["gender"].eq("Female").to_numpy()
     chance = np.random.default_rng(1).random(300)
@@ -114,8 +115,12 @@ def test_a_gap_that_is_established_is_told_with_its_floor_and_its_weak_rates():
         probability_nurse=np.where(predicted == "cook", 1 - top, top),
     )
     said = answer(evaluation(table, 0.0))["How fair"]
-    assert said.startswith("Gaps that are established: demographic parity difference by gender .")
-    assert "95 % noise floor ." in said and "rates behind it under 200 images" in said
+    assert said.startswith("Gaps that are established for this model: demographic parity difference by gender .")
+    predicted_cook = table["y_pred"].eq("cook")
+    of_women, of_men = (f"{(predicted_cook & part).sum()} of {part.sum()}" for part in (women, ~women))
+    assert f"; cook: Female, {of_women}, against {of_men} of the rest" in said
+    assert "rates behind it under 200 images" in said
+    assert answer(evaluation(table.assign(y_pred="cook"), 0.0))["How fair"].startswith("The model predicts one class")
 
 
 def scaled(alike: Evaluation, after: dict[str, float]) -> str:

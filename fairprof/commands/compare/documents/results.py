@@ -153,7 +153,7 @@ def accuracy_by_group_and_design(tables: Tables, protocol: Protocol) -> pd.DataF
 
 
 def differing_groups(tables: Tables, protocol: Protocol, design: str) -> pd.DataFrame:
-    """Rates of groups that differ from the rest by the simultaneous bands, the largest contrasts first.
+    """Rates of groups that differ from the rest by the step-down test, the largest contrasts first.
 
     Of two groups, each of which is the other's rest, the first alone is listed.
     """

@@ -112,7 +112,8 @@ def tables() -> dict[str, pd.DataFrame]:
         {
             **{"arm": arm, "design": design, "attribute": attribute, "rate": rate, "class": of, "group": group},
             **{"value": value(), "rest": value(), "contrast": value(), "lower": value(), "upper": value()},
-            **{"differs": False, "evidence": "sufficient"},
+            **{"support": 40, "rest_support": 60, "standard_error": 0.1},
+            **{"p_adjusted": 1.0, "differs": False, "evidence": "sufficient"},
         }
         for (arm, design), (attribute, names), rate, of in itertools.product(both_arms, GROUPS.items(), RATES, CLASSES)
         for group in names
