@@ -40,6 +40,7 @@ TITLES = {
     "undefined_cells": "undefined rates",
     "insufficient_cells": "rates on few images",
     "support": "images",
+    "rest_support": "the rest's images",
     "y_true": "true class",
     "y_pred": "predicted class",
     "run_id": "run",
