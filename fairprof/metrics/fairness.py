@@ -24,7 +24,8 @@ Dudik, Langford, Wallach 2018, arXiv:1803.02453 (demographic parity and equalize
 groups); fairlearn's user guide, "Common fairness metrics", on multi-class labels taken one-vs-rest.
 """
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -61,17 +62,19 @@ def group_labels(predictions: pd.DataFrame, attribute: str) -> pd.Series:
     `gender_x_race` are named "Female x Black" and ordered by gender, then race.
     """
     if attribute == "gender_x_race":
-        return _intersection(group_labels(predictions, "gender"), group_labels(predictions, "race"))
+        return intersection([group_labels(predictions, name) for name in ("gender", "race")])
     labels = checked_column(predictions, attribute).astype("category")
     return labels.cat.remove_unused_categories().cat.rename_categories(str)
 
 
-def _intersection(first: pd.Series, second: pd.Series) -> pd.Series:
-    names = [f"{a} x {b}" for a in first.cat.categories for b in second.cat.categories]
-    # Categories' codes may be as narrow as int8: widen them before multiplying.
-    codes = first.cat.codes.astype(int) * len(second.cat.categories) + second.cat.codes
-    labels = pd.Categorical.from_codes(codes, names)
-    return pd.Series(labels, first.index, name=f"{first.name}_x_{second.name}").cat.remove_unused_categories()
+def intersection(labels: Sequence[pd.Series]) -> pd.Series:
+    """The intersection of attributes: a categorical of the combinations that occur, named and ordered as in
+    `group_labels`. labels: categorical columns of the same rows, at least one."""
+    categories = [list(column.cat.categories) for column in labels]
+    names = [" x ".join(map(str, groups)) for groups in itertools.product(*categories)]
+    codes = np.ravel_multi_index([column.cat.codes for column in labels], [len(groups) for groups in categories])
+    combined = pd.Series(pd.Categorical.from_codes(codes, names), labels[0].index)
+    return combined.rename("_x_".join(str(column.name) for column in labels)).cat.remove_unused_categories()
 
 
 def count_codes(

@@ -1,7 +1,8 @@
 """How good predictions are: scores, calibration and the tables behind them.
 
 Everything is a function of a predictions table: a row per image with `y_true` and `y_pred` (class
-names) and one `probability_<class>` column per class. The order of those columns is the class order.
+names) and one `probability_<class>` column per class. The order of those columns is the class order. Where a table has
+none, it is the order of the categories of `y_true`, and what needs probabilities is not defined.
 """
 
 import numpy as np
@@ -19,12 +20,14 @@ CONFIDENCE_DECIMALS = 6  # float32 is no finer: confidences equal to this many a
 
 
 def class_names(predictions: pd.DataFrame) -> list[str]:
-    """The classes, in the order of their probability columns."""
+    """The classes, in the order of their probability columns; without any, the categories of `y_true`."""
     names = [
         column.removeprefix(PROBABILITY_PREFIX)
         for column in predictions.columns
         if isinstance(column, str) and column.startswith(PROBABILITY_PREFIX)
     ]
+    if not names and isinstance(predictions.get("y_true", pd.Series()).dtype, pd.CategoricalDtype):
+        names = list(predictions["y_true"].cat.categories)
     if len(names) < 2:
         raise ValueError(
             f"predictions has {len(names)} {PROBABILITY_PREFIX}<class> columns; add one for each class (at least two)"

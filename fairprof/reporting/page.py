@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from fairprof.reporting.blocks import Section
+from fairprof.reporting.blocks import Section, Table
 from fairprof.reporting.markdown import escaped
 from fairprof.reporting.names import VERDICT_NAMES
 
@@ -26,7 +26,7 @@ def html_page(
 
     pictures: name to PNG. documents: name to text, shown as it is. Raises `ValueError` where a picture is no PNG.
     """
-    return _html().render(
+    return _html("report.html.j2").render(
         title=title,
         subtitle=subtitle,
         sections=tuple(content),
@@ -34,6 +34,11 @@ def html_page(
         documents=documents,
         verdicts=VERDICT_NAMES,
     )
+
+
+def html_summary(sentences: Iterable[str], table: Table) -> str:
+    """Sentences and one table as a piece of HTML without a style of its own, for a page such as a notebook's."""
+    return _html("summary.html.j2").render(items=tuple(sentences), table=table, verdicts=VERDICT_NAMES)
 
 
 def markdown_page(title: str, subtitle: str, content: Iterable[Section], folder: str) -> str:
@@ -58,8 +63,8 @@ def _image(name: str, png: bytes) -> _Image:
     return _Image(f"data:image/png;base64,{base64.b64encode(png).decode()}", width, height)
 
 
-def _html() -> jinja2.Template:
-    return _environment(finalize=None).get_template("report.html.j2")
+def _html(template: str) -> jinja2.Template:
+    return _environment(finalize=None).get_template(template)
 
 
 def _markdown() -> jinja2.Template:
