@@ -9,12 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fairprof.interface.audit import Audit, audit
+    from fairprof.interface.comparison import Comparison, compare
     from fairprof.interface.user_tables import TableError
 
 __version__ = "0.1.0"
-__all__ = ["Audit", "TableError", "__version__", "audit"]
+__all__ = ["Audit", "Comparison", "TableError", "__version__", "audit", "compare"]
 
-PLACES = {"Audit": "audit", "audit": "audit", "TableError": "user_tables"}
+PLACES = {
+    "Audit": "audit",
+    "Comparison": "comparison",
+    "TableError": "user_tables",
+    "audit": "audit",
+    "compare": "comparison",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -119,8 +119,8 @@ def test_metrics_are_functions_of_tables(file):
 
 # the rooms of fairprof/, each of which may import those before it; errors, seeds, config and serving are everybody's
 ROOMS = (
-    *("runtime", "metrics", "inference", "data", "store", "reporting", "network", "saliency", "measurement"),
-    *("documents", "commands"),
+    *("runtime", "metrics", "inference", "data", "store", "reporting", "interface", "network", "saliency"),
+    *("measurement", "documents", "commands"),
 )
 
 
@@ -136,7 +136,18 @@ def test_the_root_holds_rooms_and_five_modules():
     root = ROOT / "fairprof"
     assert {file.stem for file in root.glob("*.py")} == {"__init__", "config", "errors", "seeds", "serving"}
     assert {folder.name for folder in root.iterdir() if list(folder.glob("*.py"))} == set(ROOMS)
-    assert not {found for file in root.glob("*.py") for found in imports_any(file, *(f"fairprof.{r}" for r in ROOMS))}
+    others = [file for file in root.glob("*.py") if file.stem != "__init__"]
+    assert not {found for file in others for found in imports_any(file, *(f"fairprof.{r}" for r in ROOMS))}
+
+
+def test_the_package_offers_the_interface_alone():
+    rooms = [f"fairprof.{room}" for room in ROOMS if room != "interface"]
+    assert not imports_any(ROOT / "fairprof" / "__init__.py", *rooms)
+
+
+@pytest.mark.parametrize("file", modules("interface/*.py"), ids=str)
+def test_what_is_called_from_python_needs_neither_torch_nor_runs(file):
+    assert not imports_any(file, "torch", "matplotlib", "fairprof.data", "fairprof.store", "fairprof.config")
 
 
 def test_the_served_model_needs_nothing_of_the_project():

@@ -9,7 +9,7 @@ around one half has the larger error. So no difference of these errors is tested
 which is zero in expectation for every calibrated group, whatever its confidences.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -214,6 +214,7 @@ def calibration_gaps(
     generator: np.random.Generator,
     min_support: int = MIN_SUPPORT,
     attributes: Iterable[str] = ATTRIBUTES,
+    confirmatory_attributes: Collection[str] = CONFIRMATORY_ATTRIBUTES,
 ) -> pd.DataFrame:
     """Whether confidence exceeds accuracy by more in one group than in another; groups under `min_support` left out.
 
@@ -229,7 +230,7 @@ def calibration_gaps(
     images of one person (Kish 1965).
 
     Columns: attribute, value, highest_group, lowest_group, null_mean, null_q95 (of the value), excess, p_value, family
-    (confirmatory: by gender and by race, Holm; exploratory: others, Benjamini-Hochberg), p_adjusted, verdict
+    (confirmatory: by those attributes, Holm; exploratory: by others, Benjamini-Hochberg), p_adjusted, verdict
     (established, not_established, undefined), differs (the group of the largest contrast), differs_in (overconfidence
     or overconfidence_slope), images (of the compared groups), groups (that are compared) and insufficient_groups. NaN
     where fewer than two groups can be compared.
@@ -260,7 +261,7 @@ def calibration_gaps(
     table = pd.DataFrame(
         records, columns=[*columns, "differs", "differs_in", "images", "groups", "insufficient_groups"]
     )
-    table = adjusted_in_families(table, table["attribute"].isin(CONFIRMATORY_ATTRIBUTES).to_numpy())
+    table = adjusted_in_families(table, table["attribute"].isin(confirmatory_attributes).to_numpy())
     verdict = np.select(
         [table["p_value"].isna(), table["p_adjusted"] <= ALPHA], [UNDEFINED, ESTABLISHED], NOT_ESTABLISHED
     )

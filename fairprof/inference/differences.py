@@ -1,6 +1,6 @@
 """Differences between designs over paired seeds on one test set: estimates, tests in three scopes, verdicts."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from fairprof.inference.multiplicity import (
     sidak,
     sidak_level,
 )
+from fairprof.inference.over_runs import Replicates
 from fairprof.inference.over_seeds import image_se, seed_sd, sign_flip_tests
 from fairprof.inference.over_seeds_and_images import (
     NEW_SEEDS_AND_IMAGES,
@@ -24,8 +25,8 @@ from fairprof.inference.over_seeds_and_images import (
     estimates,
 )
 from fairprof.inference.planning import LEAST_SEEDS
-from fairprof.inference.verdicts import EQUIVALENT, ESTABLISHED, NOT_ESTABLISHED
-from fairprof.metrics.fairness import MAX_OVER_CLASSES, UNDEFINED
+from fairprof.inference.verdicts import DEGENERATE, EQUIVALENT, ESTABLISHED, NOT_ESTABLISHED
+from fairprof.metrics.fairness import DIFFERENCES, MAX_OVER_CLASSES, SCORES, UNDEFINED
 
 ESTABLISHED_HERE = "established_on_this_test_set"
 NO_CLAIM_POSSIBLE = "no_claim_possible"
@@ -42,13 +43,15 @@ class DesignRuns(NamedTuple):
 
     observed: (S, M), in the order of the seeds. values: (B, S, M) on resampled images, the same for all designs.
     floors: (M,), the mean of each gap where groups are served alike, which its difference is corrected by; 0 of
-    scores. undefined_cells: (M,) int, the rates that a gap leaves out.
+    scores. undefined_cells: (M,) int, the rates that a gap leaves out. degenerate: whether one of the runs predicts one
+    class only, so that its gaps are 0 whatever the images.
     """
 
     observed: np.ndarray
     values: np.ndarray
     floors: np.ndarray
     undefined_cells: np.ndarray
+    degenerate: bool = False
 
 
 class Differences(NamedTuple):
@@ -56,6 +59,25 @@ class Differences(NamedTuple):
 
     table: pd.DataFrame
     points: pd.DataFrame
+
+
+def quantities(attributes: Iterable[str]) -> list[str]:
+    """The names of what is compared between designs: scores, and the largest differences by each attribute."""
+    return [*SCORES, *(f"{metric}/{attribute}" for metric in DIFFERENCES for attribute in attributes)]
+
+
+def design_runs(replicates: Replicates, runs: Sequence[int], names: Sequence[str], gaps: pd.DataFrame) -> DesignRuns:
+    """A design's runs, by their numbers among the replicates, in the quantities of these names.
+
+    gaps: judged ones of the design (metric, attribute, class, null_mean, undefined_cells, verdict).
+    """
+    places = [replicates.names.index(name) for name in names]
+    largest = gaps[gaps["class"].eq(MAX_OVER_CLASSES)]
+    largest = largest.set_index(largest["metric"] + "/" + largest["attribute"])[["null_mean", "undefined_cells"]]
+    floors, undefined = largest.reindex(names).fillna(0).to_numpy().T
+    observed, values = replicates.observed[runs][:, places], replicates.values[:, runs][..., places]
+    degenerate = bool(gaps["verdict"].eq(DEGENERATE).any())
+    return DesignRuns(observed, values, floors, undefined.astype(int), degenerate)
 
 
 def paired_differences(
@@ -94,13 +116,16 @@ def paired_differences(
                 image_se=image_se(run.values - base.values),
                 p_value=found.p_value,
                 undefined_cells=np.maximum(run.undefined_cells, base.undefined_cells),
+                degenerate=place["attribute"].ne("") & (run.degenerate or base.degenerate),
                 family=np.where([name in confirmatory for name in names], CONFIRMATORY, EXPLORATORY),
             )
         )
         points += [place.assign(seed=seed, value=values) for seed, values in zip(seeds, observed, strict=True)]
         paired.append(observed)
     if not others:
-        return Differences(pd.DataFrame(columns=list(DIFFERENCE_COLUMNS)), pd.DataFrame(columns=list(POINT_COLUMNS)))
+        return Differences(
+            pd.DataFrame(columns=[*DIFFERENCE_COLUMNS, "degenerate"]), pd.DataFrame(columns=list(POINT_COLUMNS))
+        )
     table = _with_sign_flips(pd.concat(tables, ignore_index=True), np.concatenate(paired, axis=1))
     return Differences(table, pd.concat(points, ignore_index=True)[list(POINT_COLUMNS)])
 
@@ -138,6 +163,7 @@ def judged_differences(table: pd.DataFrame, delta: float, alpha: float = ALPHA) 
 
     verdict, with its scope:
 
+    - degenerate: a gap of a run that predicts one class only; there is no verdict,
     - undefined: a run has no such number,
     - no_claim_possible: fewer than LEAST_SEEDS seeds,
     - established (new seeds and new images): p_adjusted <= alpha,
@@ -159,13 +185,14 @@ def judged_differences(table: pd.DataFrame, delta: float, alpha: float = ALPHA) 
     within = (lower > -delta) & (upper < delta) & table["undefined_cells"].eq(0).to_numpy()
     verdict = np.select(
         [
+            table["degenerate"].to_numpy(bool),
             np.isnan(adjusted),
             table["seeds"].to_numpy() < LEAST_SEEDS,
             adjusted <= alpha,
             of_flips <= alpha,
             within,
         ],
-        [UNDEFINED, NO_CLAIM_POSSIBLE, ESTABLISHED, ESTABLISHED_HERE, EQUIVALENT],
+        [DEGENERATE, UNDEFINED, NO_CLAIM_POSSIBLE, ESTABLISHED, ESTABLISHED_HERE, EQUIVALENT],
         NOT_ESTABLISHED,
     )
     scope = np.select(

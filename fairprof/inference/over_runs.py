@@ -7,14 +7,20 @@ for all runs.
 Rows are sorted by image first: neither their order nor the names of the groups changes any number.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import csr_array
 
-from fairprof.inference.bands import contrast_bands, contrast_table, largest_gaps, table_of_bounds
+from fairprof.inference.bands import (
+    contrast_bands,
+    contrast_table,
+    contrasts_with_tests,
+    largest_gaps,
+    table_of_bounds,
+)
 from fairprof.inference.levels import CONFIDENCE, check_number
 from fairprof.inference.permutation import gap_table, gaps_and_aggregates, group_table, permuted_runs
 from fairprof.inference.same_images import (
@@ -23,8 +29,8 @@ from fairprof.inference.same_images import (
     resampled_sums,
     runs_on_the_same_images,
 )
-from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MIN_SUPPORT, rates
-from fairprof.metrics.performance import scores_from_counts
+from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MIN_SUPPORT, gaps, rates, rates_by_group
+from fairprof.metrics.performance import predicts_one_class, scores_from_counts
 
 # Gaps against chance.
 
@@ -116,6 +122,34 @@ def gap_upper_bounds_over_runs(
         mean = {metric: bound.mean(axis=0) for metric, bound in largest.items()}
         bounds.append(table_of_bounds(attribute, runs.classes, mean))
     return pd.concat(bounds, ignore_index=True)
+
+
+def gaps_and_contrasts_over_runs(
+    tables: Sequence[pd.DataFrame],
+    permutations: int,
+    replicates: int,
+    generator: Callable[[str], np.random.Generator],
+    attributes: Iterable[str] = ATTRIBUTES,
+    min_support: int = MIN_SUPPORT,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every gap of the mean over runs on the same images, not yet judged, and which groups differ from the rest.
+
+    generator: one for a purpose. gaps: the columns of `gap_tests_over_runs`, upper (of `gap_upper_bounds_over_runs`),
+    undefined_cells and insufficient_cells, seeds (the number of runs) and degenerate (whether one of them predicts one
+    class only), as `fairprof.inference.verdicts.judged` takes them. contrasts: of `contrasts_with_tests`.
+    """
+    attributes, key = list(attributes), ["attribute", "metric", "class"]
+    bands = contrasts_over_runs(
+        tables, replicates, generator("contrasts"), attributes=attributes, min_support=min_support
+    )
+    tested, groups = gaps_and_groups_over_runs(tables, permutations, generator("groups"), attributes)
+    upper = gap_upper_bounds_over_runs(tables, replicates, generator("upper bounds"), attributes=attributes)
+    # cells depend on labels and groups, which all runs share
+    cells = gaps(rates_by_group(tables[0], min_support, attributes=attributes))
+    table = tested.merge(upper, on=key, validate="1:1")
+    table = table.merge(cells[[*key, "undefined_cells", "insufficient_cells"]], on=key, validate="1:1")
+    degenerate = any(predicts_one_class(predictions) for predictions in tables)
+    return table.assign(seeds=len(tables), degenerate=degenerate), contrasts_with_tests(bands, groups)
 
 
 class Replicates(NamedTuple):

@@ -38,11 +38,11 @@ class Audit:
     undefined_cells, insufficient_cells, delta, family, p_adjusted, verdict, below_delta, scope
     (`fairprof.inference.verdicts.gaps_and_contrasts`; ratios are not tested).
     contrasts: who differs: each group's rates against those of all other rows, with simultaneous bands and tests
-    (`fairprof.inference.bands.tested_contrasts`).
+    (`fairprof.inference.bands.contrasts_with_tests`).
     rates: each group's rates with numerator, denominator, support, evidence, and Wilson's intervals.
     scores: accuracy, balanced accuracy and macro-F1 with intervals; scores_by_group: of each group's rows.
-    calibration, calibration_gaps: by group, and the largest differences between groups; without rows where no
-    probabilities were given (`fairprof.inference.calibration_by_group`).
+    calibration, calibration_gaps: by group, and whether confidence exceeds accuracy by more in one group than in
+    another; without rows where no probabilities were given (`fairprof.inference.calibration_by_group`).
     answer: sentences, the answer first; each follows its verdict.
     """
 
@@ -128,7 +128,7 @@ def audit(
     if probabilities is not None:
         generator = numpy_generator(seed, "calibration")
         calibration = calibration_table(table, replicates, generator, min_support, attributes)
-        differences = calibration_gaps(table, permutations, generator, min_support, attributes)
+        differences = calibration_gaps(table, permutations, generator, min_support, attributes, user_table.confirmatory)
     named = user_table.named
     gaps = described.merge(gaps.drop(columns="value"), how="left", on=["attribute", "metric", "class"], validate="1:1")
     found = {

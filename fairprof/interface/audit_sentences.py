@@ -1,6 +1,6 @@
 """What an audit says: a sentence for each gap of the confirmatory family, by its verdict, and what it rests on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import pandas as pd
 
@@ -10,6 +10,7 @@ from fairprof.inference.verdicts import EQUIVALENT, ESTABLISHED, NOT_ESTABLISHED
 from fairprof.metrics.calibration import ALL, ERROR
 from fairprof.metrics.fairness import GAP_METRICS, MAX_OVER_CLASSES, MEAN_OVER_CLASSES, PARITY_DIFFERENCES, UNDEFINED
 from fairprof.metrics.performance import predicts_one_class
+from fairprof.reporting.differences import rows_of
 from fairprof.reporting.names import SCORE_NAMES, VERDICT_NAMES, gap_name, name_of
 from fairprof.reporting.wording import counted, enumerated, estimate, number, p_value, short
 
@@ -26,7 +27,7 @@ def answer(found: Mapping[str, pd.DataFrame], table: pd.DataFrame, min_support: 
     judged = [
         _gap(row, found, len(table))
         for verdict in ORDER
-        for row in _rows(confirmatory[confirmatory["verdict"].eq(verdict)])
+        for row in rows_of(confirmatory[confirmatory["verdict"].eq(verdict)])
     ]
     return tuple(
         sentence
@@ -43,11 +44,6 @@ def answer(found: Mapping[str, pd.DataFrame], table: pd.DataFrame, min_support: 
     )
 
 
-def _rows(table: pd.DataFrame) -> Iterable:
-    # "class" is a keyword, so no attribute of a named tuple
-    return table.rename(columns={"class": "class_"}).itertuples(index=False)
-
-
 def _degenerate(table: pd.DataFrame) -> str:
     return (
         f"Every one of {counted(len(table), 'row')} is predicted {table['y_pred'].iloc[0]}: the model does not look at "
@@ -60,7 +56,7 @@ def _in_short(confirmatory: pd.DataFrame, rows: int) -> str:
     tests = counted(len(confirmatory), "confirmatory gap")
     if established.empty:
         return f"Of {tests} between groups, none is established (n = {rows:,})."
-    named = enumerated(gap_name(row.metric, row.attribute) for row in _rows(established))
+    named = enumerated(gap_name(row.metric, row.attribute) for row in rows_of(established))
     verb = "is" if len(established) == 1 else "are"
     return f"Of {tests} between groups, {len(established)} {verb} established (n = {rows:,}): {named}."
 
@@ -126,7 +122,7 @@ def _who(row, found: Mapping[str, pd.DataFrame]) -> str:
     named = [
         f"{one.group} {number(one.value)} (n = {one.support:,}) against {number(one.rest)} of all others (n = "
         f"{one.rest_support:,}) in class {one.class_}, {p_value(one.p_adjusted)}"
-        for one in _rows(differing.head(MOST_NAMED))
+        for one in rows_of(differing.head(MOST_NAMED))
     ]
     further = len(differing) - len(named)
     more = f"; {further:,} more of groups and classes differ, see the contrasts" if further else ""
@@ -143,7 +139,7 @@ def _exploratory(gaps: pd.DataFrame) -> str:
     named = [
         f"{gap_name(row.metric, row.attribute)} {number(row.value)} (adjusted {p_value(row.p_adjusted)}, "
         "Benjamini-Hochberg)"
-        for row in _rows(rows)
+        for row in rows_of(rows)
     ]
     return f"Exploratory, to be confirmed on further images: {enumerated(named)}." if named else ""
 
@@ -156,21 +152,23 @@ def _scores(scores: pd.DataFrame, rows: int) -> str:
 def _calibration(calibration: pd.DataFrame, gaps: pd.DataFrame) -> str:
     if calibration.empty:
         return ""
-    (error,) = _rows(calibration[calibration["attribute"].eq(ALL) & calibration["metric"].eq(ERROR)])
-    verdict = "established" if error.p_value <= ALPHA else "not established"
-    between = [f"by {name_of(row.attribute)} {_difference_of_calibration(row)}" for row in gaps.itertuples()]
+    (error,) = rows_of(calibration[calibration["attribute"].eq(ALL) & calibration["metric"].eq(ERROR)])
+    verdict = VERDICT_NAMES[ESTABLISHED if error.p_value <= ALPHA else NOT_ESTABLISHED]
+    between = [_difference_of_calibration(row) for row in rows_of(gaps)]
     return (
-        f"Calibration: the expected calibration error is {estimate(error.value, error.lower, error.upper)}, where a "
-        f"calibrated model would show up to {number(error.null_q95)}; miscalibration is {verdict} "
-        f"({p_value(error.p_value)}). Between groups (exploratory, unadjusted): {enumerated(between)}."
+        f"Calibration: the expected calibration error is {estimate(error.value, error.lower, error.upper)} (n = "
+        f"{error.support:,}), where a calibrated model would show up to {number(error.null_q95)}; miscalibration is "
+        f"{verdict} ({p_value(error.p_value)}). That confidence exceeds accuracy by more in one group than in another "
+        f"is {enumerated(between)}."
     )
 
 
 def _difference_of_calibration(row) -> str:
-    if pd.isna(row.p_value):
-        return "too few rows to compare groups"
-    verdict = VERDICT_NAMES[ESTABLISHED if row.p_value <= ALPHA else NOT_ESTABLISHED]
-    return f"a difference of {number(row.value)} is {verdict} ({p_value(row.p_value)})"
+    if row.verdict == UNDEFINED:
+        return f"undefined by {name_of(row.attribute)}, where too few groups have enough rows"
+    adjusted = f"adjusted {p_value(row.p_adjusted)}{'' if row.family == CONFIRMATORY else ', exploratory'}"
+    who = f": {row.differs} from the rest" if row.verdict == ESTABLISHED else ""
+    return f"{VERDICT_NAMES[row.verdict]} by {name_of(row.attribute)} ({adjusted}{who})"
 
 
 def _weak_rates(confirmatory: pd.DataFrame, min_support: int) -> str:

@@ -1,24 +1,36 @@
 """What a comparison allows to be said: one sentence per tested gap and difference, with the numbers it rests on."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from fairprof.commands.compare.protocol import Protocol
-from fairprof.inference.levelling_down import GAIN_MARGIN, levelled_down
+from fairprof.inference.levelling_down import levelled_down
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.over_seeds_and_images import NEW_SEEDS_AND_IMAGES, THESE_MODELS
-from fairprof.inference.planning import LEAST_SEEDS, RECOMMENDED_SEEDS, SeedPlan
+from fairprof.inference.planning import SeedPlan
 from fairprof.metrics.gap_ranges import NEAR_BEST
+from fairprof.reporting.differences import (
+    IDENTITY,
+    by_verdict,
+    difference_of,
+    difference_sentence,
+    differences_in_short,
+    gap_of,
+    levelling_down,
+    levelling_down_in_short,
+    possibility_of_claims,
+    rows_of,
+    score_sentence,
+)
 from fairprof.reporting.names import (
     CLASS_NAMES,
     KNOWN_TO_RULES,
     SCORE_NAMES,
     VERDICT_NAMES,
     gap_name,
-    name_of,
 )
 from fairprof.reporting.who import who_differs
 from fairprof.reporting.wording import (
@@ -32,11 +44,8 @@ from fairprof.reporting.wording import (
     p_value,
     seeds_named,
     short,
-    signed,
     span,
 )
-
-IDENTITY = ["arm", "design", "metric", "attribute", "class"]
 
 
 @dataclass(frozen=True)
@@ -84,9 +93,9 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
     for name in ("performance", "gaps", "differences"):
         if name not in tables:
             raise ValueError(f"tables has no {name!r} but {sorted(tables)}; compute it first")
-    gaps = _confirmatory(tables["gaps"])
+    gaps, main_gaps = _confirmatory(tables["gaps"]), _of_main_arm(tables["gaps"], protocol)
     differences = _confirmatory(tables["differences"])
-    possibility = _possibility(differences, protocol)
+    possibility = possibility_of_claims(differences, protocol.reference)
     label_bias = _label_bias(protocol)
     seeds = seeds_told(protocol.seed_plan) if protocol.seed_plan else ""
     levelled = _levelled_down(tables, protocol)
@@ -98,10 +107,10 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
                 _degenerate(gaps),
                 label_bias,
                 seeds,
-                _differences_in_short(differences, protocol),
+                differences_in_short(differences, protocol.reference, protocol.delta),
                 _gaps_in_short(gaps, protocol),
                 _gaps_in_the_data(protocol),
-                _levelling_down_in_short(levelled),
+                levelling_down_in_short(levelled),
                 possibility,
                 _performance(tables["performance"], protocol),
                 _setup(tables, protocol),
@@ -112,28 +121,17 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
         possibility=possibility,
         label_bias=label_bias,
         seeds=seeds,
-        gaps=tuple(Claim(row.verdict, _gap_sentence(row, tables.get("contrasts"), protocol)) for row in _rows(gaps)),
+        gaps=tuple(Claim(row.verdict, _gap_sentence(row, tables.get("contrasts"), protocol)) for row in rows_of(gaps)),
         differences=tuple(
-            Claim(row.verdict, _difference_sentence(row, protocol, tables["gaps"])) for row in _rows(differences)
+            Claim(row.verdict, difference_sentence(row, protocol.delta, main_gaps)) for row in rows_of(differences)
         ),
-        scores=tuple(Claim(row.verdict, _score_sentence(row)) for row in _rows(_scores(tables, protocol))),
+        scores=tuple(Claim(row.verdict, score_sentence(row)) for row in rows_of(_scores(tables, protocol))),
         other_arms=tuple(_other_arms(tables["differences"], differences)),
-        levelling_down=tuple(_levelling_down(levelled)),
+        levelling_down=tuple(levelling_down(levelled)),
         weak_rates=weak_rates,
         gap_scope=_gap_scope(gaps, protocol),
         difference_scope=_difference_scope(protocol),
     )
-
-
-# Numbers and names as text.
-
-
-def _difference(row) -> str:
-    return estimate(row.value, row.lower, row.upper, signed)
-
-
-def _gap(row) -> str:
-    return gap_name(row.metric, row.attribute)
 
 
 # Rows.
@@ -141,11 +139,6 @@ def _gap(row) -> str:
 
 def _confirmatory(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["family"].eq("confirmatory")]
-
-
-def _rows(table: pd.DataFrame) -> Iterable:
-    # "class" is a keyword, so no attribute of a named tuple
-    return table.rename(columns={"class": "class_"}).itertuples(index=False)
 
 
 def _of_main_arm(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
@@ -164,7 +157,7 @@ def _gap_sentence(row, contrasts: pd.DataFrame | None, protocol: Protocol) -> st
     if row.verdict == "degenerate":
         return (
             f"Degenerate: a model of design {row.design} predicts one class for every image, which is equal between "
-            f"all groups; nothing is said of the {_gap(row)}."
+            f"all groups; nothing is said of the {gap_of(row)}."
         )
     margin = f"delta {short(row.delta)}"
     addition = {
@@ -177,7 +170,7 @@ def _gap_sentence(row, contrasts: pd.DataFrame | None, protocol: Protocol) -> st
     }[row.verdict]
     scope = f" for {row.scope}" if row.verdict in ("established", "equivalent") else ""
     return (
-        f"{VERDICT_NAMES[row.verdict].capitalize()}{scope}: the {_gap(row)} of design {row.design} is "
+        f"{VERDICT_NAMES[row.verdict].capitalize()}{scope}: the {gap_of(row)} of design {row.design} is "
         f"{number(row.value)} ({CLASS_NAMES[row.class_]}, mean over {counted(row.seeds, 'seed')}); "
         f"adjusted {p_value(row.p_adjusted)} (Holm){_who(row, contrasts)}; noise floor {number(row.null_mean)}, 95 % "
         f"quantile {number(row.null_q95)}{addition}{_weak_rates_of(row, protocol)}."
@@ -208,63 +201,15 @@ def _weak_rates_of(row, protocol: Protocol) -> str:
     return f"; {enumerated(parts)}" if parts else ""
 
 
-def _difference_sentence(row, protocol: Protocol, gaps: pd.DataFrame) -> str:
-    addition = {
-        "no_claim_possible": f"; {counted(row.seeds, 'seed')} are too few, {LEAST_SEEDS} are the least",
-        "equivalent": f"; its interval lies between {signed(-protocol.delta)} and {signed(protocol.delta)}",
-    }.get(row.verdict, "")
-    return (
-        f"{_scoped(row)}: the {_gap(row)} ({CLASS_NAMES[row.class_]}) of design {row.design} minus that of design "
-        f"{row.reference}, each less its noise floor, is {_difference(row)}, mean over "
-        f"{counted(row.seeds, 'paired seed')}; {_adjusted(row)}; as measured it is {signed(row.uncorrected)}, the "
-        "noise "
-        f"floor of the gap being {_floor(row, row.design, gaps)}, {_floor(row, row.reference, gaps)}{addition}."
-    )
-
-
-def _scoped(row) -> str:
-    """The verdict of a difference with what it holds for."""
-    scoped = row.verdict in ("established", "equivalent")
-    return VERDICT_NAMES[row.verdict].capitalize() + (f" for {row.scope}" if scoped else "")
-
-
-def _adjusted(row) -> str:
-    scope = THESE_MODELS if row.seeds == 1 else NEW_SEEDS_AND_IMAGES
-    return (
-        f"adjusted {p_value(row.p_adjusted)} ({scope}), {p_value(row.p_sign_flip_adjusted)} (this test set, sign flips)"
-    )
-
-
-def _floor(row, design: str, gaps: pd.DataFrame) -> str:
-    """The noise floor, in one design, of the gap that a difference is about."""
-    gap = [row.arm, design, row.metric, row.attribute, row.class_]
-    mean, quantile = gaps.loc[gaps[IDENTITY].eq(gap).all(axis=1), ["null_mean", "null_q95"]].mean()
-    return f"{number(mean)} (95 % quantile {number(quantile)}) in {design}"
-
-
-def _score_sentence(row) -> str:
-    verdict = {
-        "established": f"stands out for {row.scope}, and is to be confirmed by a study of its own",
-        "established_on_this_test_set": "stands out on this test set only",
-        "equivalent": f"equivalent for {row.scope}",
-        "no_claim_possible": f"no claim possible with {counted(row.seeds, 'seed')}",
-    }.get(row.verdict, VERDICT_NAMES[row.verdict])
-    return (
-        f"Exploratory: the {SCORE_NAMES[row.metric]} of design {row.design} minus that of design {row.reference} is "
-        f"{_difference(row)}, mean over {counted(row.seeds, 'paired seed')}; {p_value(row.p_value)}, "
-        f"adjusted {p_value(row.p_adjusted)} (Benjamini-Hochberg): {verdict}."
-    )
-
-
 def _other_arms(every: pd.DataFrame, confirmatory: pd.DataFrame) -> Iterable[str]:
     """What the established differences are where the training sets have another size."""
-    for claim in _rows(confirmatory[confirmatory["verdict"].eq("established")]):
+    for claim in rows_of(confirmatory[confirmatory["verdict"].eq("established")]):
         gap = [claim.design, claim.metric, claim.attribute, claim.class_]
-        same = every[every[IDENTITY[1:]].eq(gap).all(axis=1) & every["arm"].ne(claim.arm)]
-        for row in _rows(same):
+        same = every[every[IDENTITY].eq(gap).all(axis=1) & every["arm"].ne(claim.arm)]
+        for row in rows_of(same):
             yield (
-                f"Exploratory: in the arm {row.arm} the {_gap(row)} ({CLASS_NAMES[row.class_]}) of design "
-                f"{row.design} minus that of design {row.reference} is {_difference(row)}, mean over "
+                f"Exploratory: in the arm {row.arm} the {gap_of(row)} ({CLASS_NAMES[row.class_]}) of design "
+                f"{row.design} minus that of design {row.reference} is {difference_of(row)}, mean over "
                 f"{counted(row.seeds, 'paired seed')}; adjusted {p_value(row.p_adjusted)} (Benjamini-Hochberg): "
                 f"{VERDICT_NAMES[row.verdict]}."
             )
@@ -365,56 +310,14 @@ def _performance(performance: pd.DataFrame, protocol: Protocol) -> str:
     parts = [
         f"{estimate(row.value, row.lower, row.upper)} for {row.design}"
         + (f" ({of_ceiling(row.share_of_ceiling, row.share_above_chance)})" if known else "")
-        for row in _rows(rows[rows["metric"].eq("macro_f1")])
+        for row in rows_of(rows[rows["metric"].eq("macro_f1")])
     ]
     ceiling = f"; {number(protocol.ceiling['macro_f1'])} is expected of the best rule (the ceiling)" if known else ""
     return f"Macro-F1 is {enumerated(parts)}{ceiling}." if parts else ""
 
 
-def _possibility(differences: pd.DataFrame, protocol: Protocol) -> str:
-    if differences.empty:
-        return (
-            f"No claim between designs is possible: there is no pair of designs, one of them {protocol.reference}, "
-            "that were trained with the same seed."
-        )
-    seeds = differences.groupby("design", sort=False)["seeds"].max()
-    able = seeds[seeds >= LEAST_SEEDS]
-    least = f"{LEAST_SEEDS} are the least, {RECOMMENDED_SEEDS} are recommended"
-    if able.empty:
-        at_most = "" if seeds.nunique() == 1 else "at most "
-        return f"With {at_most}{counted(seeds.max(), 'seed')} no claim between designs is possible: {least}."
-    unable = seeds[seeds < LEAST_SEEDS]
-    for_whom = f" for {designs_named(list(able.index))}" if len(unable) else ""
-    text = f"With {counted(able.min(), 'seed')} claims between designs are possible{for_whom}"
-    if len(unable):
-        number_of_seeds = enumerated(counted(number, "seed") for number in unable)
-        text += f", not for {designs_named(list(unable.index))} with {number_of_seeds}"
-    return f"{text}: {least}."
-
-
-def _differences_in_short(differences: pd.DataFrame, protocol: Protocol) -> str:
-    tested = differences[differences["verdict"].ne("no_claim_possible")]
-    shown = " (design minus reference, adjusted p)"
-    parts = _by_verdict(
-        tested,
-        {
-            "established": f" for {NEW_SEEDS_AND_IMAGES}{shown}",
-            "established_on_this_test_set": f", which other images may not show{shown}",
-            "equivalent": f" (within {short(protocol.delta)} of each other for {NEW_SEEDS_AND_IMAGES})",
-        },
-        {
-            "established": lambda row: f"{row.design} ({signed(row.value)}, {p_value(row.p_adjusted)})",
-            "established_on_this_test_set": lambda row: (
-                f"{row.design} ({signed(row.value)}, {p_value(row.p_sign_flip_adjusted)})"
-            ),
-        },
-    )
-    tests = counted(len(differences), "confirmatory difference")
-    return f"Of {tests} from design {protocol.reference}, {parts}." if parts else ""
-
-
 def _gaps_in_short(gaps: pd.DataFrame, protocol: Protocol) -> str:
-    parts = _by_verdict(
+    parts = by_verdict(
         gaps,
         {
             "established": f" for {THESE_MODELS} (value, adjusted p)",
@@ -448,22 +351,6 @@ def _too_few_permutations(gaps: pd.DataFrame, protocol: Protocol) -> str:
     )
 
 
-def _by_verdict(rows: pd.DataFrame, remarks: dict[str, str], shown: dict[str, Callable]) -> str:
-    """How many rows have each verdict, and which: a remark and a text for a row, where given, by verdict."""
-    parts = []
-    for verdict in VERDICT_NAMES:
-        judged = rows[rows["verdict"].eq(verdict)]
-        if len(judged):
-            text = shown.get(verdict, lambda row: row.design)
-            named = ", ".join(
-                f"{_gap(same[0])} in {enumerated(map(text, same))}"
-                for same in (list(_rows(some)) for _, some in judged.groupby(["metric", "attribute"], sort=False))
-            )
-            verb = "is" if len(judged) == 1 else "are"
-            parts.append(f"{len(judged)} {verb} {VERDICT_NAMES[verdict]}{remarks.get(verdict, '')}: {named}")
-    return "; ".join(parts)
-
-
 # Levelling down, weak rates, and what a claim reaches.
 
 
@@ -471,24 +358,6 @@ def _levelled_down(tables: dict[str, pd.DataFrame], protocol: Protocol) -> pd.Da
     if "group_changes" not in tables:
         return levelled_down(tables["differences"][:0], pd.DataFrame())
     return levelled_down(_of_main_arm(tables["differences"], protocol), _of_main_arm(tables["group_changes"], protocol))
-
-
-def _levelling_down(levelled: pd.DataFrame) -> Iterable[str]:
-    for row in levelled.itertuples():
-        yield (
-            f"Levelling down, established for {NEW_SEEDS_AND_IMAGES}: the {_gap(row)} of design {row.design} is "
-            "smaller "
-            f"than that of design {row.reference} ({signed(row.value)}, adjusted {p_value(row.p_adjusted)}), and no "
-            f"group's accuracy is higher by {short(GAIN_MARGIN)}: the simultaneous upper ends of the changes reach "
-            f"{signed(row.largest_upper)} ({row.group})."
-        )
-
-
-def _levelling_down_in_short(levelled: pd.DataFrame) -> str:
-    if levelled.empty:
-        return ""
-    where = dict.fromkeys(f"{row.design} by {name_of(row.attribute)}" for row in levelled.itertuples())
-    return f"Levelling down, a smaller gap from which no group gains, is established in {enumerated(list(where))}."
 
 
 def _weak_rates(gaps: pd.DataFrame, protocol: Protocol) -> str:

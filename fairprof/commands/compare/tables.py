@@ -6,7 +6,7 @@ every interval and every test of a difference.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -14,21 +14,19 @@ import pandas as pd
 from fairprof.commands.compare.collect import LATER_SEEDS, RunResults
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.inference import differences, over_runs, over_seeds, verdicts
-from fairprof.inference.bands import contrasts_with_tests
 from fairprof.inference.levelling_down import group_changes
-from fairprof.inference.levels import CONFIDENCE
 from fairprof.inference.over_seeds_and_images import estimates
 from fairprof.inference.standardised_gaps import standardised_gaps
 from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.metrics import fairness
 from fairprof.metrics.best_rules import share_above_chance
 from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MAX_OVER_CLASSES, SCORES
-from fairprof.metrics.performance import chance_scores, confusion_table, predicts_one_class
+from fairprof.metrics.performance import chance_scores, confusion_table
 from fairprof.seeds import numpy_generator
 
 RESAMPLING_SEED = 0  # of permutations and bootstrap: a comparison of the same runs gives the same numbers
 CONFIRMATORY_QUANTITIES = tuple(f"{metric}/{attribute}" for metric, attribute in CONFIRMATORY_GAPS)
-COMPARED = (*SCORES, *(f"{metric}/{attribute}" for metric in DIFFERENCES for attribute in ATTRIBUTES))
+COMPARED = differences.quantities(ATTRIBUTES)
 EPOCH_METRICS = ("loss", "macro_f1", *CONFIRMATORY_QUANTITIES)
 
 
@@ -59,9 +57,13 @@ class Arm:
 
     def metrics(self, design: str, seeds: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         """Observed (S, M) and resampled (B, S, M) metrics of a design's runs with these seeds."""
-        place = {(run.design, run.seed): number for number, run in enumerate(self.runs)}
-        chosen = [place[design, seed] for seed in seeds]
+        chosen = self.numbers(design, seeds)
         return self.replicates.observed[chosen], self.replicates.values[:, chosen]
+
+    def numbers(self, design: str, seeds: Sequence[int]) -> list[int]:
+        """The numbers, among all runs of the arm, of a design's runs with these seeds."""
+        place = {(run.design, run.seed): number for number, run in enumerate(self.runs)}
+        return [place[design, seed] for seed in seeds]
 
 
 def comparison_tables(results: Sequence[RunResults], protocol: Protocol) -> dict[str, pd.DataFrame]:
@@ -171,46 +173,29 @@ def _standardised_gaps(arm: Arm, protocol: Protocol) -> pd.DataFrame:
 
 
 def _gaps_and_contrasts(arms: Sequence[Arm], protocol: Protocol) -> tuple[pd.DataFrame, pd.DataFrame]:
-    gaps, contrasts = [], []
+    gaps: list[pd.DataFrame] = []
+    contrasts: list[pd.DataFrame] = []
     for arm in arms:
         for design in arm.designs:
-            predictions = [run.test for run in arm.of(design)]
-            place = {"arm": arm.name, "design": design}
-            bands = over_runs.contrasts_over_runs(
-                predictions,
+            found = over_runs.gaps_and_contrasts_over_runs(
+                [run.test for run in arm.of(design)],
+                protocol.permutations,
                 protocol.replicates,
-                numpy_generator(RESAMPLING_SEED, "contrasts", arm.name),
-                CONFIDENCE,
+                partial(_generator, arm.name),
                 min_support=protocol.min_support,
             )
-            tested, groups = over_runs.gaps_and_groups_over_runs(
-                predictions, protocol.permutations, numpy_generator(RESAMPLING_SEED, "groups", arm.name)
-            )
-            contrasts.append(_placed(contrasts_with_tests(bands, groups), place))
-            tested = tested.merge(
-                _upper_bounds(predictions, arm.name, protocol),
-                on=["attribute", "metric", "class"],
-                validate="1:1",
-            ).merge(_cell_counts(predictions[0], protocol.min_support), on=["attribute", "metric", "class"])
-            degenerate = any(predicts_one_class(table) for table in predictions)
-            gaps.append(_placed(tested, place | {"seeds": len(predictions), "degenerate": degenerate}))
+            for tables, table in zip((gaps, contrasts), found, strict=True):
+                tables.append(_placed(table, {"arm": arm.name, "design": design}))
     return _judged_gaps(pd.concat(gaps, ignore_index=True), protocol), pd.concat(contrasts, ignore_index=True)
 
 
-def _upper_bounds(predictions: Sequence[pd.DataFrame], arm: str, protocol: Protocol) -> pd.DataFrame:
-    generator = numpy_generator(RESAMPLING_SEED, "upper bounds", arm)
-    return over_runs.gap_upper_bounds_over_runs(predictions, protocol.replicates, generator, CONFIDENCE)
+def _generator(arm: str, purpose: str) -> np.random.Generator:
+    return numpy_generator(RESAMPLING_SEED, purpose, arm)
 
 
 def _placed(table: pd.DataFrame, place: dict) -> pd.DataFrame:
     """The table with constant columns before its own."""
     return pd.concat([pd.DataFrame(place, index=table.index), table], axis=1)
-
-
-def _cell_counts(predictions: pd.DataFrame, min_support: int) -> pd.DataFrame:
-    """Undefined and insufficient cells of every gap; they depend on labels and groups, which all runs share."""
-    gaps = fairness.gaps(fairness.rates_by_group(predictions, min_support))
-    return gaps[["attribute", "metric", "class", "undefined_cells", "insufficient_cells"]]
 
 
 def _judged_gaps(gaps: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
@@ -240,23 +225,14 @@ def _differences(arms: Sequence[Arm], gaps: pd.DataFrame, protocol: Protocol) ->
 def _differences_of_arm(arm: Arm, gaps: pd.DataFrame, protocol: Protocol) -> differences.Differences:
     designs = arm.designs if protocol.reference in arm.designs else []
     seeds = arm.seeds(*designs) if designs else []
-    names = arm.replicates.names
-    columns = [names.index(name) for name in COMPARED]
-    compared = {}
-    for design in designs if seeds else []:
-        observed, resampled = (values[..., columns] for values in arm.metrics(design, seeds))
-        floors, undefined = _floors_and_undefined_cells(gaps, design)
-        compared[design] = differences.DesignRuns(observed, resampled, floors, undefined)
+    compared = {
+        design: differences.design_runs(
+            arm.replicates, arm.numbers(design, seeds), COMPARED, gaps[gaps["design"].eq(design)]
+        )
+        for design in (designs if seeds else [])
+    }
     confirmatory = CONFIRMATORY_QUANTITIES if arm.name == protocol.main_arm else ()
     return differences.paired_differences(COMPARED, compared, seeds, protocol.reference, confirmatory)
-
-
-def _floors_and_undefined_cells(gaps: pd.DataFrame, design: str) -> tuple[np.ndarray, np.ndarray]:
-    """Each (M,): the floor of each compared quantity in a design, and the rates that it leaves out; 0 of scores."""
-    rows = gaps[gaps["design"].eq(design) & gaps["class"].eq(MAX_OVER_CLASSES)]
-    rows = rows.set_index(rows["metric"] + "/" + rows["attribute"])[["null_mean", "undefined_cells"]]
-    floors, undefined = rows.reindex(COMPARED).fillna(0).to_numpy().T
-    return floors, undefined.astype(int)
 
 
 GROUP_COLUMNS = [
