@@ -15,6 +15,9 @@ NAN = np.nan
 def test_verdicts_by_hand():
     table = pd.DataFrame(
         {
+            "attribute": "gender",
+            "metric": "equal_opportunity_difference",
+            "class": list("abcdefg"),
             "value": [0.2, 0.1, 0.1, 0.02, NAN, 0.2, 0.02],
             "p_value": [0.01, 0.04, 0.01, 0.2, NAN, 0.9, 0.2],
             "upper": [0.3, 0.2, 0.049, 0.049, NAN, 0.05, 0.049],
