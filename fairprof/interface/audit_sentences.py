@@ -12,9 +12,9 @@ from fairprof.metrics.fairness import GAP_METRICS, MAX_OVER_CLASSES, MEAN_OVER_C
 from fairprof.metrics.performance import predicts_one_class
 from fairprof.reporting.differences import rows_of
 from fairprof.reporting.names import SCORE_NAMES, VERDICT_NAMES, gap_name, name_of
+from fairprof.reporting.who import who_differs
 from fairprof.reporting.wording import counted, enumerated, estimate, number, p_value, short
 
-MOST_NAMED = 4  # groups in one sentence
 ORDER = (ESTABLISHED, NOT_ESTABLISHED, EQUIVALENT, UNDEFINED)
 
 
@@ -81,10 +81,11 @@ def _gap(row, found: Mapping[str, pd.DataFrame], rows: int) -> str:
             f"Not established: the {name} is {value}; {adjusted}; it is not shown to be small either (upper end "
             f"{number(row.upper)}); {scope}."
         )
+    who = who_differs(found["contrasts"], row.metric, row.attribute)
     below = f" Yet the difference is surely below {short(row.delta)} (upper end {number(row.upper)})."
     return (
         f"Established: {_rate_of(row)}s differ between groups by {name_of(row.attribute)}, {adjusted}"
-        f"{_who(row, found)}; {scope}. The {name} is {value}.{below if row.below_delta else ''}"
+        f"{f' ({who})' if who else ''}; {scope}. The {name} is {value}.{below if row.below_delta else ''}"
     )
 
 
@@ -111,22 +112,6 @@ def _compared_rate(row) -> str:
 
 def _rate_of(row) -> str:
     return name_of(_compared_rate(row))
-
-
-def _who(row, found: Mapping[str, pd.DataFrame]) -> str:
-    """The groups that differ from all others, the surest first, with what they rest on."""
-    contrasts = found["contrasts"]
-    of_rate = contrasts["attribute"].eq(row.attribute) & contrasts["rate"].eq(_compared_rate(row))
-    differing = contrasts[of_rate & contrasts["differs"]]
-    differing = differing.assign(size=-differing["contrast"].abs()).sort_values(["p_adjusted", "size"], kind="stable")
-    named = [
-        f"{one.group} {number(one.value)} (n = {one.support:,}) against {number(one.rest)} of all others (n = "
-        f"{one.rest_support:,}) in class {one.class_}, {p_value(one.p_adjusted)}"
-        for one in rows_of(differing.head(MOST_NAMED))
-    ]
-    further = len(differing) - len(named)
-    more = f"; {further:,} more of groups and classes differ, see the contrasts" if further else ""
-    return f": {'; '.join(named)}{more}" if named else ""
 
 
 # What else is said.

@@ -78,8 +78,8 @@ def test_the_large_group_that_is_served_worse_is_found_and_named_with_its_size()
     assert set(below["group"]) == {"west"}  # the other large groups lie above a rest of which "west" is a part
     assert not {"rock", "buoy"} & set(differing["group"])
     (sentence,) = [text for text in audit.answer if text.startswith("Established: true positive rates differ")]
-    assert "(Holm): west " in sentence
-    assert "(n = 300) against" in sentence
+    assert "(yes: west, " in sentence
+    assert "of 300, against" in sentence
     assert "scope: these models" in sentence
 
 
