@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fairprof.inference import over_seeds, same_images
+from fairprof.inference import over_seeds, units
 from fairprof.inference.over_seeds import image_se, seed_sd, sign_flip_tests
 
 NAN = np.nan
@@ -58,7 +58,7 @@ def test_the_smallest_p_is_reached_whatever_the_rounding(seeds):
 def test_sign_flips_of_many_seeds_and_hypotheses_come_in_chunks(monkeypatch):
     differences = np.random.default_rng(0).normal(0.4, 1, (9, 7))
     whole = sign_flip_tests(differences)
-    monkeypatch.setattr(same_images, "CHUNK", 100)
+    monkeypatch.setattr(units, "CHUNK", 100)
     for one, other in zip(whole, sign_flip_tests(differences), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -117,7 +117,7 @@ def test_drawn_signs_do_not_depend_on_places_nor_on_chunks(monkeypatch):
     assert 1e-4 < np.nanmin(found.p_value) and np.nanmax(found.p_value) < 1
     seeds, hypotheses = generator.permutation(23), generator.permutation(6)
     moved = sign_flip_tests(differences[seeds][:, hypotheses])
-    monkeypatch.setattr(same_images, "CHUNK", 10_000)
+    monkeypatch.setattr(units, "CHUNK", 10_000)
     for other, order in ((moved, hypotheses), (sign_flip_tests(differences), np.arange(6))):
         np.testing.assert_array_equal(other.p_value, found.p_value[order])
         np.testing.assert_array_equal(other.p_max_t, found.p_max_t[order])
