@@ -89,13 +89,14 @@ def distances(sums: np.ndarray, null: Null) -> np.ndarray:
     (Bennett 1962; without replacement Hoeffding 1963). So a cell of few units is never as far out as a plain z would
     have it, while with many units the distance is z: where nothing is known, nothing is dominated (cf. Tarone 1990).
     """
+    varies = null.variance > 0
+    variance = np.where(varies, null.variance, np.inf)
+    events_up, events_down = (np.where(varies, null.variance / np.where(varies, s, 1) ** 2, 0) for s in null[2:])
     deviation = sums - null.expectation
-    step = np.where(deviation > 0, null.up, null.down)
-    variance = np.where(null.variance > 0, null.variance, np.inf)
-    excess = np.abs(deviation) * step / variance
-    events = divide(variance, step**2)
-    found = np.sqrt(np.maximum(2 * events * ((1 + excess) * np.log1p(excess) - excess), 0))
-    return np.where(null.variance > 0, found, 0).round(DECIMALS)
+    above = deviation > 0
+    excess = np.abs(deviation) * np.where(above, null.up / variance, null.down / variance)
+    deviance = 2 * np.where(above, events_up, events_down) * ((1 + excess) * np.log1p(excess) - excess)
+    return np.sqrt(np.maximum(deviance, 0)).round(DECIMALS)
 
 
 def z_values(sums: np.ndarray, null: Null) -> np.ndarray:

@@ -160,7 +160,11 @@ def _gap_table(permuted: Permuted) -> pd.DataFrame:
     names = [*permuted.classes, MAX_OVER_CLASSES, MEAN_OVER_CLASSES]
     values = np.concatenate(list(observed.values()), axis=-1)
     value, null = values.mean(axis=0), np.concatenate(list(chance.values()), axis=-1).mean(axis=1)
-    found = [_p_values(permuted.cells[CELLS[metric]], len(permuted.classes), metric) for metric in observed]
+    apart = {rate: permuted.cells[rate].distances(distances) for rate in ("selection_rate", ODDS)}
+    # the cells of true positive rates are among those of the odds: every class as itself
+    itself = slice(None, None, len(permuted.classes) + 1)
+    apart["true_positive_rate"] = apart[ODDS][0][..., itself], apart[ODDS][1][..., itself]
+    found = [_p_values(permuted, metric, *apart[CELLS[metric]]) for metric in observed]
     return pd.DataFrame(
         {
             "attribute": permuted.attribute,
@@ -177,12 +181,13 @@ def _gap_table(permuted: Permuted) -> pd.DataFrame:
     )
 
 
-def _p_values(cells: Cells, classes: int, metric: str) -> np.ndarray:
-    """(K + 2,): of each class, then twice of all."""
+def _p_values(permuted: Permuted, metric: str, *apart: np.ndarray) -> np.ndarray:
+    """(K + 2,): of each class, then twice of all; apart: the metric's distances, observed and permuted."""
+    cells, classes = permuted.cells[CELLS[metric]], len(permuted.classes)
     mirrored = classes == 2 and metric == "demographic_parity_difference"  # one class is the other's complement
     varying = (cells.null.variance > 0).reshape(len(cells.observed), -1, classes).sum(axis=(0, 1))
     two_groups = np.append(varying, varying.sum() / (1 + mirrored)) == 2
-    statistics = (_largest(found, classes) for found in cells.distances(distances))
+    statistics = (_largest(found, classes) for found in apart)
     if two_groups.any():
         of_pearson = (_largest(found, classes) for found in cells.distances(z_values))
         statistics = (np.where(two_groups, *pair) for pair in zip(of_pearson, statistics, strict=True))

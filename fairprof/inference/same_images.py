@@ -67,13 +67,17 @@ def one_run(predictions: pd.DataFrame, attributes: Iterable[str]) -> Runs:
 
 
 def _runs(tables: Sequence[pd.DataFrame], attributes: list[str]) -> Runs:
-    first = tables[0]
+    columns = {attribute: group_labels(tables[0], attribute) for attribute in attributes if attribute in tables[0]}
+    first = tables[0].assign(**columns)  # once: intersections are made of them
     labels = [group_labels(first, attribute) for attribute in attributes]
-    combinations, cell = np.unique([label.cat.codes for label in labels], axis=1, return_inverse=True)
     names = [list(label.cat.categories) for label in labels]
+    codes = [label.cat.codes.to_numpy(dtype=int) for label in labels]
+    cell = np.zeros(len(first), dtype=int)
+    for of_attribute, groups in zip(codes, names, strict=True):
+        image, cell = np.unique(cell * len(groups) + of_attribute, return_index=True, return_inverse=True)[1:]
     members = [
-        (np.arange(len(groups))[:, None] == of_cell).astype(float)
-        for groups, of_cell in zip(names, combinations, strict=True)
+        (np.arange(len(groups))[:, None] == of_attribute[image]).astype(float)
+        for groups, of_attribute in zip(names, codes, strict=True)
     ]
     return Runs(
         class_names(first),
@@ -81,7 +85,7 @@ def _runs(tables: Sequence[pd.DataFrame], attributes: list[str]) -> Runs:
         np.stack([label_codes(table, "y_pred") for table in tables]),
         person_codes(first),
         cell,
-        combinations.shape[1],
+        len(image),
         dict(zip(attributes, names, strict=True)),
         dict(zip(attributes, members, strict=True)),
     )
