@@ -151,6 +151,14 @@ class DataSettings(AnalysisSettings):
     )
     label_bias_strength: float = setting(0.15, Identifies.STUDY, "strength of the label bias", ge=0, lt=1)
     label_seed: int = setting(0, Identifies.STUDY, "seed of the pseudo-professions", ge=0, lt=2**32)
+    cue_gap: float = setting(
+        0.0,
+        Identifies.STUDY,
+        "how much fainter the embedded portraits show age on the darkest skin tone than on the lightest: from 0 (just "
+        "as clearly) to 1 (not at all, but for the shape of the face)",
+        ge=0,
+        le=1,
+    )
     max_quarantined_share: float = setting(
         0.1, Identifies.STUDY, "share of unusable rows above which a data set is refused", ge=0, le=1
     )

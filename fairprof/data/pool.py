@@ -101,7 +101,7 @@ def screened_rows(settings: DataSettings, image_size: int | None) -> ScreenedRow
     Raises `UserError` where nothing can be read, and its subclass `NoImages` where no image exists.
     """
     cache = Cache.of(settings)
-    listing = open_source(settings.data, cache)
+    listing = open_source(settings.data, cache, settings.cue_gap)
     rows = listing.rows.assign(pixel=np.arange(len(listing.rows)))
     reasons = pd.Series("", index=rows.index, dtype=object)
     reasons[rows["image"].duplicated()] = "duplicate: the image is listed on an earlier line"

@@ -55,6 +55,7 @@ class DatasheetFacts:
     label_bias: str
     label_bias_strength: float
     label_seed: int
+    cue_gap: float
     pool_fingerprint: str
     draw_fingerprint: str
     test_fingerprint: str
@@ -86,6 +87,7 @@ def datasheet_facts(pool: Pool, drawn: Draw, settings: Settings) -> DatasheetFac
         label_bias=settings.label_bias,
         label_bias_strength=settings.label_bias_strength,
         label_seed=settings.label_seed,
+        cue_gap=settings.cue_gap,
         pool_fingerprint=pool.fingerprint,
         draw_fingerprint=drawn.fingerprint,
         test_fingerprint=drawn.test_fingerprint,

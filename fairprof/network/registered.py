@@ -90,10 +90,10 @@ def require_unseen(model: RegisteredModel, pool: Pool, settings: DataSettings, p
     if same_source and (partition == "all" or settings.data.partition(":")[0] in SPLIT_HERE):
         trained = model.settings
         raise UserError(
-            f"partition={partition}: {model} was trained on images of {settings.data}, which had other rows or labels "
-            f"then (label_bias={trained.label_bias}, label_bias_strength={trained.label_bias_strength:g}, label_seed="
-            f"{trained.label_seed}), so that its training images may be among these: use the data as they were, with "
-            "partition=test, or other data"
+            f"partition={partition}: {model} was trained on images of {settings.data}, which had other rows, labels or "
+            f"pictures then (label_bias={trained.label_bias}, label_bias_strength={trained.label_bias_strength:g}, "
+            f"label_seed={trained.label_seed}, cue_gap={trained.cue_gap:g}), so that its training images may be among "
+            "these: use the data as they were, with partition=test, or other data"
         )
 
 

@@ -61,8 +61,9 @@ class Claims:
     """What a comparison allows to be said.
 
     answer: the whole in three to eight sentences. possibility: whether a claim between designs can be made at all.
-    label_bias: that labels were biased on purpose; empty where they were not. seeds: which were not planned or are
-    missing, and what that means; empty where all is as planned. gaps: the confirmatory family within
+    label_bias, cue_gap: that labels were biased, and that age was drawn more faintly on dark skin, on purpose; empty
+    where they were not. seeds: which were not planned or are missing, and what that means; empty where all is as
+    planned. gaps: the confirmatory family within
     designs. differences: the confirmatory family between designs. scores: exploratory differences of the scores.
     other_arms: what established differences are in the other arms. levelling_down: smaller gaps that no group gains
     from. weak_rates: how many rates are undefined or rest on few images. gap_scope, difference_scope: what a claim
@@ -72,6 +73,7 @@ class Claims:
     answer: tuple[str, ...]
     possibility: str
     label_bias: str
+    cue_gap: str
     seeds: str
     gaps: tuple[Claim, ...]
     differences: tuple[Claim, ...]
@@ -96,7 +98,7 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
     gaps, main_gaps = _confirmatory(tables["gaps"]), _of_main_arm(tables["gaps"], protocol)
     differences = _confirmatory(tables["differences"])
     possibility = possibility_of_claims(differences, protocol.reference)
-    label_bias = _label_bias(protocol)
+    label_bias, cue_gap = _label_bias(protocol), _cue_gap(protocol)
     seeds = seeds_told(protocol.seed_plan) if protocol.seed_plan else ""
     levelled = _levelled_down(tables, protocol)
     weak_rates = _weak_rates(gaps, protocol)
@@ -106,6 +108,7 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
             for sentence in (
                 _degenerate(gaps),
                 label_bias,
+                cue_gap,
                 seeds,
                 differences_in_short(differences, protocol.reference, protocol.delta),
                 _gaps_in_short(gaps, protocol),
@@ -120,6 +123,7 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
         ),
         possibility=possibility,
         label_bias=label_bias,
+        cue_gap=cue_gap,
         seeds=seeds,
         gaps=tuple(Claim(row.verdict, _gap_sentence(row, tables.get("contrasts"), protocol)) for row in rows_of(gaps)),
         differences=tuple(
@@ -261,6 +265,15 @@ def _label_bias(protocol: Protocol) -> str:
     return (
         f"The labels were biased on purpose (label_bias={protocol.label_bias}, strength "
         f"{short(protocol.label_bias_strength)}): gaps in what follows include what was put there."
+    )
+
+
+def _cue_gap(protocol: Protocol) -> str:
+    if not protocol.cue_gap:
+        return ""
+    return (
+        f"The cues of age were made fainter on dark skin on purpose (cue_gap={short(protocol.cue_gap)}): gaps by race "
+        "in what follows include what was put there."
     )
 
 

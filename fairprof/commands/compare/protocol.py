@@ -15,12 +15,13 @@ class Protocol:
     random). classes: in order. groups: attribute to its group names. test_images: in the common test set. designs,
     seeds (of the main arm), arms: what was trained; reference: the design that the others are compared with; main_arm:
     the arm of the confirmatory family. pseudo_professions: labels were drawn given the age bin. label_bias: "none" or
-    its mode, with its strength. ceiling: metric to the score expected of the best rule on these labels, empty where
-    unknown. permutations, replicates: of the tests and of the bootstrap. delta: margin of equivalence. min_support:
-    rows below which a rate is marked. versions: package to version. git_commit: "unknown" where there is none. machine:
-    what it was computed on. failed: name and reason of runs that are missing. gaps_in_the_data:
-    "<difference>/<attribute>" to the smallest and the largest gap of rules that are nearly the best on these labels;
-    empty where they are unknown. seed_plan: what the record says of the seeds, None where it was not read.
+    its mode, with its strength. cue_gap: how much fainter age was drawn on the darkest skin tone, on purpose. ceiling:
+    metric to the score expected of the best rule on these labels, empty where unknown. permutations, replicates: of the
+    tests and of the bootstrap. delta: margin of equivalence. min_support: rows below which a rate is marked. versions:
+    package to version. git_commit: "unknown" where there is none. machine: what it was computed on. failed: name and
+    reason of runs that are missing. gaps_in_the_data: "<difference>/<attribute>" to the smallest and the largest gap of
+    rules that are nearly the best on these labels; empty where they are unknown. seed_plan: what the record says of the
+    seeds, None where it was not read.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Protocol:
     pseudo_professions: bool
     label_bias: str
     label_bias_strength: float
+    cue_gap: float
     ceiling: dict[str, float]
     permutations: int
     replicates: int

@@ -106,6 +106,7 @@ def protocol_of(
         pseudo_professions="ceiling/macro_f1" in first.metrics,
         label_bias=params["label_bias"],
         label_bias_strength=float(params["label_bias_strength"]),
+        cue_gap=float(params.get("cue_gap", 0)),
         ceiling={
             name: first.metrics[f"ceiling/{name}"] for name in fairness.SCORES if f"ceiling/{name}" in first.metrics
         },

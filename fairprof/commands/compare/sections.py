@@ -434,6 +434,8 @@ def _data(protocol: Protocol) -> Iterable[tuple[str, str]]:
     yield "professions", "drawn at random given the age bin" if protocol.pseudo_professions else "from the data set"
     biased = f"{protocol.label_bias}, strength {short(protocol.label_bias_strength)}: labels were biased on purpose"
     yield "label bias", "none" if protocol.label_bias == "none" else biased
+    if protocol.cue_gap:
+        yield "cue gap", f"{short(protocol.cue_gap)}: age was drawn more faintly on dark skin on purpose"
     ceiling = ", ".join(f"{name_of(metric)} {number(value)}" for metric, value in protocol.ceiling.items())
     yield "ceiling: expected of the best rule on these labels", ceiling or "unknown"
     yield "fingerprint of the pool", protocol.pool_fingerprint
@@ -532,6 +534,8 @@ def _limits(protocol: Protocol) -> Iterable[Block]:
         )
     if protocol.label_bias != "none":
         items.insert(1, "The labels were biased on purpose: no result here describes the unaltered data set.")
+    if protocol.cue_gap:
+        items.insert(1, "Age was drawn more faintly on dark skin on purpose: gaps by race were put there.")
     yield Sentences("", tuple(items))
     yield Sentences(
         "In the European Union, Regulation (EU) 2024/1689",

@@ -362,11 +362,13 @@ def _kept_together(found: dict[str, int]) -> str:
 def _protocol(audit: Audit, cache: tuple[str, ...]) -> Iterable[Block]:
     settings = audit.settings
     bias = f"{settings.label_bias}, strength {short(settings.label_bias_strength)}, seed {settings.label_seed}"
+    fainter = f"{short(settings.cue_gap)}: age was drawn more faintly on dark skin on purpose"
     facts = {
         "data": settings.data,
         "pool": audit.pool.fingerprint if audit.pool else NOTHING,
         "professions": ", ".join(audit.pool.professions) if audit.pool else NOTHING,
         "label bias": bias,
+        **({"cue gap": fainter} if settings.cue_gap else {}),
         "image size": f"{settings.image_size} px",
         "seed": str(settings.seed),
         "bootstrap replicates and simulated classifiers": f"{settings.replicates:,}",

@@ -43,7 +43,7 @@ def with_hyperparameters(settings: RunsOrStudy) -> RunsOrStudy:
 def data_key(settings: TrainingSettings) -> str:
     """Equal for settings that train on the same images and labels."""
     labels = (settings.label_bias, settings.label_bias_strength, settings.label_seed)
-    return " ".join(map(str, (source_of(settings.data), *labels)))
+    return " ".join(map(str, (source_of(settings.data), *labels, settings.cue_gap)))
 
 
 def _named(settings: Settings | StudySettings) -> dict:

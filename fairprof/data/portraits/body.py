@@ -6,7 +6,7 @@ from fairprof.data.portraits.canvas import BACKGROUND, Canvas, tint
 from fairprof.data.portraits.colours import BLACK, WHITE, mix
 from fairprof.data.portraits.looks import Looks
 from fairprof.data.portraits.outlines import both, curve, mirrored, ribbon
-from fairprof.data.portraits.skin import skin_extremes
+from fairprof.data.portraits.skin import in_light, in_shadow
 
 COLLARED = ("shirt", "jacket", "cardigan")
 
@@ -22,7 +22,7 @@ def paint_backdrop(canvas: Canvas, looks: Looks) -> None:
 
 def paint_body(canvas: Canvas, looks: Looks) -> None:
     """Neck and clothed shoulders."""
-    shadow, shine = skin_extremes(looks.skin)
+    shadow, shine = in_shadow(looks.skin), in_light(looks.skin)
     neck = looks.neck
     side = curve([(neck, 0.3), (neck * 0.98, 0.85), (neck * 1.03, 1.1), (neck * 1.5, 1.28), (neck * 2.3, 1.5)], 16)
     paint = canvas.flat(looks.skin)
@@ -30,10 +30,10 @@ def paint_body(canvas: Canvas, looks: Looks) -> None:
     tint(paint, shine, 0.18 * canvas.glow(0.12 * looks.light, 1.3, 0.25, 0.18))
     canvas.lay(canvas.enlarge(paint), [np.concatenate([side, mirrored(side)])], BACKGROUND)
     rings = [curve([(-neck * 0.8, y - 0.05), (0, y), (neck * 0.8, y - 0.05)], 10) for y in (1.06, 1.17)]
-    canvas.fill([ribbon(ring, 0.03) for ring in rings], shadow, 0.15 + 0.6 * looks.wrinkles)
+    canvas.fill([ribbon(ring, 0.03) for ring in rings], shadow, 0.15 + 0.6 * looks.wrinkles * looks.visibility)
     if looks.sag > 0.3:
         cord = curve([(0.35 * neck, 0.95), (0.28 * neck, 1.2), (0.18 * neck, 1.36)], 8)
-        canvas.fill(both(ribbon(cord, 0.05)), shadow, 0.5 * looks.sag, blur=0.012)
+        canvas.fill(both(ribbon(cord, 0.05)), shadow, 0.5 * looks.sag * looks.visibility, blur=0.012)
     _paint_garment(canvas, looks)
 
 

@@ -103,7 +103,7 @@ class Canvas:
         fixed, window = self._placed([outline for outline, _ in strokes], margin=2 + int(0.07 * self.unit))
         mask: np.ndarray = np.zeros(self.regions[window].shape, np.uint8)
         for outline, (_, strength) in zip(fixed, strokes, strict=True):
-            _fill(mask, outline, int(255 * min(strength, 1.0)))
+            _fill(mask, outline, int(255 * strength))
         mask = cv2.GaussianBlur(mask, (0, 0), 0.010 * self.unit)
         ridge = np.zeros_like(mask)
         shift = max(1, round(0.035 * self.unit))

@@ -1,45 +1,78 @@
 """Every colour with a name: the Monk Skin Tone scale, natural hair and eyes, and the painters' palette."""
 
+import cv2
 import numpy as np
 
 # Monk 2019, https://skintone.google: the ten published colours.
 MONK_TONES = ("f6ede4", "f3e7db", "f7ead0", "eadaba", "d7bd96", "a07e56", "825c43", "604134", "3a312a", "292420")
 
-# Natural hair and eye colours (RGB) with weights for the tones 1-4, 5-7 and 8-10; they overlap on purpose.
+# The lightness (CIELAB L*) at which the darkest and the lightest tone are painted: the scale's 14 to 94, under a
+# light that leaves every tone room for the same shadows and the same shine; and how far that light varies.
+SKIN_LIGHTNESS = (40.0, 82.0)
+LIGHT_SPREAD = 4.0
+CONE_OFFSET = 16.0  # of L* = 116 f(Y) - 16: with more light on it, a surface's L* + 16, a* and b* grow by one factor
+
+# Natural hair and eye colours (RGB) with their weights, on every tone the same: grey hair differs from what was there
+# before equally on all.
 HAIR_COLOURS = {
-    (226, 190, 122): (0.24, 0.03, 0.0),
-    (190, 142, 84): (0.20, 0.06, 0.0),
-    (150, 74, 40): (0.12, 0.04, 0.01),
-    (112, 72, 44): (0.22, 0.20, 0.07),
-    (70, 44, 30): (0.16, 0.34, 0.27),
-    (34, 26, 25): (0.06, 0.33, 0.65),
+    (158, 112, 64): 0.10,
+    (128, 66, 38): 0.12,
+    (112, 72, 44): 0.26,
+    (70, 44, 30): 0.28,
+    (34, 26, 25): 0.24,
 }
 EYE_COLOURS = {
-    (96, 140, 178): (0.36, 0.06, 0.01),
-    (98, 132, 88): (0.20, 0.10, 0.03),
-    (128, 92, 50): (0.22, 0.30, 0.18),
-    (88, 56, 34): (0.16, 0.36, 0.42),
-    (52, 34, 26): (0.06, 0.18, 0.36),
+    (98, 132, 128): 0.08,
+    (128, 92, 50): 0.22,
+    (88, 56, 34): 0.40,
+    (52, 34, 26): 0.30,
 }
 
 BLACK = np.array([18, 14, 14], np.float32)
 WHITE = np.array([255, 255, 255], np.float32)
 SCLERA = np.array([244, 240, 236], np.float32)
-ROSE = np.array([205, 84, 88], np.float32)
-LIP_RED = np.array([176, 52, 66], np.float32)
-WARM_SHADOW = np.array([96, 42, 34], np.float32)
-SHADOW_TINT = np.array([0.66, 0.55, 0.5], np.float32)
-SHINE_TINT = np.array([0.32, 0.27, 0.22], np.float32)
 TEETH = np.array([246, 242, 234], np.float32)
 PEARL = np.array([236, 226, 206], np.float32)
 GOLD = np.array([214, 176, 84], np.float32)
-GREY_HAIR = np.array([158, 157, 158], np.float32)
-WHITE_HAIR = np.array([232, 231, 228], np.float32)
+SILVER = np.array([222, 222, 226], np.float32)
+GREY_HAIR = np.array([146, 145, 146], np.float32)
+WHITE_HAIR = np.array([216, 215, 212], np.float32)
 
 
 def skin_colour(skin_tone: int) -> np.ndarray:
-    """The RGB colour (3,) float32 of a tone of the Monk scale, 1..10."""
+    """The RGB colour (3,) float32 in which a tone of the Monk scale, 1..10, is painted."""
+    published = _published(skin_tone)
+    darkest, lightest = SKIN_LIGHTNESS
+    return lit(published, lightest + (darkest - lightest) * tone_depth(skin_tone) - lightness(published))
+
+
+def tone_depth(skin_tone: int) -> float:
+    """How dark a tone of the Monk scale is by its L*, from 0 (the lightest) to 1 (the darkest)."""
+    lightest, tone, darkest = (lightness(_published(number)) for number in (1, skin_tone, len(MONK_TONES)))
+    return (lightest - tone) / (lightest - darkest)
+
+
+def lightness(colour: np.ndarray) -> float:
+    """CIELAB L*, 0..100, of an RGB colour (3,)."""
+    return float(_lab(colour)[0])
+
+
+def lit(colour: np.ndarray, change: float, red: float = 0.0, yellow: float = 0.0) -> np.ndarray:
+    """An RGB colour (3,) float32 under more or less light, by which its L* changes by `change`; then redder and
+    yellower by so much a* and b*. The same changes are as visible on every skin."""
+    lab = _lab(colour)
+    factor = (lab[0] + change + CONE_OFFSET) / (lab[0] + CONE_OFFSET)
+    painted = np.array([lab[0] + change, lab[1] * factor + red, lab[2] * factor + yellow], np.float32)
+    return np.clip(cv2.cvtColor(painted[None, None], cv2.COLOR_LAB2RGB)[0, 0], 0, 1) * 255
+
+
+def _published(skin_tone: int) -> np.ndarray:
     return np.array([int(MONK_TONES[skin_tone - 1][start : start + 2], 16) for start in (0, 2, 4)], np.float32)
+
+
+def _lab(colour: np.ndarray) -> np.ndarray:
+    """CIELAB (3,) float32 of an RGB colour (3,) in 0..255."""
+    return cv2.cvtColor((colour / 255).astype(np.float32)[None, None], cv2.COLOR_RGB2LAB)[0, 0]
 
 
 def colour_of_hue(hue: float, saturation: float, value: float) -> np.ndarray:

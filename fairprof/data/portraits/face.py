@@ -3,15 +3,15 @@
 import numpy as np
 
 from fairprof.data.portraits.canvas import FACE, Canvas
-from fairprof.data.portraits.colours import BLACK, LIP_RED, ROSE, SCLERA, TEETH, WHITE, mix
+from fairprof.data.portraits.colours import BLACK, SCLERA, TEETH, WHITE, lit, mix
 from fairprof.data.portraits.looks import Looks
 from fairprof.data.portraits.outlines import CIRCLE, both, curve, mirrored, ribbon, stroke_profile
-from fairprof.data.portraits.skin import furrows, skin_extremes, skin_paint
+from fairprof.data.portraits.skin import furrows, in_furrow, in_light, in_shadow, skin_paint
 
 
 def paint_face(canvas: Canvas, looks: Looks, front_hair: list[np.ndarray]) -> None:
     """Ears, skin with its soft shading, then the features."""
-    shadow, shine = skin_extremes(looks.skin)
+    shadow, shine, furrow = in_shadow(looks.skin), in_light(looks.skin), in_furrow(looks.skin)
     skin = canvas.enlarge(skin_paint(canvas, looks, front_hair))
     ear = _ear(looks)
     canvas.lay(skin, both(ear), FACE)
@@ -19,13 +19,13 @@ def paint_face(canvas: Canvas, looks: Looks, front_hair: list[np.ndarray]) -> No
     canvas.lay(skin, [_head_outline(looks)], FACE)
     if looks.freckle_strength:
         spots = [CIRCLE[::3] * radius + (x * looks.width, y) for x, y, radius in looks.freckles]
-        canvas.fill(spots, shadow, looks.freckle_strength)
-    canvas.engrave(furrows(looks), shadow * 0.85, shine)
-    _paint_nose(canvas, looks, shadow, shine)
+        canvas.fill(spots, shadow, looks.freckle_strength * looks.visibility)
+    canvas.engrave(furrows(looks), furrow, shine)
+    _paint_nose(canvas, looks)
     if looks.beard in ("full", "moustache"):
         _paint_beard(canvas, looks)
-    _paint_mouth(canvas, looks, shadow)
-    _paint_eyes(canvas, looks, shadow)
+    _paint_mouth(canvas, looks)
+    _paint_eyes(canvas, looks)
     _paint_brows(canvas, looks)
 
 
@@ -52,23 +52,24 @@ def _ear(looks: Looks) -> np.ndarray:
     return curve(shape * looks.ear * (0.75, 1.0), 24, closed=True) + place
 
 
-def _paint_nose(canvas: Canvas, looks: Looks, shadow: np.ndarray, shine: np.ndarray) -> None:
+def _paint_nose(canvas: Canvas, looks: Looks) -> None:
     base, half = looks.eye_line + looks.nose_length, looks.nose_width
-    canvas.fill([CIRCLE * (half * 0.32, half * 0.26) + (0.03 * looks.light, base - 0.06)], shine, 0.55, blur=0.025)
+    gleam = CIRCLE * (half * 0.32, half * 0.26) + (0.03 * looks.light, base - 0.06)
+    canvas.fill([gleam], in_light(looks.skin), 0.55, blur=0.025)
     wing = curve(
         [(half * 0.78, base - 0.11), (half * 1.0, base - 0.045), (half * 0.86, base + 0.02), (half * 0.6, base + 0.01)],
         10,
     )
     tip = curve([(-half * 0.3, base + 0.015), (0, base + 0.04), (half * 0.3, base + 0.015)], 8)
-    canvas.fill([*both(ribbon(wing, 0.032)), ribbon(tip, 0.028)], shadow, 0.7)
-    canvas.fill(both(CIRCLE * (half * 0.23, 0.022) + (half * 0.42, base + 0.008)), shadow * 0.55, 0.75)
+    canvas.fill([*both(ribbon(wing, 0.032)), ribbon(tip, 0.028)], in_shadow(looks.skin), 0.7)
+    canvas.fill(both(CIRCLE * (half * 0.23, 0.022) + (half * 0.42, base + 0.008)), in_furrow(looks.skin), 0.9)
 
 
-def _paint_mouth(canvas: Canvas, looks: Looks, shadow: np.ndarray) -> None:
+def _paint_mouth(canvas: Canvas, looks: Looks) -> None:
     y, half, full, smile = looks.mouth_line, looks.mouth_width, looks.lip_fullness, looks.smile
     left, right = (-half, y - 0.055 * smile), (half, y - 0.055 * smile)
-    natural = mix(looks.skin, ROSE * (0.35 + 0.65 * looks.skin.mean() / 230), 0.5)
-    colour = mix(natural, LIP_RED, looks.lip_colour)
+    red = 22 + 22 * looks.lip_colour
+    colour, upper, edge, dark = (lit(looks.skin, change, red, yellow=6) for change in (-14, -18, -22, -28))
     gap = 0.06 * smile if looks.teeth else 0.0
     seam = curve([left, (-half * 0.45, y + 0.006), (0, y + 0.012), (half * 0.45, y + 0.006), right], 20)
     opening = seam + (0, gap) * stroke_profile(20, 1.0, 0.5) * 2
@@ -95,17 +96,17 @@ def _paint_mouth(canvas: Canvas, looks: Looks, shadow: np.ndarray) -> None:
         ],
         22,
     )
-    shapes = [(np.concatenate([bow, seam[::-1]]), colour * 0.86), (np.concatenate([lip, opening[::-1]]), colour)]
+    shapes = [(np.concatenate([bow, seam[::-1]]), upper), (np.concatenate([lip, opening[::-1]]), colour)]
     if gap > 0.01:
         shapes.append((np.concatenate([seam, opening[::-1]]), TEETH))
-        shapes.append((ribbon(opening, 0.012), colour * 0.7))
-    canvas.fill_inside([], [*shapes, (ribbon(seam, 0.026, taper=0.5), colour * 0.45)])
+        shapes.append((ribbon(opening, 0.012), edge))
+    canvas.fill_inside([], [*shapes, (ribbon(seam, 0.026, taper=0.5), dark)])
     gloss = CIRCLE * (half * 0.3, 0.02 * full) + (half * 0.1 * looks.light, below + 0.06 * full)
     canvas.fill([gloss], WHITE, 0.28, blur=0.014)
-    canvas.fill(both(CIRCLE * (0.03, 0.028) + (right[0] * 1.03, right[1])), shadow, 0.55, blur=0.012)
+    canvas.fill(both(CIRCLE * (0.03, 0.028) + (right[0] * 1.03, right[1])), in_shadow(looks.skin), 0.55, blur=0.012)
 
 
-def _paint_eyes(canvas: Canvas, looks: Looks, shadow: np.ndarray) -> None:
+def _paint_eyes(canvas: Canvas, looks: Looks) -> None:
     half, height, sag = looks.eye_size, looks.eye_size * looks.eye_open, looks.sag
     up, down, slant = height * 0.6, height * 0.4, looks.eye_slant * looks.eye_size
     upper = curve(
@@ -146,10 +147,10 @@ def _paint_eyes(canvas: Canvas, looks: Looks, shadow: np.ndarray) -> None:
     glint = CIRCLE * iris * 0.25 + (looks.eye_distance, looks.eye_line) + centre - (0, 0.38 * iris)
     canvas.fill([part + (0.35 * looks.light * iris, 0) for part in both(glint)], WHITE, 0.95)
     crease = upper * (1.02, 1.0) - (0, 0.045 + 0.12 * up) + np.linspace((0, 0), (0, 0.07 * sag), 16)
-    canvas.fill(place(ribbon(lower, 0.016)) + place(ribbon(crease, 0.024 + 0.02 * sag)), shadow * 0.9, 0.7)
+    canvas.fill(place(ribbon(lower, 0.016)) + place(ribbon(crease, 0.024 + 0.02 * sag)), in_furrow(looks.skin), 0.7)
     lash = np.concatenate([upper, [(half * (1 + 0.18 * looks.lashes), -slant - 0.16 * half * looks.lashes)]])
     thickness = 0.028 + 0.022 * looks.lashes
-    canvas.fill(place(ribbon(lash, thickness, taper=0.6, peak=0.7)), mix(BLACK, shadow, 0.25), 0.95)
+    canvas.fill(place(ribbon(lash, thickness, taper=0.6, peak=0.7)), BLACK, 0.95)
 
 
 def _paint_brows(canvas: Canvas, looks: Looks) -> None:

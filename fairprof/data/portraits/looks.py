@@ -65,6 +65,7 @@ class Looks:
     rosy: float
     wrinkles: float
     sag: float
+    visibility: float  # of the cues of age: 1 in full, 0 not at all
     freckles: np.ndarray  # (count, 3) float: x, y, radius
     freckle_strength: float
     beard: str  # "", "stubble", "moustache", "full"

@@ -10,16 +10,19 @@ from fairprof.data.portraits.colours import (
     EYE_COLOURS,
     GREY_HAIR,
     HAIR_COLOURS,
+    LIGHT_SPREAD,
     WHITE_HAIR,
     colour_of_hue,
+    lit,
     mix,
     skin_colour,
+    tone_depth,
 )
 from fairprof.data.portraits.looks import Hair, Looks
 
 GENDERS = ("Male", "Female")
 OLDEST_AGE = 100
-COILED_SHARE = (0.06, 0.2, 0.75)  # of hair in tight coils, for the tones 1-4, 5-7 and 8-10
+COILED_SHARE = 0.3  # of hair in tight coils, on every tone
 STRAND_COUNT = 120
 FRECKLE_COUNT = 16
 
@@ -33,11 +36,15 @@ class Person:
     skin_tone: int  # Monk scale, 1 (lightest) .. 10 (darkest)
 
 
-def sample_looks(person: Person, generator: np.random.Generator) -> Looks:
-    """Everything about one portrait that chance decides, given who the person is."""
+def sample_looks(person: Person, generator: np.random.Generator, cue_gap: float) -> Looks:
+    """Everything about one portrait that chance decides, given who the person is.
+
+    cue_gap: by how much less age shows on the darkest tone than on the lightest, 0..1; but for that, nothing depends
+    on the skin's tone but its colour.
+    """
     at_age = curves_at(person.age)
     male, grown = person.gender == "Male", float(np.clip((person.age - 9) / 9, 0, 1))
-    tone_group = int(np.searchsorted((4, 7), person.skin_tone))
+    visibility = 1 - cue_gap * tone_depth(person.skin_tone)
 
     def vary(name: str, spread: float) -> float:
         return at_age[name] * (1 + spread * min(max(float(generator.normal()), -2.0), 2.0))
@@ -86,6 +93,7 @@ def sample_looks(person: Person, generator: np.random.Generator) -> Looks:
         rosy=vary("rosy", 0.15),
         wrinkles=vary("wrinkles", 0.08),
         sag=vary("sag", 0.08),
+        visibility=visibility,
         freckles=generator.uniform((-0.8, -0.5, 0.012), (0.8, 0.6, 0.03), (FRECKLE_COUNT, 3)),
         freckle_strength=(0.15 + 0.012 * max(person.age - 50, 0)) * between(0.5, 1) if spotted else 0.0,
         beard=_style(BEARDS, person.age if male else 0, generator),
@@ -94,8 +102,8 @@ def sample_looks(person: Person, generator: np.random.Generator) -> Looks:
         bow=happens(0.45) and not male and person.age < 10,
         necklace=happens(0.006 * person.age) and not male and dress in ("crew", "knit"),
         garment=dress,
-        skin=skin_colour(person.skin_tone),
-        eye_colour=_natural_colour(EYE_COLOURS, tone_group, generator),
+        skin=lit(skin_colour(person.skin_tone), between(-LIGHT_SPREAD, LIGHT_SPREAD)),
+        eye_colour=_natural_colour(EYE_COLOURS, generator),
         cloth=colour_of_hue(hue, at_age["vivid"] * between(0.6, 1), between(0.4, 0.9) - 0.2 * (person.age > 30)),
         cloth_accent=colour_of_hue(accent_hue, at_age["vivid"] * between(0.7, 1), between(0.6, 0.95)),
         backdrop=np.stack(
@@ -105,21 +113,22 @@ def sample_looks(person: Person, generator: np.random.Generator) -> Looks:
             ]
         ),
         backdrop_angle=between(0, 2 * np.pi),
-        hair=_sample_hair(person, at_age, tone_group, generator),
+        hair=_sample_hair(person, at_age, visibility, generator),
     )
 
 
-def _sample_hair(person: Person, at_age: dict[str, float], tone_group: int, generator: np.random.Generator) -> Hair:
+def _sample_hair(person: Person, at_age: dict[str, float], visibility: float, generator: np.random.Generator) -> Hair:
     male = person.gender == "Male"
     style = _style(HAIR_STYLES[person.gender], person.age, generator)
-    nature = _natural_colour(HAIR_COLOURS, tone_group, generator)
+    nature = _natural_colour(HAIR_COLOURS, generator)
     jitter = np.clip(generator.normal(size=4), -2, 2)
     grey = float(np.clip(at_age["grey"] + 0.07 * jitter[0] * (0 < at_age["grey"] < 1), 0, 1))
-    temple_grey = float(np.clip(grey * 1.6, 0, 1))
+    temple_grey = float(np.clip(grey * 1.6, 0, 1)) * visibility
+    grey *= visibility
     old = mix(GREY_HAIR, WHITE_HAIR, at_age["white"])
     recedes = male and person.age >= 20
     recession = float(np.clip(at_age["recession"] + 0.12 * jitter[1], 0, 1)) if recedes else 0.0
-    coils = bool(generator.random() < COILED_SHARE[tone_group])
+    coils = bool(generator.random() < COILED_SHARE)
     part = float(generator.choice((0.5, 0.36, 0.64)))
     long = float(generator.uniform(0.95, 1.45))
     # Volume, sides, hairline and the rest by style; the young have fuller hair.
@@ -168,16 +177,16 @@ def _sample_hair(person: Person, at_age: dict[str, float], tone_group: int, gene
     )
 
 
-def _pick(table: dict, column: int, generator: np.random.Generator) -> Any:
-    """A key of the table, drawn by the weights in the column."""
-    heights = np.cumsum([row[column] for row in table.values()])
-    return list(table)[int(np.searchsorted(heights, generator.random() * heights[-1], side="right"))]
+def _pick(weights: dict, generator: np.random.Generator) -> Any:
+    """A key of the table, drawn by the weights."""
+    heights = np.cumsum(list(weights.values()))
+    return list(weights)[int(np.searchsorted(heights, generator.random() * heights[-1], side="right"))]
 
 
-def _natural_colour(table: dict, tone_group: int, generator: np.random.Generator) -> np.ndarray:
+def _natural_colour(weights: dict, generator: np.random.Generator) -> np.ndarray:
     shade = np.float32(generator.uniform(0.88, 1.12))
-    return np.array(_pick(table, tone_group, generator), np.float32) * shade
+    return np.array(_pick(weights, generator), np.float32) * shade
 
 
 def _style(table: dict, age: int, generator: np.random.Generator) -> str:
-    return _pick(table, stage_of(age), generator)
+    return _pick({style: weights[stage_of(age)] for style, weights in table.items()}, generator)

@@ -15,8 +15,13 @@ SMALLEST_SIZE = 32
 DRAWING_SIDE = 256  # smaller portraits are drawn at this side and averaged down
 
 
-def draw_portrait(person: Person, generator: np.random.Generator, size: int = 256) -> tuple[np.ndarray, np.ndarray]:
+def draw_portrait(
+    person: Person, generator: np.random.Generator, size: int = 256, cue_gap: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws one portrait and says what is where.
+
+    cue_gap: by how much less the cues of age contrast on the darkest tone than on the lightest, 0 (equal) to 1 (gone);
+    on the tones between, in proportion to their L*. It changes no outline.
 
     Returns the image, (size, size, 3) uint8 RGB, and its regions, (size, size) uint8 with values indexing
     `REGIONS`: "face" is the skin of the face with features, ears and beard; neck and clothes are background.
@@ -24,7 +29,7 @@ def draw_portrait(person: Person, generator: np.random.Generator, size: int = 25
     Raises ValueError for an age outside 0..100, an unknown gender or tone, or a size under 32.
     """
     _check(person, size)
-    looks = sample_looks(person, generator)
+    looks = sample_looks(person, generator, cue_gap)
     canvas = Canvas(max(size, DRAWING_SIDE), looks)
     front = front_sheets(looks)
     paint_backdrop(canvas, looks)

@@ -3,35 +3,46 @@
 import numpy as np
 
 from fairprof.data.portraits.canvas import Canvas, tint
-from fairprof.data.portraits.colours import ROSE, SHADOW_TINT, SHINE_TINT, WARM_SHADOW, mix
+from fairprof.data.portraits.colours import lit, mix
 from fairprof.data.portraits.looks import Looks
 from fairprof.data.portraits.outlines import both, curve, ribbon
 
+# How far the skin's L* moves in the light, in the shadow, and in a furrow: by the same steps on every tone.
+SHINE, SHADOW, FURROW = 13.0, -26.0, -31.0
 
-def skin_extremes(skin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The skin in shadow and in light. Dark skin gets its depth from the light, pale skin from the shadow, so
-    that the cues of age stay about as visible on every tone."""
-    shadow = mix(skin * SHADOW_TINT, WARM_SHADOW * (skin.mean() / 190), 0.25)
-    shine = skin + (255 - skin) * SHINE_TINT + 6
-    return shadow, shine
+
+def in_light(skin: np.ndarray) -> np.ndarray:
+    """The colour (3,) of the skin in the light."""
+    return lit(skin, SHINE)
+
+
+def in_shadow(skin: np.ndarray) -> np.ndarray:
+    """The colour (3,) of the skin in the shadow, which is warm."""
+    return lit(skin, SHADOW, red=6, yellow=4)
+
+
+def in_furrow(skin: np.ndarray) -> np.ndarray:
+    """The colour (3,) at the bottom of a furrow, or of a nostril."""
+    return lit(skin, FURROW, red=6, yellow=4)
 
 
 def skin_paint(canvas: Canvas, looks: Looks, front_hair: list[np.ndarray]) -> np.ndarray:
     """(64, 64, 3) float32 colour of the skin under the light, with everything soft: hollows, cheeks, bags."""
-    shadow, shine = skin_extremes(looks.skin)
-    eye, mouth, width, light, sag = looks.eye_line, looks.mouth_line, looks.width, looks.light, looks.sag
+    shadow, shine = in_shadow(looks.skin), in_light(looks.skin)
+    eye, mouth, width, light = looks.eye_line, looks.mouth_line, looks.width, looks.light
+    sag = looks.sag * looks.visibility
     nose, eye_x, eye_width = eye + looks.nose_length, looks.eye_distance, looks.eye_size
     paint = canvas.flat(looks.skin)
     rim = np.clip((canvas.x / width) ** 2 * 0.75 + np.clip(canvas.y, 0, 1.2) ** 4 * 0.35, 0, 1.2)
     away = np.clip(-canvas.x * light / width, 0, 1)
     glow, pair = canvas.glow, canvas.pair
-    # Pale skin is near white already: the key light is for the dark.
-    tint(paint, shine, 0.36 * (1 - looks.skin.mean() / 300) * glow(0.3 * light, 0.0, 0.6, 0.9))
+    tint(paint, shine, 0.25 * glow(0.3 * light, 0.0, 0.6, 0.9))
     tint(paint, shadow, np.clip(0.5 * rim**1.5 + 0.45 * away**1.5, 0, 0.85))
     tint(paint, shine, 0.42 * glow(0.25 * light, -0.48, 0.5, 0.3))
     tint(paint, shine, 0.38 * pair(0.52 * width, eye + 0.24, 0.17, 0.11))
     tint(paint, shine, 0.3 * glow(0.05 * light, 0.9, 0.14, 0.08))
-    tint(paint, mix(looks.skin, ROSE, 0.45), 0.75 * looks.rosy * pair(0.6 * width, nose, 0.2, 0.16))
+    flush = 0.75 * looks.rosy * looks.visibility
+    tint(paint, lit(looks.skin, -10, red=24, yellow=6), flush * pair(0.6 * width, nose, 0.2, 0.16))
     tint(paint, shadow, (0.22 + 0.35 * sag) * pair(eye_x * 0.86, eye - 0.04, eye_width * 1.15, 0.12))
     tint(paint, shadow, 0.3 * pair(looks.nose_width * 0.62, nose - 0.2, 0.05, 0.2) * (0.5 + away))
     tint(paint, shine, 0.5 * glow(0.02 * light, (eye + nose) / 2, 0.045, looks.nose_length * 0.5))
@@ -80,7 +91,7 @@ def furrows(looks: Looks) -> list[tuple[np.ndarray, float]]:
         foot = [(outer, eye + rise * 0.4), (outer + 0.07, eye + rise), (outer + 0.13, eye + rise * 1.9)]
         sides.append((foot, 0.026, 1.5 * grade - 0.3))
     lines = [
-        (part, strength)
+        (part, min(strength, 1.0) * looks.visibility)
         for points, breadth, strength in sides
         if strength > 0
         for part in both(ribbon(curve(points, 9), breadth))
@@ -95,5 +106,5 @@ def furrows(looks: Looks) -> list[tuple[np.ndarray, float]]:
                 (reach / 2, y - 0.02),
                 (reach, y + 0.02),
             ]
-            lines.append((ribbon(curve(course, 16), 0.032), strength))
+            lines.append((ribbon(curve(course, 16), 0.032), min(strength, 1.0) * looks.visibility))
     return lines

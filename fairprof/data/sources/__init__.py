@@ -10,13 +10,16 @@ from fairprof.runtime.cache import Cache
 FROM_PATH = {"utkface": utkface.read, "fairface": fairface.read, "manifest": manifest.read}
 
 
-def open_source(data: str, cache: Cache) -> Listing:
+def open_source(data: str, cache: Cache, cue_gap: float = 0.0) -> Listing:
     """The listing of `data`: `synthetic`, or a kind and a path as in ``utkface:faces``.
 
-    Raises `UserError` for an unknown kind and for whatever makes the whole data set unusable.
+    cue_gap: of the embedded data, which are drawn so. Raises `UserError` for an unknown kind, for a `cue_gap` of data
+    that are not drawn, and for whatever makes the whole data set unusable.
     """
     if data == "synthetic":
-        return synthetic.read(cache)
+        return synthetic.read(cache, cue_gap)
+    if cue_gap:
+        raise UserError(f"cue_gap={cue_gap:g} needs data=synthetic, which is drawn; with data={data} set cue_gap=0")
     kind, _, path = data.partition(":")
     if kind not in FROM_PATH or not path:
         raise UserError(

@@ -1,8 +1,9 @@
 """The embedded data set: generated portraits, drawn once into the cache, with masks of face, hair and background.
 
 Gender, skin tone and age, and with age the profession, are independent of each other: the labels hold no
-difference between groups. What can be seen does: wrinkles and grey hair stand out less on the darkest tones, and a
-network that has learned little goes by brightness.
+difference between groups. Nor does what can be seen: a wrinkle changes the lightness of every skin by as much, and hair
+is as grey on all. `cue_gap` plants a difference there: the labels stay as they are, but the darker the skin, the
+fainter the cues of age.
 """
 
 import os
@@ -22,7 +23,7 @@ from fairprof.runtime.files import atomic_folder, locked
 from fairprof.runtime.progress import progress_bar
 from fairprof.seeds import numpy_generator
 
-VERSION = "synthetic-1"  # raise the number when a portrait or a label changes
+VERSION = "synthetic-2"  # raise the number when a portrait or a label changes
 IMAGES = 2000
 SIZE = 256  # pixels
 JPEG_QUALITY = 95
@@ -36,16 +37,19 @@ RACE_SHARES = dict(zip(SYNTHETIC_RACES, (0.52, 0.28, 0.20), strict=True))
 AGE_SHARES = dict(zip(AGE_BINS, (0.04, 0.11, 0.12, 0.15, 0.13, 0.12, 0.10, 0.10, 0.13), strict=True))
 
 
-def read(cache: Cache) -> Listing:
+def read(cache: Cache, cue_gap: float = 0.0) -> Listing:
     """The embedded data set, drawn into the cache's folder if it is not there yet; it stays there.
+
+    cue_gap: by how much less the cues of age contrast on the darkest tone, 0..1, as in `draw_portrait`.
 
     Raises `UserError` where another process draws it for longer than the cache's `lock_timeout`.
     """
-    folder = cache.folder / VERSION
-    with locked(cache.folder / f"{VERSION}.lock", "the embedded data set", cache.lock_timeout):
+    name = f"{VERSION}-cue-gap-{cue_gap}" if cue_gap else VERSION
+    folder = cache.folder / name
+    with locked(cache.folder / f"{name}.lock", "the embedded data set", cache.lock_timeout):
         if not folder.exists():
             with atomic_folder(folder) as unfinished:
-                _draw_all(_people(), unfinished)
+                _draw_all(_people(), unfinished, cue_gap)
     records = pd.read_csv(folder / "labels.csv", dtype=str, keep_default_na=False)
     records["line"] = range(2, len(records) + 2)
     rows, quarantine = split_by_reason(
@@ -85,7 +89,7 @@ def _people() -> pd.DataFrame:
     )
 
 
-def _draw_all(people: pd.DataFrame, folder: Path) -> None:
+def _draw_all(people: pd.DataFrame, folder: Path, cue_gap: float) -> None:
     (folder / "images").mkdir()
     (folder / "regions").mkdir()
     rows = list(people.itertuples(index=False))
@@ -93,7 +97,7 @@ def _draw_all(people: pd.DataFrame, folder: Path) -> None:
 
     def draw(chunk: list) -> int:
         for person in chunk:
-            _draw_one(person, folder)
+            _draw_one(person, folder, cue_gap)
         return len(chunk)
 
     with ThreadPoolExecutor(os.cpu_count()) as executor, progress_bar("drawing", len(rows), "portraits") as bar:
@@ -102,9 +106,10 @@ def _draw_all(people: pd.DataFrame, folder: Path) -> None:
     people.to_csv(folder / "labels.csv", index=False)
 
 
-def _draw_one(person, folder: Path) -> None:
+def _draw_one(person, folder: Path, cue_gap: float) -> None:
     generator = numpy_generator(SEED, "portrait", person.image)
-    image, regions = draw_portrait(Person(person.years, person.gender, person.skin_tone), generator, SIZE)
+    subject = Person(person.years, person.gender, person.skin_tone)
+    image, regions = draw_portrait(subject, generator, SIZE, cue_gap)
     _write_picture(
         folder / person.image, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
     )
