@@ -135,6 +135,7 @@ def test_the_hash_depends_on_every_shared_setting_and_on_no_other():
         "label_bias": "race",
         "label_bias_strength": 0.3,
         "label_seed": 1,
+        "cue_gap": 0.5,
         "architecture": "resnet18",
         "weights": "random",
         "finetune": "head",
@@ -187,7 +188,7 @@ def test_the_hash_of_the_same_settings_stays_the_same():
         (
             Settings,
             "study",
-            "data label_bias label_bias_strength label_seed max_quarantined_share imbalance weights hparams",
+            "data label_bias label_bias_strength label_seed cue_gap max_quarantined_share imbalance weights hparams",
         ),
         (Settings, "analysis", "min_support permutations replicates delta gradcam_images"),
         (Settings, "machine", "accelerator workers cache_dir cache_gib lock_timeout compile prefix_cache"),

@@ -48,6 +48,11 @@ class Measurements:
         """The table of this name."""
         return self.tables[f"metrics/{name}.csv"]
 
+    @property
+    def one_class(self) -> bool:
+        """Whether one class is predicted for every image."""
+        return int(self.table("confusion_matrix").any().sum()) == 1
+
     def natural(self, name: str) -> pd.DataFrame:
         """The natural view of a table that has views."""
         table = self.table(name)
@@ -151,12 +156,17 @@ def log_measurements(measurements: Measurements, arm: str | int, design: str) ->
 
 
 def pictures_of(measurements: Measurements, arm: str | int, design: str) -> dict[str, bytes]:
-    """PNG by artifact path without its ending; arm, design: what the picture of the gaps names and colours them by."""
+    """PNG by artifact path without its ending; arm, design: what the picture of the gaps names and colours them by.
+
+    Where one class is predicted for every image, all rates are 0 or 1 and gaps 0: there is no picture of them.
+    """
+    confusion = measurements.table("confusion_matrix")
     reliability, error = measurements.table("reliability"), measurements.values["test/calibration_error"]
     figures = {
-        "rates_by_group": rates_figure(measurements.natural("by_group")),
-        "confusion_matrix": confusion_figure(measurements.table("confusion_matrix"), "test set"),
+        "confusion_matrix": confusion_figure(confusion, "test set"),
         "reliability": reliability_figure(reliability, error),
-        "gaps": gaps_figure(measurements.tested_gaps.assign(arm=arm, design=design, seeds=1)),
     }
+    if not measurements.one_class:
+        tested = measurements.tested_gaps.assign(arm=arm, design=design, seeds=1)
+        figures |= {"rates_by_group": rates_figure(measurements.natural("by_group")), "gaps": gaps_figure(tested)}
     return {f"metrics/{name}": png_of(figure) for name, figure in figures.items()}

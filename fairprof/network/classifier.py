@@ -17,6 +17,12 @@ from fairprof.serving import build_network
 STAGES = ("layer4", "layer3", "layer2")  # from the head backwards
 FINETUNED_STAGES = {"head": STAGES[:0], "layer4": STAGES[:1], "layer3": STAGES[:2], "layer2": STAGES}
 PROBE_SIZE = 224  # pixels of the image by which stages are found
+# Batch norm that never learns leaves features as they are: their means are about 25 times the spread between images.
+NOTHING_TO_LEARN_FROM = (
+    "fairprof: warning: weights=random with finetune=head trains a head on a backbone that has learned nothing and "
+    "never will: its features are nearly the same for every image, so expect a model that answers one class for all; "
+    "set finetune=all, or weights to imagenet or a file"
+)
 
 
 @dataclass(frozen=True)
@@ -55,15 +61,18 @@ class Classifier:
 def build_classifier(architecture: str, weights: str, finetune: str, class_count: int, seed: int) -> Classifier:
     """A classifier whose head (and, with random weights, backbone) is initialised from `seed`.
 
-    finetune: `head` trains the head alone, `layer4` / `layer3` / `layer2` every stage from that on, `all`
-    everything. In networks other than ResNets a stage is what works at the same resolution (layer4: 1/32 of the
-    image, layer3: 1/16, layer2: 1/8). Raises `UserError` for an architecture or weights that cannot be had.
+    finetune: `head` trains the head alone, `layer4` / `layer3` / `layer2` every stage from that on, `all` everything.
+    In networks other than ResNets a stage is what works at the same resolution (layer4: 1/32 of the image, layer3:
+    1/16, layer2: 1/8). Warns of a backbone that stays random. Raises `UserError` for an architecture or weights that
+    cannot be had.
     """
     network = _network(architecture, class_count, seed)
     head = _last_weighted(network).rpartition(".")[0]
     used, file = find_weights(architecture, weights)
     if file is not None:
         load_backbone(network, read_state_dict(file), head, file)
+    elif finetune == "head":
+        print(NOTHING_TO_LEARN_FROM, flush=True)
     gradcam_layer = _last_convolutional_block(network, architecture)
     frozen = _frozen_blocks(network, finetune, head)
     for path in frozen:

@@ -9,6 +9,10 @@ TERMS = {
     "attribute": "gender, race, or their intersection, gender x race",
     "cell": "the images that agree in the axes that a design balances, such as Female x White x retired",
     "limiting cell": "the cell with the fewest images for the share it has to give: all others give as many",
+    "label bias": "labels that were drawn with other probabilities for some groups on purpose, by a known strength",
+    "cue gap": (
+        "by how much fainter the embedded portraits show age on the darkest skin tone than on the lightest, on purpose"
+    ),
     "total variation": (
         "half the sum of the differences of the shares: 0 for samples that are composed alike, 1 for samples without a "
         "common category"

@@ -32,6 +32,7 @@ CHAMPION = "champion"
 CHAMPION_RULE = "val_macro_f1"
 CHAMPION_METRIC = "best_val/macro_f1"
 CHAMPION_TAG = "best_val.macro_f1"
+DEGENERATE_TAG = "fairprof.degenerate"  # of a run and of a version: the class that it answers for every test image
 DESCRIPTION_TAG = "fairprof.description"  # of a model: the digest of the description as it was written here
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pyarrow", "safetensors", "torch", "torchvision")
 
@@ -53,12 +54,14 @@ def register_model(
     classes: tuple[str, ...],
     pool_fingerprint: str,
     headline: dict[str, float],
+    degenerate: str | None = None,
 ) -> RegisteredVersion:
     """Logs the classifier as an MLflow model and registers it as the next version of `fairprof-<experiment>`.
 
     The model needs no code of this project and unpickles nothing. gradcam_layer: path of the block of the network
     whose maps explain it. headline: metrics for the version's description and tags; `best_val/macro_f1` among them
-    decides whether the alias `champion` moves here.
+    decides whether the alias `champion` moves here. degenerate: the class that it answers for every test image, if it
+    does; it then never replaces a champion that tells images apart.
     """
     name = f"fairprof-{settings.experiment}"
     model = {
@@ -81,7 +84,8 @@ def register_model(
             registered_model_name=name,
         )
     _describe_model(name, settings.experiment, classes)
-    return _describe_version(name, str(info.registered_model_version), settings, pool_fingerprint, headline)
+    number = str(info.registered_model_version)
+    return _describe_version(name, number, settings, pool_fingerprint, headline, degenerate)
 
 
 @dataclass(frozen=True)
@@ -204,15 +208,21 @@ def _digest(text: str) -> str:
 
 
 def _describe_version(
-    name: str, number: str, settings: Settings, pool_fingerprint: str, headline: dict[str, float]
+    name: str,
+    number: str,
+    settings: Settings,
+    pool_fingerprint: str,
+    headline: dict[str, float],
+    degenerate: str | None,
 ) -> RegisteredVersion:
     client = mlflow.MlflowClient()
+    first = f"**Degenerate**: it answers {degenerate} for every test image.\n\n" if degenerate is not None else ""
     rows = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in headline.items())
     client.update_model_version(
         name,
         number,
         description=(
-            f"Design {settings.experiment}, seed {settings.seed}, data `{settings.data.partition(':')[0]}`, "
+            f"{first}Design {settings.experiment}, seed {settings.seed}, data `{settings.data.partition(':')[0]}`, "
             f"hyperparameters `{settings.hyperparameters_hash()}`.\n\n| metric | value |\n|---|---|\n{rows}\n\n"
             "Takes encoded images, bytes or base64 text, as a list or as a data frame's column `image`. Adds `gradcam` "
             'with `params={"explain": true}` and `error` with `params={"invalid_rows": "report"}`.\n\n'
@@ -224,7 +234,9 @@ def _describe_version(
         "fairprof.pool": pool_fingerprint,
         "fairprof.hyperparameters": settings.hyperparameters_hash(),
     }
-    champion, reason = _champion_decision(client, name, pool_fingerprint, headline[CHAMPION_METRIC])
+    if degenerate is not None:
+        tags[DEGENERATE_TAG] = degenerate
+    champion, reason = _champion_decision(client, name, pool_fingerprint, headline[CHAMPION_METRIC], degenerate)
     for key, value in (tags | {"fairprof.champion": reason}).items():
         client.set_model_version_tag(name, number, key, value)
     if champion:
@@ -242,13 +254,29 @@ def _move_champion(client: mlflow.MlflowClient, name: str, number: str, reason: 
     client.set_registered_model_tag(name, "fairprof.champion", move)
 
 
-def _champion_decision(client: mlflow.MlflowClient, name: str, pool_fingerprint: str, score: float) -> tuple[bool, str]:
-    """Whether a new version becomes champion by the rule `val_macro_f1`, and the reason as a sentence."""
+def _champion_decision(
+    client: mlflow.MlflowClient, name: str, pool_fingerprint: str, score: float, degenerate: str | None
+) -> tuple[bool, str]:
+    """Whether a new version becomes champion by the rule `val_macro_f1`, and the reason as a sentence.
+
+    Before the rule: a version that answers one class for every image never replaces one that does not, and always
+    gives way to one that does not.
+    """
     aliases = client.get_registered_model(name).aliases
     if CHAMPION not in aliases:
         return True, f"rule {CHAMPION_RULE}: {score:.4f}, the first version"
     number = str(aliases[CHAMPION])
     tags = client.get_model_version(name, number).tags
+    if degenerate is not None and DEGENERATE_TAG not in tags:
+        return False, (
+            f"rule {CHAMPION_RULE}: {score:.4f}, but it answers {degenerate} for every test image, which champion "
+            f"version {number} does not"
+        )
+    if degenerate is None and DEGENERATE_TAG in tags:
+        return True, (
+            f"rule {CHAMPION_RULE}: {score:.4f}; champion before was version {number}, which answers "
+            f"{tags[DEGENERATE_TAG]} for every test image"
+        )
     if tags.get("fairprof.pool") != pool_fingerprint:
         return True, (
             f"rule {CHAMPION_RULE}: {score:.4f}; champion before was version {number}, trained on other data, "

@@ -380,6 +380,11 @@ def test_the_embedded_labels_have_the_fingerprint_that_they_always_had(synthetic
     assert load_pool(settings, image_size=None).fingerprint == "3fdaddd121d8cb83"
 
 
+def test_a_cue_gap_is_for_data_that_are_drawn(pool_of, faces, refused):
+    with refused("cue_gap=0.5", "data=synthetic", "faces.csv", "cue_gap=0"):
+        pool_of(faces(2), cue_gap=0.5)
+
+
 def test_a_data_set_s_address_is_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     assert source_of("synthetic") == "synthetic"

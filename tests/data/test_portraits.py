@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from fairprof.data.portraits import GENDERS, REGIONS, Person, draw_portrait
+from fairprof.data.portraits import GENDERS, REGIONS, Person, draw_portrait, people
 
 SIZE = 64
 BACKGROUND, FACE, HAIR = range(len(REGIONS))
@@ -115,18 +115,82 @@ def test_hair_turns_grey_with_age():
     assert saturation(range(20, 30)) > 2 * saturation(range(70, 85))
 
 
-def thumbnails(people: list[tuple[int, str, int, int]]) -> np.ndarray:
+OLD = [(64, "Female", 11), (71, "Male", 12), (78, "Female", 13), (85, "Male", 14), (67, "Male", 15), (74, "Female", 16)]
+IMAGENET_SPREAD = (0.229, 0.224, 0.225)  # what a network divides by
+
+
+@pytest.fixture
+def without_cues(monkeypatch):
+    """Draws an old person of any tone without the cues of age, and with them."""
+
+    def draw_both(age: int, gender: str, seed: int, tone: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        person = Person(age, gender, tone)
+        full, regions = draw_portrait(person, np.random.default_rng(seed), SIZE)
+        with monkeypatch.context() as patch:
+            patch.setattr(people, "tone_depth", lambda tone: 1.0)
+            bare, bare_regions = draw_portrait(person, np.random.default_rng(seed), SIZE, cue_gap=1.0)
+        np.testing.assert_array_equal(regions, bare_regions)  # a cue is a colour, never an outline
+        return full, bare, regions
+
+    return draw_both
+
+
+def lightness(picture: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor((picture / 255).astype(np.float32), cv2.COLOR_RGB2LAB)[..., 0]
+
+
+def as_a_network_sees(picture: np.ndarray) -> np.ndarray:
+    return picture / 255 / IMAGENET_SPREAD
+
+
+@pytest.mark.parametrize(("region", "most"), [(FACE, 1.25), (HAIR, 1.05)], ids=["skin", "hair"])
+@pytest.mark.parametrize("seen", [lightness, as_a_network_sees])
+def test_cues_of_age_have_the_same_contrast_on_every_tone(without_cues, region, most, seen):
+    contrast = []
+    for tone in range(1, 11):
+        changes = []
+        for person in OLD:
+            full, bare, regions = without_cues(*person, tone)
+            changes.append(np.sqrt(np.mean((seen(full) - seen(bare))[regions == region] ** 2)))
+        contrast.append(np.mean(changes))
+    assert min(contrast) > 0
+    assert max(contrast) / min(contrast) < most, np.round(contrast, 3)
+
+
+def test_a_cue_gap_takes_the_cues_from_the_darkest_tone_and_none_from_the_lightest(without_cues):
+    for age, gender, seed in OLD:
+        for tone, kept in ((1, True), (10, False)):
+            drawn, _ = draw_portrait(Person(age, gender, tone), np.random.default_rng(seed), SIZE, cue_gap=1.0)
+            full, bare, _ = without_cues(age, gender, seed, tone)
+            np.testing.assert_array_equal(drawn, full if kept else bare)
+        between, _ = draw_portrait(Person(age, gender, 10), np.random.default_rng(seed), SIZE, cue_gap=0.5)
+        distance = [np.abs(between.astype(int) - other).mean() for other in (full, bare)]
+        assert min(distance) > 0.2 * max(distance)
+
+
+def test_but_for_the_skin_a_tone_changes_nothing():
+    """Hair, eyes, clothes and backdrop are the same on every tone: only the skin tells it."""
+    for age, gender, seed in OLD:
+        light, regions = draw(age, gender, 1, seed)
+        dark, dark_regions = draw(age, gender, 10, seed)
+        np.testing.assert_array_equal(regions, dark_regions)
+        changed = np.abs(light.astype(int) - dark).max(axis=2)
+        assert changed[regions == FACE].mean() > 40
+        assert np.median(changed[regions == HAIR]) <= 2 and changed[0].max() == 0
+
+
+def thumbnails(crowd_drawn: list[tuple[int, str, int, int]]) -> np.ndarray:
     """(count, 768) float in 0..1, 16 x 16 pixels each."""
-    small = [cv2.resize(draw(*person)[0], (16, 16), interpolation=cv2.INTER_AREA) for person in people]
-    return np.stack(small).reshape(len(people), -1) / 255
+    small = [cv2.resize(draw(*person)[0], (16, 16), interpolation=cv2.INTER_AREA) for person in crowd_drawn]
+    return np.stack(small).reshape(len(crowd_drawn), -1) / 255
 
 
 @pytest.mark.slow
 def test_even_a_linear_model_on_thumbnails_tells_ages_apart():
     stages = (range(0, 10), range(20, 45), range(60, 95))
-    people = [person for stage in stages for person in crowd(stage, 90, seed=6 + stage.start)]
+    drawn = [person for stage in stages for person in crowd(stage, 90, seed=6 + stage.start)]
     truth = np.repeat(np.arange(len(stages)), 90)
-    pictures = thumbnails(people)
-    train = np.arange(len(people)) % 3 > 0
+    pictures = thumbnails(drawn)
+    train = np.arange(len(drawn)) % 3 > 0
     model = LogisticRegression(C=0.1, max_iter=500).fit(pictures[train], truth[train])
     assert model.score(pictures[~train], truth[~train]) > 0.8

@@ -96,6 +96,14 @@ def test_quarantine_is_told_by_reason_and_by_group(facts_of, manifest, row_of):
     assert row_of(text, "unknown", "y") == ["unknown", "y", "0", "1"]
 
 
+def test_a_cue_gap_is_told_with_what_it_leaves_of_the_contrast(facts_of, manifest):
+    facts = replace(facts_of(manifest()), data="synthetic", source="synthetic")
+    equal, fainter = datasheet(facts), datasheet(replace(facts, cue_gap=0.6))
+    assert "the same contrast (CIELAB lightness) on every skin tone" in equal and "deliberate" not in equal
+    assert "cue gap of .6" in fainter and "have .4 of their contrast" in fainter
+    assert "The unfairness in these pictures is deliberate." in fainter and "the same contrast" not in fainter
+
+
 def test_a_manifest_s_provider_is_asked_for_what_nobody_else_knows(facts_of, manifest):
     text = datasheet(facts_of(manifest()))
     for question in ("for what purpose", "who created", "under which licence", "who assigned the labels"):

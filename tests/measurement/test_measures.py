@@ -2,6 +2,7 @@
 the metrics and the files."""
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -75,6 +76,16 @@ def test_tables_and_pictures_lie_in_metrics(measurements, store):
     assert set(pictures_of(measurements, "natural", "B")) == {
         f"metrics/{name}" for name in ("rates_by_group", "confusion_matrix", "reliability", "gaps")
     }
+
+
+def test_one_class_for_every_image_leaves_no_picture_of_gaps(measurements):
+    tables = measurements.tables
+    confusion = tables["metrics/confusion_matrix.csv"]
+    assert not measurements.one_class
+    first_alone = confusion * [1, *[0] * (len(confusion) - 1)]
+    one = replace(measurements, tables=tables | {"metrics/confusion_matrix.csv": first_alone})
+    assert one.one_class
+    assert set(pictures_of(one, "natural", "B")) == {"metrics/confusion_matrix", "metrics/reliability"}
 
 
 @pytest.fixture

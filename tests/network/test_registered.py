@@ -109,7 +109,7 @@ def test_the_same_data_with_other_rows_may_hold_training_images(model, store, re
     try:
         pool = pool_for(loaded, settings)
         assert not trained_on(loaded, pool)
-        with refused("partition=all", "had other rows or labels then", "label_seed=0"):
+        with refused("partition=all", "had other rows, labels or pictures then", "cue_gap=0"):
             require_unseen(loaded, pool, settings, "all")
     finally:
         rows.to_csv(path, index=False)

@@ -48,6 +48,16 @@ def test_digest_changes_with_a_single_weight_and_with_a_buffer():
     assert len(digests) == 3
 
 
+@pytest.mark.parametrize(
+    ("weights", "finetune", "warned"), [("random", "head", True), ("random", "layer4", False), ("random", "all", False)]
+)
+def test_a_head_on_a_backbone_that_stays_random_is_warned_of(capsys, weights, finetune, warned):
+    build_classifier("mobilenet_v2", weights, finetune, 4, seed=0)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
+    assert len(lines) == warned
+    assert all("weights=random with finetune=head" in line and "finetune=all" in line for line in lines)
+
+
 # --- weights from a file ----------------------------------------------------------------------------------------
 
 

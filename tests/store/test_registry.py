@@ -37,12 +37,19 @@ def network():
 
 
 def registered(
-    network, macro_f1: float, pool: str = "pool-1", experiment: str = "B", classes: tuple[str, ...] = CLASSES
+    network,
+    macro_f1: float,
+    pool: str = "pool-1",
+    experiment: str = "B",
+    classes: tuple[str, ...] = CLASSES,
+    degenerate: str | None = None,
 ) -> registry.RegisteredVersion:
     settings = Settings(experiment=experiment, architecture="mobilenet_v2", image_size=IMAGE_SIZE)
     headline = {"test/accuracy": 0.4321, "test/demographic_parity_difference/race": 0.25, "best_val/macro_f1": macro_f1}
     with tracking.started_run(f"{experiment}-seed0", {}):
-        return registry.register_model(network.state_dict(), "features.18", settings, classes, pool, headline)
+        return registry.register_model(
+            network.state_dict(), "features.18", settings, classes, pool, headline, degenerate
+        )
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +133,20 @@ def test_a_champion_of_another_rule_gives_way_and_the_reason_says_so(store, netw
     )
     assert client.get_model_version("fairprof-A", "2").tags["fairprof.champion"] == second.reason
     assert not registered(network, 0.3, experiment="A").champion  # it is compared again
+
+
+def test_a_degenerate_version_never_replaces_one_that_tells_images_apart(store, network, client):
+    first = registered(network, 0.2, experiment="C", degenerate="cook")
+    assert first.champion  # there is no other
+    tags = client.get_model_version("fairprof-C", "1")
+    assert tags.tags["fairprof.degenerate"] == "cook"
+    assert tags.description.startswith("**Degenerate**: it answers cook for every test image.")
+    second = registered(network, 0.1, experiment="C")
+    assert second.champion and "version 1, which answers cook for every test image" in second.reason
+    for pool in ("pool-1", "pool-2"):
+        third = registered(network, 0.9, pool, experiment="C", degenerate="nurse")
+        assert not third.champion
+        assert third.reason.endswith("it answers nurse for every test image, which champion version 2 does not")
 
 
 def test_alias_names_the_last_champion(versions, client):

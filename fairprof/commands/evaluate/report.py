@@ -367,12 +367,15 @@ def _fairness(evaluation: Evaluation) -> Iterable[Block]:
     yield table_of("Performance, with 95 % intervals", scores)
     gaps = evaluation.fairness.gaps
     yield _gap_table(gaps[gaps["class"].eq(MAX_OVER_CLASSES) & gaps["metric"].isin(PARITY_DIFFERENCES)])
-    yield Picture(
-        "metrics/rates_by_group",
-        "Rates by group",
-        "Selection rate and true positive rate of every group and class; hollow marks rest on too few images. The gap "
-        "is the distance between the outermost marks.",
-    )
+    if evaluation.fairness.measurements.one_class:
+        yield Paragraph("One class is predicted for every image: there is no picture of rates, which are all 0 or 1.")
+    else:
+        yield Picture(
+            "metrics/rates_by_group",
+            "Rates by group",
+            "Selection rate and true positive rate of every group and class; hollow marks rest on too few images. The "
+            "gap is the distance between the outermost marks.",
+        )
     yield from standardised_blocks(evaluation.fairness.measurements.table("standardised_gaps"))
     own = gaps[~gaps["class"].str.contains("_over_classes")]
     columns = ["attribute", "metric", "class", "value", "highest_group", "lowest_group", "null_mean", "null_q95"]

@@ -25,10 +25,19 @@ def headline_metrics(values: dict[str, float]) -> dict[str, float]:
     return {name: values[name] for name in HEADLINE if name in values}
 
 
-def describe(training: Training, trained: Trained, values: dict[str, float], version: RegisteredVersion) -> None:
-    """Describes the active run on its page, and says on the screen what it has come to; values: all its metrics."""
+def describe(
+    training: Training,
+    trained: Trained,
+    values: dict[str, float],
+    version: RegisteredVersion,
+    degenerate: str | None,
+) -> None:
+    """Describes the active run on its page, and says on the screen what it has come to.
+
+    values: all its metrics. degenerate: the class that the model answers for every test image, if it does.
+    """
     settings = training.settings
-    sentence = _headline_sentence(values)
+    sentence = headline_sentence(values, degenerate)
     rows = "\n".join(f"| {name} | {number(value)} |" for name, value in headline_metrics(values).items())
     tracking.set_description(
         f"**Design {settings.experiment}** (balanced over {' x '.join(DESIGNS[settings.experiment].balanced)}): "
@@ -49,13 +58,16 @@ def describe(training: Training, trained: Trained, values: dict[str, float], ver
     )
 
 
-def _headline_sentence(values: dict[str, float]) -> str:
+def headline_sentence(values: dict[str, float], degenerate: str | None) -> str:
+    """What a run has come to; that it answers one class for every image comes before its gaps, and instead of them."""
     share, above_chance = (
         values.get(f"test/macro_f1_{name}", float("nan")) for name in ("of_ceiling", "share_above_chance")
     )
     told = f" ({of_ceiling(share, above_chance)})" if of_ceiling(share, above_chance) else ""
-    gaps = f"{_gaps(values, 'gender')}, {_gaps(values, 'race')}"
-    return f"test macro-F1 {number(values['test/macro_f1'])}{told}, {gaps}"
+    score = f"test macro-F1 {number(values['test/macro_f1'])}{told}"
+    if degenerate is not None:
+        return f"degenerate: it answers {degenerate} for every test image, so that no gap says anything; {score}"
+    return f"{score}, {_gaps(values, 'gender')}, {_gaps(values, 'race')}"
 
 
 def _gaps(values: dict[str, float], attribute: str) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from fairprof.commands.train.folder import training_folder
 from fairprof.commands.train.headline import describe, headline_metrics
@@ -17,6 +18,7 @@ from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.pool import Pool, load_pool
 from fairprof.data.predictions_table import predictions_table
 from fairprof.measurement.measures import require_memory, scores_and_gaps
+from fairprof.metrics.performance import predicts_one_class
 from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs
 from fairprof.network.predictions import predict
@@ -26,6 +28,7 @@ from fairprof.reporting.findings import finite
 from fairprof.runtime.hardware import keep_freed_memory, on_gpu
 from fairprof.runtime.processes import ALONE, Processes, process_group
 from fairprof.store import registry, tracking
+from fairprof.store.registry import DEGENERATE_TAG
 
 
 def run_experiment(settings: Settings) -> str | None:
@@ -72,7 +75,7 @@ def train_and_register(settings: Settings, pool: Pool, processes: Processes = AL
             log_training(training, trained)
             values = log_predictions(training, val, test)
             log_maps(training, test)
-            register(training, trained, values)
+            register(training, trained, values, only_class(test))
 
 
 def validation_scores(settings: Settings, pool: Pool) -> dict[str, float]:
@@ -122,8 +125,18 @@ def log_epoch(epoch: int, values: dict[str, float]) -> None:
     tracking.log_metrics(finite(values), step=epoch)
 
 
-def register(training: Training, trained: Trained, values: dict[str, float]) -> None:
-    """Registers the model and describes the run by its headline metrics; values: all metrics of the run."""
+def only_class(predictions: pd.DataFrame) -> str | None:
+    """The class that is predicted for every image; None where it is not the same for all."""
+    return str(predictions["y_pred"].iloc[0]) if predicts_one_class(predictions) else None
+
+
+def register(training: Training, trained: Trained, values: dict[str, float], degenerate: str | None) -> None:
+    """Registers the model and describes the run by its headline metrics.
+
+    values: all metrics of the run. degenerate: the class that the model answers for every test image, if it does.
+    """
+    if degenerate is not None:
+        tracking.set_tags({DEGENERATE_TAG: degenerate})
     version = registry.register_model(
         training.classifier.network.state_dict(),
         training.classifier.gradcam_layer,
@@ -131,5 +144,6 @@ def register(training: Training, trained: Trained, values: dict[str, float]) -> 
         training.pool.professions,
         training.pool.fingerprint,
         headline_metrics(values),
+        degenerate,
     )
-    describe(training, trained, values, version)
+    describe(training, trained, values, version, degenerate)

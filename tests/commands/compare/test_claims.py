@@ -39,6 +39,7 @@ def protocol(**changes) -> Protocol:
         pseudo_professions=False,
         label_bias="none",
         label_bias_strength=0.15,
+        cue_gap=0.0,
         ceiling={},
         permutations=999,
         replicates=1000,
@@ -404,6 +405,13 @@ def test_biased_labels_are_said_first():
     assert said.answer[0] == said.label_bias
     assert "labels were biased on purpose (label_bias=gender, strength .3)" in said.label_bias
     assert claims(study([gap()]), protocol()).label_bias == ""
+
+
+def test_cues_of_age_that_were_made_fainter_are_said_first():
+    said = claims(study([gap()]), protocol(cue_gap=0.5))
+    assert said.answer[0] == said.cue_gap
+    assert "made fainter on dark skin on purpose (cue_gap=.5): gaps by race" in said.cue_gap
+    assert claims(study([gap()]), protocol()).cue_gap == ""
 
 
 def test_the_answer_says_what_was_trained_and_how_well_it_does():

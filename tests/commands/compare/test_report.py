@@ -42,6 +42,7 @@ PROTOCOL = Protocol(
     pseudo_professions=True,
     label_bias="none",
     label_bias_strength=0.15,
+    cue_gap=0.0,
     ceiling={"accuracy": 0.625, "macro_f1": 0.546},
     permutations=999,
     replicates=1000,
@@ -168,6 +169,13 @@ def test_biased_labels_are_said_at_once(study):
     source = findings(study, biased, {}, {}).markdown()
     for first in (re.search(r"<li>(.*)</li>", page)[1], re.search(r"^- (.*)$", source, re.MULTILINE)[1]):
         assert "labels were biased on purpose (label_bias=race, strength .4)" in first
+
+
+def test_a_cue_gap_is_said_at_once_and_among_the_limits(study):
+    source = findings(study, replace(PROTOCOL, cue_gap=1.0), {}, {}).markdown()
+    assert "made fainter on dark skin on purpose" in re.search(r"^- (.*)$", source, re.MULTILINE)[1]
+    assert "gaps by race were put there" in source
+    assert "on dark skin" not in findings(study, PROTOCOL, {}, {}).markdown()
 
 
 def test_no_text_of_the_report_claims_what_no_test_can_show(page, markdown):

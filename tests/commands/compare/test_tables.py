@@ -86,6 +86,7 @@ def protocol_for(results: list[RunResults], **changes) -> Protocol:
         "pseudo_professions": True,
         "label_bias": "none",
         "label_bias_strength": 0.15,
+        "cue_gap": 0.0,
         "ceiling": {"macro_f1": 0.9},
         "permutations": 199,
         "replicates": 300,

@@ -45,6 +45,7 @@ def test_a_file_that_cannot_be_used_is_refused(text, texts, file, refused):
 def test_searches_are_for_the_same_images_and_labels():
     assert data_key(Settings(data="utkface:faces")) == data_key(StudySettings(data="utkface:./faces", seeds="3"))
     assert data_key(Settings()) != data_key(Settings(label_bias="gender"))
+    assert data_key(Settings()) != data_key(Settings(cue_gap=0.5))
     assert data_key(Settings()) != data_key(Settings(data="utkface:faces"))
 
 

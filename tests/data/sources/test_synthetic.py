@@ -93,3 +93,21 @@ def test_it_makes_a_pool_from_which_every_design_can_be_drawn(synthetic_cache):
     assert pool.quarantine.empty
     sizes = {name: len(draw(pool, design, settings).train) for name, design in DESIGNS.items()}
     assert sizes["A"] < min(sizes["B"], sizes["C"], sizes["D"])
+
+
+def test_a_cue_gap_makes_another_pool_of_the_same_people_and_labels(make_settings, monkeypatch):
+    monkeypatch.setattr(synthetic, "IMAGES", 60)
+    equal, fainter, again = (load_pool(make_settings(cue_gap=gap), 32) for gap in (0.0, 1.0, 0.0))
+    assert equal.fingerprint == again.fingerprint != fainter.fingerprint
+    columns = ["image", "gender", "race", "age", "profession", "partition"]
+    pd.testing.assert_frame_equal(equal.table[columns], fainter.table[columns])
+    changed = [
+        np.any(one != other)
+        for one, other in zip(
+            equal.pixel_cache.array[equal.table["pixel"].to_numpy()],
+            fainter.pixel_cache.array[fainter.table["pixel"].to_numpy()],
+            strict=True,
+        )
+    ]
+    old_and_dark = equal.table["race"].eq("Monk 8-10") & equal.table["age"].isin(["60-69", "70+"])
+    assert old_and_dark.any() and np.array(changed)[old_and_dark].all()

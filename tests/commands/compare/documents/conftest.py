@@ -52,6 +52,7 @@ def protocol() -> Protocol:
         pseudo_professions=True,
         label_bias="none",
         label_bias_strength=0.15,
+        cue_gap=0.0,
         ceiling={"accuracy": 0.704, "macro_f1": 0.617},
         permutations=999,
         replicates=1000,
