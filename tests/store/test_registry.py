@@ -136,15 +136,15 @@ def test_a_champion_of_another_rule_gives_way_and_the_reason_says_so(store, netw
 
 
 def test_a_degenerate_version_never_replaces_one_that_tells_images_apart(store, network, client):
-    first = registered(network, 0.2, experiment="C", degenerate="cook")
+    first = registered(network, 0.2, experiment="D", degenerate="cook")
     assert first.champion  # there is no other
-    tags = client.get_model_version("fairprof-C", "1")
+    tags = client.get_model_version("fairprof-D", "1")
     assert tags.tags["fairprof.degenerate"] == "cook"
     assert tags.description.startswith("**Degenerate**: it answers cook for every test image.")
-    second = registered(network, 0.1, experiment="C")
+    second = registered(network, 0.1, experiment="D")
     assert second.champion and "version 1, which answers cook for every test image" in second.reason
     for pool in ("pool-1", "pool-2"):
-        third = registered(network, 0.9, pool, experiment="C", degenerate="nurse")
+        third = registered(network, 0.9, pool, experiment="D", degenerate="nurse")
         assert not third.champion
         assert third.reason.endswith("it answers nurse for every test image, which champion version 2 does not")
 
