@@ -1,7 +1,7 @@
-"""Seeds that are added until something is established: how often nothing true is.
+"""What a study can show, and seeds that are added until something is established.
 
-Twelve differences between designs that are equal, of three designs in four quantities, with six to fifteen seeds; the
-seeds' noise is normal, and the reference's is in the differences of all three. Two seeds were looked at before.
+Differences between designs by seed and image, in normal numbers, are tested for new seeds and new images at the level
+of twelve comparisons.
 """
 
 from functools import partial
@@ -9,22 +9,43 @@ from functools import partial
 import numpy as np
 
 from benchmarks.simulations.simulation import MOST_FALSE, Simulation
-from fairprof.inference.levels import ALPHA
-from fairprof.inference.over_seeds import sign_flip_tests
-from fairprof.inference.planning import LEAST_SEEDS, Look, seed_plan
+from fairprof.inference.multiplicity import sidak_level
+from fairprof.inference.over_seeds_and_images import LEAST_SEEDS, estimates
+from fairprof.inference.planning import ErrorParts, Look, detectable_difference, seed_plan
 
 MOST_SEEDS, PILOT = 15, 2
-DESIGNS, GAPS = 3, 4
+DESIGNS, GAPS = 3, 4  # designs beside the reference
+IMAGES, REPLICATES = 200, 300
+
+
+def _established(by_image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """(M,): which of the differences are, of (S, N, M) by seed and image."""
+    weights = generator.multinomial(IMAGES, np.full(IMAGES, 1 / IMAGES), size=REPLICATES) / IMAGES
+    found = estimates(by_image.mean(axis=1), np.einsum("bi,sim->bsm", weights, by_image, optimize=True))
+    return found.p_value <= sidak_level(DESIGNS * GAPS)
+
+
+def _shown(generator: np.random.Generator, seeds: int, of_seeds: float, of_images: float, of_both: float) -> dict:
+    """Whether a shift of the size that is told beforehand is established; the parts as standard deviations."""
+    parts = ErrorParts(of_seeds**2, of_images**2 / IMAGES, of_both**2 / IMAGES)
+    shift = detectable_difference(parts, seeds, DESIGNS * GAPS, REPLICATES)
+    by_image = of_seeds * generator.normal(size=(seeds, 1)) + of_images * generator.normal(size=IMAGES)
+    by_image = shift + by_image + of_both * generator.normal(size=(seeds, IMAGES))
+    return {"found": bool(_established(by_image[..., None], generator)[0])}
 
 
 def _added_seeds(generator: np.random.Generator, recorded: bool) -> dict[str, bool]:
-    """Whether anything is ever established. recorded: with the record of the seeds that were planned."""
-    runs = generator.normal(size=(MOST_SEEDS, DESIGNS + 1, GAPS))
-    differences = (runs[:, 1:] - runs[:, :1]).reshape(MOST_SEEDS, -1)
+    """Whether anything is ever established between equal designs. recorded: with the record of the planned seeds.
+
+    A run varies with the seed, and with seed and image together, so that seeds that are added say something new.
+    """
+    runs = 0.02 * generator.normal(size=(MOST_SEEDS, 1, DESIGNS + 1, GAPS))
+    runs = runs + 0.6 * generator.normal(size=(MOST_SEEDS, IMAGES, DESIGNS + 1, GAPS))
+    by_image = (runs[:, :, 1:] - runs[:, :, :1]).reshape(MOST_SEEDS, IMAGES, -1)
     looks = [_look(PILOT)]
     for seeds in range(LEAST_SEEDS, MOST_SEEDS + 1):
         tested = seed_plan(looks if recorded else [], range(seeds)).tested
-        if _established(differences[list(tested)]):
+        if _established(by_image[list(tested)], np.random.default_rng(0)).any():
             return {"established": True}
         looks.append(_look(seeds))
     return {"established": False}
@@ -34,17 +55,35 @@ def _look(seeds: int) -> Look:
     return Look(tuple(range(seeds)), frozenset(range(seeds)))
 
 
-def _established(differences: np.ndarray) -> bool:
-    """Whether any of the differences (S, M) is."""
-    return bool((sign_flip_tests(differences).p_max_t <= ALPHA).any())
-
+CASES = {
+    "seeds and images": (0.03, 0.3, 0.6),
+    "seeds mainly": (0.1, 0.1, 0.3),
+    "images mainly": (0.01, 1.0, 0.5),
+}
 
 SIMULATIONS = (
+    *(
+        Simulation(
+            f"a difference of the size told beforehand, {seeds} seeds, {case}",
+            partial(_shown, seeds=seeds, of_seeds=parts[0], of_images=parts[1], of_both=parts[2]),
+            at_least=0.75,
+            at_most=0.85,
+            data_sets=2000,
+        )
+        for seeds in (6, 10, 20)
+        for case, parts in CASES.items()
+    ),
     Simulation(
         f"seeds are added, from {LEAST_SEEDS} to {MOST_SEEDS}, until something is established",
         partial(_added_seeds, recorded=True),
         at_most=MOST_FALSE,
-        data_sets=2000,
+        data_sets=1000,
+        quick_data_sets=20,
     ),
-    Simulation("the same without a record of what was planned", partial(_added_seeds, recorded=False), data_sets=2000),
+    Simulation(
+        "the same without a record of what was planned",
+        partial(_added_seeds, recorded=False),
+        data_sets=1000,
+        quick_data_sets=4,
+    ),
 )

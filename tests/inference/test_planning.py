@@ -1,6 +1,71 @@
-"""Which seeds a test may rest on, by what was planned before anything was seen."""
+"""What can be detected, and which seeds a test may rest on, by what was planned before anything was seen."""
 
-from fairprof.inference.planning import Look, seed_plan
+import numpy as np
+import pytest
+from scipy.stats import norm, ttest_rel
+
+from fairprof.inference.planning import (
+    IMAGE_SHARES,
+    ErrorParts,
+    Look,
+    assumed_parts,
+    detectable_difference,
+    parts_of_pilot,
+    seed_plan,
+)
+
+
+def test_with_very_many_seeds_it_is_the_sum_of_two_normal_quantiles():
+    wanted = norm.isf(0.025) + norm.ppf(0.8)
+    of_seeds = detectable_difference(ErrorParts(1.0, 0.0, 0.0), 10_000, tests=1)
+    assert of_seeds == pytest.approx(wanted / 100, rel=1e-3)
+    # images are the same however many seeds there are
+    images = [detectable_difference(ErrorParts(0.0, 1.0, 0.0), seeds, 1, 10**6) for seeds in (6, 10_000)]
+    assert images == pytest.approx([wanted] * 2, rel=1e-3)
+
+
+@pytest.mark.parametrize(("seeds", "tests"), [(6, 1), (10, 1), (6, 12)])
+def test_where_seeds_alone_vary_the_paired_t_test_finds_it_as_often_as_promised(seeds, tests):
+    shift = detectable_difference(ErrorParts(2.0, 0.0, 0.0), seeds, tests)
+    runs = np.random.default_rng(0).normal(size=(2, seeds, 20_000))
+    found = ttest_rel(runs[0] + shift, runs[1]).pvalue <= 1 - 0.95 ** (1 / tests)
+    assert found.mean() == pytest.approx(0.8, abs=0.01)
+
+
+def test_more_seeds_and_fewer_comparisons_show_smaller_differences():
+    parts = ErrorParts(1e-3, 1e-4, 1e-3)
+    shown = [detectable_difference(parts, seeds, tests) for seeds, tests in ((20, 12), (10, 12), (6, 12), (2, 12))]
+    assert shown == sorted(shown)
+    assert detectable_difference(parts, 10, 1) < detectable_difference(parts, 10, 12)
+    assert detectable_difference(ErrorParts(0.0, 0.0, 0.0), 6, 12) == 0
+    assert np.isnan(detectable_difference(ErrorParts(np.nan, 0.0, 0.0), 6, 12))
+
+
+def test_assumed_parts_are_those_of_runs_that_share_what_makes_images_hard():
+    rate, images, generator = 0.7, 40_000, np.random.default_rng(1)
+    of_all, of_design, of_run = np.sqrt(IMAGE_SHARES)
+    assert IMAGE_SHARES.sum() == pytest.approx(1)
+    hard = of_all * generator.normal(size=images)
+    designs = hard + of_design * generator.normal(size=(2, images))
+    right = designs[:, None] + of_run * generator.normal(size=(2, 2, images)) < norm.ppf(rate)
+    difference = right[0].astype(float) - right[1]  # (seed, image)
+    (one, both), (_, other) = np.cov(difference)
+    parts = assumed_parts(rate, (100, 300))
+    factor = 1 / 100 + 1 / 300
+    assert parts.of_images == pytest.approx(both * factor, rel=0.15)
+    assert parts.of_images + parts.of_both == pytest.approx((one + other) / 2 * factor, rel=0.03)
+
+
+def test_the_parts_of_a_pilot_are_the_ones_it_was_made_with():
+    generator = np.random.default_rng(2)
+    designs, seeds, images, replicates = 200, 6, 400, 400
+    of_seeds, of_images, of_both = 0.05, 0.5, 1.0
+    differences = of_seeds * generator.normal(size=(designs, seeds, 1))
+    differences = differences + of_images * generator.normal(size=(designs, 1, images))
+    differences = differences + of_both * generator.normal(size=(designs, seeds, images))
+    weights = generator.multinomial(images, np.full(images, 1 / images), size=replicates) / images
+    parts = parts_of_pilot(differences.mean(axis=2), np.einsum("bi,dsi->dbs", weights, differences))
+    assert parts == pytest.approx((of_seeds**2, of_images**2 / images, of_both**2 / images), rel=0.2)
 
 
 def look(*seeds: int, seen: int | None = None) -> Look:

@@ -9,7 +9,9 @@ from fairprof.commands.prepare.audit import LARGEST, PERFECT, SMALLEST, Audit
 from fairprof.commands.prepare.counts import EMPTY, SMALL
 from fairprof.commands.prepare.noise_floors import JUDGED, NOT_JUDGED
 from fairprof.commands.prepare.sizes import imbalance_name
+from fairprof.data.designs import DESIGNS
 from fairprof.inference.levels import ALPHA
+from fairprof.measurement.detectable import SEEDS_TOLD, detectable_told
 from fairprof.metrics.fairness import ATTRIBUTES, MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.metrics.gap_ranges import NEAR_BEST
 from fairprof.reporting.names import GAP_ABBREVIATIONS, KNOWN_TO_RULES, name_of, short_gap_name
@@ -41,6 +43,8 @@ def _answer(audit: Audit) -> Iterator[str]:
     yield from designs(audit)
     if "noise_floors" in audit.tables:
         yield from _gaps(audit)
+        yield detectable_told(audit.tables["detectable_differences"], len(DESIGNS), audit.test_images)
+        yield SEEDS_TOLD
 
 
 def designs(audit: Audit) -> Iterator[str]:

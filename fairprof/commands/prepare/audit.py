@@ -8,18 +8,18 @@ import pandas as pd
 from fairprof.commands.prepare import counts, duplicates, quarantine
 from fairprof.commands.prepare.counts import EMPTY, SMALL
 from fairprof.commands.prepare.noise_floors import (
-    AssumedClassifier,
-    assumed_classifier,
     expected_noise_floors,
     supports,
 )
 from fairprof.commands.prepare.sizes import design_sizes, imbalance_name
 from fairprof.config import PrepareSettings
+from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool, ScreenedRows
 from fairprof.data.predictions_table import predictions_table
 from fairprof.inference.independence import associations, given_a_third
 from fairprof.inference.multiplicity import holm
 from fairprof.measurement.ceilings import ceilings
+from fairprof.measurement.detectable import AssumedClassifier, assumed_classifier, assumed_differences
 from fairprof.metrics import fairness
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.reporting.findings import finite
@@ -153,6 +153,7 @@ def _tables_of_gaps(pool: Pool, classifier: AssumedClassifier, settings: Prepare
             settings.min_support,
         ),
         "supports": supports(rows, settings.min_support),
+        "detectable_differences": assumed_differences(rows, classifier.confusion, len(DESIGNS)),
         "gaps_in_the_data": gaps_in_the_data(pool),
     }
 

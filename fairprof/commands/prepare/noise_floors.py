@@ -5,16 +5,14 @@ opportunity and equalized odds independent of it given the true class, as in the
 are those of the test images. How often a classifier is right, and with what it confuses a class, is assumed.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from fairprof.data.pool import Pool
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.permutation import gaps_and_aggregates
-from fairprof.metrics.best_rules import best_balanced_rule
+from fairprof.inference.planning import POWER
+from fairprof.measurement.detectable import class_counts
 from fairprof.metrics.fairness import (
     ATTRIBUTES,
     DIFFERENCES,
@@ -25,65 +23,12 @@ from fairprof.metrics.fairness import (
     SUFFICIENT,
     UNDEFINED,
     fractions,
-    group_labels,
     rates,
 )
 from fairprof.metrics.performance import divide
-from fairprof.reporting.wording import number
 
-ASSUMED_ACCURACY = 0.7  # where nothing is known of what can be learned
-POWER = 0.8
 SIMULATED_CELLS = 4_000_000  # at a time, of tables that are drawn
 JUDGED, PARTLY_JUDGED, NOT_JUDGED = "all groups", "some groups", "none"
-
-
-@dataclass(frozen=True)
-class AssumedClassifier:
-    """confusion: (K, K) P(predicted class given true class), rows sum to 1. description: of it, a sentence."""
-
-    confusion: np.ndarray
-    description: str
-
-
-def assumed_classifier(pool: Pool, accuracy: str | float) -> AssumedClassifier:
-    """How a classifier of the pool's classes may confuse them.
-
-    accuracy: its share of right predictions in every class, errors spread evenly over the others; or `auto`. Then it
-    confuses classes as the best prediction does where labels are pseudo-professions (`best_balanced_rule`, expected
-    over the test images), and has ASSUMED_ACCURACY elsewhere.
-    """
-    if accuracy == "auto" and pool.label_probabilities is not None:
-        confusion = _of_the_best_rule(pool.label_probabilities[pool.rows_of("test")])
-        return AssumedClassifier(
-            confusion,
-            "They confuse classes as the best possible prediction does, which has a balanced accuracy of "
-            f"{number(np.diag(confusion).mean())}.",
-        )
-    right, why = (float(accuracy), "") if accuracy != "auto" else (ASSUMED_ACCURACY, ", an assumption")
-    classes = len(pool.professions)
-    confusion = np.full((classes, classes), (1 - right) / (classes - 1))
-    np.fill_diagonal(confusion, right)
-    return AssumedClassifier(
-        confusion,
-        f"In every class they are right with a probability of {number(right)}{why}, and errors spread evenly over the "
-        "other classes.",
-    )
-
-
-def _of_the_best_rule(probabilities: np.ndarray) -> np.ndarray:
-    classes = probabilities.shape[1]
-    expected = probabilities.T @ np.eye(classes)[best_balanced_rule(probabilities)]
-    totals = expected.sum(axis=1, keepdims=True)
-    return np.divide(expected, totals, out=np.full(expected.shape, 1 / classes), where=totals > 0)
-
-
-def class_counts(rows: pd.DataFrame, attribute: str) -> tuple[np.ndarray, list[str]]:
-    """(G, K) int images by group and class, and the groups' names; rows: gender, race and profession."""
-    groups = group_labels(rows, attribute)
-    professions = rows["profession"].cat
-    shape = (len(groups.cat.categories), len(professions.categories))
-    cells = groups.cat.codes.to_numpy().astype(int) * shape[1] + professions.codes.to_numpy()
-    return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape), list(groups.cat.categories)
 
 
 def rates_by_chance(

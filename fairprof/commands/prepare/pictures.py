@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from fairprof.commands.prepare.audit import LARGEST, PERFECT, SMALLEST, Audit
 from fairprof.commands.prepare.counts import UNKNOWN
-from fairprof.commands.prepare.noise_floors import POWER
 from fairprof.data.pool import Pool
+from fairprof.inference.planning import POWER
 from fairprof.metrics.fairness import ATTRIBUTES, MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.reporting.chart import finished, intervals, line, mark, plain
 from fairprof.reporting.composition import composition_figure

@@ -9,8 +9,10 @@ import pandas as pd
 from fairprof.commands.prepare.answer import answer, to_mend
 from fairprof.commands.prepare.audit import FOLDER, LARGEST, PERFECT, SMALLEST, Audit, metrics_of, tables_of
 from fairprof.commands.prepare.counts import ENOUGH
-from fairprof.commands.prepare.noise_floors import POWER, AssumedClassifier
+from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool
+from fairprof.inference.planning import POWER
+from fairprof.measurement.detectable import ASSUMED, SEEDS_TOLD, AssumedClassifier, detectable_told
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.metrics.gap_ranges import NEAR_BEST
 from fairprof.reporting.blocks import (
@@ -191,6 +193,12 @@ def _floors(audit: Audit, classifier: AssumedClassifier, pictures: Collection[st
         "the data, and those of a trained model are to be read against them.",
         lead="What lies in the data.",
     )
+    detectable = audit.tables["detectable_differences"]
+    wide = detectable.assign(gap=list(map(short_gap_name, detectable["metric"], detectable["attribute"])))
+    wide = wide.pivot(index="gap", columns="seeds", values="detectable").rename(columns="{} seeds".format)
+    yield table_of("Smallest true differences between two designs that a study can show", wide.reset_index())
+    told = detectable_told(detectable, len(DESIGNS), audit.test_images)
+    yield Paragraph(f"{told} {ASSUMED} {SEEDS_TOLD}", lead="Between designs.")
     doubtful = audit.tables["supports"]
     doubtful = doubtful[doubtful["rate"].ne("false_positive_rate") & doubtful["evidence"].ne("sufficient")]
     if len(doubtful):

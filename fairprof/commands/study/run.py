@@ -11,6 +11,7 @@ from fairprof.commands.compare.claims import seeds_told
 from fairprof.commands.compare.collect import FINISHED, REUSED, SHARED, STUDY_RUNS, main_arm_first, runs_of_study
 from fairprof.commands.compare.run import compare_and_log
 from fairprof.commands.compare.seed_record import log_seeds, record_name, recorded_plan
+from fairprof.commands.study.outlook import tell_outlook
 from fairprof.commands.train.hyperparameters import with_hyperparameters
 from fairprof.commands.train.identity import run_key, run_name, run_tags, study_key
 from fairprof.commands.train.run import train_and_register
@@ -26,6 +27,7 @@ from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.progress import note, progress_bar
 from fairprof.runtime.ranks import Rank
 from fairprof.store import tracking
+from fairprof.store.tracking import LoggedRun
 
 WAITING, FAILED = "waiting", "failed"
 
@@ -91,7 +93,13 @@ def run_study(settings: StudySettings) -> str:
         _describe(settings, pool, weights)
         planned = plan(settings)
         seeds = _recorded_seeds(planned, pool, weights)
-        runs = _train_all(planned, seeds, pool, weights)
+        runs = _planned_runs(planned, pool, weights)
+        _log_runs(runs, seeds)
+        for sentence in told_beforehand(runs):
+            note(sentence)
+        if any(run.status == WAITING for run in runs):
+            tell_outlook(settings, pool, _trained_before(runs))
+        runs = _train_all(runs, seeds, pool)
         failed = [run for run in runs if run.status == FAILED]
         if len(failed) < len(runs):
             compare_and_log(
@@ -134,15 +142,27 @@ def _recorded_seeds(runs: Sequence[Settings], pool: Pool, weights: Weights) -> S
     return seeds
 
 
-def _train_all(settings: list[Settings], seeds: SeedPlan, pool: Pool, weights: Weights) -> list[PlannedRun]:
-    """Every run, trained, found or shared; the table of runs among the study's artifacts is kept up to date."""
+def _planned_runs(settings: Sequence[Settings], pool: Pool, weights: Weights) -> list[PlannedRun]:
+    """Every run of these settings, found, shared or waiting."""
     runs = [_found(each, pool, weights) for each in settings]
-    distinct = _distinct(runs)
-    for run in distinct:
+    for run in _distinct(runs):
         runs = _after(runs, run)
-    for sentence in told_beforehand(runs):
-        note(sentence)
-    _log_runs(runs, seeds)
+    return runs
+
+
+def _trained_before(runs: Sequence[PlannedRun]) -> list[LoggedRun]:
+    """Those of the main arm, which comes first."""
+    main = runs[0].settings
+    return [
+        tracking.get_run(run.run_id)
+        for run in runs
+        if run.run_id and (run.settings.train_size, run.settings.fraction) == (main.train_size, main.fraction)
+    ]
+
+
+def _train_all(runs: list[PlannedRun], seeds: SeedPlan, pool: Pool) -> list[PlannedRun]:
+    """The runs once all have ended; the table of runs among the study's artifacts is kept up to date."""
+    distinct = _distinct(runs)
     waiting = [place for place, run in enumerate(distinct, 1) if run.status == WAITING]
     with progress_bar("study", len(waiting), "runs") as bar:
         for place in waiting:

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairprof.commands.prepare.noise_floors import assumed_classifier, class_counts, expected_noise_floors, supports
+from fairprof.commands.prepare.noise_floors import expected_noise_floors, supports
 from fairprof.inference.permutation import gap_tests, gaps_and_aggregates
+from fairprof.measurement.detectable import assumed_classifier, class_counts
 from fairprof.metrics.fairness import rates, rates_by_group
 
 DP, EO = "demographic_parity_difference", "equal_opportunity_difference"
