@@ -10,8 +10,8 @@ import numpy as np
 
 from benchmarks.simulations.simulation import MOST_FALSE, Simulation
 from fairprof.inference.multiplicity import sidak_level
-from fairprof.inference.over_seeds_and_images import LEAST_SEEDS, estimates
-from fairprof.inference.planning import ErrorParts, Look, detectable_difference, seed_plan
+from fairprof.inference.over_seeds_and_images import estimates
+from fairprof.inference.planning import LEAST_SEEDS, ErrorParts, Look, detectable_difference, seed_plan
 
 MOST_SEEDS, PILOT = 15, 2
 DESIGNS, GAPS = 3, 4  # designs beside the reference

@@ -14,8 +14,8 @@ from scipy.special import owens_t
 from scipy.stats import nct, norm, t
 
 from fairprof.inference.multiplicity import sidak_level
-from fairprof.inference.over_seeds_and_images import LEAST_SEEDS
 
+LEAST_SEEDS, RECOMMENDED_SEEDS = 6, 10  # of a claim between designs
 POWER = 0.8
 # what is assumed where there is no pilot: of how hard an image is, the shares that all runs, the runs of a design and a
 # single run have; and by how much a gap of a design varies between seeds, beyond the images

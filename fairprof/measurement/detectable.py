@@ -11,11 +11,12 @@ import pandas as pd
 
 from fairprof.data.pool import Pool
 from fairprof.inference.multiplicity import CONFIRMATORY_ATTRIBUTES
-from fairprof.inference.over_seeds_and_images import LEAST_SEEDS, RECOMMENDED_SEEDS
 from fairprof.inference.planning import (
     GAP_SEED_SD,
     IMAGE_SHARES,
+    LEAST_SEEDS,
     POWER,
+    RECOMMENDED_SEEDS,
     ErrorParts,
     assumed_parts,
     detectable_difference,
@@ -150,6 +151,6 @@ _OF_ALL, _OF_DESIGN, _OF_RUN = (percent(share, ".0f") for share in IMAGE_SHARES)
 ASSUMED = (
     "Nothing has been trained, so this is assumed: differences lie between the two largest groups; of what makes an "
     f"image hard, {_OF_ALL} is the same for all runs, {_OF_DESIGN} for the runs of a design, {_OF_RUN} of a single "
-    f"run; beyond that, a gap varies by {number(GAP_SEED_SD)} between seeds. Train two seeds first, and the study tells it "
-    "from these."
+    f"run; beyond that, a gap varies by {number(GAP_SEED_SD)} between seeds. Train two seeds first, and the study "
+    "tells it from these."
 )
