@@ -53,8 +53,9 @@ def estimates(observed: np.ndarray, values: np.ndarray) -> Estimates:
     - a = max(s^2 / S - r, 0) what varies with the seed alone; i^2 holds what varies with the image, and r,
     - standard_error^2 = i^2 + a: the three components of a two-way random model (Owen 2007; Cameron, Gelbach,
       Miller 2011), each of them counted once and none negative,
-    - degrees_of_freedom = (i^2 + a)^2 / (a^2 / (S - 1) + i^4 / (B - 1)) (Satterthwaite 1946): few seeds count as few
-      where the seeds vary, and images as many.
+    - degrees_of_freedom = (i^2 + a)^2 / ((s^2 / S)^2 / (S - 1) + i^4 / (B - 1)) (Satterthwaite 1946): few seeds count
+      as few where the seeds vary, and images as many. It is s^2 that is estimated from few: with a^2 in its place the
+      degrees would grow where s^2 comes out small by chance, just where the error does not hold.
 
     With one seed the images alone vary: the estimate is of that model. Gaps of resampled images vary more than those
     of new images where the groups are equal, so that tests keep less than their level there. The seeds'
@@ -64,13 +65,14 @@ def estimates(observed: np.ndarray, values: np.ndarray) -> Estimates:
         raise ValueError(f"values have shape {values.shape}; give (replicates, *{observed.shape}), that of observed")
     seeds, replicates = len(observed), len(values)
     of_images = _variance(values.mean(axis=1))
-    together = of_seeds = np.zeros(observed.shape[1:])
+    between = of_seeds = np.zeros(observed.shape[1:])
     if seeds > 1:
         of_single_runs = np.mean([_variance(values[:, seed]) for seed in range(seeds)], axis=0)
         together = np.maximum(of_single_runs - of_images, 0) / (seeds - 1)
-        of_seeds = np.maximum(seed_sd(observed) ** 2 / seeds - together, 0)
+        between = seed_sd(observed) ** 2 / seeds
+        of_seeds = np.maximum(between - together, 0)
     variance = of_images + of_seeds
-    spread = of_seeds**2 / max(seeds - 1, 1) + of_images**2 / (replicates - 1)
+    spread = between**2 / max(seeds - 1, 1) + of_images**2 / (replicates - 1)
     freedom = variance**2 / np.where(spread > 0, spread, np.nan)
     return Estimates(observed.mean(axis=0), np.sqrt(variance), np.where(spread > 0, freedom, replicates - 1.0))
 

@@ -41,11 +41,11 @@ def detectable_difference(parts: ErrorParts, seeds: int, tests: int, replicates:
     degrees of freedom of Satterthwaite (1946), few where the seeds vary; its power that of a noncentral t. NaN where a
     part is undefined.
     """
-    with_seeds, with_images = parts.of_seeds / seeds, parts.of_images + parts.of_both / seeds
-    variance = with_seeds + with_images
+    between_seeds, of_mean = (parts.of_seeds + parts.of_both) / seeds, parts.of_images + parts.of_both / seeds
+    variance = between_seeds + parts.of_images
     if not variance > 0:
         return 0.0 if variance == 0 else np.nan
-    freedom = variance**2 / (with_seeds**2 / (seeds - 1) + with_images**2 / (replicates - 1))
+    freedom = variance**2 / (between_seeds**2 / (seeds - 1) + of_mean**2 / (replicates - 1))
     critical = t.isf(sidak_level(tests) / 2, freedom)
 
     def missing(shift: float) -> float:

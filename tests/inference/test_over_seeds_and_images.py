@@ -39,7 +39,9 @@ def test_the_variance_is_that_of_a_balanced_two_way_analysis_of_variance():
     weights = generator.multinomial(images, np.full(images, 1 / images), size=40_000) / images
     found = estimates(table.mean(axis=1)[:, None], (weights @ table.T)[..., None])
     assert found.standard_error[0] ** 2 == pytest.approx((of_seeds + of_images - of_rest) / table.size, rel=0.03)
-    assert 7 < found.degrees_of_freedom[0] < 40_000
+    between, among = of_seeds / table.size, of_images / table.size
+    expected = found.standard_error[0] ** 4 / (between**2 / (seeds - 1) + among**2 / (len(weights) - 1))
+    assert found.degrees_of_freedom[0] == pytest.approx(expected, rel=0.03)
 
 
 def test_no_component_is_negative():
