@@ -11,6 +11,7 @@ from tests.places import ROOT
 
 NOTEBOOK = ROOT / "docs" / "tutorial.ipynb"
 TRAINED_LESS = {
+    "experiments": "A,C",
     "seeds": 1,
     "epochs": 1,
     "architecture": "resnet18",

@@ -30,6 +30,11 @@ def difference_sentence(row, delta: float, gaps: pd.DataFrame) -> str:
 
     gaps: those of the designs (design, metric, attribute, class, null_mean, null_q95), of the arm of the row.
     """
+    if row.verdict == "degenerate":
+        return (
+            f"Degenerate: a model of design {row.design} or {row.reference} predicts one class for every image; "
+            f"nothing is said of their difference in the {gap_of(row)}."
+        )
     addition = {
         "no_claim_possible": f"; {counted(row.seeds, 'seed')} are too few, {LEAST_SEEDS} are the least",
         "equivalent": f"; its interval lies between {signed(-delta)} and {signed(delta)}",

@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 
 from benchmarks.inference import shares_of
-from fairprof.inference.verdicts import gaps_and_contrasts, gaps_with_verdicts, judged
+from fairprof.inference.verdicts import (
+    gaps_and_contrasts,
+    gaps_with_verdicts,
+    is_confirmatory,
+    judged,
+    repeats_a_test,
+)
 from fairprof.metrics.fairness import gaps, rates_by_group
 from tests.inference.made_tables import generator, predictions_of, random_counts, two_genders
 
@@ -98,3 +104,17 @@ def test_large_tables_of_a_known_truth_are_judged_rightly():
         "equal_opportunity_difference": ["established"],
         "equalized_odds_difference": ["established"],
     }
+
+
+def test_of_two_classes_parity_and_odds_are_tested_once():
+    rows = ["student", "retired", "max_over_classes", "mean_over_classes"]
+    metrics = ["demographic_parity_difference", "equal_opportunity_difference", "equalized_odds_difference"]
+    table = pd.DataFrame({"attribute": "gender", "metric": np.repeat(metrics, 4), "class": rows * 3, "value": 0.1})
+    table = table.assign(upper=0.2, undefined_cells=0, p_value=[0.01] * 4 + [0.02, 0.03, 0.04, 0.04] + [0.05] * 4)
+    assert repeats_a_test(table).tolist() == [True, True, False, True, *[False] * 4, True, True, False, True]
+    found = judged(table, is_confirmatory(table), delta=0.05)
+    # Holm of two; Benjamini and Hochberg of four: .02, .03, .04 of the mean and .05 of the odds.
+    np.testing.assert_allclose(found["p_adjusted"], [*[0.02] * 4, 0.05, 0.05, 0.04, 0.05, *[0.05] * 4])
+    assert found["family"].eq("confirmatory").tolist() == [n in (2, 6) for n in range(12)]
+    three = pd.concat([table, table[table["class"].eq("student")].assign(**{"class": "other"})], ignore_index=True)
+    assert not repeats_a_test(three).any()

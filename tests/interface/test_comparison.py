@@ -90,6 +90,7 @@ def test_a_run_that_predicts_one_class_is_said_first_and_its_gaps_have_no_verdic
     gaps = found.differences[found.differences["attribute"].ne("")]
     assert set(gaps["verdict"]) == {"degenerate"}
     assert not [text for text in found.answer if text.startswith(("Established", "Equivalent"))]
+    assert "nothing is said of their difference in the equal opportunity difference by Sex" in " ".join(found.answer)
 
 
 def test_the_page_and_the_notebook_show_the_answer(comparison):

@@ -15,6 +15,7 @@ from fairprof.metrics.fairness import (
     empty_cells,
     gaps,
     group_labels,
+    intersection,
     performance_by_group,
     rates,
     rates_by_group,
@@ -694,3 +695,24 @@ def test_an_unusable_table_is_one_line_that_names_the_place(hand, function, chan
         function(change(hand))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_an_intersection_has_the_combinations_that_occur_in_the_order_of_their_groups():
+    first = pd.Series(pd.Categorical(["b", "a", "b", "c"], ["c", "b", "a"]), name="letter")
+    second = pd.Series(pd.Categorical(["y", "x", "x", "y"]), name="sign")
+    third = pd.Series(pd.Categorical(["1", "1", "2", "1"]), name="number")
+    found = intersection([first, second, third])
+    assert found.tolist() == ["b x y x 1", "a x x x 1", "b x x x 2", "c x y x 1"]
+    assert list(found.cat.categories) == ["c x y x 1", "b x x x 2", "b x y x 1", "a x x x 1"]
+    assert found.name == "letter_x_sign_x_number"
+
+
+def test_without_probabilities_the_classes_are_the_categories_of_the_true_class(hand):
+    classes = ["z", "x", "y"]
+    bare = hand[["gender", "race"]].assign(
+        y_true=pd.Categorical(hand["y_true"], classes), y_pred=pd.Categorical(hand["y_pred"], classes)
+    )
+    key = ["attribute", "rate", "group", "class"]
+    found, expected = (rates_by_group(table).set_index(key)["value"] for table in (bare, hand))
+    pd.testing.assert_series_equal(found.reindex(expected.index), expected)
+    assert list(confusion_table(bare).index) == classes
