@@ -200,6 +200,6 @@ def judged_differences(table: pd.DataFrame, delta: float, alpha: float = ALPHA) 
         [THIS_TEST_SET, THESE_MODELS],
         NEW_SEEDS_AND_IMAGES,
     )
-    return table.assign(
+    return table.drop(columns="degenerate").assign(
         lower=lower, upper=upper, p_adjusted=adjusted, p_sign_flip_adjusted=of_flips, verdict=verdict, scope=scope
     )

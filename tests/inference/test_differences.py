@@ -127,3 +127,10 @@ def test_the_order_of_seeds_changes_nothing():
         for a, b in ((base, other), (base[order], other[order]))
     ]
     pd.testing.assert_frame_equal(*tables)
+
+
+def test_gaps_of_a_model_that_predicts_one_class_have_no_verdict_and_scores_have():
+    base = np.random.default_rng(0).normal(0.3, 0.01, (6, 3))
+    designs = {"A": runs(base), "B": runs(base - 0.3)._replace(degenerate=True)}
+    table = judged_differences(paired_differences(NAMES, designs, range(6), "A", CONFIRMATORY).table, delta=0.1)
+    assert table["verdict"].eq("degenerate").tolist() == table["attribute"].ne("").tolist() == [False, True, True]
