@@ -2,9 +2,11 @@
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
+from fairprof import audit
 from fairprof.data.portraits import GENDERS, REGIONS, Person, draw_portrait, people
 
 SIZE = 64
@@ -194,3 +196,29 @@ def test_even_a_linear_model_on_thumbnails_tells_ages_apart():
     train = np.arange(len(drawn)) % 3 > 0
     model = LogisticRegression(C=0.1, max_iter=500).fit(pictures[train], truth[train])
     assert model.score(pictures[~train], truth[~train]) > 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("cue_gap", "established"), [(0.0, False), (1.0, True)])
+def test_a_model_that_sees_colours_serves_tones_alike_unless_a_cue_gap_was_planted(cue_gap, established):
+    """Ages do not depend on the tone: what a linear model makes of thumbnails is judged as any predictions are."""
+    groups = ("Monk 1-4", "Monk 5-7", "Monk 8-10")
+    drawn = [person for ages in (range(25, 50), range(60, 95)) for person in crowd(ages, 500, seed=20 + ages.start)]
+    pictures = [
+        draw_portrait(Person(age, gender, tone), np.random.default_rng(seed), SIZE, cue_gap)[0]
+        for age, gender, tone, seed in drawn
+    ]
+    small = np.stack([cv2.resize(picture, (16, 16), interpolation=cv2.INTER_AREA) for picture in pictures])
+    features, old = small.reshape(len(drawn), -1) / 255, np.array([age >= 60 for age, *_ in drawn])
+    train = np.arange(len(drawn)) % 2 == 0
+    model = LogisticRegression(C=1.0, max_iter=2000).fit(features[train], old[train])
+    names = np.array(["young", "old"])
+    predictions = pd.DataFrame(
+        {
+            "tone": [groups[(tone > 4) + (tone > 7)] for _, _, tone, _ in drawn],
+            "y_true": names[old.astype(int)],
+            "y_pred": names[model.predict(features).astype(int)],
+        }
+    )[~train]
+    gaps = audit(predictions, groups=["tone"]).gaps.query("metric == 'equal_opportunity_difference'")
+    assert gaps["verdict"].eq("established").any() == established, gaps[["class", "value", "p_adjusted", "verdict"]]

@@ -39,8 +39,7 @@ class Sheet:
 
 def front_sheets(looks: Looks) -> list[Sheet]:
     """The hair before the face: the cap, and the locks that fall over the shoulders."""
-    sheets = [_cap(looks)] if looks.hair.top > 0 else _side_patches(looks)
-    return sheets + (_locks(looks) if looks.hair.locks > 0 else [])
+    return [_cap(looks)] + (_locks(looks) if looks.hair.locks > 0 else [])
 
 
 def back_sheets(looks: Looks) -> list[Sheet]:
@@ -106,8 +105,8 @@ def paint_hair(canvas: Canvas, looks: Looks, sheets: list[Sheet], depth: float) 
     for sheet, strands in zip(sheets, np.array_split(hair.strands, len(sheets)), strict=True):
         _draw_strands(canvas, combed, sheet, strands, hair, depth)
     cv2.addWeighted(paint, 0.45, combed, 0.55, 0, dst=paint)
-    blur = 0.008 if hair.top in (0, 1) else 0.05
-    canvas.lay(paint, [sheet.outline for sheet in sheets], HAIR, hair.top or 1.0, blur)
+    blur = 0.008 if hair.top == 1 else 0.05
+    canvas.lay(paint, [sheet.outline for sheet in sheets], HAIR, hair.top, blur)
 
 
 def _cap(looks: Looks) -> Sheet:
@@ -146,23 +145,6 @@ def _cap(looks: Looks) -> Sheet:
     inner[4:-4, 1] += 0.03 * (hair.strands[4 : SHEET_SAMPLES - 4, 0] - 0.5)
     inner[:, 1] = np.maximum(inner[:, 1], outer[:, 1] + 0.02)
     return Sheet(outer, inner, combed=True)
-
-
-def _side_patches(looks: Looks) -> list[Sheet]:
-    width, sides, ear = looks.width, looks.hair.sides + 0.03, looks.eye_line + 0.1
-    outer = curve(
-        [
-            (width * 0.74, -0.72),
-            (width * 0.95 + sides, -0.5),
-            (width + sides, -0.15),
-            (width * 0.98 + sides * 0.5, ear),
-        ],
-        SHEET_SAMPLES,
-    )
-    inner = curve(
-        [(width * 0.76, -0.70), (width * 0.84, -0.45), (width * 0.86, -0.2), (width * 0.93, ear)], SHEET_SAMPLES
-    )
-    return _mirrored_sheets(outer, inner)
 
 
 def _locks(looks: Looks) -> list[Sheet]:

@@ -22,7 +22,7 @@ class Hair:
     wave: float
     coils: bool
     tied: str  # "", "bun", "tails"
-    top: float  # 1 a full cap, 0 a bare crown, between them thin hair
+    top: float  # 1 a full cap, under it thin hair
     colour: np.ndarray
     temple_colour: np.ndarray
     strand_grey: float

@@ -121,13 +121,14 @@ def _sample_hair(person: Person, at_age: dict[str, float], visibility: float, ge
     male = person.gender == "Male"
     style = _style(HAIR_STYLES[person.gender], person.age, generator)
     nature = _natural_colour(HAIR_COLOURS, generator)
-    jitter = np.clip(generator.normal(size=4), -2, 2)
+    jitter = np.clip(generator.normal(size=3), -2, 2)
     grey = float(np.clip(at_age["grey"] + 0.07 * jitter[0] * (0 < at_age["grey"] < 1), 0, 1))
     temple_grey = float(np.clip(grey * 1.6, 0, 1)) * visibility
     grey *= visibility
     old = mix(GREY_HAIR, WHITE_HAIR, at_age["white"])
     recedes = male and person.age >= 20
-    recession = float(np.clip(at_age["recession"] + 0.12 * jitter[1], 0, 1)) if recedes else 0.0
+    # No baldness of age: bare skin beside hair contrasts differently on every tone.
+    recession = float(np.clip(0.25 + 0.15 * jitter[1], 0, 1)) if recedes else 0.0
     coils = bool(generator.random() < COILED_SHARE)
     part = float(generator.choice((0.5, 0.36, 0.64)))
     long = float(generator.uniform(0.95, 1.45))
@@ -145,7 +146,7 @@ def _sample_hair(person: Person, at_age: dict[str, float], visibility: float, ge
         "top": 1.0,
     }
     shape |= {
-        "fuzz": {"volume": 0.015, "sides": 0.005, "hairline": -0.74, "top": 0.25 + 0.25 * min(person.age, 2)},
+        "fuzz": {"volume": 0.015, "sides": 0.005, "hairline": -0.74, "top": 0.4 + 0.2 * min(person.age, 2)},
         "crop": {"volume": volume * 0.7, "sides": 0.03, "part": 0.5},
         "quiff": {"volume": volume + 0.09, "sides": 0.03},
         "fringe": {"hairline": -0.34, "part": 0.5, "sides": 0.08},
@@ -157,8 +158,6 @@ def _sample_hair(person: Person, at_age: dict[str, float], visibility: float, ge
         "bun": {"tied": "bun", "sides": 0.04},
         "short": {"volume": volume + 0.05, "sides": 0.1, "hairline": -0.52},
     }[style]
-    if male and recession > 0.8 and jitter[3] > -0.3:
-        shape["top"] = 0.0
     if coils and style in ("long", "wavy", "bob", "short"):
         shape |= {
             "volume": volume + 0.13,
