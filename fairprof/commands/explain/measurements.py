@@ -1,4 +1,4 @@
-"""What is measured of an explanation: attention by group, faithfulness, and maps of randomised networks."""
+"""What is measured of an explanation: faithfulness, maps of randomised networks, and attention by group."""
 
 import numpy as np
 import pandas as pd
@@ -134,8 +134,9 @@ def faithfulness_of(
 
 def randomisation_of(
     settings: ExplainSettings, subject: Subject, maps: dict[str, np.ndarray]
-) -> dict[str, pd.DataFrame]:
-    """How much the maps of the first images change with the weights, and where randomised networks look.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """How much the maps of the first images change with the weights, and where they lie against those of randomised
+    networks.
 
     Randomised networks are several, with weights of their own: the maps of a single one may all be zero.
     """
@@ -148,7 +149,7 @@ def randomisation_of(
         lambda *words: numpy_generator(settings.seed, *words),
     )
     everything = {label: parts[EVERYTHING] for label, parts in randomised.items()}
-    return {"similarity": table, "against_randomised": _against_randomised(settings, subject, maps, everything)}
+    return table, _against_randomised(settings, subject, maps, everything)
 
 
 def _randomised_maps(

@@ -41,17 +41,19 @@ def figures_of(explanation: Explanation, subject: Subject, maps: dict[str, np.nd
             wording,
             subject.masks.masks[first],
         ),
-        "attention": attention_figure(explanation),
     }
-    for attribute in ATTRIBUTES:
+    trusted = {label: maps[label] for label in explanation.trusted}
+    if trusted:
+        figures["attention"] = attention_figure(explanation)
+    for attribute in ATTRIBUTES if trusted else ():
         labels = group_labels(subject.images, attribute)
         groups = labels.astype(str).to_numpy()
         counts = labels.value_counts()[list(labels.cat.categories)].to_dict()
         title = f"Mean {explanation.method} of the {explanation.explained} class by {name_of(attribute)}"
-        raw = {label: mean_maps(of_model, groups) for label, of_model in maps.items()}
+        raw = {label: mean_maps(of_model, groups) for label, of_model in trusted.items()}
         figures[f"mean_maps_{attribute}"] = mean_map_difference_panel(raw, counts, title, wording)
-        if len(maps) > 1 and attribute != "gender_x_race":
-            figures[f"model_differences_{attribute}"] = _reference_panel(explanation, maps, groups, counts, wording)
+        if len(trusted) > 1 and explanation.reference in trusted and attribute != "gender_x_race":
+            figures[f"model_differences_{attribute}"] = _reference_panel(explanation, trusted, groups, counts, wording)
     if len(explanation.tables["faithfulness"]):
         figures["faithfulness"] = faithfulness_figure(explanation)
     figures["randomisation"] = randomisation_figure(explanation)
@@ -125,13 +127,14 @@ class _Rows:
     table: pd.DataFrame
     groups: list[tuple[str, str]]
     labels: list[str]
+    models: tuple[str, ...]
 
     @classmethod
     def of(cls, explanation: Explanation, name: str) -> "_Rows":
-        table = explanation.tables[name]
+        table = explanation.told(name)
         table = table[table["attribute"].isin([ALL, "gender", "race"])]
         groups = list(table[["attribute", "group"]].drop_duplicates().itertuples(index=False, name=None))
-        return cls(table, groups, list(explanation.models))
+        return cls(table, groups, list(table["model"].unique()), tuple(explanation.models))
 
     @property
     def height(self) -> float:
@@ -150,8 +153,9 @@ class _Rows:
         plain(axis, "x")
 
     def styles(self) -> Iterator[tuple[str, dict]]:
-        """Label and style of every model."""
-        return zip(self.labels, curve_styles(), strict=False)
+        """Label and style of every model that is shown, the same in every picture."""
+        styles = dict(zip(self.models, curve_styles(), strict=False))
+        return ((label, styles[label]) for label in self.labels)
 
     def handles(self) -> list[Line2D]:
         """Of the legend, one a model."""

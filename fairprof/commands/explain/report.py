@@ -1,11 +1,21 @@
 """The answer of an explanation in words, and its report as one HTML page."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pandas as pd
 
 from fairprof.commands.explain.results import Explanation, tables_of
+from fairprof.commands.explain.trust import (
+    ALIKE,
+    BETTER,
+    LEAST_BETTER,
+    NOT_MEASURED,
+    NOT_TRUSTED,
+    TRUSTED,
+    WITHHELD,
+    WORSE,
+)
 from fairprof.data.regions import CENTRE_HALF_HEIGHT, CENTRE_HALF_WIDTH, CENTRE_PRIOR
 from fairprof.inference.attention_tests import LARGEST
 from fairprof.inference.group_means import ALL
@@ -27,9 +37,9 @@ from fairprof.reporting.wording import (
     short,
     signed,
 )
-from fairprof.saliency.faithfulness import HIGHER_IS_BETTER, PERCENTILES, SCORES
+from fairprof.saliency.faithfulness import PERCENTILES, SCORES
 from fairprof.saliency.gradcam import PRINCIPAL_COMPONENTS
-from fairprof.saliency.randomisation import CHANGED, EVERYTHING, FLAGGED, HEAD, THRESHOLD
+from fairprof.saliency.randomisation import CHANGED, EVERYTHING, FLAGGED, HEAD, THRESHOLD, UNCERTAIN
 
 SYMMETRIC = 2  # fields along an edge, of which none lies nearer to the middle than another
 COARSE = 4  # fields of a map: with fewer along an edge it is said that they are few
@@ -39,7 +49,7 @@ def findings(explanation: Explanation, pictures: dict[str, bytes]) -> Findings:
     """All of an explanation, as it is logged; pictures: name to PNG."""
     verb = "looks" if len(explanation.models) == 1 else "look"
     return Findings(
-        title=f"What {_models(explanation)} {verb} at",
+        title=f"What {_named_models(explanation.models)} {verb} at",
         subtitle=f"{explanation.method} of the {explanation.explained} class, "
         f"{counted(explanation.images, 'test image')} of {explanation.data.partition(':')[0]}; "
         f"made {explanation.created}",
@@ -52,8 +62,8 @@ def findings(explanation: Explanation, pictures: dict[str, bytes]) -> Findings:
     )
 
 
-def _models(explanation: Explanation) -> str:
-    return f"model{'' if len(explanation.models) == 1 else 's'} {enumerated(explanation.models)}"
+def _named_models(labels: Collection[str]) -> str:
+    return f"model{'' if len(labels) == 1 else 's'} {enumerated(labels)}"
 
 
 def description(explanation: Explanation) -> str:
@@ -62,8 +72,8 @@ def description(explanation: Explanation) -> str:
     return (
         "\n\n".join(answer(explanation))
         + f"\n\n{explanation.method} of the {explanation.explained} class in {explanation.images:,} test images; "
-        f"{versions}. The whole report is the artifact `report.html`; tables are in `attention/`, `faithfulness/` and "
-        "`randomisation/`, pictures in `pictures/`, the raw maps in `saliency/maps.npz`."
+        f"{versions}. The whole report is the artifact `report.html`; tables are in `faithfulness/`, `randomisation/` "
+        "and `attention/`, pictures in `pictures/`, the raw maps in `saliency/maps.npz`."
     )
 
 
@@ -71,20 +81,72 @@ def description(explanation: Explanation) -> str:
 
 
 def answer(explanation: Explanation) -> tuple[str, ...]:
-    """Where each model looks, whether groups differ beyond chance, and whether the maps can be trusted."""
-    said = [_where(explanation, label) for label in explanation.models]
+    """Whether the maps of each model can be trusted; then, of those that can, where it looks and whether groups differ
+    beyond chance."""
+    said = [_trusted(explanation, label) for label in explanation.models]
+    said += [*_withheld(explanation), *(_where(explanation, label) for label in explanation.trusted)]
     said += [*_groups(explanation), *_between_models(explanation)]
-    return (*said, *(_trusted(explanation, label) for label in explanation.models), *_undefined(explanation))
+    return (*said, ONE_TRAINING, *_undefined(explanation))
 
 
-def _whole(explanation: Explanation, table: str, label: str) -> pd.DataFrame:
+ONE_TRAINING = (
+    "Each model is one training, and all of this is said of these models, not of the designs of their training data; "
+    "models=study:RUN explains every seed of a study."
+)
+
+
+def _whole(table: pd.DataFrame, label: str) -> pd.DataFrame:
     """The rows of all images of one model, by measure."""
-    rows = explanation.tables[table]
-    return rows[rows["attribute"].eq(ALL) & rows["model"].eq(label)].set_index("measure")
+    return table[table["attribute"].eq(ALL) & table["model"].eq(label)].set_index("measure")
+
+
+def _trusted(explanation: Explanation, label: str) -> str:
+    trust = explanation.tables["trust"].set_index("model").loc[label]
+    faithful = _whole(explanation.tables["faithfulness"], label) if len(explanation.tables["faithfulness"]) else None
+    parts = []
+    for kind in (BETTER, WORSE, ALIKE):
+        scores = [
+            f"{name_of(score)} {number(row['value'])} against {number(row['reference_value'])}"
+            for score in SCORES
+            if trust[score] == kind and faithful is not None
+            for row in [faithful.loc[score]]
+        ]
+        if scores:
+            parts.append(f"they are {kind} random maps by {enumerated(scores)}")
+    if faithful is None:
+        parts.append("their faithfulness was not measured (faithfulness_images=0)")
+    similarity = explanation.tables["similarity"]
+    rows = similarity[similarity["model"].eq(label)].set_index("randomised")
+    verdicts = {
+        FLAGGED: "FLAGGED, they hardly change",
+        CHANGED: "they change",
+        UNCERTAIN: "it is uncertain whether they change",
+    }
+    parts += [
+        f"with {'the head' if part == HEAD else 'everything'} randomised {verdicts[trust[part]]} (rank correlation "
+        f"{number(rows.loc[part, 'similarity'])})"
+        for part in (HEAD, EVERYTHING)
+    ]
+    begun = {
+        TRUSTED: f"The maps of model {label} can be trusted",
+        NOT_TRUSTED: f"The maps of model {label} cannot be trusted",
+        NOT_MEASURED: f"Whether the maps of model {label} can be trusted is not known",
+    }
+    return f"{begun[trust['trust']]}: {'; '.join(parts)}."
+
+
+def _withheld(explanation: Explanation) -> list[str]:
+    untold = [label for label in explanation.models if label not in explanation.trusted]
+    if not untold:
+        return []
+    return [
+        f"Shares of attention, and what groups and models differ in, are withheld for {_named_models(untold)}; the "
+        f"tables in attention/ keep them, marked {WITHHELD}."
+    ]
 
 
 def _where(explanation: Explanation, label: str) -> str:
-    whole = _whole(explanation, "by_group", label)
+    whole = _whole(explanation.told("by_group"), label)
     order = sorted(explanation.regions, key=lambda region: (region != explanation.main_region, region != "hair"))
     shares = [
         f"{estimate(row['value'], row['lower'], row['upper'], percent)} on the {region}"
@@ -97,13 +159,14 @@ def _where(explanation: Explanation, label: str) -> str:
 
 
 def _groups(explanation: Explanation) -> list[str]:
-    distances = explanation.tables["map_distances"]
+    distances = explanation.told("map_distances")
     family = distances[distances["family"].eq(CONFIRMATORY)]
     established = family[family["p_adjusted"].le(ALPHA)]
     said = [
-        f"Model {row.model} looks at other places by {name_of(row.attribute)}: {percent(row.distance)} of the "
-        f"attention would have to move between {row.first_group} and {row.second_group} (chance alone: "
-        f"{percent(row.null_mean)}, 95 % of the time at most {percent(row.null_q95)}; {p_value(row.p_adjusted)}, Holm)."
+        f"Model {row.model} looks at other places by {name_of(row.attribute)}, within true classes: most of all "
+        f"between {row.first_group} (n = {row.first_images}) and {row.second_group} (n = {row.second_images}), where "
+        f"{percent(row.distance)} of the attention would have to move (chance alone: {percent(row.null_mean)}, 95 % of "
+        f"the time at most {percent(row.null_q95)}; {p_value(row.p_adjusted)}, Holm)."
         for row in established.itertuples()
     ]
     others = family[~family["p_adjusted"].le(ALPHA)]
@@ -113,7 +176,7 @@ def _groups(explanation: Explanation) -> list[str]:
             f"No difference between the mean maps of groups is established beyond chance for {named}; that is not "
             "evidence of none."
         )
-    gaps = explanation.tables["gaps"]
+    gaps = explanation.told("gaps")
     found_gaps = gaps[
         gaps["measure"].eq(f"density_{explanation.main_region}")
         & gaps["attribute"].isin(CONFIRMATORY_ATTRIBUTES)
@@ -121,19 +184,19 @@ def _groups(explanation: Explanation) -> list[str]:
     ]
     if len(found_gaps):
         differing = [
-            f"{row.model} by {name_of(row.attribute)} ({number(row.value)}, highest for {row.highest_group}, "
-            f"lowest for {row.lowest_group})"
+            f"{row.model} by {name_of(row.attribute)} ({p_value(row.p_adjusted)}, Benjamini-Hochberg; from the rest of "
+            f"the same classes differ {row.differing})"
             for row in found_gaps.itertuples()
         ]
         said.append(
-            f"Attention on the {explanation.main_region}, as a multiple of its share of the image, differs between "
-            f"groups (exploratory) with model {enumerated(differing)}."
+            f"The mean attention on the {explanation.main_region}, as a multiple of its share of the image, differs "
+            f"between groups (exploratory) with model {enumerated(differing)}."
         )
     return said
 
 
 def _between_models(explanation: Explanation) -> list[str]:
-    table = explanation.tables["model_differences"]
+    table = explanation.told("model_differences")
     if len(table) == 0:
         return []
     chosen = table[table["attribute"].eq(ALL) & table["measure"].eq(f"attention_{explanation.main_region}")]
@@ -146,38 +209,6 @@ def _between_models(explanation: Explanation) -> list[str]:
     text = f"Against model {explanation.reference}, the share on the {explanation.main_region} is, on the same images: "
     parts = said + ([f"not established to differ: {enumerated(same)}"] if same else [])
     return [f"{text}{'; '.join(parts)}."]
-
-
-def _trusted(explanation: Explanation, label: str) -> str:
-    faithful = explanation.tables["faithfulness"]
-    parts = []
-    if len(faithful):
-        whole = _whole(explanation, "faithfulness", label)
-        kinds: dict[str, list[str]] = {
-            verdict: [] for verdict in ("better than", "worse than", "not distinguished from")
-        }
-        for score in SCORES:
-            row = whole.loc[score]
-            kinds[_compared(row, score)].append(
-                f"{name_of(score)} {number(row['value'])} against {number(row['reference_value'])}"
-            )
-        parts += [f"{verdict} random maps by {enumerated(names)}" for verdict, names in kinds.items() if names]
-    table = explanation.tables["similarity"]
-    rows = table[table["model"].eq(label)].set_index("randomised")
-    verdicts = {FLAGGED: "FLAGGED: the maps hardly change", CHANGED: "the maps change", "uncertain": "uncertain"}
-    checks = [
-        f"with {'the head' if part == HEAD else 'everything'} randomised {verdicts[rows.loc[part, 'verdict']]} "
-        f"(rank correlation {number(rows.loc[part, 'similarity'])})"
-        for part in (HEAD, EVERYTHING)
-    ]
-    faithful_text = f"The maps of model {label} are {'; '.join(parts)}" if parts else f"Model {label}"
-    return f"{faithful_text}; {'; '.join(checks)}."
-
-
-def _compared(row: pd.Series, score: str) -> str:
-    if not row["differs"]:
-        return "not distinguished from"
-    return "better than" if (row["difference"] > 0) == HIGHER_IS_BETTER[score] else "worse than"
 
 
 def _undefined(explanation: Explanation) -> list[str]:
@@ -212,22 +243,27 @@ def _undefined(explanation: Explanation) -> list[str]:
 def _sections(explanation: Explanation, pictures: dict[str, bytes]) -> tuple[Section, ...]:
     return (
         Section("The answer", (Sentences("", answer(explanation)),)),
-        Section("Where each model looks", tuple(_looks(explanation))),
+        Section("Can the maps be trusted", tuple(_trust(explanation))),
+        Section("Where each model looks", tuple(_looks(explanation, pictures))),
         Section("Do groups differ", tuple(_differences(explanation, pictures))),
         Section("Do the models differ", tuple(_models_differ(explanation, pictures))),
-        Section("Can the maps be trusted", tuple(_trust(explanation, pictures))),
         Section("How it was made", tuple(_made(explanation))),
         Section("Terms", (terms(*TERMS),)),
     )
 
 
-def _looks(explanation: Explanation) -> Iterable[Block]:
+def _looks(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
+    yield from _what_is_withheld(explanation)
+    untold = [label for label in explanation.models if label not in explanation.trusted]
     yield Picture(
         "side_by_side",
         "The same images through every model",
         "Each image, then the map of every model over it, on one scale of raw values: a model with larger logits is "
-        "brighter. The light line is where the regions meet.",
+        "brighter. The light line is where the regions meet."
+        + (f" Maps of {_named_models(untold)}: no evidence of where it looks." if untold else ""),
     )
+    if "attention" not in pictures:
+        return
     yield Picture(
         "attention",
         "Share of attention by region",
@@ -241,8 +277,9 @@ def _shares(explanation: Explanation) -> Table:
     columns = ["model", *(f"{region}: share" for region in explanation.regions)]
     columns += [f"{region}: density" for region in explanation.regions] + ["Gini index", "effective area"]
     rows = []
-    for label in explanation.models:
-        whole = _whole(explanation, "by_group", label)
+    by_group = explanation.told("by_group")
+    for label in explanation.trusted:
+        whole = _whole(by_group, label)
         names = [f"attention_{region}" for region in explanation.regions] + [
             f"density_{region}" for region in explanation.regions
         ]
@@ -256,13 +293,17 @@ def _shares(explanation: Explanation) -> Table:
 
 
 def _differences(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
-    distances = explanation.tables["map_distances"]
+    yield from _what_is_withheld(explanation)
+    if not explanation.trusted:
+        return
+    distances = explanation.told("map_distances")
     family = distances[distances["pair"].eq(LARGEST)].drop(columns=["pair", "masks"])
-    yield table_of("The largest distance between groups' mean maps", _named(family))
+    yield table_of("The pair of groups whose mean maps stand out most", _named(family))
     yield Paragraph(
         "The distance is the total variation between the means of the normalised maps: the share of attention that "
-        f"would have to move. The null: groups permuted {explanation.permutations:,} times among the images of each "
-        f"true class. Confirmatory: by {enumerated(CONFIRMATORY_ATTRIBUTES)}, every model (Holm)."
+        f"would have to move. p is that of a Welch statistic within true classes, with groups permuted "
+        f"{explanation.permutations:,} times: groups may differ in number and in how much their maps vary. "
+        f"Confirmatory: by {enumerated(CONFIRMATORY_ATTRIBUTES)}, every model (Holm)."
     )
     for attribute in ("gender", "race", "gender_x_race"):
         name = f"mean_maps_{attribute}"
@@ -273,12 +314,14 @@ def _differences(explanation: Explanation, pictures: dict[str, bytes]) -> Iterab
                 "Above, each group's mean raw map; below, what sets it apart from all other images.",
             )
     columns = ["model", "attribute", "measure", "value", "null_mean", "null_q95", "p_value", "p_adjusted"]
-    gaps = explanation.tables["gaps"][[*columns, "highest_group", "lowest_group"]]
-    yield table_of("Largest differences of the means between groups (Benjamini-Hochberg)", gaps)
+    gaps = explanation.told("gaps")[[*columns, "highest_group", "lowest_group", "differing"]]
+    yield table_of("Largest differences of the means between groups, and who differs (Benjamini-Hochberg)", gaps)
     columns = ["model", "attribute", "group", "measure", "value", "lower", "upper", "images", "undefined", "evidence"]
-    yield table_of("Means by group with 95 % intervals", explanation.tables["by_group"][columns])
-    contrasts = explanation.tables["contrasts"].drop(columns="masks")
-    yield table_of("Each group minus all other images, simultaneous 95 % bands", contrasts, {"contrast"})
+    yield table_of("Means by group with 95 % intervals", explanation.told("by_group")[columns])
+    contrasts = explanation.told("contrasts").drop(columns="masks")
+    yield table_of(
+        "Each group minus all other images of the same true class, simultaneous 95 % bands", contrasts, {"contrast"}
+    )
     pairs = distances[~distances["pair"].eq(LARGEST)].drop(columns=["pair", "masks", "family"])
     yield table_of("Distances between the mean maps of all pairs of groups", _named(pairs))
 
@@ -288,9 +331,14 @@ def _named(distances: pd.DataFrame) -> pd.DataFrame:
 
 
 def _models_differ(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
-    table = explanation.tables["model_differences"]
+    table = explanation.told("model_differences")
     if len(table) == 0:
-        yield Paragraph("There is only one model.")
+        yield from _what_is_withheld(explanation)
+        yield Paragraph(
+            "There is only one model."
+            if len(explanation.models) == 1
+            else "There are no two models, the reference among them, whose maps can be trusted."
+        )
         return
     for attribute in ("gender", "race"):
         name = f"model_differences_{attribute}"
@@ -306,8 +354,20 @@ def _models_differ(explanation: Explanation, pictures: dict[str, bytes]) -> Iter
     yield table_of("The same by group", rest, {"difference"})
 
 
-def _trust(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
+def _what_is_withheld(explanation: Explanation) -> Iterable[Block]:
+    yield from (Paragraph(text, lead="Withheld.") for text in _withheld(explanation))
+
+
+def _trust(explanation: Explanation) -> Iterable[Block]:
     faithful = explanation.tables["faithfulness"]
+    yield table_of(
+        "Each model's maps against random ones, and after weights were randomised", explanation.tables["trust"]
+    )
+    yield Paragraph(
+        f"Maps are trusted where at least {LEAST_BETTER} of the three scores are established better than those of "
+        "random maps and none worse, where they change when everything is randomised, and are not flagged when the "
+        "head is. Of other models nothing is told that rests on their maps."
+    )
     yield Heading("Faithfulness")
     if len(faithful):
         images = int(faithful[faithful["attribute"].eq(ALL)]["images"].max())
@@ -335,10 +395,11 @@ def _trust(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Blo
         "Rank correlation with the model's own maps",
         explanation.tables["similarity"].rename(columns={"verdict": "maps are"}),
     )
-    against = explanation.tables["against_randomised"]
+    against = explanation.told("against_randomised")
     whole = against[against["attribute"].eq(ALL)].drop(columns=["attribute", "group", "masks", "reference"])
-    whole = whole.rename(columns={"reference_value": "randomised"})
-    yield table_of("Each model against the same network with all weights randomised", whole, {"difference"})
+    if len(whole):
+        whole = whole.rename(columns={"reference_value": "randomised"})
+        yield table_of("Each model against the same network with all weights randomised", whole, {"difference"})
 
 
 def _made(explanation: Explanation) -> Iterable[Block]:

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from fairprof.commands.explain.trust import TOLD, TRUSTED
 from fairprof.data.regions import CENTRE_PRIOR
 from fairprof.reporting.findings import finite
 
 FACE, HAIR, CENTRE = "face", "hair", "centre"
 TABLES = {  # where each lies among the artifacts
+    "trust": "trust",
     "per_image": "attention/per_image",
     "by_group": "attention/by_group",
     "contrasts": "attention/contrasts",
@@ -31,8 +33,8 @@ class Explanation:
     with. method, unit: of the maps. explained: predicted or true. data: as it was given. images: number of them;
     without_mask: those that have no region mask. kind, regions: of the masks (`RegionMasks`). areas: region to its
     mean share of the images. fields: of a map, height and width. undefined: label to the number of maps that are
-    zero. tables: by name, those of the artifacts; empty where something was not asked for. permutations, replicates,
-    min_support: as set. created: ISO 8601.
+    zero. tables: by name, those of the artifacts; empty where something was not asked for; those of what maps show
+    have the column `maps` of `trust.marked`. permutations, replicates, min_support: as set. created: ISO 8601.
     """
 
     models: dict[str, str]
@@ -59,27 +61,41 @@ class Explanation:
         """The region that stands first in sentences: the face, or the centre where there are no masks."""
         return CENTRE if self.kind == CENTRE_PRIOR else FACE
 
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """The models whose maps are trusted."""
+        trust = self.tables["trust"]
+        return tuple(trust[trust["trust"].eq(TRUSTED)]["model"])
+
+    def told(self, name: str) -> pd.DataFrame:
+        """A table without what is withheld."""
+        return told(self.tables[name])
+
+
+def told(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["maps"].eq(TOLD)].drop(columns="maps") if "maps" in table else table
+
 
 def tables_of(explanation: Explanation) -> dict[str, pd.DataFrame]:
-    """Every table that is not empty by artifact path, each as CSV and as one that the UI shows."""
+    """Every table that is not empty by artifact path, as CSV and, without what is withheld, as one for the UI."""
     tables = {path: explanation.tables[name] for name, path in TABLES.items() if len(explanation.tables[name])}
     return {f"{path}.csv": table for path, table in tables.items()} | {
-        f"tables/{path.replace('/', '_')}.json": table for path, table in tables.items()
+        f"tables/{path.replace('/', '_')}.json": told(table) for path, table in tables.items() if len(told(table))
     }
 
 
 def metrics_of(explanation: Explanation) -> dict[str, dict[str, float]]:
-    """The headline numbers of each model, by label; those that are defined."""
-    values: dict[str, dict[str, float]] = {label: {} for label in explanation.models}
-    whole = explanation.tables["by_group"]
+    """The headline numbers of each model, by label; those that are defined and not withheld."""
+    values = {label: {"maps_trusted": float(label in explanation.trusted)} for label in explanation.models}
+    whole = explanation.told("by_group")
     for row in whole[whole["attribute"].eq("all")].itertuples():
         name = row.measure.replace("attention_", "attention/").replace("density_", "attention_density/")
         values[row.model][name] = row.value
-    gaps = explanation.tables["gaps"]
+    gaps = explanation.told("gaps")
     for row in gaps[gaps["measure"].eq(f"attention_{explanation.main_region}")].itertuples():
         values[row.model][f"attention_gap/{row.attribute}"] = row.value
         values[row.model][f"attention_gap_p_value/{row.attribute}"] = row.p_value
-    distances = explanation.tables["map_distances"]
+    distances = explanation.told("map_distances")
     for row in distances[distances["pair"].eq("largest")].itertuples():
         values[row.model][f"map_distance/{row.attribute}"] = row.distance
         values[row.model][f"map_distance_null_q95/{row.attribute}"] = row.null_q95

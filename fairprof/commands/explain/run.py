@@ -1,5 +1,5 @@
-"""The path of an explanation: what registered models look at in the same images, measured by group, and whether the
-maps can be trusted."""
+"""The path of an explanation: whether the maps of registered models can be trusted, and what they look at in the same
+images, measured by group."""
 
 from datetime import datetime
 
@@ -10,6 +10,7 @@ from fairprof.commands.explain.pictures import figures_of
 from fairprof.commands.explain.report import findings
 from fairprof.commands.explain.results import Explanation, metrics_of
 from fairprof.commands.explain.subject import Subject, subject_of
+from fairprof.commands.explain.trust import marked, trust_of
 from fairprof.config import ExplainSettings
 from fairprof.data.pool import Pool
 from fairprof.data.regions import RegionMasks
@@ -73,9 +74,12 @@ def explain_and_log(settings: ExplainSettings, models: dict[str, RegisteredModel
     subject = subject_of(settings, models, pool)
     _log_inputs(settings, subject)
     maps = {label: subject.maps(label, settings.method) for label in subject.labels}
-    tables = attention_of(settings, subject, maps)
-    tables |= faithfulness_of(settings, subject, maps)
-    tables |= randomisation_of(settings, subject, maps)
+    checks = faithfulness_of(settings, subject, maps)
+    similarity, against_randomised = randomisation_of(settings, subject, maps)
+    trust = trust_of(subject.labels, checks["faithfulness"], similarity)
+    shown = attention_of(settings, subject, maps) | {"against_randomised": against_randomised}
+    tables = {"trust": trust, "similarity": similarity} | checks
+    tables |= {name: marked(table, trust) for name, table in shown.items()}
     explanation = Explanation(
         models={label: str(model) for label, model in models.items()},
         reference=reference_of(subject.labels),
