@@ -384,7 +384,8 @@ class ExplainSettings(DataSettings):
     models: str = setting(
         "A,B,C,D",
         Identifies.RUN,
-        "registered models, separated by commas: B or fairprof-B (its champion), fairprof-B/3",
+        "registered models, separated by commas: B or fairprof-B (its champion), fairprof-B/3; or study:RUN (its run "
+        "id, or newest): all seeds of its designs, which alone says something of designs",
     )
     method: SaliencyMethod = setting("GradCAM", Identifies.ANALYSIS, "saliency method, as pytorch-grad-cam names it")
     explained: Literal["predicted", "true"] = setting(
@@ -401,6 +402,10 @@ class ExplainSettings(DataSettings):
     @field_validator("models")
     @classmethod
     def _different_models(cls, value: str) -> str:
+        if value.startswith(OF_STUDY):
+            if not value.removeprefix(OF_STUDY) or "," in value:
+                raise ValueError("study: with the run id of one study, or study:newest")
+            return value
         labels = [_label_of(reference) for reference in _references(value)]
         if not labels:
             raise ValueError("a list of registered models, separated by commas, with at least one")
@@ -408,8 +413,16 @@ class ExplainSettings(DataSettings):
             raise ValueError("a list in which no model occurs twice")
         return value
 
+    @property
+    def study(self) -> str | None:
+        """The study all of whose models are explained: its run id, or newest; None where models are named."""
+        return self.models.removeprefix(OF_STUDY) if self.models.startswith(OF_STUDY) else None
+
     def references(self) -> dict[str, str]:
-        """The models by a short name, as tables and pictures show them: B for fairprof-B, B-3 for fairprof-B/3."""
+        """The models by a short name, as tables and pictures show them: B for fairprof-B, B-3 for fairprof-B/3; none
+        where those of a study are explained."""
+        if self.study:
+            return {}
         return {_label_of(reference): reference for reference in _references(self.models)}
 
 
@@ -505,6 +518,9 @@ def search_laws() -> dict[str, SearchLaw]:
 
 
 # --- lists ------------------------------------------------------------------------------------------------------
+
+
+OF_STUDY = "study:"  # before the run id, in `models` of an explanation
 
 
 def _references(text: str) -> list[str]:

@@ -133,6 +133,15 @@ def load_registered(reference: str) -> StoredModel:
     return StoredModel(version.name, str(version.version), model_id, run, version.tags, settings, weights)
 
 
+def version_of_run(run: LoggedRun) -> str:
+    """A reference to the newest version that a run has registered; raises `UserError` where there is none."""
+    versions = mlflow.MlflowClient().search_model_versions(f"run_id='{run.run_id}'")
+    if not versions:
+        raise UserError(f"{run.name} ({run.run_id}) has no registered model: it was deleted; train it again")
+    newest = max(versions, key=lambda found: int(found.version))
+    return f"{newest.name}/{newest.version}"
+
+
 def _find_version(reference: str) -> ModelVersion:
     name, _, number = reference.strip().removeprefix("models:/").partition("/")
     name, _, alias = name.partition("@")

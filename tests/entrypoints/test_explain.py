@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fairprof.commands.explain.models import load_models
 from fairprof.commands.explain.results import TABLES
-from fairprof.commands.explain.run import load_models, run_explanation
+from fairprof.commands.explain.run import run_explanation
 from fairprof.config import ExplainSettings, Settings
 from fairprof.data.professions import PROFESSIONS
 from fairprof.errors import UserError
@@ -75,19 +76,25 @@ def test_a_run_is_named_tagged_and_linked_to_the_models(explained):
     assert linked == {version.model_id for version in versions}
     for version, label in zip(versions, ("A-1", "B"), strict=True):
         logged = {metric.key for metric in mlflow.get_logged_model(version.model_id).metrics}
-        assert f"{label}/attention/hair" in logged
-    assert tags["mlflow.note.content"].startswith("Of model A-1's attention lie ")
+        assert f"{label}/maps_trusted" in logged
+    assert re.match("(The|Whether the) maps of model A-1 ", tags["mlflow.note.content"])
 
 
 def test_metrics_are_the_numbers_of_the_tables(explained):
     run_id, logged = explained.info.run_id, explained.data.metrics
     whole = tracking.load_table(run_id, "attention/by_group.csv")
     whole = whole[whole["attribute"].eq("all")].set_index(["model", "measure"])["value"]
+    trust = tracking.load_table(run_id, "trust.csv").set_index("model")["trust"]
     for label in ("A-1", "B"):
+        assert logged[f"{label}/maps_trusted"] == (trust[label] == "trusted")
+        assert np.isfinite(logged[f"{label}/randomised_head_similarity"])
+        if trust[label] != "trusted":
+            assert not [name for name in logged if name.startswith((f"{label}/attention", f"{label}/map_distance"))]
+            continue
         shares = [logged[f"{label}/attention/{region}"] for region in ("background", "face", "hair")]
         assert sum(shares) == pytest.approx(1)
         assert shares[2] == pytest.approx(whole[label, "attention_hair"])
-        for name in ("attention_gap/race", "map_distance/gender", "faithfulness/road", "randomised_head_similarity"):
+        for name in ("attention_gap/race", "map_distance/gender", "faithfulness/road"):
             assert np.isfinite(logged[f"{label}/{name}"])
     similarity = tracking.load_table(run_id, "randomisation/similarity.csv")
     assert list(similarity["randomised"])[:6] == ["head", "layer4", "layer3", "layer2", "layer1", "everything"]
@@ -100,7 +107,12 @@ def test_metrics_are_the_numbers_of_the_tables(explained):
 def test_tables_pictures_and_raw_maps_are_there(explained):
     run_id = explained.info.run_id
     names = {entry.path for entry in mlflow.MlflowClient().list_artifacts(run_id, "tables")}
-    assert names == {f"tables/{path.replace('/', '_')}.json" for path in TABLES.values()}
+    told = {
+        name
+        for name, path in TABLES.items()
+        if (tracking.load_table(run_id, f"{path}.csv").get("maps", "told") == "told")
+    }
+    assert names == {f"tables/{TABLES[name].replace('/', '_')}.json" for name in told}
     pictures = {entry.path for entry in mlflow.MlflowClient().list_artifacts(run_id, "pictures")}
     assert len(pictures) == 9 and "pictures/model_differences_race.png" in pictures
     arrays = tracking.load_arrays(run_id, "saliency/maps.npz")
@@ -144,13 +156,17 @@ def test_a_method_that_ignores_the_head_is_flagged_and_data_without_masks_have_a
     assert "FLAGGED" in page and "centre prior" in page and "It was not measured" in page and "on the face" not in page
 
 
+def loaded(settings: ExplainSettings):
+    return load_models(settings, settings.references())
+
+
 def test_models_that_cannot_be_explained_together_are_refused(models, synthetic_cache, refused):
     with refused("fairprof-A version 2 takes images of 32 pixels", "fairprof-B version 1", "64"):
-        load_models(settings_of(synthetic_cache, models="B,fairprof-A/2"))
+        loaded(settings_of(synthetic_cache, models="B,fairprof-A/2"))
     with refused("both fairprof-B version 1", "name it once"):
-        load_models(settings_of(synthetic_cache, models="B,fairprof-B/1"))
+        loaded(settings_of(synthetic_cache, models="B,fairprof-B/1"))
     with refused("no registered model C"):
-        load_models(settings_of(synthetic_cache, models="B,C"))
+        loaded(settings_of(synthetic_cache, models="B,C"))
 
 
 @pytest.mark.parametrize(

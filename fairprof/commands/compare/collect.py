@@ -1,7 +1,7 @@
 """Which runs are compared, whether they may be, and what they have left: tables alone, nothing is trained."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
@@ -9,11 +9,17 @@ import pandas as pd
 from fairprof.config import CompareSettings, shared_settings
 from fairprof.errors import UserError
 from fairprof.store import tracking
+from fairprof.store.studies import (
+    counted_in,
+    design_of,
+    is_study,
+    main_arm_first,
+    newest_study_runs,
+    runs_of_study,
+    seed_of,
+)
 from fairprof.store.tracking import LoggedRun
 
-STUDY_RUNS = "study/runs.csv"
-# states of a study's runs that have ended well; one that is shared is another run of the study, and in its arm as well
-FINISHED, REUSED, SHARED = "finished", "reused", "shared"
 # what a study key is made of, beside the shared hyperparameters: name in a message, where it is logged
 DATA = {"data": "pool_fingerprint", "test set": "test_fingerprint"}
 WEIGHTS = "fairprof.weights_sha256"
@@ -56,66 +62,21 @@ class RunResults:
         return f"{self.train_size}{share}{LATER_SEEDS if self.with_later_seeds else ''}"
 
 
-def design_of(run: LoggedRun) -> str:
-    return run.tags["fairprof.design"]
-
-
-def seed_of(run: LoggedRun) -> int:
-    return int(run.tags["fairprof.seed"])
-
-
-def main_arm_first(train_sizes: Iterable[str]) -> list[str]:
-    """The different values of `train_size`, that of the confirmatory arm first: matched where natural is there too, in
-    which size changes together with composition; otherwise the first."""
-    sizes = list(dict.fromkeys(train_sizes))
-    return sorted(sizes, key=lambda size: size != "matched") if "natural" in sizes else sizes
-
-
-def _counted_in(run: LoggedRun, train_size: str, fraction: float) -> LoggedRun:
-    """The run as one of an arm whose rows are the ones that it was trained on."""
-    return replace(run, params=run.params | {"train_size": train_size, "fraction": str(fraction)})
-
-
 def chosen_runs(settings: CompareSettings) -> list[LoggedRun]:
     """The runs that `settings.runs` names, each once in every arm in which it counts.
 
     Raises `UserError` where there are none, or where one of them is named twice.
     """
     if settings.runs == "auto":
-        return _newest_study_runs() or _newest_runs() or _nothing_to_compare()
+        return newest_study_runs() or _newest_runs() or _nothing_to_compare()
     if settings.runs == "newest_study":
-        return _newest_study_runs() or _nothing_to_compare()
+        return newest_study_runs() or _nothing_to_compare()
     if settings.runs == "newest_runs":
         return _newest_runs() or _nothing_to_compare()
     named = [tracking.get_run(run_id.strip()) for run_id in settings.runs.split(",") if run_id.strip()]
     runs = [run for chosen in named for run in (runs_of_study(chosen) if is_study(chosen) else [chosen])]
     _refuse_what_is_no_finished_run(runs)
     return _in_every_arm(runs)
-
-
-def is_study(run: LoggedRun) -> bool:
-    return run.tags.get("fairprof.role") == "study"
-
-
-def _newest_study_runs() -> list[LoggedRun]:
-    studies = tracking.find_runs({"fairprof.role": "study"}, finished=False)
-    return next((runs for runs in map(runs_of_study, studies) if runs), [])
-
-
-def runs_of_study(study: LoggedRun) -> list[LoggedRun]:
-    """The study's runs that have finished; none for a study that was killed before its first had."""
-    if "fairprof.runs" not in study.tags:
-        return []
-    ended = ended_runs(tracking.load_table(study.run_id, STUDY_RUNS))
-    return [
-        _counted_in(tracking.get_run(row.run_id), str(row.train_size), float(row.fraction))
-        for row in ended.itertuples()
-    ]
-
-
-def ended_runs(listed: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a study's table of runs that have left what can be compared."""
-    return listed[listed["status"].isin([FINISHED, REUSED, SHARED])]
 
 
 def _newest_runs() -> list[LoggedRun]:
@@ -135,7 +96,7 @@ def _in_every_arm(runs: Sequence[LoggedRun]) -> list[LoggedRun]:
     more: dict[tuple, LoggedRun] = {}
     for run in runs:
         for size in run.tags.get("fairprof.train_sizes", "").split(","):
-            counted = _counted_in(run, size, float(run.params["fraction"]))
+            counted = counted_in(run, size, float(run.params["fraction"]))
             place = _place_of(counted)
             if place[2:] in arms and place not in places:
                 more.setdefault(place, counted)

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from fairprof.commands.compare.collect import STUDY_RUNS, ended_runs, is_study
 from fairprof.errors import UserError
 from fairprof.inference.planning import Look, SeedPlan, seed_plan
 from fairprof.reporting.wording import seeds_named
 from fairprof.store import tracking
+from fairprof.store.studies import STUDY_RUNS, ended_runs, is_study
 from fairprof.store.tracking import LoggedRun
 
 RECORD, SEEDS = "fairprof.seed_record", "fairprof.seeds"

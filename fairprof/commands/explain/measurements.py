@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
+from fairprof.commands.explain import designs
 from fairprof.commands.explain.subject import Subject
 from fairprof.config import ExplainSettings
 from fairprof.inference import attention_tests, group_means
@@ -22,7 +23,7 @@ RANDOMISED_NETWORKS = 3  # of which numbers are means
 
 
 def reference_of(labels: tuple[str, ...]) -> str:
-    """The model that the others are compared with."""
+    """The model, or the design, that the others are compared with."""
     return "A" if "A" in labels else labels[0]
 
 
@@ -52,8 +53,12 @@ def attention_of(settings: ExplainSettings, subject: Subject, maps: dict[str, np
         "contrasts": contrasts,
         "gaps": adjusted_in_families(gaps, np.zeros(len(gaps), dtype=bool)),
         "map_distances": attention_tests.judged_distances(distances),
-        "model_differences": _model_differences(attended, weights),
+        "model_differences": _model_differences(attended, weights, subject.designs),
     }
+    if subject.designs:
+        tables["designs"] = designs.design_means(attended, weights, subject.designs)
+        reference = reference_of(tuple(subject.designs))
+        tables["design_differences"] = designs.design_differences(attended, weights, subject.designs, reference)
     masks = {"masks": subject.masks.kind}
     return {name: table.assign(**masks) for name, table in tables.items()}
 
@@ -73,13 +78,14 @@ def _per_image(subject: Subject, per_image: dict[str, pd.DataFrame]) -> pd.DataF
     return pd.concat(tables, ignore_index=True)
 
 
-def _model_differences(attended: ImageValues, weights: np.ndarray) -> pd.DataFrame:
-    """Of normalised numbers: the strength of maps is in the units of each model's own logits."""
+def _model_differences(attended: ImageValues, weights: np.ndarray, of_study: dict[str, dict[int, str]]) -> pd.DataFrame:
+    """Of normalised numbers: the strength of maps is in the units of each model's own logits. Models of a study are
+    compared by design."""
     reference = reference_of(attended.models)
     kept = [number for number, name in enumerate(attended.names) if name != "strength"]
     values = attended.values[:, :, kept]
     others = [number for number, label in enumerate(attended.models) if label != reference]
-    if not others:
+    if of_study or not others:
         return pd.DataFrame(columns=list(group_means.DIFFERENCE_COLUMNS))
     place = attended.models.index(reference)
     names = tuple(attended.names[number] for number in kept)

@@ -34,16 +34,16 @@ def figures_of(explanation: Explanation, subject: Subject, maps: dict[str, np.nd
     known = "regions: face, hair, background" if explanation.kind == "regions" else f"{explanation.kind}: an ellipse"
     figures = {
         "side_by_side": side_by_side_panel(
-            {label: table.iloc[first] for label, table in subject.predictions.items()},
+            {label: subject.predictions[label].iloc[first] for label in explanation.shown},
             subject.pixels[first],
-            {label: of_model[first] for label, of_model in maps.items()},
-            f"The same test images through every model ({known})",
+            {label: maps[label][first] for label in explanation.shown},
+            f"The same test images through every model that is shown ({known})",
             wording,
             subject.masks.masks[first],
         ),
     }
-    trusted = {label: maps[label] for label in explanation.trusted}
-    if trusted:
+    trusted = {label: maps[label] for label in explanation.shown if label in explanation.trusted}
+    if explanation.trusted_designs or (trusted and not explanation.designs):
         figures["attention"] = attention_figure(explanation)
     for attribute in ATTRIBUTES if trusted else ():
         labels = group_labels(subject.images, attribute)
@@ -85,8 +85,9 @@ def _reference_panel(
 
 
 def attention_figure(explanation: Explanation) -> Figure:
-    """The share of attention on every region, by group and model, with intervals; hollow where images are few."""
-    rows = _Rows.of(explanation, "by_group")
+    """The share of attention on every region, by group and model, or design, with intervals; hollow where images are
+    few."""
+    rows = _Rows.of(explanation, "designs" if explanation.designs else "by_group")
     figure = Figure(figsize=(3.4 * len(explanation.regions) + 1.6, rows.height + 1.5), layout="constrained")
     order = sorted(explanation.regions, key=lambda region: region != explanation.main_region)
     for axis, region in zip(figure.subplots(1, len(order), sharey=True, squeeze=False)[0], order, strict=True):
@@ -128,13 +129,16 @@ class _Rows:
     groups: list[tuple[str, str]]
     labels: list[str]
     models: tuple[str, ...]
+    kind: str
 
     @classmethod
     def of(cls, explanation: Explanation, name: str) -> "_Rows":
-        table = explanation.told(name)
-        table = table[table["attribute"].isin([ALL, "gender", "race"])]
+        kind = "design" if name == "designs" else "model"
+        models = tuple(explanation.designs) if name == "designs" else explanation.shown
+        table = explanation.told(name).rename(columns={kind: "model"})
+        table = table[table["attribute"].isin([ALL, "gender", "race"]) & table["model"].isin(models)]
         groups = list(table[["attribute", "group"]].drop_duplicates().itertuples(index=False, name=None))
-        return cls(table, groups, list(table["model"].unique()), tuple(explanation.models))
+        return cls(table, groups, list(table["model"].unique()), models, kind)
 
     @property
     def height(self) -> float:
@@ -159,7 +163,9 @@ class _Rows:
 
     def handles(self) -> list[Line2D]:
         """Of the legend, one a model."""
-        return [mark(f"model {label}", color=style["color"], marker=style["marker"]) for label, style in self.styles()]
+        return [
+            mark(f"{self.kind} {label}", color=style["color"], marker=style["marker"]) for label, style in self.styles()
+        ]
 
 
 def _shifts(count: int, room: float) -> np.ndarray:
@@ -181,7 +187,7 @@ def randomisation_figure(explanation: Explanation) -> Figure:
     steps = list(dict.fromkeys(table["randomised"]))
     figure = Figure(figsize=(max(NARROW, 1.25 * len(steps) + 2), 4.4), layout="constrained")
     axis = figure.subplots()
-    models = list(explanation.models)
+    models = explanation.shown
     for shift, label, style in zip(_shifts(len(models), 0.5), models, curve_styles(), strict=False):
         rows = table[table["model"].eq(label)].set_index("randomised").loc[steps]
         places = np.arange(len(steps)) + shift

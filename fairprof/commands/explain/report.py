@@ -21,6 +21,8 @@ from fairprof.inference.attention_tests import LARGEST
 from fairprof.inference.group_means import ALL
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.multiplicity import CONFIRMATORY, CONFIRMATORY_ATTRIBUTES
+from fairprof.inference.over_seeds_and_images import LEAST_SEEDS, NEW_SEEDS_AND_IMAGES, THESE_MODELS
+from fairprof.inference.verdicts import ESTABLISHED
 from fairprof.reporting.blocks import Block, Cell, Column, Heading, Paragraph, Picture, Section, Sentences, Table
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.glossary import terms
@@ -28,6 +30,7 @@ from fairprof.reporting.names import name_of
 from fairprof.reporting.tables import properties, table_of
 from fairprof.reporting.wording import (
     counted,
+    designs_named,
     enumerated,
     estimate,
     interval,
@@ -48,8 +51,9 @@ COARSE = 4  # fields of a map: with fewer along an edge it is said that they are
 def findings(explanation: Explanation, pictures: dict[str, bytes]) -> Findings:
     """All of an explanation, as it is logged; pictures: name to PNG."""
     verb = "looks" if len(explanation.models) == 1 else "look"
+    who = designs_named(list(explanation.designs)) if explanation.designs else _named_models(explanation.models)
     return Findings(
-        title=f"What {_named_models(explanation.models)} {verb} at",
+        title=f"What {who} {'look' if explanation.designs else verb} at",
         subtitle=f"{explanation.method} of the {explanation.explained} class, "
         f"{counted(explanation.images, 'test image')} of {explanation.data.partition(':')[0]}; "
         f"made {explanation.created}",
@@ -81,12 +85,63 @@ def description(explanation: Explanation) -> str:
 
 
 def answer(explanation: Explanation) -> tuple[str, ...]:
-    """Whether the maps of each model can be trusted; then, of those that can, where it looks and whether groups differ
-    beyond chance."""
+    """Whether the maps can be trusted; then, of those that can, where each model looks and whether groups differ beyond
+    chance. Of a study this is told of its designs, over all their seeds."""
+    if explanation.designs:
+        return (*_of_designs(explanation), *_undefined(explanation))
     said = [_trusted(explanation, label) for label in explanation.models]
     said += [*_withheld(explanation), *(_where(explanation, label) for label in explanation.trusted)]
     said += [*_groups(explanation), *_between_models(explanation)]
     return (*said, ONE_TRAINING, *_undefined(explanation))
+
+
+def _of_designs(explanation: Explanation) -> list[str]:
+    said = []
+    for design, seeds in explanation.designs.items():
+        trusted = [str(seed) for seed, label in seeds.items() if label in explanation.trusted]
+        can = "can" if design in explanation.trusted_designs else "cannot"
+        said.append(
+            f"The maps of design {design} {can} be trusted: they pass against random maps and randomised weights in "
+            f"{len(trusted):,} of {counted(len(seeds), 'seed')}"
+            + (f" ({enumerated(trusted)})." if trusted and can == "cannot" else ".")
+        )
+    said += _withheld(explanation)
+    means = explanation.told("designs")
+    for design in explanation.trusted_designs:
+        whole = means[means["design"].eq(design) & means["attribute"].eq(ALL)].set_index("measure")
+        said.append(
+            f"Of design {design}'s attention lie {_shares_told(explanation, whole)}, over "
+            f"{counted(int(whole['seeds'].iloc[0]), 'seed')} ({NEW_SEEDS_AND_IMAGES})."
+        )
+    said += _between_designs(explanation)
+    distances = explanation.told("map_distances")
+    for attribute in CONFIRMATORY_ATTRIBUTES:
+        family = distances[distances["family"].eq(CONFIRMATORY) & distances["attribute"].eq(attribute)]
+        if len(family):
+            found = int(family["p_adjusted"].le(ALPHA).sum())
+            said.append(
+                f"Mean maps differ by {name_of(attribute)} beyond chance in {found:,} of {len(family):,} models whose "
+                f"maps can be trusted ({THESE_MODELS}, Holm)."
+            )
+    return said
+
+
+def _between_designs(explanation: Explanation) -> list[str]:
+    table = explanation.told("design_differences")
+    chosen = table[table["measure"].eq(f"attention_{explanation.main_region}")]
+    if len(chosen) == 0:
+        return []
+    few = " (fewer than six seeds are no claim)" if chosen["seeds"].min() < LEAST_SEEDS else ""
+    parts = [
+        f"{row.design} {estimate(row.difference, row.lower, row.upper, signed)}"
+        for row in chosen[chosen["verdict"].eq(ESTABLISHED)].itertuples()
+    ]
+    same = list(chosen[~chosen["verdict"].eq(ESTABLISHED)]["design"])
+    parts += [f"not established to differ: {enumerated(same)}{few}"] if same else []
+    return [
+        f"Against design {explanation.reference}, the share on the {explanation.main_region} is, at the same seeds and "
+        f"on the same images ({NEW_SEEDS_AND_IMAGES}): {'; '.join(parts)}."
+    ]
 
 
 ONE_TRAINING = (
@@ -139,14 +194,21 @@ def _withheld(explanation: Explanation) -> list[str]:
     untold = [label for label in explanation.models if label not in explanation.trusted]
     if not untold:
         return []
+    untold_designs = [name for name in explanation.designs if name not in explanation.trusted_designs]
+    of_designs = f" and, as some of their seeds fail, for {designs_named(untold_designs)}" if untold_designs else ""
     return [
-        f"Shares of attention, and what groups and models differ in, are withheld for {_named_models(untold)}; the "
-        f"tables in attention/ keep them, marked {WITHHELD}."
+        f"Shares of attention, and what groups and models differ in, are withheld for {_named_models(untold)}"
+        f"{of_designs}; the tables in attention/ keep them, marked {WITHHELD}."
     ]
 
 
 def _where(explanation: Explanation, label: str) -> str:
     whole = _whole(explanation.told("by_group"), label)
+    return f"Of model {label}'s attention lie {_shares_told(explanation, whole)}."
+
+
+def _shares_told(explanation: Explanation, whole: pd.DataFrame) -> str:
+    """whole: value, lower, upper by measure."""
     order = sorted(explanation.regions, key=lambda region: (region != explanation.main_region, region != "hair"))
     shares = [
         f"{estimate(row['value'], row['lower'], row['upper'], percent)} on the {region}"
@@ -155,7 +217,7 @@ def _where(explanation: Explanation, label: str) -> str:
         for row, density in [(whole.loc[f"attention_{region}"], whole.loc[f"density_{region}", "value"])]
     ]
     prior = f" ({CENTRE_PRIOR}: an ellipse; nothing is known of any face)" if explanation.kind == CENTRE_PRIOR else ""
-    return f"Of model {label}'s attention lie {enumerated(shares)}{prior}."
+    return f"{enumerated(shares)}{prior}"
 
 
 def _groups(explanation: Explanation) -> list[str]:
@@ -246,7 +308,9 @@ def _sections(explanation: Explanation, pictures: dict[str, bytes]) -> tuple[Sec
         Section("Can the maps be trusted", tuple(_trust(explanation))),
         Section("Where each model looks", tuple(_looks(explanation, pictures))),
         Section("Do groups differ", tuple(_differences(explanation, pictures))),
-        Section("Do the models differ", tuple(_models_differ(explanation, pictures))),
+        Section("Do the designs differ", tuple(_designs_differ(explanation)))
+        if explanation.designs
+        else Section("Do the models differ", tuple(_models_differ(explanation, pictures))),
         Section("How it was made", tuple(_made(explanation))),
         Section("Terms", (terms(*TERMS),)),
     )
@@ -254,42 +318,50 @@ def _sections(explanation: Explanation, pictures: dict[str, bytes]) -> tuple[Sec
 
 def _looks(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
     yield from _what_is_withheld(explanation)
-    untold = [label for label in explanation.models if label not in explanation.trusted]
+    untold = [label for label in explanation.shown if label not in explanation.trusted]
     yield Picture(
         "side_by_side",
         "The same images through every model",
         "Each image, then the map of every model over it, on one scale of raw values: a model with larger logits is "
         "brighter. The light line is where the regions meet."
+        + (" Of each design its first seed, as an example." if explanation.designs else "")
         + (f" Maps of {_named_models(untold)}: no evidence of where it looks." if untold else ""),
     )
-    if "attention" not in pictures:
-        return
-    yield Picture(
-        "attention",
-        "Share of attention by region",
-        "Shares do not depend on the scale of a model's logits. The dotted line is the share that a map without any "
-        "preference would have.",
-    )
-    yield _shares(explanation)
+    if "attention" in pictures:
+        yield Picture(
+            "attention",
+            "Share of attention by region",
+            "Shares do not depend on the scale of a model's logits. The dotted line is the share that a map without "
+            "any preference would have.",
+        )
+        yield _shares(explanation)
 
 
 def _shares(explanation: Explanation) -> Table:
-    columns = ["model", *(f"{region}: share" for region in explanation.regions)]
+    """Of designs where there are any, else of models."""
+    if explanation.designs:
+        means, who = explanation.told("designs"), "design"
+        names = dict.fromkeys(explanation.trusted_designs, "")
+    else:
+        means, who = explanation.told("by_group"), "model"
+        names = {label: explanation.models[label] for label in explanation.trusted}
+    columns = [who, *(f"{region}: share" for region in explanation.regions)]
     columns += [f"{region}: density" for region in explanation.regions] + ["Gini index", "effective area"]
+    measures = [f"{kind}_{region}" for kind in ("attention", "density") for region in explanation.regions]
     rows = []
-    by_group = explanation.told("by_group")
-    for label in explanation.trusted:
-        whole = _whole(by_group, label)
-        names = [f"attention_{region}" for region in explanation.regions] + [
-            f"density_{region}" for region in explanation.regions
-        ]
+    for label, note in names.items():
+        whole = means[means["attribute"].eq(ALL) & means[who].eq(label)].set_index("measure")
         cells = [
             Cell(number(row["value"]), interval(row["lower"], row["upper"]))
-            for row in (whole.loc[name] for name in [*names, "gini", "effective_area"])
+            for row in (whole.loc[name] for name in [*measures, "gini", "effective_area"])
         ]
-        rows.append((Cell(label, explanation.models[label]), *cells))
-    title = f"Means over all images with 95 % bootstrap intervals ({explanation.kind})"
+        rows.append((Cell(label, note), *cells))
+    scope = f"means over seeds with 95 % intervals, {NEW_SEEDS_AND_IMAGES}" if explanation.designs else BOOTSTRAPPED
+    title = f"Means over all images: {scope} ({explanation.kind})"
     return Table(title, tuple(Column(name, index > 0) for index, name in enumerate(columns)), tuple(rows))
+
+
+BOOTSTRAPPED = "95 % bootstrap intervals"
 
 
 def _differences(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
@@ -328,6 +400,28 @@ def _differences(explanation: Explanation, pictures: dict[str, bytes]) -> Iterab
 
 def _named(distances: pd.DataFrame) -> pd.DataFrame:
     return distances.rename(columns={"first_group": "one group", "second_group": "the other"})
+
+
+def _designs_differ(explanation: Explanation) -> Iterable[Block]:
+    yield from _what_is_withheld(explanation)
+    differences = explanation.told("design_differences")
+    if len(differences):
+        yield table_of(
+            "Every design minus the reference, paired by seed and image; intervals hold together over the designs",
+            differences,
+            {"difference"},
+        )
+        yield Paragraph(
+            f"Established: of {NEW_SEEDS_AND_IMAGES} (Bonferroni over the designs), with at least six seeds. Every "
+            f"measure but the share on the {explanation.main_region} is exploratory."
+        )
+    else:
+        yield Paragraph(
+            "There are no two designs, the reference among them, the maps of all whose seeds can be trusted."
+        )
+    means = explanation.told("designs")
+    if len(means):
+        yield table_of("Means over the seeds of each design, over all images and by group", means)
 
 
 def _models_differ(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
@@ -426,7 +520,9 @@ def _made(explanation: Explanation) -> Iterable[Block]:
     )
     limits = [
         "A saliency map says where a network's evidence lies, not why; it is coarse, and no proof of what is used.",
-        "Intervals are those of the sampling of the test images; each model is one training.",
+        "Intervals are those of the sampling of the test images; each model is one training."
+        if not explanation.designs
+        else f"What is said of designs is told of {NEW_SEEDS_AND_IMAGES}; what is said of a model, of that model.",
     ]
     if explanation.method in PRINCIPAL_COMPONENTS:
         limits.append(

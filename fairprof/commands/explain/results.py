@@ -17,6 +17,8 @@ TABLES = {  # where each lies among the artifacts
     "gaps": "attention/gaps",
     "map_distances": "attention/map_distances",
     "model_differences": "attention/model_differences",
+    "designs": "attention/designs",
+    "design_differences": "attention/design_differences",
     "against_randomised": "attention/against_randomised",
     "faithfulness_per_image": "faithfulness/per_image",
     "faithfulness_by_group": "faithfulness/by_group",
@@ -29,15 +31,17 @@ TABLES = {  # where each lies among the artifacts
 class Explanation:
     """What was explained, how, and what came of it.
 
-    models: label to what it stands for ("fairprof-B version 3"). reference: the label that the others are compared
-    with. method, unit: of the maps. explained: predicted or true. data: as it was given. images: number of them;
-    without_mask: those that have no region mask. kind, regions: of the masks (`RegionMasks`). areas: region to its
-    mean share of the images. fields: of a map, height and width. undefined: label to the number of maps that are
-    zero. tables: by name, those of the artifacts; empty where something was not asked for; those of what maps show
-    have the column `maps` of `trust.marked`. permutations, replicates, min_support: as set. created: ISO 8601.
+    models: label to what it stands for ("fairprof-B version 3"). designs: of a study, design to seed to label; empty
+    where models are named one by one. reference: the model, or the design, that the others are compared with. method,
+    unit: of the maps. explained: predicted or true. data: as it was given. images: number of them; without_mask: those
+    that have no region mask. kind, regions: of the masks (`RegionMasks`). areas: region to its mean share of the
+    images. fields: of a map, height and width. undefined: label to the number of maps that are zero. tables: by name,
+    those of the artifacts; empty where something was not asked for; those of what maps show have the column `maps` of
+    `trust.marked`. permutations, replicates, min_support: as set. created: ISO 8601.
     """
 
     models: dict[str, str]
+    designs: dict[str, dict[int, str]]
     reference: str
     method: str
     unit: str
@@ -67,6 +71,16 @@ class Explanation:
         trust = self.tables["trust"]
         return tuple(trust[trust["trust"].eq(TRUSTED)]["model"])
 
+    @property
+    def trusted_designs(self) -> tuple[str, ...]:
+        """The designs all of whose models have maps that are trusted."""
+        return tuple(name for name, seeds in self.designs.items() if set(seeds.values()) <= set(self.trusted))
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The models in pictures: all, or of a study each design's first seed, as examples."""
+        return tuple(next(iter(seeds.values())) for seeds in self.designs.values()) or tuple(self.models)
+
     def told(self, name: str) -> pd.DataFrame:
         """A table without what is withheld."""
         return told(self.tables[name])
@@ -78,7 +92,8 @@ def told(table: pd.DataFrame) -> pd.DataFrame:
 
 def tables_of(explanation: Explanation) -> dict[str, pd.DataFrame]:
     """Every table that is not empty by artifact path, as CSV and, without what is withheld, as one for the UI."""
-    tables = {path: explanation.tables[name] for name, path in TABLES.items() if len(explanation.tables[name])}
+    found = {path: explanation.tables.get(name, pd.DataFrame()) for name, path in TABLES.items()}
+    tables = {path: table for path, table in found.items() if len(table)}
     return {f"{path}.csv": table for path, table in tables.items()} | {
         f"tables/{path.replace('/', '_')}.json": told(table) for path, table in tables.items() if len(told(table))
     }

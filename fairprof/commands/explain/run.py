@@ -6,6 +6,7 @@ from datetime import datetime
 import numpy as np
 
 from fairprof.commands.explain.measurements import attention_of, faithfulness_of, randomisation_of, reference_of
+from fairprof.commands.explain.models import chosen_models, load_models
 from fairprof.commands.explain.pictures import figures_of
 from fairprof.commands.explain.report import findings
 from fairprof.commands.explain.results import Explanation, metrics_of
@@ -14,9 +15,8 @@ from fairprof.commands.explain.trust import marked, trust_of
 from fairprof.config import ExplainSettings
 from fairprof.data.pool import Pool
 from fairprof.data.regions import RegionMasks
-from fairprof.errors import UserError
 from fairprof.metrics import attention
-from fairprof.network.registered import RegisteredModel, load_model, pool_for, require_unseen
+from fairprof.network.registered import RegisteredModel, pool_for, require_unseen
 from fairprof.reporting.findings import log_findings
 from fairprof.reporting.style import png_of
 from fairprof.runtime.hardware import device_of
@@ -30,48 +30,28 @@ def run_explanation(settings: ExplainSettings) -> str:
     Raises `UserError` where there is no such model, the models or the data do not fit each other, training images
     would be among those that are explained, or a region mask cannot be used.
     """
-    labels = list(settings.references())
     tags = {
         "fairprof.role": "explanation",
-        "fairprof.models": ",".join(labels),
+        "fairprof.models": ",".join(settings.references()) or settings.models,
         "fairprof.method": settings.method,
         "fairprof.data": settings.data.partition(":")[0],
     }
-    with tracking.started_run(f"explain-{'-'.join(labels)}", tags) as run_id:
-        models = load_models(settings)
-        explain_and_log(settings, models, pool_for(next(iter(models.values())), settings))
+    name = "study" if settings.study else "-".join(settings.references())
+    with tracking.started_run(f"explain-{name}", tags) as run_id:
+        chosen = chosen_models(settings)
+        models = load_models(settings, chosen.references)
+        explain_and_log(settings, models, pool_for(next(iter(models.values())), settings), chosen.designs)
     return run_id
 
 
-def load_models(settings: ExplainSettings) -> dict[str, RegisteredModel]:
-    """The models by label; raises `UserError` where one occurs twice, or their classes or image sizes differ."""
-    models = {label: load_model(reference) for label, reference in settings.references().items()}
-    (first, reference), *others = models.items()
-    for _, model in others:
-        if model.image_size != reference.image_size:
-            raise UserError(
-                f"models={settings.models}: {model} takes images of {model.image_size} pixels, {reference} of "
-                f"{reference.image_size}: explain models of one image size together"
-            )
-        if model.classes != reference.classes:
-            raise UserError(
-                f"models={settings.models}: {model} predicts {', '.join(model.classes)}, {reference} "
-                f"{', '.join(reference.classes)}: explain models of the same classes together"
-            )
-    seen: dict[str, str] = {}
-    for label, model in models.items():
-        if str(model) in seen:
-            raise UserError(f"models={settings.models}: {seen[str(model)]} and {label} are both {model}: name it once")
-        seen[str(model)] = label
-    return models
-
-
-def explain_and_log(settings: ExplainSettings, models: dict[str, RegisteredModel], pool: Pool) -> None:
-    """All of an explanation, logged to the MLflow run that is active."""
+def explain_and_log(
+    settings: ExplainSettings, models: dict[str, RegisteredModel], pool: Pool, designs: dict[str, dict[int, str]]
+) -> None:
+    """All of an explanation, logged to the MLflow run that is active; designs: of a study, as in `ChosenModels`."""
     for model in models.values():
         require_unseen(model, pool, settings, "test")
         model.classifier.network.to(device_of(settings.accelerator))
-    subject = subject_of(settings, models, pool)
+    subject = subject_of(settings, models, pool, designs)
     _log_inputs(settings, subject)
     maps = {label: subject.maps(label, settings.method) for label in subject.labels}
     checks = faithfulness_of(settings, subject, maps)
@@ -79,10 +59,11 @@ def explain_and_log(settings: ExplainSettings, models: dict[str, RegisteredModel
     trust = trust_of(subject.labels, checks["faithfulness"], similarity)
     shown = attention_of(settings, subject, maps) | {"against_randomised": against_randomised}
     tables = {"trust": trust, "similarity": similarity} | checks
-    tables |= {name: marked(table, trust) for name, table in shown.items()}
+    tables |= {name: marked(table, trust, designs) for name, table in shown.items()}
     explanation = Explanation(
         models={label: str(model) for label, model in models.items()},
-        reference=reference_of(subject.labels),
+        designs=designs,
+        reference=reference_of(tuple(designs) or subject.labels),
         method=settings.method,
         unit=unit_of(settings.method),
         explained=settings.explained,

@@ -21,7 +21,7 @@ from fairprof.saliency.gradcam import saliency_maps
 class Subject:
     """What the models are asked about. models: by label. rows: of the pool's table, (N,) int. entering: their images.
     pixels: (N, S, S, 3) uint8, what the networks see. masks: their regions. predictions: label to a table of the same
-    images. classes: label to (N,) int, the class that is explained."""
+    images. classes: label to (N,) int, the class that is explained. designs: as in `ChosenModels`."""
 
     models: dict[str, RegisteredModel]
     pool: Pool
@@ -31,6 +31,7 @@ class Subject:
     masks: RegionMasks
     predictions: dict[str, pd.DataFrame]
     classes: dict[str, np.ndarray]
+    designs: dict[str, dict[int, str]]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -59,7 +60,9 @@ class Subject:
         )
 
 
-def subject_of(settings: ExplainSettings, models: dict[str, RegisteredModel], pool: Pool) -> Subject:
+def subject_of(
+    settings: ExplainSettings, models: dict[str, RegisteredModel], pool: Pool, designs: dict[str, dict[int, str]]
+) -> Subject:
     """A balanced sample of the pool's test images, with every model's predictions."""
     test = pool.rows_of("test")
     rows = test[balanced_sample(pool.table.iloc[test], settings.gradcam_images)]
@@ -82,4 +85,5 @@ def subject_of(settings: ExplainSettings, models: dict[str, RegisteredModel], po
         region_masks(pool.regions, pool.table["pixel"].to_numpy()[rows], image_size),
         predictions,
         classes,
+        designs,
     )

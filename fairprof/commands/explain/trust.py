@@ -43,12 +43,11 @@ def _compared(row: pd.Series, score: str) -> str:
     return BETTER if (row["difference"] > 0) == HIGHER_IS_BETTER[score] else WORSE
 
 
-def marked(table: pd.DataFrame, trust: pd.DataFrame) -> pd.DataFrame:
-    """A table of what maps show, with a column `maps`: told where the maps of its model, and of the one that it is
-    compared with, are trusted, otherwise withheld."""
-    trusted = set(trust[trust["trust"].eq(TRUSTED)]["model"])
-    untold = set(trust["model"]) - trusted
-    withheld = table["model"].isin(untold)
-    if "reference" in table:
-        withheld |= table["reference"].isin(untold)
+def marked(table: pd.DataFrame, trust: pd.DataFrame, designs: dict[str, dict[int, str]]) -> pd.DataFrame:
+    """A table of what maps show, with a column `maps`: told where the maps of its model or design, and of the one that
+    it is compared with, are trusted, otherwise withheld. Those of a design are where those of all its seeds are;
+    designs: as in `ChosenModels`."""
+    untold = set(trust[trust["trust"].ne(TRUSTED)]["model"])
+    untold |= {design for design, of_seeds in designs.items() if untold.intersection(of_seeds.values())}
+    withheld = table[[name for name in ("model", "design", "reference") if name in table]].isin(untold).any(axis=1)
     return table.assign(maps=np.where(withheld, WITHHELD, TOLD))

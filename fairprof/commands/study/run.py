@@ -8,7 +8,6 @@ from itertools import product
 import pandas as pd
 
 from fairprof.commands.compare.claims import seeds_told
-from fairprof.commands.compare.collect import FINISHED, REUSED, SHARED, STUDY_RUNS, main_arm_first, runs_of_study
 from fairprof.commands.compare.run import compare_and_log
 from fairprof.commands.compare.seed_record import log_seeds, record_name, recorded_plan
 from fairprof.commands.study.outlook import tell_outlook
@@ -27,6 +26,7 @@ from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.progress import note, progress_bar
 from fairprof.runtime.ranks import Rank
 from fairprof.store import tracking
+from fairprof.store.studies import FINISHED, REUSED, SHARED, STUDY_RUNS, main_arm_first, runs_of_study
 from fairprof.store.tracking import LoggedRun
 
 WAITING, FAILED = "waiting", "failed"

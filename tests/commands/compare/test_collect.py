@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fairprof.commands.compare.collect import _in_every_arm, chosen_runs, main_arm_first, require_comparable
+from fairprof.commands.compare.collect import _in_every_arm, chosen_runs, require_comparable
 from fairprof.config import CompareSettings, Settings, shared_settings
 from fairprof.store.tracking import LoggedRun
 
@@ -47,12 +47,6 @@ def test_the_same_run_twice_is_refused(refused):
     twice = replace(run("A"), run_id="other")
     with refused("A-seed0 is there twice", "as A0A0A0A0", "and other"):
         require_comparable([run("A"), run("B"), twice])
-
-
-def test_matched_comes_first_where_natural_is_there_too():
-    assert main_arm_first(["natural", "300", "matched", "natural"]) == ["matched", "natural", "300"]
-    assert main_arm_first(["natural", "300"]) == ["natural", "300"]
-    assert main_arm_first(["300", "matched"]) == ["300", "matched"]
 
 
 def in_both_arms(trained: LoggedRun) -> LoggedRun:

@@ -1,0 +1,71 @@
+"""Which models are explained: named ones, or all seeds of the designs of a study."""
+
+from dataclasses import dataclass
+
+from fairprof.config import ExplainSettings
+from fairprof.errors import UserError
+from fairprof.network.registered import RegisteredModel, load_model
+from fairprof.store import registry, tracking
+from fairprof.store.studies import confirmatory_arm, design_of, is_study, newest_study_runs, runs_of_study, seed_of
+from fairprof.store.tracking import LoggedRun
+
+NEWEST = "newest"
+
+
+@dataclass(frozen=True)
+class ChosenModels:
+    """References of models by label. designs: of a study, design to seed to label; without one nothing is known of
+    designs."""
+
+    references: dict[str, str]
+    designs: dict[str, dict[int, str]]
+
+
+def chosen_models(settings: ExplainSettings) -> ChosenModels:
+    """The models that the settings name; of a study the runs of its confirmatory arm whose seeds were planned, as
+    `A-seed0`.
+
+    Raises `UserError` where there is no such study, or it has no finished run.
+    """
+    if settings.study is None:
+        return ChosenModels(settings.references(), {})
+    runs = confirmatory_arm(_runs_of(settings.study))
+    if not runs:
+        raise UserError(f"models={settings.models}: there is no finished run in this study: start `-e study` first")
+    designs: dict[str, dict[int, str]] = {}
+    for run in runs:
+        designs.setdefault(design_of(run), {})[seed_of(run)] = f"{design_of(run)}-seed{seed_of(run)}"
+    references = {designs[design_of(run)][seed_of(run)]: registry.version_of_run(run) for run in runs}
+    return ChosenModels(references, {design: dict(sorted(designs[design].items())) for design in sorted(designs)})
+
+
+def _runs_of(name: str) -> list[LoggedRun]:
+    if name == NEWEST:
+        return newest_study_runs(planned_alone=True)
+    run = tracking.get_run(name)
+    if not is_study(run):
+        raise UserError(f"models=study:{name}: {run.name} is no study: name one by its run id, or take study:{NEWEST}")
+    return runs_of_study(run, planned_alone=True)
+
+
+def load_models(settings: ExplainSettings, references: dict[str, str]) -> dict[str, RegisteredModel]:
+    """The models by label; raises `UserError` where one occurs twice, or their classes or image sizes differ."""
+    models = {label: load_model(reference) for label, reference in references.items()}
+    (first, reference), *others = models.items()
+    for _, model in others:
+        if model.image_size != reference.image_size:
+            raise UserError(
+                f"models={settings.models}: {model} takes images of {model.image_size} pixels, {reference} of "
+                f"{reference.image_size}: explain models of one image size together"
+            )
+        if model.classes != reference.classes:
+            raise UserError(
+                f"models={settings.models}: {model} predicts {', '.join(model.classes)}, {reference} "
+                f"{', '.join(reference.classes)}: explain models of the same classes together"
+            )
+    seen: dict[str, str] = {}
+    for label, model in models.items():
+        if str(model) in seen:
+            raise UserError(f"models={settings.models}: {seen[str(model)]} and {label} are both {model}: name it once")
+        seen[str(model)] = label
+    return models

@@ -1,0 +1,72 @@
+"""The runs of a study: which have ended well, in which arm each counts, and which arm confirms."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pandas as pd
+
+from fairprof.store import tracking
+from fairprof.store.tracking import LoggedRun
+
+STUDY_RUNS = "study/runs.csv"
+# states of a study's runs that have ended well; one that is shared is another run of the study, and in its arm as well
+FINISHED, REUSED, SHARED = "finished", "reused", "shared"
+
+
+def design_of(run: LoggedRun) -> str:
+    return run.tags["fairprof.design"]
+
+
+def seed_of(run: LoggedRun) -> int:
+    return int(run.tags["fairprof.seed"])
+
+
+def is_study(run: LoggedRun) -> bool:
+    return run.tags.get("fairprof.role") == "study"
+
+
+def main_arm_first(train_sizes: Iterable[str]) -> list[str]:
+    """The different values of `train_size`, that of the confirmatory arm first: matched where natural is there too, in
+    which size changes together with composition; otherwise the first."""
+    sizes = list(dict.fromkeys(train_sizes))
+    return sorted(sizes, key=lambda size: size != "matched") if "natural" in sizes else sizes
+
+
+def counted_in(run: LoggedRun, train_size: str, fraction: float) -> LoggedRun:
+    """The run as one of an arm whose rows are the ones that it was trained on."""
+    return replace(run, params=run.params | {"train_size": train_size, "fraction": str(fraction)})
+
+
+def newest_study_runs(planned_alone: bool = False) -> list[LoggedRun]:
+    """The runs of the newest study that has any, as `runs_of_study`; none where there is no study."""
+    studies = tracking.find_runs({"fairprof.role": "study"}, finished=False)
+    return next((runs for study in studies if (runs := runs_of_study(study, planned_alone))), [])
+
+
+def runs_of_study(study: LoggedRun, planned_alone: bool = False) -> list[LoggedRun]:
+    """The study's runs that have finished, or those of them whose seeds were planned beforehand; none for a study that
+    was killed before its first had."""
+    if "fairprof.runs" not in study.tags:
+        return []
+    ended = ended_runs(tracking.load_table(study.run_id, STUDY_RUNS))
+    if planned_alone and "planned" in ended:
+        ended = ended[ended["planned"].astype(bool)]
+    return [
+        counted_in(tracking.get_run(row.run_id), str(row.train_size), float(row.fraction)) for row in ended.itertuples()
+    ]
+
+
+def ended_runs(listed: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a study's table of runs that have left what can be compared."""
+    return listed[listed["status"].isin([FINISHED, REUSED, SHARED])]
+
+
+def confirmatory_arm(runs: Iterable[LoggedRun]) -> list[LoggedRun]:
+    """Of a study's runs those of its main arm, at its largest fraction."""
+    runs = list(runs)
+    if not runs:
+        return []
+    size = main_arm_first(run.params["train_size"] for run in runs)[0]
+    of_size = [run for run in runs if run.params["train_size"] == size]
+    largest = max(float(run.params["fraction"]) for run in of_size)
+    return [run for run in of_size if float(run.params["fraction"]) == largest]

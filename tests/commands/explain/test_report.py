@@ -1,0 +1,95 @@
+"""The answer of an explanation: trust first, nothing of maps that are not trusted, designs only of a study."""
+
+import pytest
+
+from fairprof.commands.explain.report import answer, findings
+from fairprof.commands.explain.results import metrics_of, tables_of
+from tests.commands.explain.made import explanation, study
+
+TRUSTED, UNTRUSTED = {"A": 3, "B": 3}, {"A": 3, "B": 0}
+
+
+def sections_of(found) -> list[str]:
+    return [section.title for section in findings(found, {}).sections]
+
+
+def test_trust_comes_first_and_a_model_is_not_its_design():
+    found = explanation(TRUSTED)
+    said = answer(found)
+    assert said[0].startswith("The maps of model A can be trusted: they are better than random maps by ROAD .300")
+    assert said[2].startswith("Of model A's attention lie ")
+    assert any("not of the designs" in sentence and "models=study:RUN" in sentence for sentence in said)
+    assert not any("design A" in sentence for sentence in said)
+    assert sections_of(found)[:2] == ["The answer", "Can the maps be trusted"]
+
+
+def test_what_untrusted_maps_show_stands_in_no_sentence_table_or_metric():
+    found = explanation(UNTRUSTED, shift=0.3)
+    said = answer(found)
+    assert said[1].startswith("The maps of model B cannot be trusted: they are not distinguished from random maps by")
+    assert "withheld for model B" in said[2]
+    rest = " ".join(said[3:])
+    assert "model B" not in rest and "Model B" not in rest and "model A" in rest
+    metrics = metrics_of(found)
+    assert metrics["B"]["B/maps_trusted"] == 0 and metrics["A"]["A/maps_trusted"] == 1
+    assert not [name for name in metrics["B"] if "attention" in name or "distance" in name]
+    tables = tables_of(found)
+    kept, shown = tables["attention/by_group.csv"], tables["tables/attention_by_group.json"]
+    assert set(kept[kept["maps"].eq("withheld")]["model"]) == {"B"}
+    assert set(shown["model"]) == {"A"} and "maps" not in shown
+    page = findings(
+        found, dict.fromkeys(("side_by_side", "faithfulness", "randomisation"), b"\x89PNG\r\n\x1a\n")
+    ).html()
+    assert '<th scope="row">A</th><td>race</td>' in page and '<th scope="row">B</th><td>race</td>' not in page
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_where_no_maps_are_trusted_nothing_is_told_of_them(measured):
+    found = explanation({"A": 0}, measured=measured)
+    said = " ".join(answer(found))
+    assert "attention lie" not in said and "withheld for model A" in said
+    assert ("faithfulness_images=0" in said) == (not measured)
+    assert not [path for path in tables_of(found) if path.startswith("tables/attention")]
+
+
+def test_who_differs_is_named_with_the_number_of_images():
+    found = explanation({"A": 3}, shift=0.3)
+    (sentence,) = [sentence for sentence in answer(found) if sentence.startswith("The mean attention on the face")]
+    gaps = found.tables["gaps"].set_index(["attribute", "measure"])
+    assert "A by race (p" in sentence
+    assert gaps.loc[("race", "density_face"), "differing"] in sentence and "z (n = " in sentence
+
+
+# Designs.
+
+
+def models_of(designs, failing: str = "") -> dict[str, int]:
+    return {label: 0 if label == failing else 3 for seeds in designs.values() for label in seeds.values()}
+
+
+def test_designs_are_told_of_over_all_their_seeds():
+    designs = study(6)
+    found = explanation(models_of(designs), designs, shift=0.2)
+    said = answer(found)
+    assert said[0] == (
+        "The maps of design A can be trusted: they pass against random maps and randomised weights in 6 of 6 seeds."
+    )
+    assert any("Of design B's attention lie" in sentence and "over 6 seeds" in sentence for sentence in said)
+    (sentence,) = [sentence for sentence in said if sentence.startswith("Against design A")]
+    assert ": B +.2" in sentence and "new seeds and new images" in sentence
+    assert "Do the designs differ" in sections_of(found)
+
+
+def test_two_seeds_are_no_claim():
+    designs = study(2)
+    said = answer(explanation(models_of(designs), designs, shift=0.2))
+    (sentence,) = [sentence for sentence in said if sentence.startswith("Against design A")]
+    assert "not established to differ: B (fewer than six seeds are no claim)" in sentence
+
+
+def test_a_design_is_withheld_where_the_maps_of_one_seed_fail():
+    designs = study(6)
+    said = answer(explanation(models_of(designs, "B-seed3"), designs, shift=0.2))
+    assert "The maps of design B cannot be trusted" in said[1] and "5 of 6 seeds (0, 1, 2, 4 and 5)" in said[1]
+    assert "withheld for model B-seed3 and, as some of their seeds fail, for design B" in said[2]
+    assert not any("design B's attention" in sentence or sentence.startswith("Against design") for sentence in said)

@@ -1,0 +1,21 @@
+"""The arms of a study, and which of them confirms."""
+
+from fairprof.store.studies import confirmatory_arm, main_arm_first
+from fairprof.store.tracking import LoggedRun
+
+
+def run(name: str, train_size: str, fraction: str = "1.0") -> LoggedRun:
+    return LoggedRun(name, name, "FINISHED", {"train_size": train_size, "fraction": fraction}, {}, {})
+
+
+def test_matched_comes_first_where_natural_is_there_too():
+    assert main_arm_first(["natural", "300", "matched", "natural"]) == ["matched", "natural", "300"]
+    assert main_arm_first(["natural", "300"]) == ["natural", "300"]
+    assert main_arm_first(["300", "matched"]) == ["300", "matched"]
+
+
+def test_the_confirmatory_arm_is_the_main_one_with_all_of_its_rows():
+    runs = [run("a", "natural"), run("b", "matched", "0.5"), run("c", "matched"), run("d", "matched")]
+    assert [found.name for found in confirmatory_arm(runs)] == ["c", "d"]
+    assert [found.name for found in confirmatory_arm(runs[:1])] == ["a"]
+    assert confirmatory_arm([]) == []
