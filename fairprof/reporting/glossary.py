@@ -118,6 +118,11 @@ TERMS = {
         "the area under the probability while the most relevant pixels come first; higher is better (Petsiuk et al. "
         "2018)"
     ),
+    "trusted": (
+        "of maps: at least two of ROAD, deletion and insertion are established better than for random maps, none is "
+        "worse, and the maps change with the weights"
+    ),
+    "withheld": "not told, as it rests on maps that are not trusted",
     "flagged": (
         "the whole interval of the rank correlation lies above a threshold: the maps do not depend on the weights that "
         "were randomised (Adebayo et al. 2018)"

@@ -533,5 +533,5 @@ def _made(explanation: Explanation) -> Iterable[Block]:
 
 TERMS = (
     *("established", "confirmatory, exploratory", "adjusted p", "Grad-CAM", "share of attention", "density"),
-    *("Gini index", "effective area", "strength", "ROAD", "deletion", "insertion", "flagged"),
+    *("Gini index", "effective area", "strength", "ROAD", "deletion", "insertion", "trusted", "withheld", "flagged"),
 )
