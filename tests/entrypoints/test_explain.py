@@ -84,7 +84,7 @@ def test_metrics_are_the_numbers_of_the_tables(explained):
     run_id, logged = explained.info.run_id, explained.data.metrics
     whole = tracking.load_table(run_id, "attention/by_group.csv")
     whole = whole[whole["attribute"].eq("all")].set_index(["model", "measure"])["value"]
-    trust = tracking.load_table(run_id, "trust.csv").set_index("model")["trust"]
+    trust = tracking.load_table(run_id, "trust/models.csv").set_index("model")["trust"]
     for label in ("A-1", "B"):
         assert logged[f"{label}/maps_trusted"] == (trust[label] == "trusted")
         assert np.isfinite(logged[f"{label}/randomised_head_similarity"])

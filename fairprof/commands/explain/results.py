@@ -10,7 +10,7 @@ from fairprof.reporting.findings import finite
 
 FACE, HAIR, CENTRE = "face", "hair", "centre"
 TABLES = {  # where each lies among the artifacts
-    "trust": "trust",
+    "trust": "trust/models",
     "per_image": "attention/per_image",
     "by_group": "attention/by_group",
     "contrasts": "attention/contrasts",
