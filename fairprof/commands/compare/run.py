@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 
-from fairprof.commands.compare.collect import RunResults, chosen_runs, collect, require_comparable, seed_of
+from fairprof.commands.compare.collect import RunResults, chosen_runs, collect, require_comparable
 from fairprof.commands.compare.documents.annex_iv import annex_iv
 from fairprof.commands.compare.documents.model_card import model_card
 from fairprof.commands.compare.maps import map_figures
@@ -23,6 +23,7 @@ from fairprof.metrics.performance import class_names
 from fairprof.reporting.findings import log_findings
 from fairprof.reporting.style import png_of
 from fairprof.store import tracking
+from fairprof.store.studies import seed_of
 from fairprof.store.tracking import LoggedRun
 
 PACKAGES = (

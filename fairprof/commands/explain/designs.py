@@ -5,9 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from fairprof.inference.differences import NO_CLAIM_POSSIBLE
 from fairprof.inference.group_means import ALL, ImageValues, moments
 from fairprof.inference.levels import ALPHA
-from fairprof.inference.over_seeds_and_images import LEAST_SEEDS, NEW_SEEDS_AND_IMAGES, Estimates, estimates
+from fairprof.inference.multiplicity import sidak, sidak_level
+from fairprof.inference.over_seeds_and_images import NEW_SEEDS_AND_IMAGES, Estimates, estimates
+from fairprof.inference.planning import LEAST_SEEDS
 from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 
 MEANS = ("design", "attribute", "group", "measure", "value", "lower", "upper", "seeds", "images")
@@ -65,24 +68,24 @@ def design_differences(
 ) -> pd.DataFrame:
     """Every design minus the reference, paired by seed and image: told of new seeds and new images.
 
-    p_adjusted and the intervals hold together over the designs, for one measure (Bonferroni); established: p_adjusted
-    <= alpha, with at least LEAST_SEEDS seeds. The strength of maps is left out: it is in the units of each model's own
-    logits. Columns: DIFFERENCES.
+    p_adjusted and the intervals hold together over the designs, for one measure (`sidak`). verdict: established where
+    p_adjusted <= alpha; fewer than LEAST_SEEDS seeds are no claim. Only seeds that both have are compared. The strength
+    of maps is left out: it is in the units of each model's own logits. Columns: DIFFERENCES.
     """
     kept = [number for number, name in enumerate(attended.names) if name != "strength"]
-    others = [design for design in designs if design != reference]
+    shared = {
+        design: [seed for seed in of_seeds if seed in designs[reference]]
+        for design, of_seeds in designs.items()
+        if design != reference
+    }
+    shared = {design: seeds for design, seeds in shared.items() if seeds}
     tables = []
-    for design in others:
-        seeds = [seed for seed in designs[design] if seed in designs[reference]]
-        if not seeds:
-            continue
+    for design, seeds in shared.items():
         one, other = (
             _of_models(attended, [designs[name][seed] for seed in seeds])[..., kept] for name in (design, reference)
         )
         found = _estimated(one - other, weights)
-        lower, upper = found.interval(ALPHA / len(others))
-        adjusted = np.minimum(found.p_value * len(others), 1)
-        established = (adjusted <= ALPHA) & (len(seeds) >= LEAST_SEEDS)
+        lower, upper = found.interval(sidak_level(len(shared)))
         tables.append(
             pd.DataFrame(
                 {
@@ -93,15 +96,19 @@ def design_differences(
                     "lower": lower,
                     "upper": upper,
                     "p_value": found.p_value,
-                    "p_adjusted": adjusted,
-                    "verdict": np.where(established, ESTABLISHED, NOT_ESTABLISHED),
                     "scope": NEW_SEEDS_AND_IMAGES,
                     "seeds": len(seeds),
                     "images": len(attended.strata),
                 }
             )
         )
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(DIFFERENCES))
+    if not tables:
+        return pd.DataFrame(columns=list(DIFFERENCES))
+    table = pd.concat(tables, ignore_index=True)
+    table["p_adjusted"] = table.groupby("measure")["p_value"].transform(sidak)
+    established = np.where(table["p_adjusted"] <= ALPHA, ESTABLISHED, NOT_ESTABLISHED)
+    table["verdict"] = np.where(table["seeds"] < LEAST_SEEDS, NO_CLAIM_POSSIBLE, established)
+    return table[list(DIFFERENCES)]
 
 
 def _of_models(attended: ImageValues, labels: list[str]) -> np.ndarray:

@@ -14,8 +14,8 @@ NEWEST = "newest"
 
 @dataclass(frozen=True)
 class ChosenModels:
-    """References of models by label. designs: of a study, design to seed to label; without one nothing is known of
-    designs."""
+    """References of models by label. designs: of a study, design to seed to label; none without a study, or where a
+    design has one seed: nothing is known of designs then."""
 
     references: dict[str, str]
     designs: dict[str, dict[int, str]]
@@ -36,6 +36,8 @@ def chosen_models(settings: ExplainSettings) -> ChosenModels:
     for run in runs:
         designs.setdefault(design_of(run), {})[seed_of(run)] = f"{design_of(run)}-seed{seed_of(run)}"
     references = {designs[design_of(run)][seed_of(run)]: registry.version_of_run(run) for run in runs}
+    if min(map(len, designs.values())) == 1:
+        designs = {}
     return ChosenModels(references, {design: dict(sorted(designs[design].items())) for design in sorted(designs)})
 
 

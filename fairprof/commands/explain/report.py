@@ -21,7 +21,8 @@ from fairprof.inference.attention_tests import LARGEST
 from fairprof.inference.group_means import ALL
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.multiplicity import CONFIRMATORY, CONFIRMATORY_ATTRIBUTES
-from fairprof.inference.over_seeds_and_images import LEAST_SEEDS, NEW_SEEDS_AND_IMAGES, THESE_MODELS
+from fairprof.inference.over_seeds_and_images import NEW_SEEDS_AND_IMAGES, THESE_MODELS
+from fairprof.inference.planning import LEAST_SEEDS
 from fairprof.inference.verdicts import ESTABLISHED
 from fairprof.reporting.blocks import Block, Cell, Column, Heading, Paragraph, Picture, Section, Sentences, Table
 from fairprof.reporting.findings import Findings
@@ -131,7 +132,7 @@ def _between_designs(explanation: Explanation) -> list[str]:
     chosen = table[table["measure"].eq(f"attention_{explanation.main_region}")]
     if len(chosen) == 0:
         return []
-    few = " (fewer than six seeds are no claim)" if chosen["seeds"].min() < LEAST_SEEDS else ""
+    few = f" (fewer than {LEAST_SEEDS} seeds are no claim)" if chosen["seeds"].min() < LEAST_SEEDS else ""
     parts = [
         f"{row.design} {estimate(row.difference, row.lower, row.upper, signed)}"
         for row in chosen[chosen["verdict"].eq(ESTABLISHED)].itertuples()
@@ -412,8 +413,8 @@ def _designs_differ(explanation: Explanation) -> Iterable[Block]:
             {"difference"},
         )
         yield Paragraph(
-            f"Established: of {NEW_SEEDS_AND_IMAGES} (Bonferroni over the designs), with at least six seeds. Every "
-            f"measure but the share on the {explanation.main_region} is exploratory."
+            f"Established: of {NEW_SEEDS_AND_IMAGES} (Sidak over the designs), with at least {LEAST_SEEDS} seeds. "
+            f"Every measure but the share on the {explanation.main_region} is exploratory."
         )
     else:
         yield Paragraph(

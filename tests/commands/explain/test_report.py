@@ -84,7 +84,7 @@ def test_two_seeds_are_no_claim():
     designs = study(2)
     said = answer(explanation(models_of(designs), designs, shift=0.2))
     (sentence,) = [sentence for sentence in said if sentence.startswith("Against design A")]
-    assert "not established to differ: B (fewer than six seeds are no claim)" in sentence
+    assert "not established to differ: B (fewer than 6 seeds are no claim)" in sentence
 
 
 def test_a_design_is_withheld_where_the_maps_of_one_seed_fail():
