@@ -8,9 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fairprof.commands.explain import run
 from fairprof.commands.explain.models import load_models
 from fairprof.commands.explain.results import TABLES
 from fairprof.commands.explain.run import run_explanation
+from fairprof.commands.explain.trust import TRUSTED, trust_of
 from fairprof.config import ExplainSettings, Settings
 from fairprof.data.professions import PROFESSIONS
 from fairprof.errors import UserError
@@ -104,30 +106,67 @@ def test_metrics_are_the_numbers_of_the_tables(explained):
     assert undefined.to_dict() == {label: logged[f"{label}/undefined_maps"] for label in ("A-1", "B")}
 
 
-def test_tables_pictures_and_raw_maps_are_there(explained):
-    run_id = explained.info.run_id
-    names = {entry.path for entry in mlflow.MlflowClient().list_artifacts(run_id, "tables")}
-    told = {
-        name
-        for name, path in TABLES.items()
-        if (tracking.load_table(run_id, f"{path}.csv").get("maps", "told") == "told")
-    }
-    assert names == {f"tables/{TABLES[name].replace('/', '_')}.json" for name in told}
-    pictures = {entry.path for entry in mlflow.MlflowClient().list_artifacts(run_id, "pictures")}
+@pytest.fixture(scope="module")
+def trusted(models, synthetic_cache):
+    """The same as if the maps of both had passed: networks of seconds have none that do."""
+
+    def all_trusted(*given):
+        return trust_of(*given).assign(trust=TRUSTED)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "trust_of", all_trusted)
+        run_id = run_explanation(settings_of(synthetic_cache))
+    return mlflow.MlflowClient().get_run(run_id)
+
+
+def names_under(explained, folder: str) -> set[str]:
+    return {entry.path for entry in mlflow.MlflowClient().list_artifacts(explained.info.run_id, folder)}
+
+
+def test_tables_pictures_and_raw_maps_are_there(trusted):
+    of_models = {path for name, path in TABLES.items() if name not in ("designs", "design_differences")}
+    assert names_under(trusted, "tables") == {f"tables/{path.replace('/', '_')}.json" for path in of_models}
+    pictures = names_under(trusted, "pictures")
     assert len(pictures) == 9 and "pictures/model_differences_race.png" in pictures
-    arrays = tracking.load_arrays(run_id, "saliency/maps.npz")
+    arrays = tracking.load_arrays(trusted.info.run_id, "saliency/maps.npz")
     assert arrays["maps_A-1"].shape == arrays["maps_B"].shape == (48, 2, 2)
     assert arrays["regions"].shape == (48, 64, 64) and arrays["region_names"].tolist() == ["background", "face", "hair"]
 
 
-def test_the_report_is_one_page_that_begins_with_the_answer(explained):
-    page = tracking.load_text(explained.info.run_id, "report.html")
+def test_the_report_is_one_page_that_begins_with_the_answer(trusted):
+    page = tracking.load_text(trusted.info.run_id, "report.html")
     assert not re.search(r"(src|href)=\"(?!data:|#)", page) and "<script" not in page
     sources = re.findall(r"data:image/png;base64,([^\"]+)", page)
     assert len(sources) == 9 and all(base64.b64decode(source).startswith(b"\x89PNG") for source in sources)
     answer = page.split("The answer</h2>")[1].split("</section>")[0]
-    for text in ("Of model A-1&#39;s attention lie", "on the face", "beyond chance", "random maps", "randomised"):
-        assert text in answer
+    told = [
+        "can be trusted",
+        "random maps",
+        "randomised",
+        "Of model A-1&#39;s attention lie",
+        "on the face",
+        "not of the",
+    ]
+    places = [answer.index(text) for text in told]
+    assert places == sorted(places)
+
+
+def test_maps_that_fail_are_withheld(explained):
+    run_id = explained.info.run_id
+    trust = tracking.load_table(run_id, "trust/models.csv")
+    failing = set(trust[trust["trust"].ne("trusted")]["model"])
+    by_group = tracking.load_table(run_id, "attention/by_group.csv")
+    assert set(by_group[by_group["reported"].eq("withheld")]["model"]) == failing
+    page = tracking.load_text(run_id, "report.html")
+    for label in ("A-1", "B"):
+        assert (f"Of model {label}&#39;s attention lie" in page) == (label not in failing)
+    if len(failing) == 2:  # nothing of attention is shown but the maps themselves
+        assert names_under(explained, "pictures") == {
+            f"pictures/{name}.png" for name in ("side_by_side", "faithfulness", "randomisation")
+        }
+        assert not [
+            name for name in names_under(explained, "tables") if "attention" in name and "per_image" not in name
+        ]
 
 
 def test_a_method_that_ignores_the_head_is_flagged_and_data_without_masks_have_a_centre_prior(
@@ -146,14 +185,16 @@ def test_a_method_that_ignores_the_head_is_flagged_and_data_without_masks_have_a
         faithfulness_images=0,
     )
     run_id = run_explanation(settings)
-    run = mlflow.MlflowClient().get_run(run_id)
-    assert run.data.params["regions"] == "centre prior"
-    assert run.data.metrics["B/randomised_head_similarity"] == pytest.approx(1)
-    assert "B/attention/centre" in run.data.metrics and "B/attention/face" not in run.data.metrics
+    logged = mlflow.MlflowClient().get_run(run_id).data
+    assert logged.params["regions"] == "centre prior"
+    assert logged.metrics["B/randomised_head_similarity"] == pytest.approx(1)
+    assert logged.metrics["B/maps_trusted"] == 0 and "B/attention/centre" not in logged.metrics
     assert set(tracking.load_table(run_id, "attention/by_group.csv")["masks"]) == {"centre prior"}
     page = tracking.load_text(run_id, "report.html")
     assert "by symmetry: these shares say nothing" in page  # 2 x 2 fields
-    assert "FLAGGED" in page and "centre prior" in page and "It was not measured" in page and "on the face" not in page
+    assert (
+        "FLAGGED" in page and "centre prior" in page and "It was not measured" in page and "attention lie" not in page
+    )
 
 
 def loaded(settings: ExplainSettings):

@@ -156,6 +156,9 @@ def _whole(table: pd.DataFrame, label: str) -> pd.DataFrame:
     return table[table["attribute"].eq(ALL) & table["model"].eq(label)].set_index("measure")
 
 
+AGAINST = {BETTER: "better than", WORSE: "worse than", ALIKE: "not distinguished from"}
+
+
 def _trusted(explanation: Explanation, label: str) -> str:
     trust = explanation.tables["trust"].set_index("model").loc[label]
     faithful = _whole(explanation.tables["faithfulness"], label) if len(explanation.tables["faithfulness"]) else None
@@ -168,7 +171,7 @@ def _trusted(explanation: Explanation, label: str) -> str:
             for row in [faithful.loc[score]]
         ]
         if scores:
-            parts.append(f"they are {kind} random maps by {enumerated(scores)}")
+            parts.append(f"they are {AGAINST[kind]} random maps by {enumerated(scores)}")
     if faithful is None:
         parts.append("their faithfulness was not measured (faithfulness_images=0)")
     similarity = explanation.tables["similarity"]
@@ -195,10 +198,11 @@ def _withheld(explanation: Explanation) -> list[str]:
     untold = [label for label in explanation.models if label not in explanation.trusted]
     if not untold:
         return []
+    models = f"{len(untold):,} of {len(explanation.models):,} models" if explanation.designs else _named_models(untold)
     untold_designs = [name for name in explanation.designs if name not in explanation.trusted_designs]
     of_designs = f" and, as some of their seeds fail, for {designs_named(untold_designs)}" if untold_designs else ""
     return [
-        f"Shares of attention, and what groups and models differ in, are withheld for {_named_models(untold)}"
+        f"Shares of attention, and what groups and models differ in, are withheld for {models}"
         f"{of_designs}; the tables in attention/ keep them, marked {WITHHELD}."
     ]
 
@@ -475,7 +479,7 @@ def _trust(explanation: Explanation) -> Iterable[Block]:
         )
         whole = faithful[faithful["attribute"].eq(ALL)]
         columns = ["model", "measure", "value", "reference_value", "difference", "lower", "upper", "differs", "images"]
-        table = whole[columns].rename(columns={"reference_value": "random maps"})
+        table = whole[columns].rename(columns={"reference_value": "random maps", "differs": "differs from random maps"})
         yield table_of("All images: the method, random maps, and the paired difference", table, {"difference"})
     else:
         yield Paragraph("It was not measured: faithfulness_images=0.")

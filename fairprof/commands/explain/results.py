@@ -36,8 +36,8 @@ class Explanation:
     unit: of the maps. explained: predicted or true. data: as it was given. images: number of them; without_mask: those
     that have no region mask. kind, regions: of the masks (`RegionMasks`). areas: region to its mean share of the
     images. fields: of a map, height and width. undefined: label to the number of maps that are zero. tables: by name,
-    those of the artifacts; empty where something was not asked for; those of what maps show have the column `maps` of
-    `trust.marked`. permutations, replicates, min_support: as set. created: ISO 8601.
+    those of the artifacts; empty where something was not asked for; those of what maps show have the column
+    `reported` of `trust.marked`. permutations, replicates, min_support: as set. created: ISO 8601.
     """
 
     models: dict[str, str]
@@ -87,7 +87,7 @@ class Explanation:
 
 
 def told(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["maps"].eq(TOLD)].drop(columns="maps") if "maps" in table else table
+    return table[table["reported"].eq(TOLD)].drop(columns="reported") if "reported" in table else table
 
 
 def tables_of(explanation: Explanation) -> dict[str, pd.DataFrame]:

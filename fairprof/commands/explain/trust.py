@@ -7,7 +7,7 @@ from fairprof.inference.group_means import ALL
 from fairprof.saliency.faithfulness import HIGHER_IS_BETTER, SCORES
 from fairprof.saliency.randomisation import CHANGED, EVERYTHING, FLAGGED, HEAD
 
-BETTER, WORSE, ALIKE = "better than", "worse than", "not distinguished from"  # random maps
+BETTER, WORSE, ALIKE = "better", "worse", "not distinguished"  # from random maps
 LEAST_BETTER = 2  # of the three scores of faithfulness
 TRUSTED, NOT_TRUSTED, NOT_MEASURED = "trusted", "not trusted", "not measured"
 TOLD, WITHHELD = "told", "withheld"
@@ -44,10 +44,10 @@ def _compared(row: pd.Series, score: str) -> str:
 
 
 def marked(table: pd.DataFrame, trust: pd.DataFrame, designs: dict[str, dict[int, str]]) -> pd.DataFrame:
-    """A table of what maps show, with a column `maps`: told where the maps of its model or design, and of the one that
-    it is compared with, are trusted, otherwise withheld. Those of a design are where those of all its seeds are;
+    """A table of what maps show, with a column `reported`: told where the maps of its model or design, and of the one
+    that it is compared with, are trusted, otherwise withheld. Those of a design are where those of all its seeds are;
     designs: as in `ChosenModels`."""
     untold = set(trust[trust["trust"].ne(TRUSTED)]["model"])
     untold |= {design for design, of_seeds in designs.items() if untold.intersection(of_seeds.values())}
     withheld = table[[name for name in ("model", "design", "reference") if name in table]].isin(untold).any(axis=1)
-    return table.assign(maps=np.where(withheld, WITHHELD, TOLD))
+    return table.assign(reported=np.where(withheld, WITHHELD, TOLD))

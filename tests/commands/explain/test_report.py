@@ -35,8 +35,8 @@ def test_what_untrusted_maps_show_stands_in_no_sentence_table_or_metric():
     assert not [name for name in metrics["B"] if "attention" in name or "distance" in name]
     tables = tables_of(found)
     kept, shown = tables["attention/by_group.csv"], tables["tables/attention_by_group.json"]
-    assert set(kept[kept["maps"].eq("withheld")]["model"]) == {"B"}
-    assert set(shown["model"]) == {"A"} and "maps" not in shown
+    assert set(kept[kept["reported"].eq("withheld")]["model"]) == {"B"}
+    assert set(shown["model"]) == {"A"} and "reported" not in shown
     page = findings(
         found, dict.fromkeys(("side_by_side", "faithfulness", "randomisation"), b"\x89PNG\r\n\x1a\n")
     ).html()
@@ -91,5 +91,5 @@ def test_a_design_is_withheld_where_the_maps_of_one_seed_fail():
     designs = study(6)
     said = answer(explanation(models_of(designs, "B-seed3"), designs, shift=0.2))
     assert "The maps of design B cannot be trusted" in said[1] and "5 of 6 seeds (0, 1, 2, 4 and 5)" in said[1]
-    assert "withheld for model B-seed3 and, as some of their seeds fail, for design B" in said[2]
+    assert "withheld for 1 of 12 models and, as some of their seeds fail, for design B" in said[2]
     assert not any("design B's attention" in sentence or sentence.startswith("Against design") for sentence in said)

@@ -42,6 +42,6 @@ def test_a_row_is_told_where_all_models_that_it_speaks_of_are_trusted():
     trust = pd.DataFrame({"model": ["A0", "A1", "B0"], "trust": [TRUSTED, NOT_TRUSTED, TRUSTED]})
     designs = {"A": {0: "A0", 1: "A1"}, "B": {0: "B0"}}
     of_models = pd.DataFrame({"model": ["A0", "A1", "B0", "B0"], "reference": ["B0", "B0", "A0", "A1"]})
-    assert marked(of_models, trust, designs)["maps"].tolist() == [TOLD, WITHHELD, TOLD, WITHHELD]
+    assert marked(of_models, trust, designs)["reported"].tolist() == [TOLD, WITHHELD, TOLD, WITHHELD]
     of_designs = pd.DataFrame({"design": ["A", "B", "B"], "reference": ["B", "B", "A"]})
-    assert marked(of_designs, trust, designs)["maps"].tolist() == [WITHHELD, TOLD, WITHHELD]
+    assert marked(of_designs, trust, designs)["reported"].tolist() == [WITHHELD, TOLD, WITHHELD]
