@@ -196,14 +196,14 @@ def test_a_storage_that_cannot_be_reached_is_said_in_a_line(settings, refused):
 @pytest.mark.parametrize(
     ("values", "name"),
     [
-        ({}, "fairprof-e0b17f08cd3ba405"),
+        ({}, "fairprof-70f94a1e049a0fb0"),
         # more of the same search, or elsewhere
-        ({"trials": 3, "storage": "sqlite:///x", "permutations": 99, "gradcam_images": 8}, "fairprof-e0b17f08cd3ba405"),
-        ({"workers": 2, "cache_dir": "x", "data": "utkface:faces"}, "fairprof-e0b17f08cd3ba405"),
+        ({"trials": 3, "storage": "sqlite:///x", "permutations": 99, "gradcam_images": 8}, "fairprof-70f94a1e049a0fb0"),
+        ({"workers": 2, "cache_dir": "x", "data": "utkface:faces"}, "fairprof-70f94a1e049a0fb0"),
         (
             {"seed": 1, "search": "learning_rate", "objective": "pareto", "experiments": "A,B", "train_size": "matched"}
             | {"imbalance": 4.0, "max_quarantined_share": 0.2},
-            "fairprof-b635091d22a6111e",
+            "fairprof-c741f3709dd9e587",
         ),
     ],
 )
