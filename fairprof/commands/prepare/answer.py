@@ -7,10 +7,11 @@ import pandas as pd
 
 from fairprof.commands.prepare.audit import LARGEST, PERFECT, SMALLEST, Audit
 from fairprof.commands.prepare.counts import EMPTY, SMALL
-from fairprof.commands.prepare.noise_floors import JUDGED, NOT_JUDGED
+from fairprof.commands.prepare.noise_floors import FIRST_STEP, JUDGED, NOT_JUDGED
 from fairprof.commands.prepare.sizes import imbalance_name
 from fairprof.data.designs import DESIGNS
 from fairprof.inference.levels import ALPHA
+from fairprof.inference.planning import POWER
 from fairprof.measurement.detectable import SEEDS_TOLD, detectable_told
 from fairprof.metrics.fairness import ATTRIBUTES, MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.metrics.gap_ranges import NEAR_BEST
@@ -104,8 +105,10 @@ def _gaps(audit: Audit) -> Iterator[str]:
         found = enumerated(f"{_from(row['detectable_largest'])} by {attribute}" for attribute, row in rows.items())
         chance = enumerated(number(row["null_q95"]) for row in rows.values())
         yield (
-            f"{name} differences that the {audit.test_images:,} test images would show (with a probability of 80 %, "
-            f"between the two largest groups): {found}. Chance alone makes up to {chance}."
+            f"True {name} differences between the two largest groups that the test of one model on the "
+            f"{counted(audit.test_images, 'test image')} finds with a probability of {percent(POWER, 'g')}, at the "
+            f"level {number(FIRST_STEP, '.4f')} of the first of Holm's steps: {found}. Chance alone makes gaps whose 95 % "
+            f"quantile is {chance}."
         )
     cannot = [
         short_gap_name(metric, attribute)
@@ -166,8 +169,8 @@ def _to_mend(audit: Audit) -> Iterator[str]:
         yield f"Make design {first.design} possible: {first.reason}. {_help(first)}"
     elif worst["images"] < FEW_IMAGES:
         yield (
-            f"Design {worst['design']} has {worst['images']:,} training images only, which all share when sizes are "
-            f"matched; images of {worst['limiting_cell']} help most."
+            f"Design {worst['design']} has {worst['images']:,} training images only, to which all are cut when sizes "
+            f"are matched; it is limited by images of {worst['limiting_cell']}."
         )
     yield from _small_cells(audit)
     if audit.pool.mangled_ages:
@@ -183,9 +186,13 @@ def _unequal_losses(by_group: pd.DataFrame) -> Iterator[str]:
             known = table[table["group"].ne("unknown")]
             high, low = known.loc[known["share"].idxmax()], known.loc[known["share"].idxmin()]
             yield (
-                f"Rows are not lost at random: {percent(high['share'])} of {high['group']}, {percent(low['share'])} of "
-                f"{low['group']} (by {name_of(attribute)}, {p_value(table['p_holm'].iloc[0])} adjusted)."
+                f"How many rows are lost depends on {name_of(attribute)}: {_lost(high)}, {_lost(low)} (adjusted "
+                f"{p_value(table['p_holm'].iloc[0])})."
             )
+
+
+def _lost(row: pd.Series) -> str:
+    return f"{percent(row['share'])} of {row['group']} ({row['quarantined']:,} of {row['rows']:,})"
 
 
 def _conflicts(audit: Audit) -> Iterator[str]:

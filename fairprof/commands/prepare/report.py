@@ -9,9 +9,11 @@ import pandas as pd
 from fairprof.commands.prepare.answer import answer, to_mend
 from fairprof.commands.prepare.audit import FOLDER, LARGEST, PERFECT, SMALLEST, Audit, metrics_of, tables_of
 from fairprof.commands.prepare.counts import ENOUGH
+from fairprof.commands.prepare.noise_floors import FIRST_STEP
 from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool
 from fairprof.inference.planning import POWER
+from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.measurement.detectable import ASSUMED, SEEDS_TOLD, AssumedClassifier, detectable_told
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.metrics.gap_ranges import NEAR_BEST
@@ -53,7 +55,7 @@ PICTURES = {
     ),
     "two_way": (
         "Every two attributes",
-        "The darker, the larger the share within its row. Rows that differ show an association.",
+        "The darker, the larger the share within its row. Whether rows differ by more than chance is tested below.",
     ),
     "associations": (
         "What goes together",
@@ -67,7 +69,8 @@ PICTURES = {
     ),
     "noise_floors": (
         "Which gaps could be seen",
-        "Grey: the gaps that a classifier shows by chance alone. A gap within the grey says nothing about a model.",
+        "Grey: the gaps that a classifier shows by chance alone, up to their 95 % quantile, which the smallest groups "
+        "decide. The test does not rest on it: a difference between large groups may be found within the grey.",
     ),
     "quarantine": (
         "Whose images are lost",
@@ -180,9 +183,12 @@ def _floors(audit: Audit, classifier: AssumedClassifier, pictures: Collection[st
         f"{audit.settings.replicates:,} classifiers were simulated that know nothing of the groups: for DP their "
         "predictions are independent of the group, for EO independent of it given the true class. Groups and classes "
         f"are those of the test images. {classifier.description} Chance alone: mean and "
-        "95 % quantile. Found: the smallest true difference between two groups, in any class, that "
-        f"exceeds that quantile with a probability of {percent(POWER, 'g')}, by a normal approximation. A trained "
-        "classifier that is better or worse, or that prefers some classes, moves these numbers a little.",
+        "95 % quantile. Found: the smallest true difference between two groups, in whatever class it lies, all else "
+        f"being alike, that the test of a gap finds with a probability of {percent(POWER, 'g')}, in simulated tables. Its "
+        f"level is {number(FIRST_STEP, '.4f')}, that of the first of Holm's steps over the {len(CONFIRMATORY_GAPS)} "
+        "confirmatory gaps of one model; a comparison of several designs tests more, and needs larger differences. "
+        "Images count as each of another person: with several of one it takes more. A trained classifier that is "
+        "better or worse, or that prefers some classes, moves these numbers.",
         lead="Assumptions.",
     )
     yield Paragraph(
@@ -268,7 +274,8 @@ def _associations(audit: Audit, pool: Pool, pictures: Collection[str]) -> Iterab
         else ""
     )
     yield Paragraph(
-        "V is 0 where the two are independent and 1 where one determines the other; undefined where a column has a "
+        "An association is established where the adjusted p is at most .05; V alone shows none. V is 0 where the two "
+        "are independent and 1 where one determines the other; undefined where a column has a "
         "single category. p: chi-square test of independence, adjusted over the pairs (Holm); with expected counts "
         "under 5 it is rough. Through the age: the uncorrected V that would be there if the two were independent "
         "given the age, beside the uncorrected V that is there, and the adjusted p of that independence, by "

@@ -3,11 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import norm
 
-from fairprof.commands.prepare.noise_floors import expected_noise_floors, supports
-from fairprof.inference.permutation import gap_tests, gaps_and_aggregates
-from fairprof.measurement.detectable import assumed_classifier, class_counts
-from fairprof.metrics.fairness import rates, rates_by_group
+from fairprof.commands.prepare.noise_floors import _distances, expected_noise_floors, supports
+from fairprof.inference.cell_tests import distances, z_values
+from fairprof.inference.permutation import gap_tests, permuted_runs
+from fairprof.inference.same_images import one_run
+from fairprof.measurement.detectable import assumed_classifier
+from fairprof.metrics.fairness import rates_by_group
 
 DP, EO = "demographic_parity_difference", "equal_opportunity_difference"
 EXPECTED_RANGE = {2: 1.128, 7: 2.704}  # of K standard normal numbers
@@ -38,6 +41,18 @@ def floors(rows: pd.DataFrame, confusion: np.ndarray, draws: int = 2000, min_sup
     return found.set_index(["attribute", "metric", "class"])
 
 
+def predictions_of(rows: pd.DataFrame, confusion: np.ndarray, generator: np.random.Generator) -> pd.DataFrame:
+    codes = rows["profession"].cat.codes.to_numpy()
+    predicted = (generator.random((len(rows), 1)) > confusion[codes].cumsum(axis=1)[:, :-1]).sum(axis=1)
+    onehot = pd.DataFrame(np.eye(3)[predicted], columns=[f"probability_{name}" for name in "abc"])
+    return rows[["gender", "race"]].assign(
+        image=rows.index.astype(str),
+        y_true=rows["profession"].astype(str),
+        y_pred=np.array(list("abc"))[predicted],
+        **onehot,
+    )
+
+
 @pytest.mark.parametrize("races", EXPECTED_RANGE)
 def test_equal_groups_have_the_closed_form(races):
     found = floors(equal(races), even(0.7))
@@ -53,15 +68,7 @@ def test_it_is_the_noise_floor_of_a_run_with_such_predictions():
     cells = {("m", "x"): (40, 90, 20), ("m", "y"): (30, 60, 50), ("f", "x"): (80, 20, 70), ("f", "y"): (30, 30, 30)}
     rows = images({group: dict(zip("abc", counts, strict=True)) for group, counts in cells.items()})
     confusion = np.array([[0.8, 0.1, 0.1], [0.3, 0.4, 0.3], [0.1, 0.2, 0.7]])
-    codes = rows["profession"].cat.codes.to_numpy()
-    predicted = (generator.random((len(rows), 1)) > confusion[codes].cumsum(axis=1)[:, :-1]).sum(axis=1)
-    onehot = pd.DataFrame(np.eye(3)[predicted], columns=[f"probability_{name}" for name in "abc"])
-    predictions = rows[["gender", "race"]].assign(
-        image=rows.index.astype(str),
-        y_true=rows["profession"].astype(str),
-        y_pred=np.array(list("abc"))[predicted],
-        **onehot,
-    )
+    predictions = predictions_of(rows, confusion, generator)
     run = gap_tests(predictions, 1999, generator).set_index(["attribute", "metric", "class"])
     expected = floors(rows, confusion)
     for attribute in ("gender", "race", "gender_x_race"):
@@ -73,21 +80,40 @@ def test_it_is_the_noise_floor_of_a_run_with_such_predictions():
     assert set(expected.index) == set(run.index)
 
 
-@pytest.mark.parametrize("where", ["detectable_largest", "detectable_smallest"])
-def test_a_gap_of_the_size_that_is_promised_is_found(where):
-    cells = {("m", f"race {race}"): {"a": count, "b": 150} for race, count in enumerate((60, 90, 140, 200))}
+def test_the_statistic_is_that_of_the_test():
+    # the observed distances of the test's own cells, from the same counts
+    generator = np.random.default_rng(3)
+    cells = {("m", f"race {race}"): {"a": count, "b": 40, "c": 90} for race, count in enumerate((5, 30, 140))}
     rows = images(cells)
-    found = floors(rows, even(0.7), 4000)
-    counts, _ = class_counts(rows, "race")
-    pair = (2, 3) if where == "detectable_largest" else (0, 1)
-    for over, place, most in (("a", 0, 0.9), ("max_over_classes", -2, 0.97)):
-        gap = found.loc[("race", EO, over), where]
-        confusion = np.repeat(even(0.7)[None], 4, axis=0)
-        for group, rate in zip(pair, (0.7 - gap / 2, 0.7 + gap / 2), strict=True):
-            confusion[group, 0] = (rate, 1 - rate)
-        drawn = rates(np.random.default_rng(2).multinomial(counts, confusion, size=(4000, *counts.shape)))
-        power = (gaps_and_aggregates(drawn)[EO][:, place] > found.loc[("race", EO, over), "null_q95"]).mean()
-        assert 0.78 <= power <= most
+    predictions = predictions_of(rows, np.full((3, 3), 1 / 3), generator)
+    (permuted,) = permuted_runs(one_run(predictions, ["race"]), 99, generator)
+    counts = permuted.units.counts[0][np.argsort(permuted.order)]  # (G, T, K)
+    images_of = counts.sum(axis=-1)
+    for rate, happened, among in (
+        ("selection_rate", counts.sum(axis=1), np.repeat(images_of.sum(axis=1)[:, None], 3, axis=1)),
+        ("true_positive_rate", np.diagonal(counts, axis1=1, axis2=2), images_of),
+    ):
+        for found, distance in zip(_distances(happened[None], among), (distances, z_values), strict=True):
+            expected, _ = permuted.cells[rate].distances(distance)
+            np.testing.assert_allclose(found[0], expected[np.argsort(permuted.order)], atol=1e-8)
+
+
+def test_two_groups_are_found_as_the_power_of_pearson_s_test_says():
+    found = floors(images({(gender, "x"): {"a": 200, "b": 200} for gender in "mf"}), even(0.7))
+    gap = found.loc[("gender", EO, "a"), "detectable_largest"]
+    low, high = 0.7 - gap / 2, 0.7 + gap / 2
+    error, by_chance = np.sqrt((low * (1 - low) + high * (1 - high)) / 200), np.sqrt(2 * 0.7 * 0.3 / 200)
+    power = norm.sf((norm.isf(0.05 / 4 / 2) * by_chance - gap) / error)
+    assert power == pytest.approx(0.8, abs=0.03)
+    assert found.loc[("gender", EO, "max_over_classes"), "detectable_largest"] >= gap - 0.005
+
+
+def test_small_groups_need_larger_differences_and_may_never_be_found():
+    cells = {("m", f"race {race}"): {"a": count, "b": 150} for race, count in enumerate((3, 4, 140, 200))}
+    found = floors(images(cells), even(0.7))
+    assert 0.1 < found.loc[("race", EO, "a"), "detectable_largest"] < 0.4
+    assert np.isnan(found.loc[("race", EO, "a"), "detectable_smallest"])
+    assert np.isnan(found.loc[("race", EO, "max_over_classes"), "detectable_smallest"])
 
 
 def test_what_cannot_be_judged_is_said():

@@ -62,7 +62,8 @@ def test_the_answer_begins_with_what_can_be_trained_and_what_limits_it(audit_of,
     assert said[3].startswith(
         "A is limited by f x y x nurse (7 training images): 33 images more there would make it 320"
     )
-    assert "DP differences that the 280 test images would show" in said[7]
+    assert "True DP differences between the two largest groups that the test of one model on the 280 test" in said[7]
+    assert "at the level .0125 of the first of Holm's steps" in said[7]
     assert not [sentence for sentence in said if "nan" in sentence or "undefined" in sentence]
     assert to_mend(audit)[1].startswith("Design A has 56 training images only")
 
