@@ -108,8 +108,7 @@ def _gaps(audit: Audit) -> Iterator[str]:
             f"True {name} differences between the two largest groups that the test of one model on the "
             f"{counted(audit.test_images, 'test image')} finds with a probability of {percent(POWER, 'g')}, at the "
             f"level {number(FIRST_STEP, '.4f')} of the first of Holm's steps: {found}. Chance alone makes gaps whose "
-            "95 % "
-            f"quantile is {chance}."
+            f"95 % quantile is {chance}."
         )
     cannot = [
         short_gap_name(metric, attribute)

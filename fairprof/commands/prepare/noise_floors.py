@@ -190,11 +190,14 @@ def _detectable(events: Events, by_chance: np.ndarray, generator: np.random.Gene
     """Smallest true differences (K + 2,) between the two largest and between the two smallest groups; by_chance: of
     `farthest_by_chance`."""
     thresholds = np.quantile(by_chance, 1 - FIRST_STEP, axis=0)
+    seed = generator.integers(
+        2**63
+    )  # the same for all: the power rises with the difference, and none is largest by luck
     found = []
     for pair in (slice(-2, None), slice(0, 2)):
         alone, among_all = (
             [
-                _difference(events.images[:, event], events.rates[event], pair, thresholds[at], pearson, generator)
+                _difference(events.images[:, event], events.rates[event], pair, thresholds[at], pearson, seed)
                 for event, at, pearson in zip(events.of_class, places, events.two_groups[places], strict=True)
             ]
             for places in (np.arange(len(events.of_class)), np.full(len(events.of_class), -1))
@@ -205,16 +208,13 @@ def _detectable(events: Events, by_chance: np.ndarray, generator: np.random.Gene
     return found[0], found[1]
 
 
-def _difference(
-    images: np.ndarray, rate: float, pair: slice, threshold: float, pearson: bool, generator: np.random.Generator
-) -> float:
+def _difference(images: np.ndarray, rate: float, pair: slice, threshold: float, pearson: bool, seed: int) -> float:
     """The true difference between two groups, the others having the rate, that exceeds the threshold with a probability
     of POWER; images: (G,). NaN where there is none."""
     present = np.flatnonzero(images)
     if len(present) < 2:
         return np.nan
     two = present[np.argsort(images[present], kind="stable")][pair]
-    seed = generator.integers(2**63)  # the same for every difference, so that the power rises with it
 
     def missing(difference: float) -> float:
         rates_of = np.full(len(images), rate)

@@ -185,8 +185,7 @@ def _floors(audit: Audit, classifier: AssumedClassifier, pictures: Collection[st
         f"are those of the test images. {classifier.description} Chance alone: mean and "
         "95 % quantile. Found: the smallest true difference between two groups, in whatever class it lies, all else "
         f"being alike, that the test of a gap finds with a probability of {percent(POWER, 'g')}, in simulated tables. "
-        "Its "
-        f"level is {number(FIRST_STEP, '.4f')}, that of the first of Holm's steps over the {len(CONFIRMATORY_GAPS)} "
+        f"Its level is {number(FIRST_STEP, '.4f')}, the first of Holm's steps over the {len(CONFIRMATORY_GAPS)} "
         "confirmatory gaps of one model; a comparison of several designs tests more, and needs larger differences. "
         "Images count as each of another person: with several of one it takes more. A trained classifier that is "
         "better or worse, or that prefers some classes, moves these numbers.",
