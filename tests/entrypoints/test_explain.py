@@ -15,6 +15,7 @@ from fairprof.commands.explain.run import run_explanation
 from fairprof.commands.explain.trust import TRUSTED, trust_of
 from fairprof.config import ExplainSettings, Settings
 from fairprof.data.professions import PROFESSIONS
+from fairprof.data.sources import synthetic
 from fairprof.errors import UserError
 from fairprof.network.classifier import build_classifier
 from fairprof.saliency.panels import Wording, reference_difference_panel
@@ -172,8 +173,8 @@ def test_maps_that_fail_are_withheld(explained):
 def test_a_method_that_ignores_the_head_is_flagged_and_data_without_masks_have_a_centre_prior(
     models, synthetic_cache, tmp_path
 ):
-    table = pd.read_csv(synthetic_cache / "synthetic-1" / "labels.csv").iloc[:400]
-    table["image"] = [str(synthetic_cache / "synthetic-1" / name) for name in table["image"]]
+    table = pd.read_csv(synthetic_cache / synthetic.VERSION / "labels.csv").iloc[:400]
+    table["image"] = [str(synthetic_cache / synthetic.VERSION / name) for name in table["image"]]
     table[["image", "gender", "race", "age"]].to_csv(tmp_path / "faces.csv", index=False)
     settings = settings_of(
         synthetic_cache,
