@@ -181,7 +181,7 @@ def judged_differences(table: pd.DataFrame, delta: float, alpha: float = ALPHA) 
     adjusted[~confirmatory] = benjamini_hochberg(p_value[~confirmatory])
     level[~confirmatory] = selected_level(p_value[~confirmatory], alpha)
     of_flips[~confirmatory] = benjamini_hochberg(table["p_sign_flip"].to_numpy(float)[~confirmatory])
-    lower, upper = found.interval(level)
+    lower, upper = (np.clip(end, -1, 1) for end in found.interval(level))  # scores and gaps lie in [0, 1]
     within = (lower > -delta) & (upper < delta) & table["undefined_cells"].eq(0).to_numpy()
     verdict = np.select(
         [
