@@ -190,9 +190,8 @@ def _detectable(events: Events, by_chance: np.ndarray, generator: np.random.Gene
     """Smallest true differences (K + 2,) between the two largest and between the two smallest groups; by_chance: of
     `farthest_by_chance`."""
     thresholds = np.quantile(by_chance, 1 - FIRST_STEP, axis=0)
-    seed = generator.integers(
-        2**63
-    )  # the same for all: the power rises with the difference, and none is largest by luck
+    # one for all: the power rises with the difference, and none is the largest by luck
+    seed = int(generator.integers(2**63))
     found = []
     for pair in (slice(-2, None), slice(0, 2)):
         alone, among_all = (
