@@ -135,7 +135,7 @@ def test_the_answer_is_said_described_and_at_the_top_of_a_report_that_needs_noth
     note = run.data.tags["mlflow.note.content"]
     for text in (
         "How good: On ",
-        "No shift found between the model's own test images",
+        "No shift is established between the model's own test images",
         "images a second in batches of 32",
     ):
         assert text in page.replace("&#39;", "'") and text in done.stdout
