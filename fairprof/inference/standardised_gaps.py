@@ -8,6 +8,7 @@ from scipy.stats import norm
 
 from fairprof.inference.bands import name_free_order
 from fairprof.inference.levels import CONFIDENCE, check_confidence, check_number
+from fairprof.inference.units import person_codes
 from fairprof.metrics.fairness import ATTRIBUTES, group_labels
 from fairprof.metrics.performance import class_names, divide, label_codes
 from fairprof.metrics.standardised import empty_strata, of_the_rest, rates_of_strata, split
@@ -111,13 +112,12 @@ def _resampled(
 ) -> np.ndarray:
     """(B, T) how often each kind of row occurs when images are resampled, or persons with all their images."""
     counts = np.bincount(kind_of_row)
-    if "person" not in predictions:
+    person = person_codes(predictions)
+    if person is None:
         return generator.multinomial(len(kind_of_row), counts / len(kind_of_row), size=replicates)
-    person = pd.factorize(predictions["person"].where(predictions["person"].ne("")))[0]
-    nobody = person < 0  # an image without a person is of somebody else
-    person[nobody] = person.max() + 1 + np.arange(nobody.sum())
-    of_person = np.zeros((person.max() + 1, len(counts)), dtype=np.int32)
-    np.add.at(of_person, (person, kind_of_row), 1)
+    code = np.unique(person, return_inverse=True)[1]
+    of_person = np.zeros((code.max() + 1, len(counts)), dtype=np.int32)
+    np.add.at(of_person, (code, kind_of_row), 1)
     alike, numbers = np.unique(of_person, axis=0, return_counts=True)
     return generator.multinomial(len(of_person), numbers / len(of_person), size=replicates) @ alike
 
