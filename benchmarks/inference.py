@@ -17,7 +17,7 @@ from fairprof.inference.bands import contrast_bands, largest_gaps, resampled_cou
 from fairprof.inference.levels import TIE
 from fairprof.inference.over_runs import contrasts_over_runs, gap_tests_over_runs, gap_upper_bounds_over_runs
 from fairprof.inference.permutation import gap_tests, gaps_and_aggregates
-from fairprof.inference.verdicts import gaps_with_verdicts
+from fairprof.inference.verdicts import gaps_and_contrasts
 from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MAX_OVER_CLASSES, count_table, group_labels, rates
 from fairprof.seeds import numpy_generator
 
@@ -64,7 +64,7 @@ def measure_inference(quick: bool) -> dict:
     runs = [_predictions(size.rows, run) for run in range(SIX_RUNS)]
     work = {
         "gaps_seconds": lambda: _all_gaps(runs[0]),
-        "tested_seconds": lambda: gaps_with_verdicts(runs[0], REPLICATES, REPLICATES, 0.05, np.random.default_rng(0)),
+        "tested_seconds": lambda: gaps_and_contrasts(runs[0], REPLICATES, REPLICATES, 0.05, np.random.default_rng(0)),
         "six_runs_seconds": lambda: _of_runs(runs),
     }
     with threadpool_limits(1):

@@ -15,13 +15,12 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from benchmarks.simulations.simulation import LEAST_COVERED, MOST_FALSE, Simulation
-from fairprof.inference.differences import DesignRuns, judged_differences, paired_differences
+from fairprof.inference.differences import DesignRuns, design_runs, judged_differences, paired_differences
 from fairprof.inference.levelling_down import group_changes, levelled_down
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.over_runs import gap_tests_over_runs, image_replicates
 from fairprof.inference.over_seeds_and_images import estimates
-from fairprof.inference.verdicts import CONFIRMATORY_GAPS, ESTABLISHED
-from fairprof.metrics.fairness import MAX_OVER_CLASSES
+from fairprof.inference.verdicts import CONFIRMATORY_GAPS, ESTABLISHED, NOT_ESTABLISHED
 
 CLASSES = np.array(["retired", "student", "teacher", "worker"])
 DESIGNS = "ABCD"
@@ -75,17 +74,12 @@ def differences_of(
     attributes = ["gender", "race"]
     every = [table for of_design in tables.values() for table in of_design]
     replicates = image_replicates(every, REPLICATES, generator, attributes)
-    columns = [replicates.names.index(name) for name in QUANTITIES]
     designs = {}
     for number, (design, of_design) in enumerate(tables.items()):
-        rows = slice(number * seeds, (number + 1) * seeds)
+        rows = range(number * seeds, (number + 1) * seeds)
         tests = gap_tests_over_runs(of_design, PERMUTATIONS, generator, attributes)
-        tests = tests[tests["class"].eq(MAX_OVER_CLASSES)]
-        floors = tests.set_index(tests["metric"] + "/" + tests["attribute"])["null_mean"][QUANTITIES].to_numpy()
-        values = replicates.values[:, rows, columns]
-        designs[design] = DesignRuns(
-            replicates.observed[rows, columns], values, floors, np.zeros(len(QUANTITIES), dtype=int)
-        )
+        gaps = tests.assign(undefined_cells=0, verdict=NOT_ESTABLISHED)  # which no test of a difference asks for
+        designs[design] = design_runs(replicates, rows, QUANTITIES, gaps)
     found = paired_differences(QUANTITIES, designs, range(seeds), "A", QUANTITIES)
     table = judged_differences(found.table, delta=0.05)
     groups = [(name.split("/")[1], name.split("/")[2]) for name in replicates.names if name.startswith("accuracy/")]

@@ -20,6 +20,7 @@ from fairprof.metrics.fairness import (
     UNDEFINED,
     count_table,
     fractions,
+    gaps,
     rates_by_group,
 )
 from fairprof.metrics.performance import class_names, divide
@@ -220,6 +221,17 @@ def gap_upper_bounds(contrasts: pd.DataFrame, predictions: pd.DataFrame) -> pd.D
         }
         tables.append(table_of_bounds(attribute, classes, largest_gaps(bands, counts)))
     return pd.concat(tables, ignore_index=True)
+
+
+def with_bounds(
+    tests: pd.DataFrame, bounds: pd.DataFrame, predictions: pd.DataFrame, attributes: Iterable[str], min_support: int
+) -> pd.DataFrame:
+    """Tests of gaps with their upper bounds (both a row for each attribute, metric and class), and with
+    undefined_cells and insufficient_cells of `fairprof.metrics.fairness.gaps`."""
+    key = ["attribute", "metric", "class"]
+    cells = gaps(rates_by_group(predictions, min_support, attributes=attributes))
+    table = tests.merge(bounds, on=key, validate="one_to_one")
+    return table.merge(cells[[*key, "undefined_cells", "insufficient_cells"]], on=key, validate="one_to_one")
 
 
 def _of_cells(table: pd.DataFrame, column: str, groups: list[str], classes: list[str]) -> np.ndarray:

@@ -146,11 +146,13 @@ def _place(design: str, reference: str, names: Sequence[str]) -> pd.DataFrame:
 def _with_sign_flips(table: pd.DataFrame, differences: np.ndarray) -> pd.DataFrame:
     """differences: (S, rows). Signs are flipped together within the confirmatory family alone: the joint p-value is of
     a family."""
-    family = table["family"].eq(CONFIRMATORY).to_numpy()
-    joint = np.full(len(table), np.nan)
-    tested = sign_flip_tests(differences)
-    joint[family] = sign_flip_tests(differences[:, family]).p_max_t
-    return table.assign(p_sign_flip=tested.p_value, p_sign_flip_adjusted=joint, smallest_p=tested.smallest_p)
+    p_value, joint = np.full((2, len(table)), np.nan)
+    confirmatory = table["family"].eq(CONFIRMATORY).to_numpy()
+    for family in (confirmatory, ~confirmatory):
+        tested = sign_flip_tests(differences[:, family])
+        p_value[family] = tested.p_value
+        joint[family] = np.where(confirmatory[family], tested.p_max_t, np.nan)
+    return table.assign(p_sign_flip=p_value, p_sign_flip_adjusted=joint, smallest_p=tested.smallest_p)
 
 
 def judged_differences(table: pd.DataFrame, delta: float, alpha: float = ALPHA) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from fairprof.inference.bands import (
     contrasts_with_tests,
     largest_gaps,
     table_of_bounds,
+    with_bounds,
 )
 from fairprof.inference.levels import CONFIDENCE, check_number
 from fairprof.inference.permutation import gap_table, gaps_and_aggregates, group_table, permuted_runs
@@ -29,7 +30,7 @@ from fairprof.inference.same_images import (
     resampled_sums,
     runs_on_the_same_images,
 )
-from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MIN_SUPPORT, gaps, rates, rates_by_group
+from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MIN_SUPPORT, rates
 from fairprof.metrics.performance import predicts_one_class, scores_from_counts
 
 # Gaps against chance.
@@ -138,16 +139,14 @@ def gaps_and_contrasts_over_runs(
     undefined_cells and insufficient_cells, seeds (the number of runs) and degenerate (whether one of them predicts one
     class only), as `fairprof.inference.verdicts.judged` takes them. contrasts: of `contrasts_with_tests`.
     """
-    attributes, key = list(attributes), ["attribute", "metric", "class"]
+    attributes = list(attributes)
     bands = contrasts_over_runs(
         tables, replicates, generator("contrasts"), attributes=attributes, min_support=min_support
     )
     tested, groups = gaps_and_groups_over_runs(tables, permutations, generator("groups"), attributes)
     upper = gap_upper_bounds_over_runs(tables, replicates, generator("upper bounds"), attributes=attributes)
-    # cells depend on labels and groups, which all runs share
-    cells = gaps(rates_by_group(tables[0], min_support, attributes=attributes))
-    table = tested.merge(upper, on=key, validate="1:1")
-    table = table.merge(cells[[*key, "undefined_cells", "insufficient_cells"]], on=key, validate="1:1")
+    # rates rest on labels and groups, which all runs share
+    table = with_bounds(tested, upper, tables[0], attributes, min_support)
     degenerate = any(predicts_one_class(predictions) for predictions in tables)
     return table.assign(seeds=len(tables), degenerate=degenerate), contrasts_with_tests(bands, groups)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from fairprof.inference.bands import contrasts, contrasts_with_tests, gap_upper_bounds
+from fairprof.inference.bands import contrasts, contrasts_with_tests, gap_upper_bounds, with_bounds
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.multiplicity import CONFIRMATORY_ATTRIBUTES, EXPLORATORY, adjusted_in_families
 from fairprof.inference.over_seeds_and_images import THESE_MODELS
@@ -19,8 +19,6 @@ from fairprof.metrics.fairness import (
     MIN_SUPPORT,
     PARITY_DIFFERENCES,
     UNDEFINED,
-    gaps,
-    rates_by_group,
 )
 from fairprof.metrics.performance import predicts_one_class
 
@@ -31,19 +29,6 @@ ESTABLISHED = "established"
 EQUIVALENT = "equivalent"
 NOT_ESTABLISHED = "not_established"
 DEGENERATE = "degenerate"
-
-
-def gaps_with_verdicts(
-    predictions: pd.DataFrame,
-    permutations: int,
-    replicates: int,
-    delta: float,
-    generator: np.random.Generator,
-    attributes: Iterable[str] = ATTRIBUTES,
-    min_support: int = MIN_SUPPORT,
-) -> pd.DataFrame:
-    """Every gap of one run with its test, its upper bound and its verdict: the first table of `gaps_and_contrasts`."""
-    return gaps_and_contrasts(predictions, permutations, replicates, delta, generator, attributes, min_support)[0]
 
 
 def gaps_and_contrasts(
@@ -65,10 +50,7 @@ def gaps_and_contrasts(
     permuted = permuted_runs(one_run(predictions, attributes), permutations, generator)
     tests = gap_table(permuted).drop(columns="seed_sd")
     found = contrasts(predictions, replicates, generator, attributes=attributes, min_support=min_support)
-    cells = gaps(rates_by_group(predictions, min_support, attributes=attributes))
-    key = ["attribute", "metric", "class"]
-    table = tests.merge(gap_upper_bounds(found, predictions), on=key, validate="one_to_one")
-    table = table.merge(cells[[*key, "undefined_cells", "insufficient_cells"]], on=key, validate="one_to_one")
+    table = with_bounds(tests, gap_upper_bounds(found, predictions), predictions, attributes, min_support)
     confirmatory = is_confirmatory(table, confirmatory_attributes)
     judged_gaps = judged(table, confirmatory, delta, degenerate=predicts_one_class(predictions))
     return judged_gaps, contrasts_with_tests(found, group_table(permuted))

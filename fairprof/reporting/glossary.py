@@ -70,8 +70,7 @@ TERMS = {
     # what may be claimed
     "established": (
         "the adjusted p-value is at most .05; between designs: for new seeds and new images; what is not established "
-        "is "
-        "no evidence of equality"
+        "is no evidence of equality"
     ),
     "equivalent": (
         "not established, and surely below delta: the upper end of the gap's band is, and no rate is undefined; of a "
@@ -93,10 +92,9 @@ TERMS = {
     ),
     "Benjamini-Hochberg": "an adjustment that controls the share of false claims among the claims (1995)",
     "sign-flip test": (
-        "an exact test that differences by seed are symmetric about zero, on one test set: the sign of each would be a "
-        "coin toss; with n seeds the smallest two-sided p-value is 2 / 2^n (of more than twenty seeds, 100,000 "
-        "patterns "
-        "of signs stand for all); it says nothing of other images"
+        "an exact test that differences by seed are symmetric about zero, on one test set: the sign of each would be "
+        "a coin toss; with n seeds the smallest two-sided p-value is 2 / 2^n (of more than twenty seeds, 100,000 "
+        "patterns of signs stand for all); it says nothing of other images"
     ),
     "levelling down": (
         "a gap that is smaller, which is established, while no group's accuracy gains .01, by simultaneous upper ends "

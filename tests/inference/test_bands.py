@@ -8,7 +8,7 @@ from benchmarks.inference import SIMULATED_BANDS, share_covered
 from fairprof.inference.bands import contrasts, contrasts_with_tests, gap_upper_bounds, largest_gaps
 from fairprof.inference.intervals import bootstrap_scores, wilson_interval
 from fairprof.inference.permutation import gap_tests
-from fairprof.inference.verdicts import gaps_with_verdicts
+from fairprof.inference.verdicts import gaps_and_contrasts
 from fairprof.metrics.fairness import DIFFERENCES
 from tests.inference.made_tables import predictions_of, random_counts, row_of, two_genders
 
@@ -161,7 +161,7 @@ def test_the_bound_of_three_groups_by_hand():
 def test_bounds_are_never_under_the_gap_and_missing_where_it_is():
     for seed in range(5):
         table = random_counts(seed, races=3, rows=60)
-        found = gaps_with_verdicts(table, 5, 50, 0.05, np.random.default_rng(seed))
+        found = gaps_and_contrasts(table, 5, 50, 0.05, np.random.default_rng(seed))[0]
         assert (found["upper"] >= found["value"]).equals(found["value"].notna())
         assert found["upper"].isna().equals(found["value"].isna())
 
@@ -182,7 +182,7 @@ def test_bounds_are_never_under_the_gap_and_missing_where_it_is():
         (lambda table, generator: bootstrap_scores(table, 9, generator, 1), "confidence is 1; give a number"),
         (lambda table, generator: wilson_interval(1, 2, 0), "confidence is 0; give a number between 0 and 1"),
         (lambda table, generator: gap_tests(table.drop(columns="race"), 9, generator), "no column 'race'"),
-        (lambda table, generator: gaps_with_verdicts(table.iloc[:0], 9, 9, 0.05, generator), "no rows"),
+        (lambda table, generator: gaps_and_contrasts(table.iloc[:0], 9, 9, 0.05, generator)[0], "no rows"),
     ],
 )
 def test_an_impossible_request_is_one_line(call, message):

@@ -12,7 +12,7 @@ from benchmarks.inference import p_values, share_found, share_rejected
 from fairprof.inference.bands import contrasts
 from fairprof.inference.intervals import bootstrap_scores
 from fairprof.inference.permutation import gap_tests
-from fairprof.inference.verdicts import gaps_with_verdicts
+from fairprof.inference.verdicts import gaps_and_contrasts
 from fairprof.metrics.fairness import DIFFERENCES, gaps, group_labels, rates_by_group
 from tests.inference.made_tables import random_counts, renamed, row_of, two_genders
 
@@ -134,7 +134,7 @@ def test_renaming_groups_and_permuting_rows_changes_nothing(tied):
     first, second = (t.sort_values(key, ignore_index=True) for t in (first, second))
     pd.testing.assert_frame_equal(first, second, check_exact=True)
 
-    first, second = (gaps_with_verdicts(t, 99, 99, 0.05, np.random.default_rng(5)) for t in (table, renamed(table)))
+    first, second = (gaps_and_contrasts(t, 99, 99, 0.05, np.random.default_rng(5))[0] for t in (table, renamed(table)))
     pd.testing.assert_frame_equal(first, second, check_exact=True)
     first, second = (bootstrap_scores(t, 99, np.random.default_rng(5)) for t in (table, renamed(table)))
     pd.testing.assert_frame_equal(first, second, check_exact=True)

@@ -7,7 +7,6 @@ import pytest
 from benchmarks.inference import shares_of
 from fairprof.inference.verdicts import (
     gaps_and_contrasts,
-    gaps_with_verdicts,
     is_confirmatory,
     judged,
     repeats_a_test,
@@ -50,7 +49,7 @@ def test_verdicts_by_hand():
 
 
 def test_a_model_of_one_answer_has_no_verdicts():
-    found = gaps_with_verdicts(two_genders([[40, 0], [30, 0]], [[50, 0], [60, 0]]), 99, 99, 0.05, generator())
+    found = gaps_and_contrasts(two_genders([[40, 0], [30, 0]], [[50, 0], [60, 0]]), 99, 99, 0.05, generator())[0]
     assert found["verdict"].eq("degenerate").all() and not found["below_delta"].any()
 
 
@@ -75,7 +74,7 @@ def test_who_differs_stands_beside_the_gap():
 
 def test_the_confirmatory_family_is_four_gaps():
     table = random_counts(0)
-    found = gaps_with_verdicts(table, 99, 99, 0.1, np.random.default_rng(0))
+    found = gaps_and_contrasts(table, 99, 99, 0.1, np.random.default_rng(0))[0]
     key = ["attribute", "metric", "class"]
     confirmatory = found["family"] == "confirmatory"
     assert found.loc[confirmatory, key].to_numpy().tolist() == [
@@ -97,7 +96,7 @@ def test_large_tables_of_a_known_truth_are_judged_rightly():
     # Females are recognised in 90 % of all cases, males in 60 %, and the wrong ones cancel out.
     shares = shares_of([0.9, 0.6], [0.5, 0.5], 3)
     counts = (shares * 54_000).round().astype(int)
-    found = gaps_with_verdicts(two_genders(*counts.tolist()), 99, 99, 0.05, np.random.default_rng(0), ["gender"])
+    found = gaps_and_contrasts(two_genders(*counts.tolist()), 99, 99, 0.05, np.random.default_rng(0), ["gender"])[0]
     verdicts = found.groupby("metric")["verdict"].unique().map(list).to_dict()
     assert verdicts == {
         "demographic_parity_difference": ["equivalent"],

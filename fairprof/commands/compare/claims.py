@@ -395,8 +395,7 @@ def _gap_scope(gaps: pd.DataFrame, protocol: Protocol) -> str:
 def _difference_scope(protocol: Protocol) -> str:
     return (
         f"A difference between designs is established where it holds for {NEW_SEEDS_AND_IMAGES}: its error takes in "
-        "what "
-        "varies with the seed (draw from this pool, initialisation, data order), with the "
+        "what varies with the seed (draw from this pool, initialisation, data order), with the "
         f"{counted(protocol.test_images, 'test image')}, and with both; intervals of the confirmatory family hold "
         "together. What is established on this test set only shows in further seeds on these very images (sign flips "
         "test that differences by seed are symmetric about zero), and may be luck of the images. Both take the seeds' "

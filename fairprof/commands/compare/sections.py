@@ -254,8 +254,7 @@ EVIDENCE = {
         "Differences between designs",
         "A mark is the mean over seeds of a design minus the reference at the same seed, gaps each less their noise "
         "floor; its line the adjusted interval for new seeds and new images, small marks single seeds; zero means "
-        "equal "
-        "on average. Filled marks are established. For scores right is better, for gaps left.",
+        "equal on average. Filled marks are established. For scores right is better, for gaps left.",
         _differences_blocks,
     ),
     "tradeoff": Evidence(
@@ -330,23 +329,20 @@ def _certainty(tables: dict[str, pd.DataFrame], protocol: Protocol, said: Claims
     yield Paragraph(_number_of_seeds(protocol, said), "Number of seeds.")
     yield Paragraph(
         f"Established: the adjusted p-value is at most {short(ALPHA)}; between designs, that of new seeds and new "
-        "images. "
-        "Established on this test set only: further seeds on these images would show it, other images may not. Not "
-        "established: this study cannot tell; that is no evidence of equality. Equivalent: not established, and the "
-        f"upper end of the gap's 95 % band lies below the margin delta = {short(protocol.delta)}, or the interval of a "
-        "difference between designs lies within that margin on both sides. No claim possible: fewer than "
-        f"{LEAST_SEEDS} seeds.",
+        "images. Established on this test set only: further seeds on these images would show it, other images may "
+        "not. Not established: this study cannot tell; that is no evidence of equality. Equivalent: not established, "
+        f"and the upper end of the gap's 95 % band lies below the margin delta = {short(protocol.delta)}, or the "
+        "interval of a difference between designs lies within that margin on both sides. No claim possible: fewer "
+        f"than {LEAST_SEEDS} seeds.",
         "Verdicts.",
     )
     yield Paragraph(
         "They are 95 % intervals for new seeds and new images: value -+ t times the standard error, which takes in "
-        "what "
-        f"varies between seeds, between test images (over {protocol.replicates:,} resamples, the same ones for all "
-        "designs) and with both, with as few degrees of freedom as few seeds leave. An interval of a difference "
-        "excludes "
-        "zero exactly where its test rejects: those of the confirmatory family hold together, the others are adjusted "
-        "as their p-values are. Intervals of the groups of an attribute hold together. More seeds reduce the deviation "
-        "between seeds, more test images the error that they leave.",
+        f"what varies between seeds, between test images (over {protocol.replicates:,} resamples, the same ones for "
+        "all designs) and with both, with as few degrees of freedom as few seeds leave. An interval of a difference "
+        "excludes zero exactly where its test rejects: those of the confirmatory family hold together, the others are "
+        "adjusted as their p-values are. Intervals of the groups of an attribute hold together. More seeds reduce the "
+        "deviation between seeds, more test images the error that they leave.",
         "Intervals.",
     )
     yield Paragraph(
