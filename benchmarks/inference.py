@@ -113,7 +113,7 @@ def _of_runs(runs: list[pd.DataFrame]) -> None:
     contrasts_over_runs(runs, REPLICATES, generator)
 
 
-def _seconds(work: Callable[[], None], rounds: int) -> float:
+def _seconds(work: Callable[[], object], rounds: int) -> float:
     """The median of a few rounds, after one that warms up."""
     work()
     taken = []
