@@ -50,11 +50,11 @@ def design_effects(
     values, (N, M): of the images, such as whether they are right. counted, (N, M) bool: which of them a mean is of.
     group, (N,) int in [0, G). person, (N,): whose images they are; 1 without.
 
-    Over the P persons of a group with n counted images, of which n_i are of person i and whose residuals from the
-    mean sum to s_i: [P / (P - 1) sum s_i^2] / [n / (n - 1) sum of squared residuals] (Kish 1965; Rao, Scott 1992), times
-    the squared ratio of the t quantiles with P - 1 and n - 1 degrees of freedom, as few persons do not show how much
-    persons vary (Korn, Graubard 1998). It is at least 1 and at most sum n_i^2 / n, where a person's images are wholly
-    alike; that much where it cannot be told: of one person, or where all values are equal.
+    Of a group's n counted images n_i are of person i, one of P, and s_i is the sum of their residuals from the mean. It
+    is [P / (P - 1) sum s_i^2] / [n / (n - 1) sum of squared residuals] (Kish 1965; Rao, Scott 1992), times the squared
+    ratio of the t quantiles with P - 1 and n - 1 degrees of freedom, as few persons do not show how much persons vary
+    (Korn, Graubard 1998); at least 1, and at most what it is where a person's images are wholly alike, sum n_i^2 / n.
+    That much it is where it cannot be told: of one person, or of values that are all equal.
     """
     check_confidence(confidence)
     if person is None:

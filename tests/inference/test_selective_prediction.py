@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from fairprof.inference.intervals import design_effects, wilson_interval
 from fairprof.inference.selective_prediction import (
     COVERAGES,
     RateUnits,
@@ -16,7 +17,6 @@ from fairprof.inference.selective_prediction import (
     selective_gaps,
     selective_scores,
 )
-from fairprof.inference.intervals import design_effects, wilson_interval
 from fairprof.inference.units import person_codes
 from fairprof.metrics.fairness import summary
 from fairprof.metrics.selective import accepted, confidence_of

@@ -135,7 +135,7 @@ def test_chance_of_persons_by_hand():
 
 def test_more_images_of_the_same_persons_are_no_more_evidence():
     generator = np.random.default_rng(0)
-    reference, evaluated = generator.multinomial(1, [0.5, 0.3, 0.2], 80), generator.multinomial(1, [0.3, 0.4, 0.3], 80)
+    reference, evaluated = (generator.multinomial(1, shares, 80) for shares in ([0.5, 0.3, 0.2], [0.3, 0.4, 0.3]))
     once, often = (
         category_shift(times * reference, times * evaluated, 999, np.random.default_rng(1)) for times in (1, 5)
     )
@@ -146,7 +146,7 @@ def test_more_images_of_the_same_persons_are_no_more_evidence():
 
 def test_chance_of_persons_with_an_image_each_is_that_of_images():
     generator = np.random.default_rng(2)
-    reference, evaluated = generator.multinomial(1, [0.5, 0.3, 0.2], 200), generator.multinomial(1, [0.5, 0.3, 0.2], 90)
+    reference, evaluated = (generator.multinomial(1, [0.5, 0.3, 0.2], persons) for persons in (200, 90))
     persons = category_shift(reference, evaluated, 4999, np.random.default_rng(0))
     images = category_shift(reference.sum(axis=0), evaluated.sum(axis=0), 4999, np.random.default_rng(0))
     mixed = category_shift(reference.sum(axis=0), evaluated, 4999, np.random.default_rng(0))

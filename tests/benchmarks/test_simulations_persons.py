@@ -1,0 +1,12 @@
+"""Several images of a person under a known truth, with few data sets: nothing contradicts what is wanted."""
+
+import pytest
+
+from benchmarks.simulations.persons import SIMULATIONS
+from benchmarks.simulations.simulation import Simulation, contradicts, simulated
+
+
+@pytest.mark.parametrize("simulation", SIMULATIONS, ids=lambda simulation: simulation.name)
+def test_nothing_contradicts_what_is_wanted(simulation: Simulation):
+    for _, row in simulated(simulation, quick=True).iterrows():
+        assert not contradicts(row, simulation.at_most, simulation.at_least), row.to_dict()
