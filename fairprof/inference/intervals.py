@@ -63,7 +63,8 @@ def design_effects(
     images = _sums_of(group, groups, counted)
     mean = divide(_sums_of(group, groups, counted * values), images)
     residual = np.where(counted > 0, values - mean[group], 0)
-    (_, of_unit), unit = np.unique([person, group], axis=1, return_inverse=True)
+    code = np.unique(person, return_inverse=True)[1]
+    (_, of_unit), unit = np.unique([code, group], axis=1, return_inverse=True)
     own, total = (_sums_of(unit.ravel(), len(of_unit), part) for part in (counted, residual))
     persons = _sums_of(of_unit, groups, own > 0)
     alike = divide(_sums_of(of_unit, groups, own**2), images)

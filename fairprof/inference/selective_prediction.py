@@ -17,7 +17,7 @@ from fairprof.inference.intervals import centred_interval, design_effect_of, des
 from fairprof.inference.levels import ALPHA, TIE, check_number
 from fairprof.inference.multiplicity import benjamini_hochberg
 from fairprof.inference.permutation import gap_tests
-from fairprof.inference.units import patterns_of, person_codes, units_of
+from fairprof.inference.units import in_order, patterns_of, person_codes, units_of
 from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 from fairprof.metrics.fairness import (
     ATTRIBUTES,
@@ -387,11 +387,7 @@ def _area(
     generator: np.random.Generator,
     min_support: int,
 ) -> dict:
-    # persons are numbered by their images, so that neither their names nor the order of rows changes who is drawn
-    code = np.unique(person, return_inverse=True)[1]
-    mean = np.bincount(code, confidence) / np.bincount(code)
-    order = np.lexsort((mean[code], wrong, -confidence))
-    unit = pd.factorize(code[order])[0]
+    order, unit = in_order([-confidence, wrong], person)
     units = unit.max() + 1
     wrong, count = wrong[order].astype(float), len(order)
     _, tie = np.unique(-confidence[order], return_inverse=True)

@@ -16,7 +16,7 @@ from scipy.stats import chi2_contingency, ks_2samp, random_table
 from fairprof.inference.intervals import design_effect_of, wilson_interval
 from fairprof.inference.levels import ALPHA, TIE, check_number
 from fairprof.inference.multiplicity import holm
-from fairprof.inference.units import chunks
+from fairprof.inference.units import chunks, in_order
 from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 
 COMPARABLE = "comparable"
@@ -180,10 +180,8 @@ def _largest_deviations(
     values, sizes = np.concatenate(samples), [len(sample) for sample in samples]
     codes = [np.arange(size) if of is None else of for of, size in zip(persons, sizes, strict=True)]
     person = np.unique([np.concatenate(codes), np.repeat([0, 1], sizes)], axis=1, return_inverse=True)[1].ravel()
-    # persons are numbered by their images, so that neither their names nor the order of rows changes any sign
-    mean = np.bincount(person, values) / np.bincount(person)
-    order = np.lexsort((mean[person], values))
-    person, share = pd.factorize(person[order])[0], np.repeat(1 / np.array(sizes), sizes)[order]
+    order, person = in_order([values], person)
+    share = np.repeat(1 / np.array(sizes), sizes)[order]
     last = np.flatnonzero(np.diff(values[order], append=np.inf))  # of images of equal confidence
     common = (last + 1) / len(values)
     largest = []
