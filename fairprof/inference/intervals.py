@@ -50,11 +50,12 @@ def design_effects(
     values, (N, M): of the images, such as whether they are right. counted, (N, M) bool: which of them a mean is of.
     group, (N,) int in [0, G). person, (N,): whose images they are; 1 without.
 
-    Of a group's n counted images n_i are of person i, one of P, and s_i is the sum of their residuals from the mean. It
-    is [P / (P - 1) sum s_i^2] / [n / (n - 1) sum of squared residuals] (Kish 1965; Rao, Scott 1992), times the squared
-    ratio of the t quantiles with P - 1 and n - 1 degrees of freedom, as few persons do not show how much persons vary
-    (Korn, Graubard 1998); at least 1, and at most what it is where a person's images are wholly alike, sum n_i^2 / n.
-    That much it is where it cannot be told: of one person, or of values that are all equal.
+    Of a group's n counted images n_i are of person i, and s_i is the sum of their residuals from the mean. Where a
+    person's images are wholly alike, it is sum n_i^2 / n, and P = n^2 / sum n_i^2 is the number of persons that counts
+    (Kish 1965). It is estimated as [P / (P - 1) sum s_i^2] / [n / (n - 1) sum of squared residuals] (Rao, Scott 1992),
+    times the squared ratio of the t quantiles with P - 1 and n - 1 degrees of freedom, as few persons do not show how
+    much persons vary (Korn, Graubard 1998); at least 1, and at most as if they were wholly alike. That much it is where
+    it cannot be told: of one person, or of values that are all equal.
     """
     check_confidence(confidence)
     if person is None:
@@ -66,8 +67,8 @@ def design_effects(
     code = np.unique(person, return_inverse=True)[1]
     (_, of_unit), unit = np.unique([code, group], axis=1, return_inverse=True)
     own, total = (_sums_of(unit.ravel(), len(of_unit), part) for part in (counted, residual))
-    persons = _sums_of(of_unit, groups, own > 0)
     alike = divide(_sums_of(of_unit, groups, own**2), images)
+    persons = divide(images, alike)
     between = divide(persons * _sums_of(of_unit, groups, total**2), persons - 1)
     within = divide(images * _sums_of(group, groups, residual**2), images - 1)
     few, many = (t.ppf((1 + confidence) / 2, count - 1) for count in (persons, images))

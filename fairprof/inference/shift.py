@@ -22,6 +22,8 @@ from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 COMPARABLE = "comparable"
 DIFFERENT_VOCABULARY = "different_vocabulary"
 NOT_RECORDED = "not_recorded"
+LOW, HIGH = (1 - 5**0.5) / 2, (1 + 5**0.5) / 2  # Mammen's weights: mean 0, variance and skewness 1
+CHANCE_OF_LOW = (5**0.5 + 1) / (2 * 5**0.5)
 
 
 class CategoryShift(NamedTuple):
@@ -50,8 +52,8 @@ def category_shift(
     reference, evaluated: (C,) counts of images, each of another person, or (P, C) counts of the images of P persons.
 
     Which sample an image belongs to is permuted. Persons cannot be exchanged so where those of one sample have more
-    images than those of the other: of them, each one's deviation from the shares of both samples together is taken with
-    a random sign (wild bootstrap, Mammen 1993), so that each sample varies as its own persons do. Raises ValueError
+    images than those of the other: of them, each one's deviation from the shares of all others, in both samples, gets a
+    random weight (wild bootstrap, Mammen 1993), so that each sample varies as its own persons do. Raises ValueError
     where a sample has no rows.
     """
     check_number(permutations, "permutations")
@@ -68,8 +70,7 @@ def category_shift(
     value = float(np.abs(shares[0] - shares[1]).sum() / 2)
     persons = max(sample.ndim for sample in samples) == 2
     if persons:
-        common = table.sum(axis=0) / table.sum()
-        drawn = np.stack([_deviations(sample, common, permutations, generator) for sample in samples], axis=1)
+        drawn = np.stack([_deviations(sample, table, permutations, generator) for sample in samples], axis=1)
     else:
         drawn = random_table(table.sum(axis=1), table.sum(axis=0), seed=generator).rvs(permutations)
         drawn = drawn / table.sum(axis=1)[:, None]
@@ -88,12 +89,13 @@ def category_shift(
     )
 
 
-def _deviations(sample: np.ndarray, common: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
-    """(B, C): how far shares of a sample (C,) or (P, C) deviate by chance where the true ones are `common` (C,)."""
+def _deviations(sample: np.ndarray, table: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
+    """(B, C): how far shares of a sample (C,) or (P, C), one of two with the images `table` (2, C), deviate by chance."""
     kinds, number = (np.eye(len(sample)), sample) if sample.ndim == 1 else np.unique(sample, axis=0, return_counts=True)
-    residual = kinds - kinds.sum(axis=1, keepdims=True) * common
-    signs = 2 * generator.binomial(number, 0.5, size=(draws, len(number))) - number  # the sum over persons of a kind
-    return signs @ residual / (number @ kinds.sum(axis=1))
+    images, everyone = kinds.sum(axis=1, keepdims=True), table.sum()
+    residual = (kinds - images * table.sum(axis=0) / everyone) / (1 - images / everyone)
+    low = generator.binomial(number, CHANCE_OF_LOW, size=(draws, len(number)))  # of the persons of a kind
+    return (low * LOW + (number - low) * HIGH) @ residual / (number @ images)
 
 
 def composition_shift(
@@ -160,7 +162,7 @@ def confidence_shift(
 
     persons: codes (N,) of whose images they are, of each sample; None where each is of another person. Where all are,
     the p-value is that of the Kolmogorov-Smirnov test; otherwise it is of the wild bootstrap of `category_shift`, which
-    takes each person's deviation from the common distribution function with a random sign, `draws` times.
+    weights each person's deviation from the distribution function of all others, `draws` times.
     """
     found = ks_2samp(reference, evaluated)
     statistic, p_value = float(found.statistic), float(found.pvalue)
@@ -181,13 +183,14 @@ def _largest_deviations(
     codes = [np.arange(size) if of is None else of for of, size in zip(persons, sizes, strict=True)]
     person = np.unique([np.concatenate(codes), np.repeat([0, 1], sizes)], axis=1, return_inverse=True)[1].ravel()
     order, person = in_order([values], person)
-    share = np.repeat(1 / np.array(sizes), sizes)[order]
+    images = np.bincount(person)[person]
+    share = np.repeat([1 / sizes[0], -1 / sizes[1]], sizes)[order] / (1 - images / len(values))
     last = np.flatnonzero(np.diff(values[order], append=np.inf))  # of images of equal confidence
     common = (last + 1) / len(values)
     largest = []
     for size in chunks(draws, len(values)):
-        signs = 2.0 * generator.integers(2, size=(size, person.max() + 1)) - 1
-        deviation = (signs[:, person] * share).cumsum(axis=1)
+        weights = np.where(generator.random((size, person.max() + 1)) < CHANCE_OF_LOW, LOW, HIGH)
+        deviation = (weights[:, person] * share).cumsum(axis=1)
         largest.append(np.abs(deviation[:, last] - deviation[:, -1:] * common).max(axis=1))
     return np.concatenate(largest)
 

@@ -125,11 +125,14 @@ def test_chance_of_persons_by_hand():
     reference, evaluated = [[2, 0], [0, 2]], [[2, 0], [2, 0]]
     found = category_shift(reference, evaluated, 9999, np.random.default_rng(0))
     assert found.total_variation == 0.5
-    # both have 3/4 and 1/4; of a sample of four images a person deviates by 1/8, three times, and 3/8, once
-    signs = np.stack(np.meshgrid(*[[-1, 1]] * 4), axis=-1).reshape(-1, 4)
-    null = np.abs(signs @ [0.125, 0.375, 0.125, 0.125])
-    assert found.null_mean == pytest.approx(null.mean(), abs=0.01)
-    assert found.p_value == pytest.approx((null >= 0.5).mean(), abs=0.02)
+    # both have 3/4 and 1/4; a person's two of four images deviate from the shares of the other six by 1/6, or 1/2, with
+    # weights (1 - 5^.5) / 2 and (1 + 5^.5) / 2
+    low = np.stack(np.meshgrid(*[[True, False]] * 4), axis=-1).reshape(-1, 4)
+    chance = np.where(low, (5**0.5 + 1) / (2 * 5**0.5), (5**0.5 - 1) / (2 * 5**0.5)).prod(axis=1)
+    null = np.abs(np.where(low, (1 - 5**0.5) / 2, (1 + 5**0.5) / 2) @ [1 / 6, -1 / 2, -1 / 6, -1 / 6])
+    assert chance.sum() == pytest.approx(1)
+    assert found.null_mean == pytest.approx(chance @ null, abs=0.01)
+    assert found.p_value == pytest.approx(chance @ (null >= 0.5), abs=0.02)
     assert np.isnan(found.chi_square) and np.isnan(found.chi_square_p)
 
 
