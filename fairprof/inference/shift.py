@@ -53,8 +53,8 @@ def category_shift(
 
     Which sample an image belongs to is permuted. Persons cannot be exchanged so where those of one sample have more
     images than those of the other: of them, each one's deviation from the shares of all others, in both samples, gets a
-    random weight (wild bootstrap, Mammen 1993), so that each sample varies as its own persons do. Raises ValueError
-    where a sample has no rows.
+    random weight (wild bootstrap, Mammen 1993), so that each sample varies as its own persons do, and more where they
+    are few. Raises ValueError where a sample has no rows.
     """
     check_number(permutations, "permutations")
     samples = [np.asarray(sample, dtype=np.int64) for sample in (reference, evaluated)]
@@ -74,7 +74,7 @@ def category_shift(
     else:
         drawn = random_table(table.sum(axis=1), table.sum(axis=0), seed=generator).rvs(permutations)
         drawn = drawn / table.sum(axis=1)[:, None]
-    null = np.abs(drawn[:, 0] - drawn[:, 1]).sum(axis=-1) / 2
+    null = np.minimum(np.abs(drawn[:, 0] - drawn[:, 1]).sum(axis=-1) / 2, 1)
     tested = chi2_contingency(table, correction=False) if table.shape[1] > 1 and not persons else None
 
     return CategoryShift(
@@ -90,12 +90,19 @@ def category_shift(
 
 
 def _deviations(sample: np.ndarray, table: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
-    """(B, C): how far shares of a sample (C,) or (P, C), one of two with the images `table` (2, C), deviate by chance."""
+    """(B, C): how far shares of a sample (C,) or (P, C), of two with the images `table` (2, C), deviate by chance."""
     kinds, number = (np.eye(len(sample)), sample) if sample.ndim == 1 else np.unique(sample, axis=0, return_counts=True)
     images, everyone = kinds.sum(axis=1, keepdims=True), table.sum()
     residual = (kinds - images * table.sum(axis=0) / everyone) / (1 - images / everyone)
     low = generator.binomial(number, CHANCE_OF_LOW, size=(draws, len(number)))  # of the persons of a kind
-    return (low * LOW + (number - low) * HIGH) @ residual / (number @ images)
+    weights = (low * LOW + (number - low) * HIGH) * _for_few_persons(np.repeat(images[:, 0], number))
+    return weights @ residual / (number @ images)
+
+
+def _for_few_persons(images: np.ndarray) -> float:
+    """The root of P / (P - 1), P being how many persons count (Kish 1965) of those with these numbers of images."""
+    persons = images.sum() ** 2 / (images**2).sum()
+    return float(np.sqrt(persons / max(persons - 1, TIE)))
 
 
 def composition_shift(
@@ -183,8 +190,9 @@ def _largest_deviations(
     codes = [np.arange(size) if of is None else of for of, size in zip(persons, sizes, strict=True)]
     person = np.unique([np.concatenate(codes), np.repeat([0, 1], sizes)], axis=1, return_inverse=True)[1].ravel()
     order, person = in_order([values], person)
-    images = np.bincount(person)[person]
-    share = np.repeat([1 / sizes[0], -1 / sizes[1]], sizes)[order] / (1 - images / len(values))
+    few = [_for_few_persons(np.unique(of, return_counts=True)[1]) for of in codes]
+    share = np.repeat([few[0] / sizes[0], -few[1] / sizes[1]], sizes)[order]
+    share /= 1 - np.bincount(person)[person] / len(values)
     last = np.flatnonzero(np.diff(values[order], append=np.inf))  # of images of equal confidence
     common = (last + 1) / len(values)
     largest = []

@@ -150,10 +150,12 @@ def paired_interval(
     """Interval of a difference of two proportions of the same images: lost and won are those that differ, either way.
 
     The Wald interval after adding half an image to each of the four cells (Agresti, Min 2005). In [-1, 1]. Where
-    none differ it has a width, too. All counts are divided by the design effect, that of `design_effects`.
+    none differ it has a width, too. Where persons have several images, counts are divided by the design effect (of
+    `design_effects`), and one is added to both lost and won (Bonett, Price 2012), which covers with few persons, too.
     """
     lost, won, rows = (count / np.asarray(design_effect) for count in (np.asarray(lost), np.asarray(won), images))
-    lost, won, rows = lost + 0.5, won + 0.5, rows + 2
+    added = np.where(np.asarray(design_effect) > 1, 1, 0.5)
+    lost, won, rows = lost + added, won + added, rows + 2
     centre = (lost - won) / rows
     half = norm.ppf((1 + confidence) / 2) * np.sqrt(lost + won - (lost - won) ** 2 / rows) / rows
     return np.maximum(centre - half, -1), np.minimum(centre + half, 1)
