@@ -485,7 +485,7 @@ def _shift(evaluation: Evaluation) -> Iterable[Block]:
         "only_evaluated",
     ]
     yield table_of("The evaluated images against the model's own test images", evaluation.shift.data[[*columns, *more]])
-    if evaluation.shift.unknown_persons:
+    if evaluation.shift.unknown_persons and not _training_text(evaluation):  # which says so
         yield Paragraph(UNKNOWN_PERSONS)
     yield table_of(
         "The evaluated images against the training images, which the design has composed",
