@@ -38,10 +38,8 @@ def owners(generator: np.random.Generator, persons: int, images: tuple[int, int]
 
 def groups_of(generator: np.random.Generator, person: np.ndarray) -> np.ndarray:
     """(N,) int: each image's group, its person's, among three."""
-    persons = person.max() + 1
-    return generator.permutation(np.repeat(np.arange(len(SHARES)), np.round(np.multiply(SHARES, persons)).astype(int)))[
-        person
-    ]
+    sizes = np.round(np.multiply(SHARES, person.max() + 1)).astype(int)
+    return generator.permutation(np.repeat(np.arange(len(SHARES)), sizes))[person]
 
 
 def alike(generator: np.random.Generator, person: np.ndarray) -> np.ndarray:
@@ -86,7 +84,7 @@ def drops_covered(generator: np.random.Generator, persons: int, images: tuple[in
 
 
 def outcomes(generator: np.random.Generator, persons: int, images: tuple[int, int]) -> pd.DataFrame:
-    """Images, clean and under one corruption at two severities, which costs no group more than another."""
+    """Images, clean and under one corruption, which costs no group more than another."""
     person = owners(generator, persons, images)
     clean = happens(generator, person, RATE)
     kept, won = happens(generator, person, 1 - LOST), happens(generator, person, WON)
@@ -148,23 +146,23 @@ def shifted(
 
     reference: persons and images each of the other sample. Categories are those of persons, confidences are alike.
     """
-    samples = [owners(generator, *numbers) for numbers in (reference, (persons, images))]
+    before, after = owners(generator, *reference), owners(generator, persons, images)
     found = {}
     for categories in (2, 12):
-        chances = np.arange(1, categories + 1) / np.arange(1, categories + 1).sum()
-        counts = [
-            _counts_by_person(generator.choice(categories, len(person), p=chances)[person], person, categories)
-            for person in samples
-        ]
-        found[f"rejected: {categories} categories"] = category_shift(*counts, PERMUTATIONS, generator).p_value <= ALPHA
-    confidences = [norm.cdf(alike(generator, person)).round(6) for person in samples]
-    found["rejected: confidence"] = confidence_shift(*confidences, samples, PERMUTATIONS, generator).p_value <= ALPHA
-    return found
+        counts = [_counts_by_person(generator, person, categories) for person in (before, after)]
+        p_value = category_shift(counts[0], counts[1], PERMUTATIONS, generator).p_value
+        found[f"rejected: {categories} categories"] = p_value <= ALPHA
+    confidences = [norm.cdf(alike(generator, person)).round(6) for person in (before, after)]
+    p_value = confidence_shift(confidences[0], confidences[1], (before, after), PERMUTATIONS, generator).p_value
+    return found | {"rejected: confidence": p_value <= ALPHA}
 
 
-def _counts_by_person(category: np.ndarray, person: np.ndarray, categories: int) -> np.ndarray:
-    counts = np.zeros((person.max() + 1, categories), dtype=int)
-    np.add.at(counts, (person, category), 1)
+def _counts_by_person(generator: np.random.Generator, person: np.ndarray, categories: int) -> np.ndarray:
+    """(P, C) int: images of persons, each of whom is of one category; the last is the most frequent."""
+    frequency = np.arange(1, categories + 1)
+    of_person = generator.choice(categories, person.max() + 1, p=frequency / frequency.sum())
+    counts = np.zeros((len(of_person), categories), dtype=int)
+    np.add.at(counts, (person, of_person[person]), 1)
     return counts
 
 

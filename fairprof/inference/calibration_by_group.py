@@ -216,7 +216,8 @@ def reliability_with_intervals(predictions: pd.DataFrame, bins: int) -> pd.DataF
     """
     table = reliability_table(predictions, bins)
     order = np.argsort(confidence_of(predictions), kind="stable")  # bins follow each other by rising confidence
-    bin_of_row, person = np.repeat(table["bin"], table["count"]).to_numpy(), person_codes(predictions.iloc[order])
+    bin_of_row = np.repeat(table["bin"].to_numpy(), table["count"].to_numpy())
+    person = person_codes(predictions.iloc[order])
     right = (label_codes(predictions, "y_pred") == label_codes(predictions, "y_true"))[order, None]
     effect = design_effects(right, np.ones(right.shape, dtype=bool), bin_of_row, len(table), person)[:, 0]
     hits = np.bincount(bin_of_row, right[:, 0], minlength=len(table))

@@ -65,8 +65,8 @@ def shift_between(
     )
     data.insert(2, "distance", TOTAL_VARIATION)
     data = data.rename(columns={"total_variation": "value"})
-    confidences, persons = ([of(there), of(here)] for of in (confidence_of, person_codes))
-    confidence = confidence_shift(*confidences, persons, permutations, generator)
+    persons = person_codes(there), person_codes(here)
+    confidence = confidence_shift(confidence_of(there), confidence_of(here), persons, permutations, generator)
     data.loc[len(data)] = {
         "attribute": CONFIDENCE,
         "status": COMPARABLE,
