@@ -18,7 +18,7 @@ from scipy.optimize import brentq, minimize
 from scipy.special import expit, logit
 from scipy.stats import rankdata
 
-from fairprof.inference.intervals import centred_interval
+from fairprof.inference.intervals import centred_interval, design_effects, wilson_interval
 from fairprof.inference.levels import ALPHA, TIE, check_number
 from fairprof.inference.multiplicity import CONFIRMATORY_ATTRIBUTES, adjusted_in_families
 from fairprof.inference.units import person_codes
@@ -32,7 +32,8 @@ from fairprof.metrics.fairness import (
     UNDEFINED,
     group_labels,
 )
-from fairprof.metrics.performance import class_probabilities, divide, label_codes
+from fairprof.metrics.performance import class_probabilities, divide, label_codes, reliability_table
+from fairprof.metrics.selective import confidence_of
 
 MOST_WINDOWS = 16  # samples of a group that are taken of each of its random orders; fewer where these cover it
 CHUNK = 2**21  # numbers at once: bounds the memory
@@ -206,6 +207,22 @@ def _chunks(total: int, width: int) -> Iterator[int]:
     size = max(1, CHUNK // max(width, 1))
     for start in range(0, total, size):
         yield min(size, total - start)
+
+
+def reliability_with_intervals(predictions: pd.DataFrame, bins: int) -> pd.DataFrame:
+    """`performance.reliability_table` of these predictions, with lower and upper ends of the accuracy of each bin.
+
+    They are Wilson's, with the `design_effects` of several images of one person.
+    """
+    table = reliability_table(predictions, bins)
+    order = np.argsort(confidence_of(predictions), kind="stable")  # bins follow each other by rising confidence
+    bin_of_row = np.repeat(table["bin"].to_numpy(), table["count"].to_numpy())
+    person = person_codes(predictions.iloc[order])
+    right = (label_codes(predictions, "y_pred") == label_codes(predictions, "y_true"))[order, None]
+    effect = design_effects(right, np.ones(right.shape, dtype=bool), bin_of_row, len(table), person)[:, 0]
+    hits = np.bincount(bin_of_row, right[:, 0], minlength=len(table))
+    lower, upper = wilson_interval(hits, table["count"], design_effect=effect)
+    return table.assign(lower=lower, upper=upper)
 
 
 def calibration_gaps(

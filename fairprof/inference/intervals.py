@@ -6,11 +6,12 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import norm
+from scipy.stats import norm, t
 
 from fairprof.inference.levels import CONFIDENCE, check_confidence, check_number
 from fairprof.inference.units import person_codes
-from fairprof.metrics.performance import confusion_table, divide, label_codes, scores_from_counts
+from fairprof.metrics.fairness import group_labels
+from fairprof.metrics.performance import class_names, confusion_table, divide, label_codes, scores_from_counts
 
 
 def wilson_interval(
@@ -18,7 +19,7 @@ def wilson_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper end, in [0, 1], of the score interval of a proportion; NaN where the total is 0.
 
-    With p = successes / totals, n = totals / design_effect (of `design_effect_of`) and z the normal quantile of
+    With p = successes / totals, n = totals / design_effect (of `design_effects`) and z the normal quantile of
     (1 + confidence) / 2: (p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n). The arrays broadcast. Wilson 1927.
     """
     check_confidence(confidence)
@@ -36,20 +37,79 @@ def wilson_interval(
     return lower, upper
 
 
-def design_effect_of(correct: np.ndarray, person: np.ndarray | None) -> float:
-    """By how much the variance of the mean of `correct`, (N,) bool, grows by several images of one person, (N,).
+def design_effects(
+    values: np.ndarray,
+    counted: np.ndarray,
+    group: np.ndarray,
+    groups: int,
+    person: np.ndarray | None,
+    confidence: float = CONFIDENCE,
+) -> np.ndarray:
+    """(G, M): by how much the variances of means grow by several images of one person; NaN where nothing is counted.
 
-    The sum over persons of their squared summed residuals, over the sum of squared residuals (Kish 1965; Rao, Scott
-    1992), at least 1. Where all are right or none, nothing shows how alike a person's images are: then what it is where
-    they are wholly alike. 1 without persons.
+    values, (N, M): of the images, such as whether they are right. counted, (N, M) bool: which of them a mean is of.
+    group, (N,) int in [0, G). person, (N,): whose images they are; 1 without.
+
+    Of a group's n counted images n_i are of person i, and s_i is the sum of their residuals from the mean. Where a
+    person's images are wholly alike, it is sum n_i^2 / n, and P = n^2 / sum n_i^2 is the number of persons that counts
+    (Kish 1965). It is estimated as [P / (P - 1) sum s_i^2] / [n / (n - 1) sum of squared residuals] (Rao, Scott 1992),
+    times the squared ratio of the t quantiles with P - 1 and n - 1 degrees of freedom, as few persons do not show how
+    much persons vary (Korn, Graubard 1998); at least 1, and at most as if they were wholly alike. That much it is where
+    it cannot be told: of one person, or of values that are all equal.
     """
+    check_confidence(confidence)
     if person is None:
-        return 1.0
+        return np.ones((groups, values.shape[1]))
+    counted = counted.astype(float)
+    images = _sums_of(group, groups, counted)
+    mean = divide(_sums_of(group, groups, counted * values), images)
+    residual = np.where(counted > 0, values - mean[group], 0)
     code = np.unique(person, return_inverse=True)[1]
-    residual = correct - correct.mean()
-    if not residual.any():
-        residual = np.ones(len(correct))
-    return max(float((np.bincount(code, residual) ** 2).sum() / (residual**2).sum()), 1.0)
+    (_, of_unit), unit = np.unique([code, group], axis=1, return_inverse=True)
+    own, total = (_sums_of(unit.ravel(), len(of_unit), part) for part in (counted, residual))
+    alike = divide(_sums_of(of_unit, groups, own**2), images)
+    persons = divide(images, alike)
+    between = divide(persons * _sums_of(of_unit, groups, total**2), persons - 1)
+    within = divide(images * _sums_of(group, groups, residual**2), images - 1)
+    few, many = (t.ppf((1 + confidence) / 2, count - 1) for count in (persons, images))
+    found = divide(between, within) * (few / many) ** 2
+    return np.where(np.isnan(found), alike, np.clip(found, 1, alike))
+
+
+def _sums_of(codes: np.ndarray, number: int, values: np.ndarray) -> np.ndarray:
+    """(number, M): values (N, M) summed over the rows of each code (N,)."""
+    return np.stack([np.bincount(codes, column, minlength=number) for column in values.T], axis=-1)
+
+
+def design_effect_of(correct: np.ndarray, person: np.ndarray | None, confidence: float = CONFIDENCE) -> float:
+    """The design effect of the mean of `correct`, (N,) bool, all in one group: see `design_effects`."""
+    column = np.asarray(correct)[:, None]
+    everyone = np.zeros(len(column), dtype=int)
+    return float(design_effects(column, np.ones(column.shape, dtype=bool), everyone, 1, person, confidence)[0, 0])
+
+
+def with_intervals(rates: pd.DataFrame, predictions: pd.DataFrame, confidence: float = CONFIDENCE) -> pd.DataFrame:
+    """The unweighted table of `rates_by_group` of these predictions with `wilson_interval` as columns lower and upper.
+
+    Where the predictions have a column `person`, each with the `design_effects` of its own images.
+    """
+    person, effect = person_codes(predictions), np.ones(len(rates))
+    if person is not None:
+        true, predicted = (
+            label_codes(predictions, column)[:, None] == np.arange(len(class_names(predictions)))
+            for column in ("y_true", "y_pred")
+        )
+        counted = {
+            "selection_rate": np.ones(true.shape, dtype=bool),
+            "true_positive_rate": true,
+            "false_positive_rate": ~true,
+        }
+        for (attribute, rate), rows in rates.groupby(["attribute", "rate"], sort=False).indices.items():
+            labels = group_labels(predictions, attribute)
+            codes, groups = labels.cat.codes.to_numpy(), len(labels.cat.categories)
+            effect[rows] = design_effects(predicted, counted[rate], codes, groups, person, confidence).ravel()
+    lower, upper = wilson_interval(rates["numerator"], rates["denominator"], confidence, effect)
+    return rates.assign(lower=lower, upper=upper)
 
 
 def bootstrap_scores(
@@ -60,11 +120,12 @@ def bootstrap_scores(
 ) -> pd.DataFrame:
     """Accuracy, balanced accuracy and macro-F1 with the one interval that each of them has everywhere.
 
-    Accuracy is a single rate: `wilson_interval`. The others are means over classes: a smoothed Bayesian bootstrap of
-    the rows (Rubin 1981), those of one person together where there is a column `person`. Resampling alone would take a
-    class of five images, all of them right, for certain. So for the lower ends every class gets 1 / sqrt(K) of a wrong
-    row, shared by the wrong classes, and for the upper ends as much of a right one: of one class, these are the limits
-    of Clopper and Pearson (1934); over K classes each needs less, as errors cancel. A class without rows gets none.
+    Accuracy is a single rate: `wilson_interval`, with the design effect of several images of one person. The others are
+    means over classes: a smoothed Bayesian bootstrap of the rows (Rubin 1981), those of one person together where there
+    is a column `person`. Resampling alone would take a class of five images, all of them right, for certain. So for the
+    lower ends every class gets 1 / sqrt(K) of a wrong row, shared by the wrong classes, and for the upper ends as much
+    of a right one: of one class, these are the limits of Clopper and Pearson (1934); over K classes each needs less, as
+    errors cancel. A class without rows gets none.
 
     Columns: metric, value, lower, upper, standard_error (SD of the replicates, nothing added).
     """
@@ -89,7 +150,7 @@ def bootstrap_scores(
         }
         for name, value in scores_from_counts(counts).items()
     )
-    lower, upper = wilson_interval(right.sum(), len(right), confidence, design_effect_of(right, person))
+    lower, upper = wilson_interval(right.sum(), len(right), confidence, design_effect_of(right, person, confidence))
     table.loc[table["metric"].eq("accuracy"), ["lower", "upper"]] = float(lower), float(upper)
     return table
 

@@ -7,16 +7,17 @@ too few.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import fisher_exact, random_table
+from scipy.stats import fisher_exact, random_table, t
 
-from fairprof.inference.intervals import centred_interval, design_effect_of, wilson_interval
+from fairprof.inference.intervals import centred_interval, design_effect_of, design_effects, wilson_interval
 from fairprof.inference.levels import ALPHA, TIE, check_number
 from fairprof.inference.multiplicity import benjamini_hochberg
 from fairprof.inference.permutation import gap_tests
-from fairprof.inference.units import person_codes
+from fairprof.inference.units import in_order, patterns_of, person_codes, units_of
 from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 from fairprof.metrics.fairness import (
     ATTRIBUTES,
@@ -43,9 +44,9 @@ def selective_scores(predictions: pd.DataFrame, coverages: Sequence[float] = COV
     """Accuracy and macro-F1 of the predictions that are kept, a row per coverage.
 
     Columns: coverage (that was asked for), covered (share that is kept, larger where there are ties), threshold (of the
-    confidence), images (kept), accuracy, lower and upper (Wilson interval of the accuracy), macro_f1 (as in
-    `performance.scores_from_counts`) and p_value (Fisher's exact test, two-sided, of whether what is kept is right as
-    often as what is refused; NaN where nothing is refused). Higher accuracy and macro-F1 are better.
+    confidence), images (kept), accuracy, lower and upper (Wilson's, with the design effect of several images of one
+    person), macro_f1 (as in `performance.scores_from_counts`) and p_value (of `kept_against_refused`). Higher accuracy
+    and macro-F1 are better.
     """
     confidence, counts_of = confidence_of(predictions), _counts_of_groups(predictions, "gender")
     right = label_codes(predictions, "y_pred") == label_codes(predictions, "y_true")
@@ -67,17 +68,32 @@ def selective_scores(predictions: pd.DataFrame, coverages: Sequence[float] = COV
                 "lower": float(lower),
                 "upper": float(upper),
                 "macro_f1": float(scores["macro_f1"]),
-                "p_value": _kept_against_refused(right, kept),
+                "p_value": kept_against_refused(right, kept, person),
             }
         )
     return pd.DataFrame(records)
 
 
-def _kept_against_refused(right: np.ndarray, kept: np.ndarray) -> float:
+def kept_against_refused(right: np.ndarray, kept: np.ndarray, person: np.ndarray | None) -> float:
+    """Two-sided p-value of whether what is kept is right as often as what is refused; NaN where nothing is refused.
+
+    right, kept: (N,) bool. Without persons Fisher's exact test. With person, (N,), the score test that holds however
+    alike a person's images are (Liang, Zeger 1986): with u the sum over a person's images of (kept - its mean) (right -
+    its mean), the sum of u by the root of that of u^2, corrected by P / (P - 1), against Student's t with P - 1 degrees
+    of freedom, P being the number of persons. 1 where nothing varies between persons, as with one person alone.
+    """
     if kept.all():
         return np.nan
-    table = [[(right & part).sum(), (~right & part).sum()] for part in (kept, ~kept)]
-    return float(fisher_exact(table).pvalue)
+    if person is None:
+        table = [[(right & part).sum(), (~right & part).sum()] for part in (kept, ~kept)]
+        return float(fisher_exact(table).pvalue)
+    code = np.unique(person, return_inverse=True)[1]
+    of_person = np.bincount(code, (kept - kept.mean()) * (right - right.mean()))
+    persons = len(of_person)
+    if persons == 1 or np.abs(of_person).max() <= TIE:
+        return 1.0
+    statistic = of_person.sum() / np.sqrt(persons / (persons - 1) * (of_person**2).sum())
+    return float(2 * t.sf(abs(statistic), persons - 1))
 
 
 def selective_by_group(
@@ -89,20 +105,27 @@ def selective_by_group(
     """Each group's accuracy among its predictions that are kept, and how many of it are, at thresholds common to all.
 
     Columns: coverage, attribute, group, group_coverage (share of the group that is kept), coverage_lower and
-    coverage_upper (Wilson), accuracy, lower and upper (Wilson), images (of the group that are kept), support (of the
-    group) and evidence of the accuracy: "undefined" where none is kept, "insufficient_evidence" under `min_support`.
+    coverage_upper, accuracy, lower and upper (both intervals are Wilson's, with the `design_effects` of several images
+    of one person), images (of the group that are kept), support (of the group) and evidence of the accuracy:
+    "undefined" where none is kept, "insufficient_evidence" under `min_support`.
     """
-    confidence = confidence_of(predictions)
+    confidence, person = confidence_of(predictions), person_codes(predictions)
+    right = label_codes(predictions, "y_pred") == label_codes(predictions, "y_true")
+    everyone = np.ones(len(predictions), dtype=bool)
     tables = []
     for attribute in attributes:
-        groups = list(group_labels(predictions, attribute).cat.categories)
+        labels = group_labels(predictions, attribute)
+        groups, codes = list(labels.cat.categories), labels.cat.codes.to_numpy()
         counts_of = _counts_of_groups(predictions, attribute)
-        support = counts_of(np.ones(len(predictions), dtype=bool)).sum(axis=(-2, -1))
+        support = counts_of(everyone).sum(axis=(-2, -1))
         for coverage in coverages:
-            counts = counts_of(accepted(confidence, coverage))
-            images, right = counts.sum(axis=(-2, -1)), np.trace(counts, axis1=-2, axis2=-1)
-            lower, upper = wilson_interval(right, images)
-            coverage_lower, coverage_upper = wilson_interval(images, support)
+            kept = accepted(confidence, coverage)
+            counts = counts_of(kept)
+            images, hits = counts.sum(axis=(-2, -1)), np.trace(counts, axis1=-2, axis2=-1)
+            values, counted = np.column_stack([right, kept]), np.column_stack([kept, everyone])
+            effects = design_effects(values, counted, codes, len(groups), person)
+            lower, upper = wilson_interval(hits, images, design_effect=effects[:, 0])
+            coverage_lower, coverage_upper = wilson_interval(images, support, design_effect=effects[:, 1])
             tables.append(
                 pd.DataFrame(
                     {
@@ -112,7 +135,7 @@ def selective_by_group(
                         "group_coverage": divide(images, support),
                         "coverage_lower": coverage_lower,
                         "coverage_upper": coverage_upper,
-                        "accuracy": divide(right, images),
+                        "accuracy": divide(hits, images),
                         "lower": lower,
                         "upper": upper,
                         "images": images.astype(int),
@@ -148,7 +171,8 @@ def selective_gaps(
     metric: demographic_parity_difference and equal_opportunity_difference (the largest over the classes, of the
     predictions that are kept, as in `inference.gap_tests`), accuracy_difference (max - min over the groups of the
     accuracy of what is kept, groups permuted among what is kept) and coverage_difference (max - min of the share that
-    is kept, groups permuted among all rows: whether one group is refused more often). Range [0, 1], ideal 0.
+    is kept, groups permuted among all rows: whether one group is refused more often). Range [0, 1], ideal 0. Images of
+    one person keep together.
 
     What is compared at full coverage is compared at every coverage, or not at all: under full coverage, value, null,
     excess and p-value are NaN from the coverage on at which a rate of the gap has a denominator under `min_support`, or
@@ -213,20 +237,21 @@ def _rate_gaps(
     min_support: int,
 ) -> pd.DataFrame:
     """The gaps of accuracy and of coverage of one attribute at one coverage."""
-    counts_of = _counts_of_groups(predictions, attribute)
-    everyone, counts = counts_of(np.ones(len(kept), dtype=bool)), counts_of(kept)
-    support, images = everyone.sum(axis=(-2, -1)), counts.sum(axis=(-2, -1))
-    right = np.trace(counts, axis1=-2, axis2=-1)
+    labels, person = group_labels(predictions, attribute), person_codes(predictions)
+    codes, groups = labels.cat.codes.to_numpy(), len(labels.cat.categories)
+    right = label_codes(predictions, "y_pred") == label_codes(predictions, "y_true")
     records = []
-    for metric, successes, totals in (
-        (ACCURACY_DIFFERENCE, right, images),
-        (COVERAGE_DIFFERENCE, images, support),
+    for metric, hit, counted in (
+        (ACCURACY_DIFFERENCE, right, kept),
+        (COVERAGE_DIFFERENCE, kept, np.ones(len(kept), dtype=bool)),
     ):
+        totals = np.bincount(codes[counted], minlength=groups)
+        units = rate_units(hit[counted], codes[counted], groups, None if person is None else person[counted])
         records.append(
             {
                 "attribute": attribute,
                 "metric": metric,
-                **rate_gap(successes, totals, permutations, generator),
+                **rate_gap(units, permutations, generator),
                 "undefined_cells": int((totals == 0).sum()),
                 "insufficient_cells": int(((totals > 0) & (totals < min_support)).sum()),
             }
@@ -234,25 +259,45 @@ def _rate_gaps(
     return pd.DataFrame(records)
 
 
-def rate_gap(
-    successes: np.ndarray, totals: np.ndarray, permutations: int, generator: np.random.Generator
-) -> dict[str, float]:
-    """The gap max - min of rates successes / totals, (G,) each, against permuting the groups of the rows.
+class RateUnits(NamedTuple):
+    """What is permuted between G groups: units of U kinds, which are images or all images of a person in one group.
 
-    Returns value, null_mean, null_q95, excess and p_value; NaN where fewer than two groups have rows. The p-value
-    is that of the largest contrast between a group and the rest in units of its standard deviation under permutation:
-    a group of a few rows does not set it, as it sets the gap.
+    members: (G, U) int, how many units of each kind a group has. tables: (U, 2) int, how many hits and misses a unit of
+    the kind has. several: whether units are persons.
     """
-    some = totals > 0
-    if some.sum() < 2:
+
+    members: np.ndarray
+    tables: np.ndarray
+    several: bool
+
+
+def rate_units(hit: np.ndarray, group: np.ndarray, groups: int, person: np.ndarray | None) -> RateUnits:
+    """Of images with hit (N,) bool, codes of groups (N,) and, where one may have several, persons (N,)."""
+    if person is None or len(np.unique(person)) == len(person):
+        members = np.stack([np.bincount(group[part], minlength=groups) for part in (hit, ~hit)], axis=1)
+        return RateUnits(members, np.eye(2, dtype=int), False)
+    patterns = patterns_of(np.zeros(len(hit), dtype=int), (~hit).astype(int)[None], 2)
+    units = units_of(patterns, group, person, groups)
+    return RateUnits(units.members, units.tables[:, 0, 0], True)
+
+
+def rate_gap(units: RateUnits, permutations: int, generator: np.random.Generator) -> dict[str, float]:
+    """The gap max - min of the groups' rates, hits / images, against permuting the groups of the units.
+
+    Returns value, null_mean, null_q95, excess and p_value; NaN where fewer than two groups have images. The p-value
+    is that of the largest contrast between a group and the rest in units of its standard deviation under permutation:
+    a group of a few images does not set it, as it sets the gap. Of persons, who may have more images in one group than
+    in another, every contrast is taken by its own standard error (Janssen 1997; Chung, Romano 2013).
+    """
+    members = units.members[units.members.sum(axis=1) > 0]
+    if len(members) < 2:
         return dict.fromkeys(("value", "null_mean", "null_q95", "excess", "p_value"), np.nan)
-    successes, totals = successes[some], totals[some]
-    order = np.lexsort((successes, totals))
-    successes, totals = successes[order], totals[order]
-    value = float(np.ptp(successes / totals))
-    drawn = random_table(totals, [successes.sum(), (totals - successes).sum()], seed=generator).rvs(permutations)
-    null = np.ptp(drawn[:, :, 0] / totals, axis=1)
-    statistic, null_statistic = _largest_contrast(successes, totals), _largest_contrast(drawn[:, :, 0], totals)
+    hits, misses = (members @ units.tables).T
+    members = members[np.lexsort((*members.T, hits, hits + misses))]
+    value = float(np.ptp(_rates(members, units)))
+    drawn = random_table(members.sum(axis=1), members.sum(axis=0), seed=generator).rvs(permutations)
+    null = np.ptp(_rates(drawn, units), axis=1)
+    statistic, null_statistic = _largest_contrast(members, units), _largest_contrast(drawn, units)
     return {
         "value": value,
         "null_mean": float(null.mean()),
@@ -262,11 +307,30 @@ def rate_gap(
     }
 
 
-def _largest_contrast(successes: np.ndarray, totals: np.ndarray) -> np.ndarray:
-    """(...): over the groups, |successes - expected| by the hypergeometric standard deviation but for a factor."""
-    rate = totals / totals.sum()
-    expected = successes.sum(axis=-1, keepdims=True) * rate
-    return (np.abs(successes - expected) / np.sqrt(rate * (1 - rate))).max(axis=-1)
+def _rates(members: np.ndarray, units: RateUnits) -> np.ndarray:
+    """(..., G) of members (..., G, U)."""
+    hits, misses = np.moveaxis(members @ units.tables, -1, 0)
+    return hits / (hits + misses)
+
+
+def _largest_contrast(members: np.ndarray, units: RateUnits) -> np.ndarray:
+    """(...): over the groups, |hits - expected hits| of members (..., G, U) by its standard deviation.
+
+    Of images, whose number in a group does not vary, the hypergeometric one but for a factor. Of persons, with e the
+    hits of a unit minus those expected of its images, and w the group's share of all images, the root of the sum of
+    (1 - w)^2 e^2 over the group's units and of w^2 e^2 over the others.
+    """
+    tables, images = units.tables, units.tables.sum(axis=1)
+    everyone = members.sum(axis=-2, keepdims=True)
+    rate = (everyone @ tables[:, 0] / (everyone @ images)).ravel()[0]  # the same after every permutation
+    residual = tables[:, 0] - rate * images
+    share = members @ images / (everyone @ images)
+    if units.several:
+        squares, of_all = members @ residual**2, everyone @ residual**2
+        variance = (1 - share) ** 2 * squares + share**2 * (of_all - squares)
+    else:
+        variance = share * (1 - share)
+    return np.nan_to_num(divide(np.abs(members @ residual), np.sqrt(variance))).max(axis=-1)
 
 
 def risk_coverage(
@@ -282,13 +346,15 @@ def risk_coverage(
     error. Range [0, 1], lower is better. excess: the area minus the least that any order of the same predictions
     allows, all errors last (Geifman, Uziel, El-Yaniv 2019, arXiv:1805.08206). error_rate: what a random order gives.
 
-    Columns: attribute, group, area, lower, upper (centred 95 % bootstrap interval), best, excess, error_rate, support
-    and evidence.
+    Columns: attribute, group, area, lower, upper (centred 95 % bootstrap interval; images of one person are resampled
+    together), best, excess, error_rate, support and evidence.
     """
     check_number(replicates, "replicates")
     confidence = confidence_of(predictions)
     wrong = label_codes(predictions, "y_pred") != label_codes(predictions, "y_true")
-    records = [_area("all", "all", confidence, wrong, replicates, generator, 1)]
+    person = person_codes(predictions)
+    person = np.arange(len(wrong)) if person is None else person
+    records = [_area("all", "all", confidence, wrong, person, replicates, generator, 1)]
     for attribute in attributes:
         groups = group_labels(predictions, attribute)
         codes, names = groups.cat.codes.to_numpy(), groups.cat.categories
@@ -300,6 +366,7 @@ def risk_coverage(
                 names[code],
                 confidence[codes == code],
                 wrong[codes == code],
+                person[codes == code],
                 replicates,
                 generator,
                 min_support,
@@ -315,11 +382,13 @@ def _area(
     group: str,
     confidence: np.ndarray,
     wrong: np.ndarray,
+    person: np.ndarray,
     replicates: int,
     generator: np.random.Generator,
     min_support: int,
 ) -> dict:
-    order = np.lexsort((wrong, -confidence))
+    order, unit = in_order([-confidence, wrong], person)
+    units = unit.max() + 1
     wrong, count = wrong[order].astype(float), len(order)
     _, tie = np.unique(-confidence[order], return_inverse=True)
     once = np.ones((1, count))
@@ -329,7 +398,9 @@ def _area(
     drawn = np.concatenate(
         [
             risk_coverage_areas(
-                generator.multinomial(count, np.full(count, 1 / count), size=min(size, replicates - start)), wrong, tie
+                generator.multinomial(units, np.full(units, 1 / units), size=min(size, replicates - start))[:, unit],
+                wrong,
+                tie,
             )
             for start in range(0, replicates, size)
         ]

@@ -1,6 +1,6 @@
 """What is permuted and resampled together: an image, or all images of a person; and tables of permuted groups."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -95,6 +95,19 @@ def units_of(patterns: Patterns, group: np.ndarray, person: np.ndarray | None, g
     np.add.at(members, (of_unit, kind.ravel()), 1)
     tables = np.tensordot(kinds, patterns.tables, axes=1)
     return Units(tables, members, tables[:, 0].sum(axis=-1).argmax(axis=-1))
+
+
+def in_order(keys: Sequence[np.ndarray], person: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N,) int each: the order of images by keys (N,), the first one first, and in that order whose they are, from 0.
+
+    Images of equal keys follow each other by how many images their persons have, and where these lie: persons are
+    numbered by their images, so that neither their names nor the order of rows changes which of them is drawn.
+    """
+    code = np.unique(person, return_inverse=True)[1]
+    rank = np.unique(np.column_stack(keys), axis=0, return_inverse=True)[1].ravel()
+    images, places = np.bincount(code), np.bincount(code, rank)
+    order = np.lexsort((places[code], images[code], rank))
+    return order, pd.factorize(code[order])[0]
 
 
 def permuted_counts(units: Units, permutations: int, generator: np.random.Generator) -> np.ndarray:

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 import pandas as pd
 
 from fairprof.inference.calibration_by_group import calibration_gaps, calibration_table
-from fairprof.inference.intervals import bootstrap_scores, wilson_interval
+from fairprof.inference.intervals import bootstrap_scores, with_intervals
 from fairprof.inference.units import PERSON
 from fairprof.inference.verdicts import gaps_and_contrasts
 from fairprof.interface.audit_page import page, summary
@@ -39,7 +39,8 @@ class Audit:
     (`fairprof.inference.verdicts.gaps_and_contrasts`; ratios are not tested).
     contrasts: who differs: each group's rates against those of all other rows, with simultaneous bands and tests
     (`fairprof.inference.bands.contrasts_with_tests`).
-    rates: each group's rates with numerator, denominator, support, evidence, and Wilson's intervals.
+    rates: each group's rates with numerator, denominator, support, evidence, and Wilson's intervals, which
+    grow with the design effect of several images of one person (`fairprof.inference.intervals.with_intervals`).
     scores: accuracy, balanced accuracy and macro-F1 with intervals; scores_by_group: of each group's rows.
     calibration, calibration_gaps: by group, and whether confidence exceeds accuracy by more in one group than in
     another; without rows where no probabilities were given (`fairprof.inference.calibration_by_group`).
@@ -119,8 +120,7 @@ def audit(
         min_support,
         user_table.confirmatory,
     )
-    rates = fairness.rates_by_group(table, min_support, attributes=attributes)
-    lower, upper = wilson_interval(rates["numerator"], rates["denominator"])
+    rates = with_intervals(fairness.rates_by_group(table, min_support, attributes=attributes), table)
     described = fairness.gaps(rates)[["attribute", "metric", "class", "value", "highest_group", "lowest_group"]]
     scores = bootstrap_scores(table, replicates, numpy_generator(seed, "scores"))
     by_group = fairness.performance_by_group(table, min_support, attributes)
@@ -134,7 +134,7 @@ def audit(
     found = {
         "gaps": named(gaps),
         "contrasts": named(contrasts),
-        "rates": named(rates.assign(lower=lower, upper=upper)),
+        "rates": named(rates),
         "scores": scores,
         "scores_by_group": named(by_group),
         "calibration": named(calibration) if len(calibration) else calibration,

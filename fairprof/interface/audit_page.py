@@ -90,7 +90,7 @@ def _who(contrasts: pd.DataFrame) -> Iterable[Block]:
 
 
 def _rates_and_gaps(audit: Audit) -> Iterable[Block]:
-    yield table_of("Rates by group, with Wilson's 95 % intervals", audit.rates.drop(columns=["denominator"]))
+    yield table_of("Rates by group, with 95 % intervals", audit.rates.drop(columns=["denominator"]))
     tested = audit.gaps[audit.gaps["verdict"].notna()]
     columns = ["attribute", "metric", "class", "value", "highest_group", "lowest_group", "null_mean", "null_q95"]
     yield table_of("Every gap", tested[[*columns, "upper", "p_value", "p_adjusted", "family", "verdict"]])

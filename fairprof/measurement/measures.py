@@ -8,7 +8,7 @@ import psutil
 from fairprof.config import AnalysisSettings
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
-from fairprof.inference.intervals import bootstrap_scores, wilson_interval
+from fairprof.inference.intervals import bootstrap_scores, with_intervals
 from fairprof.inference.memory import resampling_bytes
 from fairprof.inference.standardised_gaps import standardised_gaps
 from fairprof.inference.verdicts import gaps_and_contrasts
@@ -121,9 +121,7 @@ def _rates_and_gaps(
     predictions: pd.DataFrame, tested: pd.DataFrame, min_support: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rates by group and the gaps between them, each in the natural and the balanced view."""
-    natural = fairness.rates_by_group(predictions, min_support)
-    lower, upper = wilson_interval(natural["numerator"], natural["denominator"])
-    natural = natural.assign(lower=lower, upper=upper)
+    natural = with_intervals(fairness.rates_by_group(predictions, min_support), predictions)
     balanced = fairness.rates_by_group(predictions, min_support, fairness.balanced_weights(predictions))
     gaps = fairness.gaps(natural).merge(
         tested.drop(columns=["value", "undefined_cells", "insufficient_cells"]),

@@ -7,8 +7,10 @@ from scipy.special import softmax
 from scipy.stats import norm
 from sklearn import metrics
 
-from fairprof.inference.calibration_by_group import calibration_gaps, calibration_table
-from fairprof.metrics.performance import calibration_error, class_probabilities
+from fairprof.inference.calibration_by_group import calibration_gaps, calibration_table, reliability_with_intervals
+from fairprof.inference.intervals import design_effect_of, wilson_interval
+from fairprof.metrics.performance import calibration_error, class_probabilities, reliability_table
+from fairprof.metrics.selective import confidence_of
 
 CLASSES = ["student", "blue_collar", "retired"]
 
@@ -185,3 +187,22 @@ def test_one_sufficient_group_has_no_difference():
     table = simulated(200).assign(race="one")
     found = calibration_gaps(table, 50, np.random.default_rng(0), attributes=["race"]).iloc[0]
     assert np.isnan(found["value"]) and found["groups"] == 1 and found["verdict"] == "undefined"
+
+
+def test_bins_have_wilsons_intervals_and_with_persons_their_design_effects():
+    table = simulated(300)
+    found = reliability_with_intervals(table, 5)
+    pd.testing.assert_frame_equal(found.drop(columns=["lower", "upper"]), reliability_table(table, 5))
+    expected = wilson_interval((found["accuracy"] * found["count"]).round(), found["count"])
+    np.testing.assert_allclose(found[["lower", "upper"]], np.column_stack(expected))
+    pd.testing.assert_frame_equal(found, reliability_with_intervals(table.assign(person=table["image"]), 5))
+
+    of_persons = table.assign(person=np.random.default_rng(0).integers(60, size=300)).sample(frac=1, random_state=0)
+    wider = reliability_with_intervals(of_persons, 5)
+    sure = confidence_of(of_persons) > found["mean_confidence"].iloc[3:].mean()
+    last = np.sort(np.argsort(confidence_of(of_persons))[-int(found["count"].iloc[-1]) :])
+    assert sure[last].mean() > 0.9
+    right = of_persons["y_pred"].eq(of_persons["y_true"]).to_numpy()[last]
+    effect = design_effect_of(right, of_persons["person"].to_numpy()[last])
+    expected = wilson_interval(right.sum(), len(right), design_effect=effect)
+    assert (wider["lower"].iloc[-1], wider["upper"].iloc[-1]) == pytest.approx([float(end) for end in expected])

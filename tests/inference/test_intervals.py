@@ -1,6 +1,7 @@
 """Intervals: against SciPy and by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -8,14 +9,17 @@ from fairprof.inference.intervals import (
     bootstrap_scores,
     centred_interval,
     design_effect_of,
+    design_effects,
     wilson_interval,
+    with_intervals,
 )
 from fairprof.inference.over_runs import image_replicates
 from fairprof.inference.selective_prediction import selective_scores
 from fairprof.inference.shift import expected_accuracy
 from fairprof.inference.units import person_codes
+from fairprof.metrics.fairness import rates_by_group
 from fairprof.metrics.performance import performance
-from tests.inference.made_tables import two_genders
+from tests.inference.made_tables import random_counts, two_genders
 from tests.inference.test_over_runs import random_runs
 
 NAN = np.nan
@@ -101,6 +105,71 @@ def test_the_design_effect_by_hand():
     assert design_effect_of(np.array([1, 0, 1, 0, 1, 0, 1, 0]), person) == 1
     assert design_effect_of(np.ones(8), person) == 2
     assert design_effect_of(np.ones(8), None) == 1
+
+
+def test_the_design_effect_of_some_persons_wholly_alike_by_hand():
+    # of 40 persons with four images each, 10 are always right, 10 never, 20 every other time
+    right = np.repeat([[1, 1, 1, 1], [0, 0, 0, 0], [1, 0, 1, 0]], [10, 10, 20], axis=0).ravel()
+    person = np.repeat(np.arange(40), 4)
+    # residuals of .5: 20 sums of 2, and 160 squares of .25
+    plain = (40 / 39 * 20 * 4) / (160 / 159 * 160 / 4)
+    few = (stats.t.ppf(0.975, 39) / stats.t.ppf(0.975, 159)) ** 2
+    assert design_effect_of(right, person) == pytest.approx(plain * few)
+    # where persons have equally many images, that is by how much their means vary more than they would
+    means = right.reshape(40, 4).mean(axis=1)
+    assert plain == pytest.approx(4 * means.var(ddof=1) / right.var(ddof=1))
+    wider = (stats.t.ppf(0.75, 39) / stats.t.ppf(0.75, 159)) ** 2
+    assert design_effect_of(right, person, confidence=0.5) == pytest.approx(plain * wider)
+
+
+def test_design_effects_of_groups_are_those_of_their_own_images():
+    generator = np.random.default_rng(0)
+    group, person = generator.integers(3, size=300), generator.integers(40, size=300)
+    values = generator.random((300, 2)) < 0.5 + 0.4 * np.sin(person)[:, None]
+    counted = generator.random((300, 2)) < 0.7
+    found = design_effects(values, counted, group, 4, person)
+    for code, column in np.ndindex(3, 2):
+        own = (group == code) & counted[:, column]
+        assert found[code, column] == pytest.approx(design_effect_of(values[own, column], person[own]))
+    assert np.isnan(found[3]).all()
+    assert (found[:3] > 1).all()
+
+
+def test_a_design_effect_lies_between_images_that_are_no_alike_and_wholly_so():
+    generator = np.random.default_rng(1)
+    for _ in range(50):
+        person = np.repeat(np.arange(6), generator.integers(1, 5, 6))
+        sizes = np.bincount(person)
+        effect = design_effect_of(generator.random(len(person)) < 0.8, person)
+        assert 1 <= effect <= (sizes**2).sum() / sizes.sum() + 1e-12
+    assert design_effect_of(np.array([1, 0, 1]), np.zeros(3)) == 3  # of one person nobody knows how persons vary
+
+
+def test_a_person_for_every_image_is_no_persons():
+    table = random_counts(seed=2)
+    each = table.assign(person=np.random.default_rng(0).permutation(len(table)).astype(str))
+    rates = rates_by_group(table)
+    alone = with_intervals(rates, table)
+    pd.testing.assert_frame_equal(alone, with_intervals(rates, each))
+    lower, upper = wilson_interval(rates["numerator"], rates["denominator"])
+    np.testing.assert_array_equal(alone[["lower", "upper"]], np.column_stack([lower, upper]))
+    right, counted = np.ones((4, 1)) * [[1], [0], [1], [1]], np.ones((4, 1), dtype=bool)
+    assert design_effects(right, counted, np.array([0, 0, 1, 1]), 2, np.arange(4)).tolist() == [[1], [1]]
+
+
+def test_neither_the_names_of_persons_nor_the_order_of_rows_changes_an_interval():
+    table = random_counts(seed=3).assign(person=lambda rows: np.random.default_rng(0).integers(80, size=len(rows)))
+    other = table.assign(person=table["person"].map(lambda number: f"p{-number}")).sample(frac=1, random_state=1)
+    first, second = (with_intervals(rates_by_group(rows), rows) for rows in (table, other))
+    np.testing.assert_allclose(first[["lower", "upper"]], second[["lower", "upper"]])
+
+
+def test_intervals_of_rates_are_as_wide_as_persons_whose_images_are_wholly_alike_allow():
+    table = random_counts(seed=4)
+    several = table.loc[table.index.repeat(5)].assign(person=lambda rows: rows.index.astype(str)).reset_index(drop=True)
+    once = with_intervals(rates_by_group(table), table)
+    five = with_intervals(rates_by_group(several), several)
+    np.testing.assert_allclose(once[["lower", "upper"]], five[["lower", "upper"]])
 
 
 def test_a_class_without_rows_is_left_out_of_the_bootstrap():

@@ -3,15 +3,21 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
+from fairprof.inference.intervals import design_effects, wilson_interval
 from fairprof.inference.selective_prediction import (
     COVERAGES,
+    RateUnits,
+    kept_against_refused,
     rate_gap,
+    rate_units,
     risk_coverage,
     selective_by_group,
     selective_gaps,
     selective_scores,
 )
+from fairprof.inference.units import person_codes
 from fairprof.metrics.fairness import summary
 from fairprof.metrics.selective import accepted, confidence_of
 
@@ -163,10 +169,15 @@ def test_at_full_coverage_a_gap_is_kept_and_marked_and_ends_after():
     assert np.isnan(equal.loc[("race", 0.9), "value"])
 
 
+def rejected(successes: np.ndarray, totals: np.ndarray, generator: np.random.Generator) -> bool:
+    units = RateUnits(np.stack([successes, totals - successes], axis=1), np.eye(2, dtype=int), False)
+    return rate_gap(units, 99, generator)["p_value"] <= 0.05
+
+
 def test_a_group_of_three_does_not_hide_that_large_groups_differ():
     generator, totals = np.random.default_rng(0), np.array([300, 300, 300, 300, 3])
     rates = np.array([0.7, 0.7, 0.7, 0.5, 0.7])
-    found = [rate_gap(generator.binomial(totals, rates), totals, 99, generator)["p_value"] <= 0.05 for _ in range(40)]
+    found = [rejected(generator.binomial(totals, rates), totals, generator) for _ in range(40)]
     assert np.mean(found) > 0.95
 
 
@@ -185,8 +196,8 @@ def test_a_group_that_is_refused_more_often_is_found():
 def test_the_test_of_a_rate_gap_keeps_its_level():
     generator = np.random.default_rng(0)
     totals = np.array([60, 90, 30])
-    rejected = [rate_gap(generator.binomial(totals, 0.4), totals, 99, generator)["p_value"] <= 0.05 for _ in range(300)]
-    assert np.mean(rejected) <= 0.09
+    found = [rejected(generator.binomial(totals, 0.4), totals, generator) for _ in range(300)]
+    assert np.mean(found) <= 0.09
 
 
 def test_renaming_groups_and_moving_rows_changes_no_number():
@@ -199,3 +210,105 @@ def test_renaming_groups_and_moving_rows_changes_no_number():
     areas = [risk_coverage(rows, 50, np.random.default_rng(0)) for rows in (table, other)]
     assert areas[0]["area"].tolist()[0] == pytest.approx(areas[1]["area"].tolist()[0])
     assert sorted(areas[0]["upper"]) == pytest.approx(sorted(areas[1]["upper"]))
+
+
+# Several images of a person.
+
+
+def test_units_are_a_persons_images_in_a_group_by_hand():
+    hit = np.array([True, True, False, True, False, False, True])
+    group, person = np.array([0, 0, 0, 1, 1, 1, 1]), np.array([7, 7, 8, 8, 9, 9, 7])
+    units = rate_units(hit, group, 2, person)
+    made_of = {
+        tuple(table): members for table, members in zip(units.tables.astype(int).tolist(), units.members.T, strict=True)
+    }
+    assert {table: members.tolist() for table, members in made_of.items()} == {
+        (2, 0): [1, 0],  # person 7 in the first group
+        (0, 1): [1, 0],
+        (1, 0): [0, 2],  # persons 7 and 8 in the second
+        (0, 2): [0, 1],
+    }
+    found = rate_gap(units, 99, np.random.default_rng(0))
+    assert found["value"] == pytest.approx(2 / 3 - 1 / 2)
+
+
+def test_a_person_for_every_image_is_no_persons():
+    generator = np.random.default_rng(0)
+    hit, group = generator.random(60) < 0.7, generator.integers(3, size=60)
+    first, second = (
+        rate_gap(rate_units(hit, group, 3, person), 99, np.random.default_rng(1)) for person in (None, np.arange(60))
+    )
+    assert first == second
+    table = random_table()
+    each = table.assign(person=table["image"])
+    pd.testing.assert_frame_equal(selective_scores(table), selective_scores(each))
+    pd.testing.assert_frame_equal(selective_by_group(table), selective_by_group(each))
+    for function in (selective_gaps, risk_coverage):
+        found = [function(rows, 99, np.random.default_rng(0)) for rows in (table, each)]
+        pd.testing.assert_frame_equal(*found)
+
+
+def of_persons(rows: int = 600, seed: int = 0) -> pd.DataFrame:
+    """Five images of every person, who has a gender and is always right or never; some images name nobody."""
+    table = random_table(rows // 5, seed)
+    table = table.loc[table.index.repeat(5)].assign(person=lambda rows: "p" + rows.index.astype(str))
+    table["person"] = table["person"].where(np.arange(rows) % 50 > 0, "")
+    return table.assign(image=[f"{row:04}.png" for row in range(rows)]).reset_index(drop=True)
+
+
+def test_neither_the_names_of_persons_nor_the_order_of_rows_changes_a_number():
+    table = of_persons()
+    other = table.assign(person=table["person"].map(lambda name: name and f"q{hash(name)}"))
+    other = other.sample(frac=1, random_state=0)
+    for function in (selective_scores, selective_by_group):
+        pd.testing.assert_frame_equal(function(table), function(other))
+    for function in (selective_gaps, risk_coverage):
+        first, second = (function(rows, 99, np.random.default_rng(0)) for rows in (table, other))
+        pd.testing.assert_frame_equal(first, second)
+
+
+def test_intervals_of_groups_are_wilsons_with_their_own_design_effects():
+    table = of_persons()
+    found = selective_by_group(table, (0.5,), attributes=["gender"])
+    right, kept = (table["y_pred"] == table["y_true"]).to_numpy(), accepted(confidence_of(table), 0.5)
+    group = table["gender"].eq("Male").to_numpy().astype(int)
+    effects = design_effects(right[:, None], kept[:, None], group, 2, person_codes(table))[:, 0]
+    assert (effects > 3).all()
+    hits = [(right & kept & (group == code)).sum() for code in (0, 1)]
+    lower, upper = wilson_interval(hits, found["images"], design_effect=effects)
+    np.testing.assert_allclose(found[["lower", "upper"]], np.column_stack([lower, upper]))
+    alone = selective_by_group(table.drop(columns="person"), (0.5,), attributes=["gender"])
+    for ends in (("lower", "upper"), ("coverage_lower", "coverage_upper")):
+        width, of_images = (rows[ends[1]] - rows[ends[0]] for rows in (found, alone))
+        assert (width > 1.5 * of_images).all()
+
+
+def test_the_area_of_persons_has_a_wider_interval():
+    table = of_persons()
+    several, alone = (
+        risk_coverage(rows, 400, np.random.default_rng(0), attributes=()).iloc[0]
+        for rows in (table, table.drop(columns="person"))
+    )
+    assert several["area"] == alone["area"]
+    assert 1.6 < (several["upper"] - several["lower"]) / (alone["upper"] - alone["lower"]) < 2.8  # sqrt(5)
+
+
+def test_kept_against_refused_by_hand():
+    right = np.array([True, True, False, True, False, False, True, False])
+    kept = np.array([True, True, False, False, True, False, True, False])
+    assert kept_against_refused(right, kept, None) == pytest.approx(stats.fisher_exact([[3, 1], [1, 3]]).pvalue)
+    # all means are a half: u of the persons 1/2, 0, 0 and 1/2
+    found = kept_against_refused(right, kept, np.repeat([3, 1, 2, 0], 2))
+    statistic = 1 / np.sqrt(4 / 3 * 0.5)
+    assert found == pytest.approx(2 * stats.t.sf(statistic, 3))
+    assert np.isnan(kept_against_refused(right, np.ones(8, dtype=bool), np.arange(8)))
+    assert kept_against_refused(right, kept, np.zeros(8)) == 1  # one person shows nothing of others
+    assert kept_against_refused(np.ones(8, dtype=bool), kept, np.repeat(range(4), 2)) == 1
+
+
+def test_that_what_is_kept_is_right_more_often_is_found_of_persons_too():
+    generator = np.random.default_rng(0)
+    person = np.repeat(np.arange(120), 5)
+    confidence = generator.random(600)
+    right = generator.random(600) < 0.5 + 0.3 * (confidence > 0.5)
+    assert kept_against_refused(right, confidence > 0.5, person) < 0.001

@@ -215,3 +215,15 @@ def test_the_page_and_the_notebook_show_the_answer_and_escape_names():
         assert "equal opportunity difference by Where" in text
     assert "<style" not in shown
     assert repr(audit) == "\n".join(audit.answer)
+
+
+def test_intervals_of_rates_count_persons_and_not_their_images():
+    table = predictions(0)
+    often = table.loc[table.index.repeat(4)].assign(who=lambda rows: rows.index).reset_index(drop=True)
+    once, named, unnamed = (
+        fairprof.audit(rows, **COLUMNS, **QUICK, **more).rates.set_index(["attribute", "group", "class", "rate"])
+        for rows, more in ((table, {}), (often, {"person": "who"}), (often.drop(columns="who"), {}))
+    )
+    pd.testing.assert_frame_equal(once[["value", "lower", "upper"]], named[["value", "lower", "upper"]])
+    narrower = (unnamed["upper"] - unnamed["lower"]) < (named["upper"] - named["lower"])
+    assert narrower[named["value"].notna()].all()

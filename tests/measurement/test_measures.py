@@ -61,6 +61,15 @@ def test_a_view_has_every_rate_once_and_a_group_may_be_called_na(measurements):
     assert len(measurements.table("by_group")) == 2 * len(rates)
 
 
+def test_intervals_of_rates_count_persons_and_not_their_images(measurements):
+    person = np.arange(40) // 4
+    several = measure(predictions().assign(person=person), SETTINGS, seed=0).natural("by_group")
+    alone = measurements.natural("by_group")
+    pd.testing.assert_series_equal(several["value"], alone["value"])
+    wider = (several["upper"] - several["lower"]) > (alone["upper"] - alone["lower"])
+    assert wider[several["rate"].eq("selection_rate") & several["group"].eq("Female")].all()
+
+
 def test_every_cell_is_one_value_and_comes_back_from_its_file(measurements):
     for path, table in measurements.tables.items():
         assert not any(isinstance(value, np.ndarray) for column in table for value in table[column]), path

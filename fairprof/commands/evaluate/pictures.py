@@ -12,10 +12,10 @@ from fairprof.commands.evaluate.corruptions import SEVERITIES
 from fairprof.commands.evaluate.results import Evaluation, TrainingRecord
 from fairprof.commands.evaluate.robustness import ALL, CLEAN
 from fairprof.commands.evaluate.shift import CONFIDENCE, PREDICTED, sample_counts, training_counts
-from fairprof.inference.intervals import wilson_interval
+from fairprof.inference.calibration_by_group import reliability_with_intervals
 from fairprof.metrics.calibration import ERROR, bins_for
 from fairprof.metrics.fairness import PARITY_DIFFERENCES, SUFFICIENT, group_labels
-from fairprof.metrics.performance import CALIBRATION_BINS, class_names, reliability_table
+from fairprof.metrics.performance import class_names, reliability_table
 from fairprof.metrics.selective import confidence_of
 from fairprof.reporting.chart import finished, intervals, mark, plain
 from fairprof.reporting.names import name_of
@@ -76,9 +76,8 @@ def calibration_figure(tables: dict[str, pd.DataFrame], errors: dict[str, float]
     figure = Figure(figsize=(WIDTH, 4.5), layout="constrained")
     axes = figure.subplots(1, 3, sharex=True, sharey=True)
     for (stage, table), colour, marker in zip(tables.items(), (NULL_MEAN, INK), MARKERS, strict=False):
-        curve = reliability_table(table, min(CALIBRATION_BINS, bins_for(len(table))))
-        lower, upper = wilson_interval(curve["accuracy"] * curve["count"], curve["count"])
-        intervals(axes[0], lower, upper, curve["mean_confidence"], colour, thin=True, rising=True)
+        curve = reliability_with_intervals(table, bins_for(len(table)))
+        intervals(axes[0], curve["lower"], curve["upper"], curve["mean_confidence"], colour, thin=True, rising=True)
         axes[0].plot(
             curve["mean_confidence"],
             curve["accuracy"],

@@ -37,6 +37,10 @@ from fairprof.reporting.wording import (
 )
 
 HALF = 0.5  # coverage that the answer speaks of
+UNKNOWN_PERSONS = (
+    "Whose images the training images are was not recorded: each counts as one of another person, and chance may make "
+    "more of a difference than the test allows for."
+)
 LONGEST_LIST = 200  # letters of categories in a sentence
 LEADS = ("How good", "How fair", "Calibrated", "Refusing", "Robust", "Shift", "How fast")
 
@@ -284,10 +288,11 @@ def _training_text(evaluation: Evaluation) -> str:
     if single.empty:
         return ""
     named = [f"{row.attribute} (total variation {number(row.value)})" for row in single.itertuples()]
-    return (
+    said = (
         f"The training images, which design {evaluation.subject.design} has balanced over "
         f"{' x '.join(evaluation.subject.balanced)}, were composed otherwise in {enumerated(named)}."
     )
+    return f"{said} {UNKNOWN_PERSONS}" if evaluation.shift.unknown_persons else said
 
 
 def _how_fast(evaluation: Evaluation) -> str:
@@ -480,6 +485,8 @@ def _shift(evaluation: Evaluation) -> Iterable[Block]:
         "only_evaluated",
     ]
     yield table_of("The evaluated images against the model's own test images", evaluation.shift.data[[*columns, *more]])
+    if evaluation.shift.unknown_persons and not _training_text(evaluation):  # which says so
+        yield Paragraph(UNKNOWN_PERSONS)
     yield table_of(
         "The evaluated images against the training images, which the design has composed",
         evaluation.shift.training[[*columns, "balanced", *more]],
@@ -509,7 +516,8 @@ def _how_to_read(evaluation: Evaluation) -> Iterable[Block]:
     yield Paragraph(
         f"Noise floors are of {evaluation.permutations:,} permutations. Confirmatory (Holm) are DP and EO by gender "
         "and by race, the measures of shift, and the mean drop by gender and by race; all else is exploratory. "
-        f"Classes: {enumerated(evaluation.subject.classes)}."
+        "Where the data name persons, images of one person are permuted and resampled together, and intervals allow "
+        f"for them. Classes: {enumerated(evaluation.subject.classes)}."
     )
     yield terms(*TERMS)
 

@@ -13,10 +13,11 @@ from scipy.stats import norm
 from torch import nn
 
 from fairprof.commands.evaluate.corruptions import CORRUPTIONS, SEVERITIES, corrupted
-from fairprof.inference.intervals import wilson_interval
+from fairprof.inference.intervals import design_effects, wilson_interval
 from fairprof.inference.levels import ALPHA, CONFIDENCE, check_number
 from fairprof.inference.multiplicity import adjusted_in_families
 from fairprof.inference.studentised import contrast_tests
+from fairprof.inference.units import PERSON, person_codes
 from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 from fairprof.metrics.fairness import ATTRIBUTES, INSUFFICIENT, MIN_SUPPORT, SUFFICIENT, UNDEFINED, group_labels
 from fairprof.metrics.performance import scores_from_counts
@@ -49,12 +50,14 @@ def outcomes(
 ) -> pd.DataFrame:
     """Predictions for images, clean and under every corruption at every severity, with a progress bar.
 
-    images: N rows with image, gender, race and profession. pixels: (N, S, S, 3) uint8, as the network sees them.
+    images: N rows with image, gender, race, profession and, where it is known, person. pixels: (N, S, S, 3) uint8, as
+    the network sees them.
 
     Returns a data frame with a row per corruption ("clean" first), severity (0 for clean) and image: corruption,
-    severity, image, gender, race, y_true, y_pred, confidence and correct.
+    severity, image, gender, race, y_true, y_pred, confidence, correct and, where it is known, person.
     """
     levels = [(CLEAN, 0)] + [(name, severity) for name in CORRUPTIONS for severity in SEVERITIES]
+    person = {PERSON: images[PERSON].to_numpy()} if PERSON in images else {}
     names, true = images["image"].to_numpy(), images["profession"].astype(str).to_numpy()
     tables = []
     with progress_bar("predicting corrupted images", len(levels) * len(images), "images") as bar:
@@ -73,6 +76,7 @@ def outcomes(
                         "y_pred": predicted,
                         "confidence": probabilities.max(axis=1),
                         "correct": predicted == true,
+                        **person,
                     }
                 )
             )
@@ -93,20 +97,27 @@ def accuracy_under_corruption(
 
     Columns: corruption, severity, attribute, group, accuracy, lower and upper (Wilson), drop (accuracy of the same
     images when clean minus this one), drop_lower and drop_upper (`paired_interval`), macro_f1 (of all images alone),
-    images and evidence ("insufficient_evidence" under `min_support`).
+    images and evidence ("insufficient_evidence" under `min_support`). Intervals grow with the `design_effects` of
+    several images of one person.
     """
     right, first = _by_image(outcomes)
-    levels = right.columns
+    levels, correct, person = right.columns, right.to_numpy(), person_codes(first)
+    change = correct[:, [levels.get_loc((CLEAN, 0))]].astype(int) - correct
+    everything = np.ones(correct.shape, dtype=bool)
     tables = []
     for attribute in (ALL, *attributes):
         labels = pd.Series(ALL, first.index) if attribute == ALL else group_labels(first, attribute)
-        for group in labels.cat.categories if attribute != ALL else [ALL]:
-            own = right.loc[labels.eq(group).to_numpy()]
-            clean = own[(CLEAN, 0)].to_numpy()[:, None]
-            hits, images = own.sum().to_numpy(), len(own)
-            lower, upper = wilson_interval(hits, images)
-            lost, won = (clean & ~own.to_numpy()).sum(axis=0), (~clean & own.to_numpy()).sum(axis=0)
-            drop_lower, drop_upper = paired_interval(lost, won, images)
+        labels = labels.astype("category")
+        codes, groups = labels.cat.codes.to_numpy(), labels.cat.categories
+        effects, of_drops = (
+            design_effects(values, everything, codes, len(groups), person) for values in (correct, change)
+        )
+        for code, group in enumerate(groups):
+            own = correct[codes == code]
+            hits, images = own.sum(axis=0), len(own)
+            lower, upper = wilson_interval(hits, images, design_effect=effects[code])
+            lost, won = ((change[codes == code] == sign).sum(axis=0) for sign in (1, -1))
+            drop_lower, drop_upper = paired_interval(lost, won, images, design_effect=of_drops[code])
             tables.append(
                 pd.DataFrame(
                     {
@@ -130,14 +141,21 @@ def accuracy_under_corruption(
 
 
 def paired_interval(
-    lost: np.ndarray, won: np.ndarray, images: int, confidence: float = CONFIDENCE
+    lost: np.ndarray,
+    won: np.ndarray,
+    images: int,
+    confidence: float = CONFIDENCE,
+    design_effect: np.ndarray | float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Interval of a difference of two proportions of the same images: lost and won are those that differ, either way.
 
     The Wald interval after adding half an image to each of the four cells (Agresti, Min 2005). In [-1, 1]. Where
-    none differ it has a width, too.
+    none differ it has a width, too. Where persons have several images, counts are divided by the design effect (of
+    `design_effects`), and one is added to both lost and won (Bonett, Price 2012), which covers with few persons, too.
     """
-    lost, won, rows = np.asarray(lost) + 0.5, np.asarray(won) + 0.5, images + 2
+    lost, won, rows = (count / np.asarray(design_effect) for count in (np.asarray(lost), np.asarray(won), images))
+    added = np.where(np.asarray(design_effect) > 1, 1, 0.5)
+    lost, won, rows = lost + added, won + added, rows + 2
     centre = (lost - won) / rows
     half = norm.ppf((1 + confidence) / 2) * np.sqrt(lost + won - (lost - won) ** 2 / rows) / rows
     return np.maximum(centre - half, -1), np.minimum(centre + half, 1)
@@ -173,7 +191,9 @@ def drop_gaps(
     A drop is the accuracy on clean images minus that on the same images corrupted, mean over the severities; of
     "all_corruptions", mean over the corruptions too. Groups are permuted among the images, all outcomes of an image
     staying together; the test is that of the largest contrast between a group and the rest in `contrast_tests`, so that
-    groups may differ in how much their drops vary. A group that is served well has more to lose.
+    groups may differ in how much their drops vary. Where the outcomes have a column `person`, a person's images in a
+    group are permuted as one, and the contrast is that of persons' mean drops. A group that is served well has more to
+    lose.
 
     Columns: attribute, corruption, value, highest_group (it loses most) and lowest_group, null_mean, null_q95, excess,
     differs (the group of the largest contrast), contrast (its mean drop minus that of the rest), p_value, family
@@ -187,19 +207,24 @@ def drop_gaps(
     drops = np.column_stack([(clean - right[name].to_numpy(dtype=float)).mean(axis=1) for name in corruptions])
     drops = np.column_stack([drops.mean(axis=1), drops])
     order = np.argsort(first["image"].to_numpy())  # of the images, which the order of rows does not change
+    person = person_codes(first)
+    person = (np.arange(len(first)) if person is None else person)[order]
     tables = []
     for attribute in attributes:
         labels = group_labels(first, attribute)
         codes, groups = labels.cat.codes.to_numpy(), labels.cat.categories
         means = _group_means(codes[None], drops, len(groups))[0]
-        shuffled = generator.permuted(np.tile(_codes_without_names(codes[order]), (permutations, 1)), axis=1)
-        null = np.ptp(_group_means(shuffled, drops[order], len(groups)), axis=1)
+        unit = pd.factorize(pd.MultiIndex.from_arrays([person, codes[order]]))[0]
+        of_unit = np.unique(unit, return_index=True)[1]  # a person's first image in the group
+        nameless = _codes_without_names(codes[order])[of_unit]
+        shuffled = generator.permuted(np.tile(nameless, (permutations, 1)), axis=1)
+        null = np.ptp(_group_means(shuffled[:, unit], drops[order], len(groups)), axis=1)
         value = np.ptp(means, axis=0)
         tests = contrast_tests(
-            drops[order],
-            _codes_without_names(codes[order]),
+            pd.DataFrame(drops[order]).groupby(unit).mean().to_numpy(),
+            nameless,
             len(groups),
-            np.zeros(len(order), dtype=int),
+            np.zeros(len(of_unit), dtype=int),
             permutations,
             generator,
         )

@@ -15,7 +15,6 @@ from fairprof.inference.shift import (
     judged_shift,
 )
 from fairprof.inference.units import person_codes
-from fairprof.metrics.performance import class_names
 from fairprof.metrics.selective import confidence_of
 
 JOINT = "gender x race x profession"
@@ -31,12 +30,14 @@ class Shift(NamedTuple):
     of `composition_shift` and `judged_shift`, with `distance` (total_variation or kolmogorov_smirnov) and its `value`.
     training: the composition of the evaluated images against that of the training images, which the design has made;
     `balanced` says whether the design has fixed it. accuracy: expected and observed, on either set of images,
-    with and without temperature scaling.
+    with and without temperature scaling. unknown_persons: the run's other images show persons several times, but of the
+    training images, for which each counts as one of another person, it has recorded counts alone.
     """
 
     data: pd.DataFrame
     training: pd.DataFrame
     accuracy: pd.DataFrame
+    unknown_persons: bool
 
 
 def shift_between(
@@ -53,18 +54,19 @@ def shift_between(
     evaluated, own_test: predictions tables, under "before" as the model gives them and under "after" temperature
     scaling. validation: the run's validation predictions, drawn by the design as the training images were: their ages
     stand for the training images' ages, which a run does not record. composition: the run's `data/composition.csv`.
-    balanced: the axes that the design has balanced.
+    balanced: the axes that the design has balanced. Images of one person are no evidence each: see `category_shift`.
     """
     here, there = evaluated["before"], own_test["before"]
     data = composition_shift(
-        sample_counts(there) | {PREDICTED: _predicted(there)},
-        sample_counts(here) | {PREDICTED: _predicted(here)},
+        _counts_of_persons(there, _labels(there) | _predicted(there)),
+        _counts_of_persons(here, _labels(here) | _predicted(here)),
         permutations,
         generator,
     )
     data.insert(2, "distance", TOTAL_VARIATION)
     data = data.rename(columns={"total_variation": "value"})
-    confidence = confidence_shift(confidence_of(there), confidence_of(here))
+    persons = person_codes(there), person_codes(here)
+    confidence = confidence_shift(confidence_of(there), confidence_of(here), persons, permutations, generator)
     data.loc[len(data)] = {
         "attribute": CONFIDENCE,
         "status": COMPARABLE,
@@ -76,24 +78,48 @@ def shift_between(
         "only_reference": "",
         "only_evaluated": "",
     }
-    training = composition_shift(
-        training_counts(composition, validation), sample_counts(here), permutations, generator
-    ).rename(columns={"total_variation": "value"})
+    ages = _counts_of_persons(validation, {"age": validation["age"]})
+    trained = training_counts(composition, validation) | ages
+    training = composition_shift(trained, _counts_of_persons(here, _labels(here)), permutations, generator)
+    training = training.rename(columns={"total_variation": "value"})
     fixed = training["attribute"].isin([*balanced, JOINT])
     records = [
         {"images": images, "scaling": stage, **_expected(table)._asdict()}
         for images, tables in (("own test", own_test), ("evaluated", evaluated))
         for stage, table in tables.items()
     ]
-    return Shift(judged_shift(data), judged_shift(training).assign(balanced=fixed), pd.DataFrame(records))
+    return Shift(
+        judged_shift(data),
+        judged_shift(training).assign(balanced=fixed),
+        pd.DataFrame(records),
+        unknown_persons=any(person_codes(table) is not None for table in (there, validation)),
+    )
 
 
 def sample_counts(table: pd.DataFrame) -> dict[str, pd.Series]:
     """Images by gender, race, age, profession and the joint of all but age, of a predictions table."""
+    return {name: labels.value_counts() for name, labels in _labels(table).items()}
+
+
+def _labels(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Each image's gender, race, age, profession and the joint of all but age."""
     profession = table["y_true"].astype(str)
     joint = table["gender"].astype(str) + " x " + table["race"].astype(str) + " x " + profession
-    columns = {"gender": table["gender"], "race": table["race"], "age": table["age"], "profession": profession}
-    return {name: values.value_counts() for name, values in (columns | {JOINT: joint}).items()}
+    return {
+        "gender": table["gender"],
+        "race": table["race"],
+        "age": table["age"],
+        "profession": profession,
+        JOINT: joint,
+    }
+
+
+def _counts_of_persons(table: pd.DataFrame, labels: dict[str, pd.Series]) -> dict[str, pd.Series | pd.DataFrame]:
+    """Images by each of the labels and, where persons have several, by person, as `composition_shift` takes them."""
+    person = person_codes(table)
+    if person is None:
+        return {name: of_images.value_counts() for name, of_images in labels.items()}
+    return {name: pd.crosstab(of_images, person) for name, of_images in labels.items()}
 
 
 def training_counts(composition: pd.DataFrame, validation: pd.DataFrame) -> dict[str, pd.Series]:
@@ -110,8 +136,8 @@ def training_counts(composition: pd.DataFrame, validation: pd.DataFrame) -> dict
     }
 
 
-def _predicted(table: pd.DataFrame) -> pd.Series:
-    return table["y_pred"].value_counts().reindex(class_names(table), fill_value=0)
+def _predicted(table: pd.DataFrame) -> dict[str, pd.Series]:
+    return {PREDICTED: table["y_pred"].astype(str)}
 
 
 def _expected(table: pd.DataFrame) -> ExpectedAccuracy:

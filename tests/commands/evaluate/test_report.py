@@ -151,6 +151,13 @@ def test_calibration_between_groups_follows_its_verdict(alike):
     )
 
 
+def test_what_the_run_did_not_record_of_its_persons_is_said(alike):
+    unknown = replace(alike, shift=alike.shift._replace(unknown_persons=True))
+    said = "Whose images the training images are was not recorded"
+    assert "were composed otherwise" in answer(alike)["Shift"] and said not in answer(alike)["Shift"]
+    assert said in answer(unknown)["Shift"]
+
+
 def test_speed_is_told_with_where_it_was_measured(alike):
     said = answer(alike)["How fast"]
     assert "2.0 ms for one image" in said and "800 images a second in batches of 32" in said

@@ -61,6 +61,9 @@ def test_the_interval_of_a_drop_by_hand():
     # 10 of 100 lost, 4 won: (10.5 - 4.5) / 102 -+ 1.96 sqrt(15 - 36 / 102) / 102
     lower, upper = paired_interval(10, 4, 100)
     assert (lower, upper) == pytest.approx((6 / 102 - 0.07358, 6 / 102 + 0.07358), abs=1e-4)
+    # of persons with a design effect of 2: 5 of 50 lost, 2 won; (6 - 3) / 52 -+ 1.96 sqrt(9 - 9 / 52) / 52
+    found = paired_interval(10, 4, 100, design_effect=2.0)
+    assert found == pytest.approx((3 / 52 - 0.11198, 3 / 52 + 0.11198), abs=1e-4)
     lower, upper = paired_interval(0, 0, 50)
     assert lower < 0 < upper
 
@@ -116,6 +119,56 @@ def test_renaming_groups_and_moving_rows_changes_no_number():
     np.testing.assert_allclose(first, second)
 
 
+# Several images of a person.
+
+
+def test_a_person_for_every_image_is_no_persons():
+    table = random_outcomes(0, 0.2)
+    each = table.assign(person=table["image"])
+    first, second = (drop_gaps(rows, 99, np.random.default_rng(0)) for rows in (table, each))
+    pd.testing.assert_frame_equal(first, second)
+    pd.testing.assert_frame_equal(accuracy_under_corruption(table), accuracy_under_corruption(each))
+
+
+def of_persons(seed: int) -> pd.DataFrame:
+    """Five images of each of 24 persons, whose outcomes are wholly alike."""
+    table = random_outcomes(seed, 0.2, rows=24).assign(person=lambda rows: "p" + rows["image"])
+    copies = [table.assign(image=table["image"] + f".{number}") for number in range(5)]
+    return pd.concat(copies, ignore_index=True).sort_values(
+        ["corruption", "severity"], key=lambda v: v.map({"clean": 0, "noise": 1, "blur": 2}).fillna(v), kind="stable"
+    )
+
+
+def test_images_of_a_person_that_are_wholly_alike_are_one():
+    once = random_outcomes(0, 0.2, rows=24)
+    single, several = accuracy_under_corruption(once), accuracy_under_corruption(of_persons(0))
+    numbers = ["accuracy", "lower", "upper", "drop"]
+    np.testing.assert_allclose(single[numbers], several[numbers])
+    assert (several["drop_lower"] <= single["drop_lower"] + 1e-12).all()
+    assert (several["drop_upper"] >= single["drop_upper"] - 1e-12).all()
+    first, second = (drop_gaps(rows, 99, np.random.default_rng(0)) for rows in (once, of_persons(0)))
+    numbers = ["value", "null_mean", "null_q95", "contrast", "p_value"]
+    np.testing.assert_allclose(first[numbers], second[numbers])
+
+
+def test_neither_the_names_of_persons_nor_the_order_of_rows_changes_a_number():
+    table = of_persons(1)
+    other = table.assign(person=table["person"].map(lambda name: name[::-1])).sample(frac=1, random_state=1)
+    other = other.sort_values(
+        ["corruption", "severity"], key=lambda v: v.map({"clean": 0, "noise": 1, "blur": 2}).fillna(v)
+    )
+    numbers = ["value", "null_mean", "null_q95", "p_value", "p_adjusted"]
+    first, second = (drop_gaps(rows, 99, np.random.default_rng(0))[numbers] for rows in (table, other))
+    np.testing.assert_allclose(first, second)
+
+
+def test_a_person_in_two_groups_counts_in_both():
+    table = of_persons(2)
+    table["gender"] = np.where(table["image"].str.endswith((".0", ".1")), "Female", "Male")
+    found = drop_gaps(table, 99, np.random.default_rng(0), attributes=["gender"])
+    assert (found["value"] < 1e-12).all() and (found["p_value"] > 0.9).all()  # the same images in both
+
+
 class Brightest(nn.Module):
     """Says "light" where the mean is above grey, "dark" elsewhere."""
 
@@ -145,3 +198,9 @@ def test_outcomes_are_the_networks_predictions_of_every_level():
     assert levels.loc[("clean", 0)].tolist() == [True, True]
     assert not levels.loc[("brightness", 5), "dark.png"] and levels.loc[("brightness", 5), "light.png"]
     assert levels.loc["blur"].to_numpy().all()
+    assert "person" not in table
+    named = outcomes(Brightest(), ("light", "dark"), images.assign(person=["somebody", ""]), pixels, seed=0)
+    assert named.groupby("image")["person"].unique().map(list).to_dict() == {
+        "dark.png": ["somebody"],
+        "light.png": [""],
+    }

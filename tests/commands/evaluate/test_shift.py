@@ -100,3 +100,29 @@ def test_what_the_confidences_promise_stands_beside_what_is_found(composition):
         here[["probability_cook", "probability_nurse"]].max(axis=1).mean(), abs=1e-6
     )
     assert len(table) == 4
+
+
+def of_persons(table: pd.DataFrame) -> pd.DataFrame:
+    """The same images five times, as images of one person each."""
+    table = table.loc[table.index.repeat(5)].assign(person=lambda rows: "p" + rows["image"]).reset_index(drop=True)
+    return table.assign(image=[f"{row}.png" for row in range(len(table))])
+
+
+def test_images_of_the_same_persons_are_no_further_evidence(composition):
+    here, own = predictions(80, 1, women=0.6, confident=0.65), predictions(80, 0)
+    once = compared(here, own, composition)
+    often = compared(of_persons(here), of_persons(own), composition)
+    several, alone = (found.data.set_index("attribute")["p_value"] for found in (often, once))
+    assert (several > alone - 0.12).all()
+    unnamed = compared(*(of_persons(rows).drop(columns="person") for rows in (here, own)), composition)
+    assert (unnamed.data.set_index("attribute")["p_value"] < several).any()
+    pd.testing.assert_series_equal(often.data["value"], once.data["value"])
+    assert (
+        often.training.set_index("attribute").loc["age", ["reference_images", "evaluated_images"]].tolist() == [400] * 2
+    )
+    assert (often.unknown_persons, once.unknown_persons) == (True, False)
+
+
+def test_a_shift_of_persons_is_found_where_it_is(composition):
+    found = compared(of_persons(predictions(100, 1, women=0.9)), of_persons(predictions(100, 0)), composition)
+    assert found.data.set_index("attribute").loc["gender", "verdict"] == "established"
