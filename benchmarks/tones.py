@@ -68,7 +68,7 @@ def _of_model(name: str) -> pd.DataFrame:
 
 
 def _professions(model: PyFuncModel, images: list[bytes]) -> list[str]:
-    return model.predict(images)["profession"].tolist()
+    return pd.DataFrame(model.predict(images))["profession"].tolist()
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Gaps between groups: tests of them, and who is said to differ, with groups down to three images."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -92,23 +92,36 @@ def of_groups(
     return {"named in a class without a gap": bool((groups.loc[elsewhere, "p_adjusted"] <= ALPHA).any())}
 
 
-def of_persons(
-    generator: np.random.Generator,
-    persons: int,
-    images: tuple[int, int],
-    runs: int = 1,
-    classes: int = 3,
-    groups_a_person: int = 1,
-    one_class_a_person: bool = False,
-) -> dict[str, bool]:
-    """Persons of three groups, with between so many images each, which are recognised alike whatever the group.
-
-    Of an answer's variance .6 is the person's. A person's images are of one class or of several; and of one group, or
-    of several ones.
-    """
+def people_at_random(
+    generator: np.random.Generator, persons: int, images: tuple[int, int], groups_a_person: int = 1
+) -> tuple[np.ndarray, np.ndarray]:
+    """Codes of persons and of three groups of images (N,): between so many images each, of one group or of several."""
     person = np.repeat(np.arange(persons), generator.integers(images[0], images[1] + 1, persons))
     group = generator.choice(3, persons, p=[0.6, 0.3, 0.1])[person]
-    group = (group + generator.integers(groups_a_person, size=len(person))) % 3
+    return person, (group + generator.integers(groups_a_person, size=len(person))) % 3
+
+
+def people_of_groups(_: np.random.Generator, groups: Sequence[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    """Codes of persons and groups of images (N,): so many persons in each group, with so many images each."""
+    persons, images = np.transpose(groups)
+    number = np.repeat(images, persons)
+    return np.repeat(np.arange(len(number)), number), np.repeat(np.arange(len(groups)), persons * images)
+
+
+def of_persons(
+    generator: np.random.Generator,
+    people: Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]],
+    runs: int = 1,
+    classes: int = 3,
+    one_class_a_person: bool = False,
+    recalls: tuple[float, ...] = (0.6, 0.6, 0.6),
+) -> dict[str, bool]:
+    """People with several images each, of the groups' recalls; a person's images are of one class or of several.
+
+    Of an answer's variance .6 is the person's.
+    """
+    person, group = people(generator)
+    persons = person.max() + 1
     true = generator.integers(classes, size=persons)[person]
     if not one_class_a_person:
         true = generator.integers(classes, size=len(person))
@@ -117,7 +130,7 @@ def of_persons(
     favourite = generator.integers(classes, size=persons)[person]
     tables = []
     for _ in range(runs):
-        predicted = answers(generator, true, np.full(len(person), 0.6), classes, [of_person])
+        predicted = answers(generator, true, np.asarray(recalls)[group], classes, [of_person])
         predicted = np.where(predicted == true, true, favourite)
         tables.append(predictions_of(group, true, predicted, classes, person))
     found, _ = judged(tables, generator)
@@ -138,6 +151,8 @@ def _but_first(rate: float, others: float, groups: int) -> tuple[float, ...]:
     return (rate, *(others,) * (groups - 1))
 
 
+FIVE_EACH = partial(people_at_random, persons=120, images=(5, 5))
+
 SIMULATIONS: tuple[Simulation, ...] = (
     _equal("300 x 4, 60, 8, 3, rates .7", sizes=EXAMPLE, recalls=(0.7,) * 7, asked=PARITY_DIFFERENCES),
     _equal("the same, rates .97", sizes=EXAMPLE, recalls=(0.97,) * 7, asked=PARITY_DIFFERENCES),
@@ -148,11 +163,34 @@ SIMULATIONS: tuple[Simulation, ...] = (
     _equal("300 x 4, 60, 8, 3, three runs alike", sizes=EXAMPLE, recalls=(0.8,) * 7, runs=3, alike=0.9),
     _equal("300 x 4, 60, 8, 3, six runs unlike", sizes=EXAMPLE, recalls=(0.8,) * 7, runs=6, alike=0.3),
     _equal("one class differs", sizes=EXAMPLE, recalls=_but_first(0.5, 0.7, 7), only_class=0),
-    _equal("120 persons x 5", of_persons, persons=120, images=(5, 5)),
-    _equal("120 persons x 5, of one class each", of_persons, persons=120, images=(5, 5), one_class_a_person=True),
-    _equal("40 persons with 1 to 12", of_persons, persons=40, images=(1, 12)),
-    _equal("120 persons x 5, three runs", of_persons, persons=120, images=(5, 5), runs=3),
-    _equal("120 persons x 5 in two groups each", of_persons, persons=120, images=(5, 5), groups_a_person=2),
+    _equal("120 persons x 5", of_persons, people=FIVE_EACH),
+    _equal("120 persons x 5, of one class each", of_persons, people=FIVE_EACH, one_class_a_person=True),
+    _equal("40 persons with 1 to 12", of_persons, people=partial(people_at_random, persons=40, images=(1, 12))),
+    _equal("120 persons x 5, three runs", of_persons, people=FIVE_EACH, runs=3),
+    _equal(
+        "120 persons x 5 in two groups each",
+        of_persons,
+        people=partial(people_at_random, persons=120, images=(5, 5), groups_a_person=2),
+    ),
+    _equal("20 persons x 10, 100 x 2", of_persons, people=partial(people_of_groups, groups=((20, 10), (100, 2)))),
+    _equal(
+        "100 persons x 2, 20 x 10, 3 x 4",
+        of_persons,
+        people=partial(people_of_groups, groups=((100, 2), (20, 10), (3, 4))),
+    ),
+    _equal(
+        "10 persons x 20, 300 x 1, two classes",
+        of_persons,
+        people=partial(people_of_groups, groups=((10, 20), (300, 1))),
+        classes=2,
+    ),
+    Simulation(
+        "groups, unequal: 60 persons x 5 each, .8 and .5",
+        partial(of_persons, people=partial(people_of_groups, groups=((60, 5), (60, 5))), classes=2, recalls=(0.8, 0.5)),
+        at_least=0.9,
+        data_sets=400,
+        quick_data_sets=20,
+    ),
     _unequal("300 x 4, 60, 8, 3, one .5 of .7", LEAST_FOUND, sizes=EXAMPLE, recalls=_but_first(0.5, 0.7, 7)),
     _unequal("the same, one .9 of .97", LEAST_FOUND, sizes=EXAMPLE, recalls=_but_first(0.9, 0.97, 7)),
     _unequal(

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fairprof.inference.units import Units
+from fairprof.inference.units import Units, flipped_sums
 from fairprof.metrics.performance import divide
 
 DECIMALS = 9  # of statistics that are compared: the rest is rounding
@@ -108,17 +108,70 @@ def z_values(sums: np.ndarray, null: Null) -> np.ndarray:
     return (np.abs(sums - null.expectation) / deviation).round(DECIMALS)
 
 
-def p_values(observed: np.ndarray, permuted: np.ndarray) -> np.ndarray:
-    """(...): (1 + number of permutations (B, ...) with a distance >= the observed one) / (permutations + 1)."""
-    return (1 + (permuted >= observed).sum(axis=0)) / (len(permuted) + 1)
+def unit_values(units: Units) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """By rate, (U, M) each, of one unit of each kind: its sum of x - p, and its rows."""
+    tables = units.tables.mean(axis=1)
+    return cell_sums(tables, shares_of(units)), cell_rows(tables)
 
 
-def step_down(observed: np.ndarray, permuted: np.ndarray) -> np.ndarray:
+def cell_rows(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """By rate, (..., M): the rows of each cell, of counts (..., T, K)."""
+    rows, classes = counts.sum(axis=-1), counts.shape[-1]
+    if rows.shape[-1] == 1:
+        return {"selection_rate": np.repeat(rows, classes, axis=-1)}
+    return {
+        "true_positive_rate": rows,
+        "false_positive_rate": rows.sum(axis=-1, keepdims=True) - rows,
+        ODDS: np.repeat(rows, classes, axis=-1),
+    }
+
+
+def own_variances(squares: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """(..., G, M): the variance of each cell's sum as this very table shows it (Liang, Zeger 1986).
+
+    With c what a unit adds to its group's sum, of which `squares` (..., G, M) are the squares' sums over the groups'
+    units, and w the group's `share` of the rows: the sum of (1 - w)^2 c^2 over the group's units, and of w^2 c^2 over
+    all others.
+    """
+    return (1 - share) ** 2 * squares + share**2 * (squares.sum(axis=-2, keepdims=True) - squares)
+
+
+def flipped_cells(
+    units: Units, value: np.ndarray, rows: np.ndarray, flips: int, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of cells and their `own_variances`, (B, G, M) each, where every unit keeps its group and gets a sign.
+
+    value, rows: (U, M), of `unit_values`. The wild bootstrap of units under the hypothesis (Cameron, Gelbach, Miller
+    2008): a unit adds +-c, by chance; the rate p of all is estimated anew, so that d = sum of +-c / sum of rows is
+    taken from each of its n rows, and c becomes +-c - n d in the sums and in their variances.
+    """
+    flipped, flipped_by_rows = np.split(
+        flipped_sums(units, np.concatenate([value, value * rows], axis=1), flips, generator), 2, axis=-1
+    )
+    of_group = units.members @ rows
+    share = divide(of_group, of_group.sum(axis=0))
+    shift = np.nan_to_num(divide(flipped.sum(axis=-2, keepdims=True), of_group.sum(axis=0)))
+    squares = units.members @ value**2 - 2 * shift * flipped_by_rows + shift**2 * (units.members @ rows**2)
+    return flipped - shift * of_group, own_variances(squares, np.nan_to_num(share))
+
+
+def p_values(observed: np.ndarray, *references: np.ndarray) -> np.ndarray:
+    """(...): (1 + number of tables (B, ...) with a distance >= the observed one) / (tables + 1); of several references
+    the largest."""
+    return np.max([(1 + (tables >= observed).sum(axis=0)) / (len(tables) + 1) for tables in references], axis=0)
+
+
+def step_down(observed: np.ndarray, *references: np.ndarray) -> np.ndarray:
     """(G, M) p-values, adjusted so that those <= alpha keep the chance of any false claim under alpha.
 
     The distances of the cells, from the largest on, are compared with the largest permuted distance (B, G, M) of this
-    cell and all that follow; a p-value is never under the one before. Westfall, Young 1993, algorithm 2.8.
+    cell and all that follow; a p-value is never under the one before. Westfall, Young 1993, algorithm 2.8. Of several
+    references it is the largest of theirs.
     """
+    return np.max([_step_down(observed, tables) for tables in references], axis=0)
+
+
+def _step_down(observed: np.ndarray, permuted: np.ndarray) -> np.ndarray:
     order = np.argsort(-observed.ravel(), kind="stable")
     of_cells = permuted.reshape(len(permuted), -1)[:, order]
     largest = np.maximum.accumulate(of_cells[:, ::-1], axis=1)[:, ::-1]

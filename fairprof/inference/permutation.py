@@ -14,12 +14,16 @@ import pandas as pd
 from fairprof.inference.cell_tests import (
     ODDS,
     Null,
+    cell_rows,
     cell_sums,
     distances,
+    flipped_cells,
     nulls,
+    own_variances,
     p_values,
     shares_of,
     step_down,
+    unit_values,
     z_values,
 )
 from fairprof.inference.levels import check_number
@@ -66,16 +70,31 @@ def gap_tests(
     return gap_table(permuted).drop(columns="seed_sd")
 
 
+class Reference(NamedTuple):
+    """Sums of the cells of one rate in tables as chance makes them, (B, G, M), and the variance of each sum, (B, G, M)
+    or, as the same for all, (G, M)."""
+
+    sums: np.ndarray
+    variance: np.ndarray
+
+
 class Cells(NamedTuple):
-    """Sums of the cells of one rate, observed (G, M) and permuted (B, G, M), and what chance makes of them."""
+    """Sums of the cells of one rate, observed (G, M), what chance makes of them, and tables as chance makes them.
+
+    variance: (G, M), of the observed sums.
+    """
 
     observed: np.ndarray
-    permuted: np.ndarray
+    variance: np.ndarray
     null: Null
+    references: tuple[Reference, ...]
 
-    def distances(self, distance: Callable[[np.ndarray, Null], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Observed (G, M) and permuted (B, G, M)."""
-        return distance(self.observed, self.null), distance(self.permuted, self.null)
+    def distances(self, distance: Callable[[np.ndarray, Null], np.ndarray]) -> tuple[np.ndarray, ...]:
+        """Observed (G, M), and of every reference (B, G, M)."""
+        return tuple(
+            distance(sums, self.null._replace(variance=variance))
+            for sums, variance in ((self.observed, self.variance), *self.references)
+        )
 
 
 class Permuted(NamedTuple):
@@ -106,9 +125,13 @@ def _permuted(runs: Runs, attribute: str, within: Units, permutations: int, gene
     found: dict[str, np.ndarray] = {}
     cells: dict[str, Cells] = {}
     for units in (within.of_predictions(), within):
-        drawn = permuted_counts(units, permutations, generator)
+        if runs.person is None:
+            drawn, _ = permuted_counts(units, permutations, generator)
+            cells |= _cells(units, drawn)
+        else:
+            drawn, of_cells = _of_persons(units, permutations, generator)
+            cells |= of_cells
         found |= _rates(drawn)
-        cells |= _cells(units, drawn)
     return Permuted(attribute, runs.groups[attribute], runs.classes, order, within, found, cells)
 
 
@@ -124,7 +147,50 @@ def _rates(counts: np.ndarray) -> dict[str, np.ndarray]:
 def _cells(units: Units, drawn: np.ndarray) -> dict[str, Cells]:
     share = shares_of(units)
     observed, permuted = (cell_sums(counts, share) for counts in (units.counts.mean(axis=0), drawn.mean(axis=1)))
-    return {rate: Cells(observed[rate], permuted[rate], null) for rate, null in nulls(units).items()}
+    return {
+        rate: Cells(observed[rate], null.variance, null, (Reference(permuted[rate], null.variance),))
+        for rate, null in nulls(units).items()
+    }
+
+
+def _of_persons(units: Units, permutations: int, generator: np.random.Generator) -> tuple[np.ndarray, dict[str, Cells]]:
+    """The counts (B, R, G, T, K) of permuted persons, and the cells by rate.
+
+    Persons of one group may have more images than those of another. Then they are not exchangeable, and sums vary more
+    in one group than permutations say. So a cell's variance is never taken to be less than what its own persons show
+    (`own_variances`), and what is observed has to lie farther out than two references make it: permuted persons, which
+    is right where they are exchangeable, and persons of whom each keeps its group and gets a sign by chance
+    (`flipped_cells`), which is right where they are many, exchangeable or not.
+    """
+    values, rows = unit_values(units)
+    widths = np.cumsum([value.shape[1] for value in values.values()])[:-1]
+    squares = np.concatenate([value**2 for value in values.values()], axis=1)
+    drawn, permuted_squares = permuted_counts(units, permutations, generator, squares)
+    share, counts, permuted = shares_of(units), units.counts.mean(axis=0), drawn.mean(axis=1)
+    sums, permuted_sums = cell_sums(counts, share), cell_sums(permuted, share)
+    of_rows, of_permuted_rows = (_shares_of_groups(cell_rows(table)) for table in (counts, permuted))
+    found, null_of = {}, nulls(units)
+    for (rate, value), of_permuted in zip(values.items(), np.split(permuted_squares, widths, axis=-1), strict=True):
+        null = null_of[rate]
+        variance = own_variances(units.members @ value**2, of_rows[rate])
+        permuted_variance = own_variances(of_permuted, of_permuted_rows[rate])
+        flipped, flipped_variance = flipped_cells(units, value, rows[rate], permutations, generator)
+        references = (
+            Reference(permuted_sums[rate], _at_least(null.variance, permuted_variance)),
+            Reference(flipped + null.expectation, _at_least(null.variance, flipped_variance)),
+        )
+        found[rate] = Cells(sums[rate], _at_least(null.variance, variance), null, references)
+    return drawn, found
+
+
+def _shares_of_groups(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """By rate, (..., G, M): each group's share of the rows (..., G, M) of a cell; 0 where there are none."""
+    return {rate: np.nan_to_num(divide(of_rate, of_rate.sum(axis=-2, keepdims=True))) for rate, of_rate in rows.items()}
+
+
+def _at_least(null_variance: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """The larger variance, and 0 where permutations leave a cell as it is."""
+    return np.where(null_variance > 0, np.maximum(null_variance, variance), 0)
 
 
 def gaps_and_aggregates(rates: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -163,7 +229,7 @@ def _gap_table(permuted: Permuted) -> pd.DataFrame:
     apart = {rate: permuted.cells[rate].distances(distances) for rate in ("selection_rate", ODDS)}
     # the cells of true positive rates are among those of the odds: every class as itself
     itself = slice(None, None, len(permuted.classes) + 1)
-    apart["true_positive_rate"] = apart[ODDS][0][..., itself], apart[ODDS][1][..., itself]
+    apart["true_positive_rate"] = tuple(found[..., itself] for found in apart[ODDS])
     found = [_p_values(permuted, metric, *apart[CELLS[metric]]) for metric in observed]
     return pd.DataFrame(
         {

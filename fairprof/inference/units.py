@@ -110,12 +110,18 @@ def in_order(keys: Sequence[np.ndarray], person: np.ndarray) -> tuple[np.ndarray
     return order, pd.factorize(code[order])[0]
 
 
-def permuted_counts(units: Units, permutations: int, generator: np.random.Generator) -> np.ndarray:
-    """(B, R, G, T, K): the groups' counts after permuting the groups of the units within each stratum."""
+def permuted_counts(
+    units: Units, permutations: int, generator: np.random.Generator, values: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """After permuting the groups of the units within each stratum: the groups' counts, (B, R, G, T, K), and the sums
+    over each group's units of their values (U, C), (B, G, C); C is 0 where no values are given."""
     (groups, kinds), (runs, true_classes, classes) = units.members.shape, units.tables.shape[1:]
+    values = np.zeros((kinds, 0)) if values is None else values
     counts = np.zeros((permutations, runs, groups, true_classes, classes))
+    sums = np.zeros((permutations, groups, values.shape[1]))
     done = 0
     for size in chunks(permutations, groups * kinds):
+        rows = slice(done, done + size)
         for stratum in np.unique(units.stratum):
             here = units.stratum == stratum
             members, tables = units.members[:, here], units.tables[here]
@@ -123,9 +129,22 @@ def permuted_counts(units: Units, permutations: int, generator: np.random.Genera
             drawn = random_table(members.sum(axis=1), members.sum(axis=0), seed=generator).rvs(size)
             moved = drawn.reshape(-1, drawn.shape[-1]) @ tables[:, :, true].reshape(len(tables), -1)
             moved = moved.reshape(size, groups, runs, len(true), classes)
-            counts[done : done + size, ..., true, :] += moved.swapaxes(1, 2)
+            counts[rows, ..., true, :] += moved.swapaxes(1, 2)
+            sums[rows] += drawn @ values[here]
         done += size
-    return counts
+    return counts, sums
+
+
+def flipped_sums(units: Units, values: np.ndarray, flips: int, generator: np.random.Generator) -> np.ndarray:
+    """(B, G, C): sums over each group's units of their values (U, C), every unit's with a sign of its own by chance."""
+    members = units.members
+    sums = np.zeros((flips, len(members), values.shape[1]))
+    done = 0
+    for size in chunks(flips, members.size):
+        signs = 2 * generator.binomial(members, 0.5, size=(size, *members.shape)) - members
+        sums[done : done + size] = signs @ values
+        done += size
+    return sums
 
 
 def chunks(number: int, each: int) -> Iterator[int]:
