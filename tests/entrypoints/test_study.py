@@ -128,7 +128,7 @@ def test_the_report_is_one_file_with_everything(studied, report):
 
 def test_seeds_that_are_added_after_a_look_are_marked(studied, tmp_path, synthetic_cache, capsys):
     shutil.copy(studied[0] / "mlflow.db", tmp_path)  # artifacts are read where they were written
-    (look,) = [run for run in with_role(tmp_path, "study") if run.info.status == "FINISHED"]
+    look = next(run for run in with_role(tmp_path, "study") if run.info.status == "FINISHED")
     assert "was added" not in artifact(tmp_path, look, "report.md").read_text()
     with mlflow_in(tmp_path):
         run_study(StudySettings(**STUDY | {"cache_dir": str(synthetic_cache), "experiments": "A", "seeds": 3}))
