@@ -41,6 +41,10 @@ BAND_OF_VALUES: Style = {"alpha": 0.15, "linewidth": 0}  # a filled range around
 
 def png_of(figure: Figure) -> bytes:
     """A picture as a PNG file, at the size at which it is read."""
+    figure.set_dpi(DPI)
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)  # and not in `savefig`, which draws everything twice where it lays out
+        figure.set_layout_engine(None)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()

@@ -1,6 +1,7 @@
 """`python -m benchmarks` measures every part on a machine like this one; whether claims hold is not asked here."""
 
 import json
+import operator
 import os
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import pytest
 
 from benchmarks.__main__ import main
 from tests.places import ROOT
+
+COMPARED = {"<=": operator.le, "<": operator.lt, ">=": operator.ge, "==": operator.eq}
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +74,38 @@ def test_what_does_not_depend_on_speed_holds(quick):
     assert [run["computed"] for run in prefix["cached_runs"].values()] == [0, 0]
     assert 0 < prefix["cached_runs"]["B"]["test_macro_f1_of_ceiling"] < 1
     assert result["pool"]["manifest of 2,000"]["rows"] == 2000
+
+
+@pytest.mark.slow
+def test_gaps_are_measured_and_are_faster_than_fairlearn_s(quick):
+    measured = quick[2]["inference"]
+    assert (measured["rows"], measured["replicates"]) == (2_000, 1_000)
+    assert 0 < measured["gaps_seconds"] < measured["fairlearn_seconds"] / 100
+    assert measured["gaps_seconds"] < measured["tested_seconds"] and measured["six_runs_seconds"] > 0
+
+
+@pytest.mark.slow
+def test_simulations_give_shares(quick):
+    measured = {name: quick[2]["inference"][name] for name in ("rejected", "found", "covered")}
+    assert {name: len(cases) for name, cases in measured.items()} == {"rejected": 2, "found": 3, "covered": 7}
+    shares = {name: [share for case in cases.values() for share in case.values()] for name, cases in measured.items()}
+    assert all(0 <= share <= 1 for of_name in shares.values() for share in of_name)
+    # Of so few tables it is seen only that they are not upside down.
+    assert max(shares["rejected"]) < 0.3
+    assert min(case["equal_opportunity_difference"] for case in measured["found"].values()) > 0.7
+    assert min(shares["covered"]) > 0.7
+
+
+@pytest.mark.slow
+def test_a_claim_holds_where_its_value_is_within_the_limit(quick):
+    result = quick[2]
+    rows = {row["claim"]: row for row in result["ratios"] if not row["claim"].startswith("GPU")}
+    measured = result["inference"]
+    assert rows["the same / fairlearn"]["ratio"] == measured["gaps_seconds"] / measured["fairlearn_seconds"]
+    for row in rows.values():
+        sign, limit, *_ = row["wanted"].split()
+        value = row["measured"] if row["unit"] == "of tables" else row["ratio"]
+        assert row["holds"] == ("yes" if COMPARED[sign](value, float(limit)) else "NO")
 
 
 @pytest.mark.slow

@@ -20,7 +20,8 @@ MLFLOW_WARNS = (
     pytest.mark.filterwarnings("ignore:Operation with range is deprecated"),
     pytest.mark.filterwarnings("ignore:For backward compatibility, 'str' dtypes are included"),
 )
-# a training of seconds, of which little is resampled; and one of which it only counts that there is a model
+# a training of seconds, of which little is resampled; one of which it only counts that there is a model, which may
+# answer one class for every image; and one whose model tells images apart, as three seeds of A and of B did by far
 SMALL = {
     "architecture": "resnet18",
     "image_size": 32,
@@ -31,6 +32,8 @@ SMALL = {
     "replicates": 100,
 }
 BRIEF = {**SMALL, "epochs": 1, "train_size": 60}
+QUICK = {**SMALL, "epochs": 1, "permutations": 199, "replicates": 200}  # for studies, whose tests need some
+TELLING = {**SMALL, "epochs": 1, "image_size": 64}
 
 
 def environment(**extra: str) -> dict[str, str]:

@@ -26,6 +26,7 @@ from tests.places import mlflow_in
 pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
 
 QUICK = {"permutations": 99, "replicates": 100}
+IMAGES = 24
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +53,8 @@ def register_small_network():
 def settings_of(synthetic_cache, **values) -> ExplainSettings:
     given = {
         "models": "fairprof-A/1,B",
-        "gradcam_images": 48,
-        "faithfulness_images": 8,
+        "gradcam_images": IMAGES,
+        "faithfulness_images": 4,
         "cache_dir": str(synthetic_cache),
     }
     return ExplainSettings(**given | QUICK | values)
@@ -102,7 +103,7 @@ def test_metrics_are_the_numbers_of_the_tables(explained):
     similarity = tracking.load_table(run_id, "randomisation/similarity.csv")
     assert list(similarity["randomised"])[:6] == ["head", "layer4", "layer3", "layer2", "layer1", "everything"]
     per_image = tracking.load_table(run_id, "attention/per_image.csv")
-    assert len(per_image) == 2 * 48 and set(per_image["masks"]) == {"regions"}
+    assert len(per_image) == 2 * IMAGES and set(per_image["masks"]) == {"regions"}
     undefined = per_image["attention_face"].isna().groupby(per_image["model"]).sum()
     assert undefined.to_dict() == {label: logged[f"{label}/undefined_maps"] for label in ("A-1", "B")}
 
@@ -130,8 +131,12 @@ def test_tables_pictures_and_raw_maps_are_there(trusted):
     pictures = names_under(trusted, "pictures")
     assert len(pictures) == 9 and "pictures/model_differences_race.png" in pictures
     arrays = tracking.load_arrays(trusted.info.run_id, "saliency/maps.npz")
-    assert arrays["maps_A-1"].shape == arrays["maps_B"].shape == (48, 2, 2)
-    assert arrays["regions"].shape == (48, 64, 64) and arrays["region_names"].tolist() == ["background", "face", "hair"]
+    assert arrays["maps_A-1"].shape == arrays["maps_B"].shape == (IMAGES, 2, 2)
+    assert arrays["regions"].shape == (IMAGES, 64, 64) and arrays["region_names"].tolist() == [
+        "background",
+        "face",
+        "hair",
+    ]
 
 
 def test_the_report_is_one_page_that_begins_with_the_answer(trusted):

@@ -7,16 +7,18 @@ import pandas as pd
 import pytest
 
 from fairprof.commands.evaluate import robustness
-from fairprof.commands.evaluate.report import answer, description
+from fairprof.commands.evaluate.report import answer, description, findings
 from fairprof.commands.evaluate.results import Calibration, Evaluation, Fairness, Robustness, Selective, Subject
 from fairprof.commands.evaluate.shift import shift_between
 from fairprof.commands.evaluate.speed import Machine, Speed
+from fairprof.config import Settings
 from fairprof.inference.calibration_by_group import calibration_gaps, calibration_table
 from fairprof.inference.intervals import bootstrap_scores
 from fairprof.inference.selective_prediction import risk_coverage, selective_by_group, selective_gaps, selective_scores
 from fairprof.inference.verdicts import gaps_and_contrasts
-from fairprof.measurement.measures import Measurements
+from fairprof.measurement.measures import Measurements, measure
 from fairprof.metrics.calibration import UNDETERMINED, Temperature
+from fairprof.reporting.blocks import Paragraph, Picture
 from tests.commands.evaluate.test_robustness import random_outcomes
 from tests.commands.evaluate.test_shift import predictions
 
@@ -121,6 +123,18 @@ def test_a_gap_that_is_established_is_told_with_who_differs_and_its_weak_rates()
     assert f"; cook: Female, {of_women}, against {of_men} of the rest" in said
     assert "rates behind it under 200 images" in said
     assert answer(evaluation(table.assign(y_pred="cook"), 0.0))["How fair"].startswith("The model predicts one class")
+
+
+@pytest.mark.parametrize(("predicted", "pictures"), [(None, 1), ("cook", 0)])
+def test_one_class_for_every_image_has_no_picture_of_rates_and_the_report_says_so(alike, predicted, pictures):
+    table = predictions(300, 0)
+    table = table if predicted is None else table.assign(y_pred=predicted)
+    measured = measure(table, Settings(permutations=99, replicates=100), seed=0)
+    page = findings(replace(alike, fairness=Fairness(measured.values, measured)), {})
+    (section,) = [section for section in page.sections if section.title == "Performance and fairness"]
+    assert [isinstance(block, Picture) for block in section.blocks].count(True) == pictures
+    said = [block.text for block in section.blocks if isinstance(block, Paragraph)]
+    assert any(text.startswith("One class is predicted for every image") for text in said) == (not pictures)
 
 
 def scaled(alike: Evaluation, after: dict[str, float]) -> str:

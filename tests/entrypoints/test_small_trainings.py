@@ -1,0 +1,150 @@
+"""Real trainings of seconds: killed, twice at once, on real faces, and of the head alone, whose inputs are cached."""
+
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+from fairprof.commands.study.run import run_study
+from fairprof.commands.train.folder import training_folder
+from fairprof.commands.train.run import prepared, run_experiment
+from fairprof.config import Settings, StudySettings
+from fairprof.data.designs import DESIGNS, draw
+from fairprof.data.pool import load_pool
+from fairprof.runtime.processes import ALONE
+from tests.entrypoints.runs import BRIEF, MLFLOW_WARNS, SMALL, artifact, client, kill_when, runs_in
+from tests.places import mlflow_in
+
+pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
+
+TRAINED_METRICS = (
+    "test/macro_f1",
+    "test/accuracy",
+    "test/log_loss",
+    "best_val/macro_f1",
+    "val/loss",
+    "train/loss",
+    "test/demographic_parity_difference/race",
+    "test/equal_opportunity_difference/gender",
+)
+
+
+def train(folder: Path, settings: dict) -> None:
+    """Trains in this process what `mlflow run` would in another."""
+    with mlflow_in(folder):
+        run_experiment(Settings(**settings))
+
+
+def test_killed_in_an_epoch_and_started_again_it_ends_like_an_undisturbed_run(tmp_path, synthetic_cache):
+    settings = {"experiment": "C", "cache_dir": str(synthetic_cache), **SMALL, "epochs": 4, "train_size": 200}
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    undisturbed.mkdir()
+    killed.mkdir()
+    train(undisturbed, settings)
+    trainings = synthetic_cache / "trainings"
+    kill_when(killed, "entrypoints.train", settings, lambda: list(trainings.glob("*/resume.ckpt")))
+    (started,) = runs_in(killed)
+    assert started.info.status == "RUNNING"  # a killed process can close nothing
+    train(killed, settings)
+    closed, resumed = runs_in(killed)
+    assert (closed.info.status, resumed.info.status) == ("KILLED", "FINISHED")
+    assert resumed.data.tags["fairprof.resumed"] == "true"
+    (expected,) = runs_in(undisturbed)
+    assert {name: resumed.data.metrics[name] for name in TRAINED_METRICS} == {
+        name: expected.data.metrics[name] for name in TRAINED_METRICS
+    }
+    history = [
+        pd.read_csv(artifact(folder, run, "training/history.csv"))
+        for folder, run in ((undisturbed, expected), (killed, resumed))
+    ]
+    pd.testing.assert_frame_equal(*history, check_exact=True)
+    assert not list(trainings.glob("*/resume.ckpt"))
+
+
+def test_all_designs_run_on_real_faces_and_the_malformed_names_are_quarantined(tmp_path, shared):
+    with mlflow_in(tmp_path):
+        data, cache = f"utkface:{shared / 'data' / 'utkface'}", str(tmp_path / "cache")
+        run_study(StudySettings(seeds=1, data=data, cache_dir=cache, **BRIEF))
+    study, *runs = runs_in(tmp_path)
+    assert study.info.status == "FINISHED"
+    assert [(run.info.run_name, run.info.status) for run in runs] == [
+        (f"{experiment}-seed0-60", "FINISHED") for experiment in "ABCD"
+    ]
+    assert len({run.data.params["test_fingerprint"] for run in runs}) == 1
+    assert len({run.data.params["hyperparameters_hash"] for run in runs}) == 1
+    assert len({run.data.tags["fairprof.study_key"] for run in runs}) == 1
+    quarantine = pd.read_csv(artifact(tmp_path, runs[0], "data/quarantine.csv"))
+    malformed = quarantine[quarantine["reason"].str.startswith("malformed name")]
+    assert sorted(malformed["image"]) == ["61_1_20170109142408075.jpg.chip.jpg", "61_3_20170109150557335.jpg.chip.jpg"]
+    assert set(client(tmp_path).search_registered_models()[0].aliases) == {"champion"}
+    assert {model.name for model in client(tmp_path).search_registered_models()} == {
+        f"fairprof-{experiment}" for experiment in "ABCD"
+    }
+
+
+def test_the_same_training_twice_at_once_is_refused(tmp_path, synthetic_cache, refused):
+    settings = Settings(experiment="D", cache_dir=str(synthetic_cache), **BRIEF)
+    training = prepared(settings, load_pool(settings, settings.image_size))
+    with mlflow_in(tmp_path):
+        with training_folder(training, ALONE), refused("this very training is in use by another process"):
+            run_experiment(settings)
+    assert [run.info.status for run in runs_in(tmp_path)] == ["FAILED"]
+
+
+# --- the frozen part of the network ------------------------------------------------------------------------------
+
+
+OF_HEADS = {**SMALL, "finetune": "head", "seed": 7, "train_size": 200}
+
+
+@pytest.fixture(scope="module")
+def of_heads(tmp_path_factory, synthetic_cache):
+    """A folder in which designs B and A and B again were trained one after the other, of each the head alone."""
+    folder = tmp_path_factory.mktemp("heads")
+    for experiment in "BAB":
+        train(folder, {**OF_HEADS, "experiment": experiment, "cache_dir": str(synthetic_cache)})
+    return folder, runs_in(folder)
+
+
+def outputs_needed(experiment: str, cache_dir: Path) -> set[tuple[int, int]]:
+    """Numbers of the view (-1: none) and image of all that a run of `of_heads` trains on and predicts."""
+    settings = Settings(**OF_HEADS, cache_dir=str(cache_dir))
+    pool = load_pool(settings, settings.image_size)
+    drawn, image = draw(pool, DESIGNS[experiment], settings), pool.table["pixel"].to_numpy()
+    # four views of every image, of which three epochs take three
+    augmented = {((number + epoch + 7) % 4, number) for number in image[drawn.train].tolist() for epoch in range(3)}
+    return augmented | {(-1, number) for number in image[np.concatenate((drawn.val, drawn.test))].tolist()}
+
+
+def test_runs_compute_of_the_frozen_part_what_no_run_before_them_has(of_heads, synthetic_cache):
+    _, runs = of_heads
+    first, second = (outputs_needed(experiment, synthetic_cache) for experiment in "BA")
+    counts = [(run.data.metrics["prefix/computed_images"], run.data.metrics["prefix/reused_images"]) for run in runs]
+    assert counts == [(len(first), 0), (len(second - first), len(second & first)), (0, len(first))]
+    seconds = [run.data.metrics["prefix/seconds"] for run in runs]
+    assert seconds[0] > 0 and seconds[2] == 0
+
+
+def test_a_run_that_computes_nothing_ends_like_the_one_before_it(of_heads):
+    _, (first, _, again) = of_heads
+    assert {name: again.data.metrics[name] for name in TRAINED_METRICS} == {
+        name: first.data.metrics[name] for name in TRAINED_METRICS
+    }
+
+
+def test_the_registered_model_sees_in_images_what_the_run_saw_in_cached_outputs(of_heads, synthetic_cache):
+    folder, (run, _, _) = of_heads
+    predictions = pd.read_parquet(artifact(folder, run, "predictions/test.parquet")).head(80)
+    (labels,) = synthetic_cache.glob("synthetic-*/labels.csv")
+    images = [(labels.parent / image).read_bytes() for image in predictions["image"]]
+    (version,) = client(folder).search_model_versions(f"run_id='{run.info.run_id}'")
+    model = mlflow.pyfunc.load_model(client(folder).get_model_version_download_uri(version.name, version.version))
+    served = model.predict(pd.DataFrame({"image": images}))
+    names = [name for name in predictions if name.startswith("probability_")]
+    np.testing.assert_allclose(served[names], predictions[names], atol=2e-3, rtol=0)
+    best = np.sort(predictions[names].to_numpy(), axis=1)
+    clear = best[:, -1] - best[:, -2] > 4e-3
+    assert clear.sum() > 40
+    assert served["profession"][clear].tolist() == predictions["y_pred"][clear].tolist()
