@@ -151,7 +151,7 @@ def test_the_simulations_test_what_gap_tests_does():
 def test_predictions_that_are_independent_of_the_group_are_rejected_as_often_as_alpha_allows():
     confusion = np.array([[0.8, 0.15, 0.05], [0.1, 0.8, 0.1], [0.1, 0.3, 0.6]]) / 3
     shares = np.array([0.6, 0.3, 0.1])[:, None, None] * confusion
-    rejected = share_rejected(shares, 200, 1500, 99, np.random.default_rng(11))
+    rejected = share_rejected(shares, 200, 800, 99, np.random.default_rng(11))
     assert max(rejected.values()) <= 0.06
     # Nor is it a test that never rejects.
     assert min(rejected.values()) >= 0.03
