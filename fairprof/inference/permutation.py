@@ -263,8 +263,9 @@ def _p_values(permuted: Permuted, metric: str, *apart: np.ndarray) -> np.ndarray
 
 def _largest(distances: np.ndarray, classes: int) -> np.ndarray:
     """(..., K + 1): the largest (..., G, M) of each predicted class, which the last axis ends with, and of all."""
-    of_classes = distances.reshape(*distances.shape[:-2], -1, classes).max(axis=-2)
-    return np.append(of_classes, of_classes.max(axis=-1, keepdims=True), axis=-1)
+    of_classes = distances.reshape(*distances.shape[:-2], -1, classes)
+    largest = np.ascontiguousarray(np.moveaxis(of_classes, -2, 0)).max(axis=0)  # fast, unlike along an inner axis
+    return np.append(largest, largest.max(axis=-1, keepdims=True), axis=-1)
 
 
 # Which groups differ from the rest.

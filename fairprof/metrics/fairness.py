@@ -203,10 +203,9 @@ def extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     NaN cells are left out; both are NaN where fewer than two groups are defined: nothing to compare.
     """
-    defined = ~np.isnan(values)
-    comparable = defined.sum(axis=-2) >= 2
-    lowest = np.where(defined, values, np.inf).min(axis=-2)
-    highest = np.where(defined, values, -np.inf).max(axis=-2)
+    groups_first = np.ascontiguousarray(np.moveaxis(values, -2, 0))  # along a short inner axis NumPy takes far longer
+    comparable = (~np.isnan(groups_first)).sum(axis=0) >= 2
+    lowest, highest = np.fmin.reduce(groups_first), np.fmax.reduce(groups_first)
     return np.where(comparable, lowest, np.nan), np.where(comparable, highest, np.nan)
 
 

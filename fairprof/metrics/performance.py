@@ -56,7 +56,8 @@ def label_codes(predictions: pd.DataFrame, column: str) -> np.ndarray:
     """(N,) int: the position of each label of `y_true` or `y_pred` in the class order."""
     classes = class_names(predictions)
     labels = checked_column(predictions, column)
-    codes = pd.Index(classes).get_indexer(labels.astype(object))
+    code, found = pd.factorize(labels)
+    codes = pd.Index(classes).get_indexer(pd.Index(found).astype(object))[code]
     unknown = codes < 0
     if unknown.any():
         raise ValueError(
