@@ -54,7 +54,9 @@ def gap_tests(
     The null hypothesis of demographic parity is that the prediction is independent of the group: groups are
     permuted among all images. That of equal opportunity and equalized odds is that it is independent of the
     group given the true class: groups are permuted among the images of each true class. Images of one person (column
-    `person`, optional) keep together: see `fairprof.inference.units.units_of`.
+    `person`, optional) keep together: see `fairprof.inference.units.units_of`. As persons may have more images in one
+    group than in another, p_value then is the larger of two, by permuting persons and by signs of persons that keep
+    their groups: see `_of_persons`.
 
     Columns: attribute, metric, class (each, then "max_over_classes" and "mean_over_classes"), value (that of `gaps`),
     null_mean and null_q95 (mean and 95th percentile of the permuted gaps, the maximum and the mean over classes taken
