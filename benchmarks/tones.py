@@ -22,7 +22,6 @@ from fairprof.seeds import numpy_generator
 TONES = (2, 3, 6, 8, 9)  # of the Monk scale; the lightest group has 1 to 4, the darkest 8 to 10
 PEOPLE = 200
 SIZE = 256  # pixels
-BATCH = 200
 AGES = {"student": (8, 19), "retired": (70, 90)}  # years in which the profession is by far the most frequent
 
 
@@ -40,10 +39,7 @@ def share_by_tone(
     """
     shares = {}
     for tone, of_tone in images.items():
-        answers = [
-            answer for start in range(0, len(of_tone), BATCH) for answer in predict(of_tone[start : start + BATCH])
-        ]
-        shares[tone] = float(np.mean([answer == profession for answer in answers]))
+        shares[tone] = float(np.mean([answer == profession for answer in predict(of_tone)]))
     return pd.Series(shares, name=profession)
 
 

@@ -50,6 +50,11 @@ def shares_of(units: Units) -> np.ndarray:
     return divide(counts, counts.sum(axis=-1, keepdims=True))
 
 
+def unit_sums(units: Units) -> dict[str, np.ndarray]:
+    """By rate, (U, M): the `cell_sums` of one unit of each kind."""
+    return cell_sums(units.tables.mean(axis=1), shares_of(units))
+
+
 def nulls(units: Units) -> dict[str, Null]:
     """By rate, what permutations of the units within their strata make of the sums of `cell_sums`.
 
@@ -57,8 +62,7 @@ def nulls(units: Units) -> dict[str, Null]:
     mean and variance of the stratum's units: that of draws without replacement. Of the smaller of a group and its rest
     the largest step is that of the unit that lies farthest from m.
     """
-    values = cell_sums(units.tables.mean(axis=1), shares_of(units))
-    return {rate: _null(value, units) for rate, value in values.items()}
+    return {rate: _null(value, units) for rate, value in unit_sums(units).items()}
 
 
 def _null(value: np.ndarray, units: Units) -> Null:
@@ -108,12 +112,6 @@ def z_values(sums: np.ndarray, null: Null) -> np.ndarray:
     return (np.abs(sums - null.expectation) / deviation).round(DECIMALS)
 
 
-def unit_values(units: Units) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """By rate, (U, M) each, of one unit of each kind: its sum of x - p, and its rows."""
-    tables = units.tables.mean(axis=1)
-    return cell_sums(tables, shares_of(units)), cell_rows(tables)
-
-
 def cell_rows(counts: np.ndarray) -> dict[str, np.ndarray]:
     """By rate, (..., M): the rows of each cell, of counts (..., T, K)."""
     rows, classes = counts.sum(axis=-1), counts.shape[-1]
@@ -124,6 +122,11 @@ def cell_rows(counts: np.ndarray) -> dict[str, np.ndarray]:
         "false_positive_rate": rows.sum(axis=-1, keepdims=True) - rows,
         ODDS: np.repeat(rows, classes, axis=-1),
     }
+
+
+def group_shares(rows: np.ndarray) -> np.ndarray:
+    """(..., G, M): each group's share of the rows (..., G, M) of a cell; 0 where there are none."""
+    return np.nan_to_num(divide(rows, rows.sum(axis=-2, keepdims=True)))
 
 
 def own_variances(squares: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -141,18 +144,17 @@ def flipped_cells(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sums of cells and their `own_variances`, (B, G, M) each, where every unit keeps its group and gets a sign.
 
-    value, rows: (U, M), of `unit_values`. The wild bootstrap of units under the hypothesis (Cameron, Gelbach, Miller
-    2008): a unit adds +-c, by chance; the rate p of all is estimated anew, so that d = sum of +-c / sum of rows is
-    taken from each of its n rows, and c becomes +-c - n d in the sums and in their variances.
+    value, rows: (U, M), of `unit_sums` and of the units' `cell_rows`. The wild bootstrap of units under the hypothesis
+    (Cameron, Gelbach, Miller 2008): a unit adds +-c, by chance; the rate p of all is estimated anew, so that d = sum of
+    +-c / sum of rows is taken from each of its n rows, and c becomes +-c - n d in the sums and in their variances.
     """
     flipped, flipped_by_rows = np.split(
         flipped_sums(units, np.concatenate([value, value * rows], axis=1), flips, generator), 2, axis=-1
     )
     of_group = units.members @ rows
-    share = divide(of_group, of_group.sum(axis=0))
     shift = np.nan_to_num(divide(flipped.sum(axis=-2, keepdims=True), of_group.sum(axis=0)))
     squares = units.members @ value**2 - 2 * shift * flipped_by_rows + shift**2 * (units.members @ rows**2)
-    return flipped - shift * of_group, own_variances(squares, np.nan_to_num(share))
+    return flipped - shift * of_group, own_variances(squares, group_shares(of_group))
 
 
 def p_values(observed: np.ndarray, *references: np.ndarray) -> np.ndarray:

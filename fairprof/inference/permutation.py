@@ -18,12 +18,13 @@ from fairprof.inference.cell_tests import (
     cell_sums,
     distances,
     flipped_cells,
+    group_shares,
     nulls,
     own_variances,
     p_values,
     shares_of,
     step_down,
-    unit_values,
+    unit_sums,
     z_values,
 )
 from fairprof.inference.levels import check_number
@@ -56,7 +57,7 @@ def gap_tests(
     group given the true class: groups are permuted among the images of each true class. Images of one person (column
     `person`, optional) keep together: see `fairprof.inference.units.units_of`. As persons may have more images in one
     group than in another, p_value then is the larger of two, by permuting persons and by signs of persons that keep
-    their groups: see `_of_persons`.
+    their groups: see `_permuted_persons`.
 
     Columns: attribute, metric, class (each, then "max_over_classes" and "mean_over_classes"), value (that of `gaps`),
     null_mean and null_q95 (mean and 95th percentile of the permuted gaps, the maximum and the mean over classes taken
@@ -127,13 +128,10 @@ def _permuted(runs: Runs, attribute: str, within: Units, permutations: int, gene
     found: dict[str, np.ndarray] = {}
     cells: dict[str, Cells] = {}
     for units in (within.of_predictions(), within):
-        if runs.person is None:
-            drawn, _ = permuted_counts(units, permutations, generator)
-            cells |= _cells(units, drawn)
-        else:
-            drawn, of_cells = _of_persons(units, permutations, generator)
-            cells |= of_cells
+        permuted = _permuted_images if runs.person is None else _permuted_persons
+        drawn, of_rates = permuted(units, permutations, generator)
         found |= _rates(drawn)
+        cells |= of_rates
     return Permuted(attribute, runs.groups[attribute], runs.classes, order, within, found, cells)
 
 
@@ -146,16 +144,22 @@ def _rates(counts: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
-def _cells(units: Units, drawn: np.ndarray) -> dict[str, Cells]:
+def _permuted_images(
+    units: Units, permutations: int, generator: np.random.Generator
+) -> tuple[np.ndarray, dict[str, Cells]]:
+    """The counts (B, R, G, T, K) of permuted images, and the cells by rate."""
+    drawn, _ = permuted_counts(units, permutations, generator)
     share = shares_of(units)
     observed, permuted = (cell_sums(counts, share) for counts in (units.counts.mean(axis=0), drawn.mean(axis=1)))
-    return {
+    return drawn, {
         rate: Cells(observed[rate], null.variance, null, (Reference(permuted[rate], null.variance),))
         for rate, null in nulls(units).items()
     }
 
 
-def _of_persons(units: Units, permutations: int, generator: np.random.Generator) -> tuple[np.ndarray, dict[str, Cells]]:
+def _permuted_persons(
+    units: Units, permutations: int, generator: np.random.Generator
+) -> tuple[np.ndarray, dict[str, Cells]]:
     """The counts (B, R, G, T, K) of permuted persons, and the cells by rate.
 
     Persons of one group may have more images than those of another. Then they are not exchangeable, and sums vary more
@@ -164,18 +168,18 @@ def _of_persons(units: Units, permutations: int, generator: np.random.Generator)
     is right where they are exchangeable, and persons of whom each keeps its group and gets a sign by chance
     (`flipped_cells`), which is right where they are many, exchangeable or not.
     """
-    values, rows = unit_values(units)
+    values, rows = unit_sums(units), cell_rows(units.tables.mean(axis=1))
     widths = np.cumsum([value.shape[1] for value in values.values()])[:-1]
     squares = np.concatenate([value**2 for value in values.values()], axis=1)
     drawn, permuted_squares = permuted_counts(units, permutations, generator, squares)
     share, counts, permuted = shares_of(units), units.counts.mean(axis=0), drawn.mean(axis=1)
     sums, permuted_sums = cell_sums(counts, share), cell_sums(permuted, share)
-    of_rows, of_permuted_rows = (_shares_of_groups(cell_rows(table)) for table in (counts, permuted))
+    of_rows, of_permuted_rows = cell_rows(counts), cell_rows(permuted)
     found, null_of = {}, nulls(units)
     for (rate, value), of_permuted in zip(values.items(), np.split(permuted_squares, widths, axis=-1), strict=True):
         null = null_of[rate]
-        variance = own_variances(units.members @ value**2, of_rows[rate])
-        permuted_variance = own_variances(of_permuted, of_permuted_rows[rate])
+        variance = own_variances(units.members @ value**2, group_shares(of_rows[rate]))
+        permuted_variance = own_variances(of_permuted, group_shares(of_permuted_rows[rate]))
         flipped, flipped_variance = flipped_cells(units, value, rows[rate], permutations, generator)
         references = (
             Reference(permuted_sums[rate], _at_least(null.variance, permuted_variance)),
@@ -183,11 +187,6 @@ def _of_persons(units: Units, permutations: int, generator: np.random.Generator)
         )
         found[rate] = Cells(sums[rate], _at_least(null.variance, variance), null, references)
     return drawn, found
-
-
-def _shares_of_groups(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """By rate, (..., G, M): each group's share of the rows (..., G, M) of a cell; 0 where there are none."""
-    return {rate: np.nan_to_num(divide(of_rate, of_rate.sum(axis=-2, keepdims=True))) for rate, of_rate in rows.items()}
 
 
 def _at_least(null_variance: np.ndarray, variance: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import fisher_exact, random_table, t
 
+from fairprof.inference.cell_tests import own_variances
 from fairprof.inference.intervals import centred_interval, design_effect_of, design_effects, wilson_interval
 from fairprof.inference.levels import ALPHA, TIE, check_number
 from fairprof.inference.multiplicity import benjamini_hochberg
@@ -317,8 +318,7 @@ def _largest_contrast(members: np.ndarray, units: RateUnits) -> np.ndarray:
     """(...): over the groups, |hits - expected hits| of members (..., G, U) by its standard deviation.
 
     Of images, whose number in a group does not vary, the hypergeometric one but for a factor. Of persons, with e the
-    hits of a unit minus those expected of its images, and w the group's share of all images, the root of the sum of
-    (1 - w)^2 e^2 over the group's units and of w^2 e^2 over the others.
+    hits of a unit minus those expected of its images, the root of `own_variances`.
     """
     tables, images = units.tables, units.tables.sum(axis=1)
     everyone = members.sum(axis=-2, keepdims=True)
@@ -326,8 +326,7 @@ def _largest_contrast(members: np.ndarray, units: RateUnits) -> np.ndarray:
     residual = tables[:, 0] - rate * images
     share = members @ images / (everyone @ images)
     if units.several:
-        squares, of_all = members @ residual**2, everyone @ residual**2
-        variance = (1 - share) ** 2 * squares + share**2 * (of_all - squares)
+        variance = own_variances((members @ residual**2)[..., None], share[..., None])[..., 0]
     else:
         variance = share * (1 - share)
     return np.nan_to_num(divide(np.abs(members @ residual), np.sqrt(variance))).max(axis=-1)

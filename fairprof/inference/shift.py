@@ -76,7 +76,6 @@ def category_shift(
         drawn = drawn / table.sum(axis=1)[:, None]
     null = np.minimum(np.abs(drawn[:, 0] - drawn[:, 1]).sum(axis=-1) / 2, 1)
     tested = chi2_contingency(table, correction=False) if table.shape[1] > 1 and not persons else None
-
     return CategoryShift(
         value,
         # of equal shares, rounding would make it the root of a number below 0

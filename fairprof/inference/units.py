@@ -127,10 +127,11 @@ def permuted_counts(
             members, tables = units.members[:, here], units.tables[here]
             true = np.flatnonzero(tables.any(axis=(0, 1, 3)))  # of images that are units only the stratum's own class
             drawn = random_table(members.sum(axis=1), members.sum(axis=0), seed=generator).rvs(size)
-            moved = drawn.reshape(-1, drawn.shape[-1]) @ tables[:, :, true].reshape(len(tables), -1)
-            moved = moved.reshape(size, groups, runs, len(true), classes)
-            counts[rows, ..., true, :] += moved.swapaxes(1, 2)
-            sums[rows] += drawn @ values[here]
+            columns = np.concatenate([tables[:, :, true].reshape(len(tables), -1), values[here]], axis=1)
+            moved = drawn.reshape(-1, drawn.shape[-1]) @ columns
+            moved, added = np.split(moved, [columns.shape[1] - values.shape[1]], axis=1)
+            counts[rows, ..., true, :] += moved.reshape(size, groups, runs, len(true), classes).swapaxes(1, 2)
+            sums[rows] += added.reshape(size, groups, -1)
         done += size
     return counts, sums
 

@@ -10,12 +10,13 @@ from benchmarks.simulations.groups import SIMULATIONS, predictions_of, table_of_
 from benchmarks.simulations.simulation import contradicts, simulated
 from fairprof.inference.cell_tests import (
     Null,
+    cell_rows,
     distances,
     flipped_cells,
     nulls,
     own_variances,
     step_down,
-    unit_values,
+    unit_sums,
     z_values,
 )
 from fairprof.inference.permutation import gap_tests, permuted_runs
@@ -74,7 +75,9 @@ def test_units_that_get_a_sign_are_estimated_and_summed_anew():
     images, hits, group = np.array([2, 4, 1, 3]), np.array([1, 3, 0, 3]), np.array([0, 0, 1, 1])
     tables = np.stack([hits, images - hits], axis=1)[:, None, None, :].astype(float)
     units = Units(tables, np.stack([group == 0, group == 1]).astype(int), np.zeros(4, dtype=int))
-    value, rows = (of_rate["selection_rate"][:, :1] for of_rate in unit_values(units))
+    value, rows = (
+        of_rate["selection_rate"][:, :1] for of_rate in (unit_sums(units), cell_rows(units.tables.mean(axis=1)))
+    )
     assert value.ravel() == pytest.approx(hits - 0.7 * images) and rows.ravel().tolist() == images.tolist()
     possible = set()
     for signs in itertools.product((-1, 1), repeat=4):

@@ -107,13 +107,17 @@ def test_who_loses_more_is_named_and_the_gap_is_that_of_the_table():
     assert gaps.loc[("gender", "all_corruptions"), "family"] == "confirmatory"
 
 
+def in_levels(outcomes: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the order of the levels, clean ones first, and otherwise as they were."""
+    place = {"clean": 0, "noise": 1, "blur": 2}
+    return outcomes.sort_values(
+        ["corruption", "severity"], key=lambda column: column.map(place).fillna(column), kind="stable"
+    )
+
+
 def test_renaming_groups_and_moving_rows_changes_no_number():
     table = random_outcomes(0, 0.2)
-    other = table.replace({"one": "zz", "Female": "woman"}).sample(frac=1, random_state=1)
-    # the levels keep their order
-    other = other.sort_values(
-        ["corruption", "severity"], key=lambda v: v.map({"clean": 0, "noise": 1, "blur": 2}).fillna(v)
-    )
+    other = in_levels(table.replace({"one": "zz", "Female": "woman"}).sample(frac=1, random_state=1))
     numbers = ["value", "null_mean", "null_q95", "p_value", "p_adjusted"]
     first, second = (drop_gaps(rows, 99, np.random.default_rng(0))[numbers] for rows in (table, other))
     np.testing.assert_allclose(first, second)
@@ -134,9 +138,7 @@ def of_persons(seed: int) -> pd.DataFrame:
     """Five images of each of 24 persons, whose outcomes are wholly alike."""
     table = random_outcomes(seed, 0.2, rows=24).assign(person=lambda rows: "p" + rows["image"])
     copies = [table.assign(image=table["image"] + f".{number}") for number in range(5)]
-    return pd.concat(copies, ignore_index=True).sort_values(
-        ["corruption", "severity"], key=lambda v: v.map({"clean": 0, "noise": 1, "blur": 2}).fillna(v), kind="stable"
-    )
+    return in_levels(pd.concat(copies, ignore_index=True))
 
 
 def test_images_of_a_person_that_are_wholly_alike_are_one():
@@ -153,10 +155,8 @@ def test_images_of_a_person_that_are_wholly_alike_are_one():
 
 def test_neither_the_names_of_persons_nor_the_order_of_rows_changes_a_number():
     table = of_persons(1)
-    other = table.assign(person=table["person"].map(lambda name: name[::-1])).sample(frac=1, random_state=1)
-    other = other.sort_values(
-        ["corruption", "severity"], key=lambda v: v.map({"clean": 0, "noise": 1, "blur": 2}).fillna(v)
-    )
+    renamed = table.assign(person=table["person"].map(lambda name: name[::-1]))
+    other = in_levels(renamed.sample(frac=1, random_state=1))
     numbers = ["value", "null_mean", "null_q95", "p_value", "p_adjusted"]
     first, second = (drop_gaps(rows, 99, np.random.default_rng(0))[numbers] for rows in (table, other))
     np.testing.assert_allclose(first, second)
