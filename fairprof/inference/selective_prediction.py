@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.stats import fisher_exact, random_table, t
+from scipy.stats import fisher_exact, t
 
 from fairprof.inference.cell_tests import own_variances
 from fairprof.inference.intervals import centred_interval, design_effect_of, design_effects, wilson_interval
 from fairprof.inference.levels import ALPHA, TIE, check_number
 from fairprof.inference.multiplicity import benjamini_hochberg
 from fairprof.inference.permutation import gap_tests
-from fairprof.inference.units import in_order, patterns_of, person_codes, units_of
+from fairprof.inference.units import in_order, patterns_of, permuted_tables, person_codes, units_of
 from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 from fairprof.metrics.fairness import (
     ATTRIBUTES,
@@ -296,7 +296,7 @@ def rate_gap(units: RateUnits, permutations: int, generator: np.random.Generator
     hits, misses = (members @ units.tables).T
     members = members[np.lexsort((*members.T, hits, hits + misses))]
     value = float(np.ptp(_rates(members, units)))
-    drawn = random_table(members.sum(axis=1), members.sum(axis=0), seed=generator).rvs(permutations)
+    drawn = permuted_tables(members.sum(axis=1), members.sum(axis=0), permutations, generator)
     null = np.ptp(_rates(drawn, units), axis=1)
     statistic, null_statistic = _largest_contrast(members, units), _largest_contrast(drawn, units)
     return {

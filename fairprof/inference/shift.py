@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import jensenshannon
-from scipy.stats import chi2_contingency, ks_2samp, random_table
+from scipy.stats import chi2_contingency, ks_2samp
 
 from fairprof.inference.intervals import design_effect_of, wilson_interval
 from fairprof.inference.levels import ALPHA, TIE, check_number
 from fairprof.inference.multiplicity import holm
-from fairprof.inference.units import chunks, in_order
+from fairprof.inference.units import chunks, in_order, permuted_tables
 from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 
 COMPARABLE = "comparable"
@@ -72,7 +72,7 @@ def category_shift(
     if persons:
         drawn = np.stack([_deviations(sample, table, permutations, generator) for sample in samples], axis=1)
     else:
-        drawn = random_table(table.sum(axis=1), table.sum(axis=0), seed=generator).rvs(permutations)
+        drawn = permuted_tables(table.sum(axis=1), table.sum(axis=0), permutations, generator)
         drawn = drawn / table.sum(axis=1)[:, None]
     null = np.minimum(np.abs(drawn[:, 0] - drawn[:, 1]).sum(axis=-1) / 2, 1)
     tested = chi2_contingency(table, correction=False) if table.shape[1] > 1 and not persons else None

@@ -110,6 +110,17 @@ def in_order(keys: Sequence[np.ndarray], person: np.ndarray) -> tuple[np.ndarray
     return order, pd.factorize(code[order])[0]
 
 
+def permuted_tables(rows: np.ndarray, columns: np.ndarray, number: int, generator: np.random.Generator) -> np.ndarray:
+    """(B, R, C) int: tables with these sums of rows (R,) and of columns (C,), as permutations make them.
+
+    Patefield 1981. With one row or one column there is one such table; SciPy draws negative counts for it.
+    """
+    if min(len(rows), len(columns)) == 1:
+        only = np.outer(rows, columns) // max(np.sum(rows), 1)
+        return np.broadcast_to(only, (number, *only.shape))
+    return random_table(rows, columns, seed=generator).rvs(number)
+
+
 def permuted_counts(
     units: Units, permutations: int, generator: np.random.Generator, values: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +137,7 @@ def permuted_counts(
             here = units.stratum == stratum
             members, tables = units.members[:, here], units.tables[here]
             true = np.flatnonzero(tables.any(axis=(0, 1, 3)))  # of images that are units only the stratum's own class
-            drawn = random_table(members.sum(axis=1), members.sum(axis=0), seed=generator).rvs(size)
+            drawn = permuted_tables(members.sum(axis=1), members.sum(axis=0), size, generator)
             columns = np.concatenate([tables[:, :, true].reshape(len(tables), -1), values[here]], axis=1)
             moved = drawn.reshape(-1, drawn.shape[-1]) @ columns
             moved, added = np.split(moved, [columns.shape[1] - values.shape[1]], axis=1)

@@ -9,9 +9,11 @@ import pytest
 from scipy import stats
 
 from benchmarks.inference import p_values, share_found, share_rejected
+from benchmarks.simulations.groups import table_of_counts
 from fairprof.inference.bands import contrasts
 from fairprof.inference.intervals import bootstrap_scores
 from fairprof.inference.permutation import gap_tests
+from fairprof.inference.units import permuted_tables
 from fairprof.inference.verdicts import gaps_and_contrasts
 from fairprof.metrics.fairness import DIFFERENCES, gaps, group_labels, rates_by_group
 from tests.inference.made_tables import random_counts, renamed, row_of, two_genders
@@ -145,6 +147,30 @@ def test_the_simulations_test_what_gap_tests_does():
     found = gap_tests(two_genders(*counts.tolist()), 199, np.random.default_rng(8), ["gender"])
     found = found.loc[found["class"] == "max_over_classes", "p_value"]
     assert found.tolist() == p_values(counts, 199, np.random.default_rng(8))
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns"), [([30, 70], [100]), ([60], [10, 50]), ([3, 0, 5], [8]), ([30, 70], [60, 40]), ([0], [0])]
+)
+def test_permuted_tables_have_the_sums_that_were_given(rows, columns):
+    drawn = permuted_tables(np.array(rows), np.array(columns), 200, np.random.default_rng(0))
+    assert (drawn >= 0).all()
+    assert (drawn.sum(axis=2) == rows).all() and (drawn.sum(axis=1) == columns).all()
+
+
+def test_a_class_that_is_always_recognised_is_permuted_like_any_other():
+    counts = np.array([[[30, 0, 0], [6, 14, 10], [0, 5, 25]], [[50, 0, 0], [4, 40, 6], [8, 2, 10]]])
+    table, of_odds = table_of_counts(counts), {"metric": "equalized_odds_difference", "class": "max_over_classes"}
+    generator, group, by_hand = np.random.default_rng(1), table["race"].to_numpy(copy=True), []
+    for _ in range(400):
+        for name in ("c0", "c1", "c2"):
+            rows = np.flatnonzero(table["y_true"] == name)
+            group[rows] = generator.permutation(group[rows])
+        found = gaps(rates_by_group(table.assign(race=group), attributes=["race"]))
+        by_hand.append(row_of(found, **of_odds)["value"])
+    found = row_of(gap_tests(table, 4000, np.random.default_rng(2), ["race"]), **of_odds)
+    assert found["null_mean"] == pytest.approx(np.mean(by_hand), abs=4 * np.std(by_hand) / 20)
+    assert found["null_q95"] <= 1
 
 
 @pytest.mark.slow

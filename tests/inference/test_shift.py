@@ -195,3 +195,8 @@ def test_tables_of_persons_are_compared_by_their_images():
     row = composition_shift(reference, evaluated, 99, np.random.default_rng(0)).iloc[0]
     assert (row["reference_images"], row["evaluated_images"], row["status"]) == (6, 8, "comparable")
     assert row["total_variation"] == pytest.approx(6 / 8 - 4 / 6)
+
+
+def test_samples_of_one_category_do_not_differ_by_chance_either():
+    found = category_shift([30], [70], 99, np.random.default_rng(0))
+    assert (found.total_variation, found.null_mean, found.null_q95, found.p_value) == (0, 0, 0, 1)
