@@ -4,7 +4,6 @@ This module and `registry` are the only ones that talk to MLflow.
 """
 
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,16 +15,22 @@ from typing import TYPE_CHECKING
 import mlflow
 import numpy as np
 import pandas as pd
-import psutil
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Run, RunStatus
 from mlflow.exceptions import MlflowException
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NOTE
+from mlflow.utils.mlflow_tags import (
+    MLFLOW_GIT_COMMIT,
+    MLFLOW_PARENT_RUN_ID,
+    MLFLOW_PROJECT_ENTRY_POINT,
+    MLFLOW_RUN_NOTE,
+    MLFLOW_SOURCE_NAME,
+)
 
 from fairprof.data.pool import source_of
 from fairprof.errors import UserError
 from fairprof.store import pages
+from fairprof.store.liveness import PROCESS, has_ended, heartbeat, is_carried, process_tags
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +38,8 @@ if TYPE_CHECKING:
 EXPERIMENT = "fairprof"  # where runs go that were not started by `mlflow run`
 CLOSED = "fairprof.closed"
 RESOLVED = "resolved/"  # before the name of a parameter whose first text, which MLflow keeps, was the call as given
-CLOCK_TOLERANCE = 5.0  # seconds by which a process's start may seem to move when the clock is set
+STARTING = 180.0  # seconds that the process of `mlflow run` may take to name itself
+PROJECT = Path(__file__).resolve().parents[2]
 MLFLOW_EXPERIMENT_KIND = "mlflow.experimentKind"  # known to the UI; mlflow exports no name for them
 MODEL_DEVELOPMENT = "custom_model_development"
 # MLflow's own progress bars, and its copy of this project's uv.lock, which is not what a model needs
@@ -46,18 +52,27 @@ def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
 
     Within the block of another run it becomes a child of that.
 
-    Runs that a killed process of this machine left open are closed first. An error in the block becomes the
+    Runs that a killed process left open are closed first. An error in the block becomes the
     run's tag `fairprof.error` and its status FAILED.
     """
     keep_quiet()
-    experiment_id = None if "MLFLOW_RUN_ID" in os.environ else _experiment()
-    with mlflow.start_run(experiment_id=experiment_id, nested=True) as run:
-        mlflow.set_tag("mlflow.runName", name)
-        mlflow.set_tags(tags | _process_tags())
+    taken_over = "MLFLOW_RUN_ID" in os.environ
+    tags = tags | process_tags()
+    started = (
+        mlflow.start_run()
+        if taken_over
+        # with all its tags from the start: whenever its process is killed, it can be found and closed
+        else mlflow.start_run(experiment_id=_experiment(), run_name=name, nested=True, tags=tags)
+    )
+    with started as run:
+        if taken_over:
+            mlflow.set_tags(tags | {"mlflow.runName": name})
         _furnish(run.info.experiment_id)
-        _close_abandoned_runs(run.info.experiment_id)
+        close_abandoned_runs()
         try:
-            yield run.info.run_id
+            with heartbeat(run.info.run_id):
+                yield run.info.run_id
+            _keep_open(run.info.run_id)
         except BaseException as error:
             mlflow.set_tag("fairprof.error", f"{type(error).__name__}: {error}"[:500])
             raise
@@ -86,7 +101,11 @@ def _furnish(experiment_id: str) -> None:
     present = client.get_experiment(experiment_id).tags
     for name, value in wanted.items():
         if name not in present:
-            client.set_experiment_tag(experiment_id, name, value)
+            try:
+                client.set_experiment_tag(experiment_id, name, value)
+            except MlflowException:  # two that insert one tag at once: MLflow lets one of them fail
+                if name not in client.get_experiment(experiment_id).tags:
+                    raise
 
 
 def runs_page() -> str:
@@ -98,31 +117,42 @@ def runs_page() -> str:
     return f"http://127.0.0.1:5000{address} after `mlflow ui`"
 
 
-def _process_tags() -> dict[str, str]:
-    process = psutil.Process()
-    return {"fairprof.host": platform.node(), "fairprof.process": f"{process.pid}:{process.create_time():.2f}"}
-
-
-def _close_abandoned_runs(experiment_id: str) -> None:
-    """Sets runs to KILLED whose process, on this machine, no longer exists."""
+def close_abandoned_runs() -> None:
+    """Sets runs of the active one's experiment to KILLED whose process no longer exists."""
     client = mlflow.MlflowClient()
-    runs = client.search_runs(
-        [experiment_id],
-        max_results=1000,
-        filter_string=f"attributes.status = 'RUNNING' and tags.`fairprof.host` = '{platform.node()}'",
-    )
-    for run in runs:
-        if not _is_alive(run.data.tags["fairprof.process"]):
+    own = _active_run().info
+    is_open = "attributes.status = 'RUNNING'"
+    for run in client.search_runs([own.experiment_id], filter_string=is_open, max_results=1000):
+        if run.info.run_id != own.run_id and _is_abandoned(run):
             client.set_tag(run.info.run_id, CLOSED, "its process ended without closing the run")
             client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
 
 
-def _is_alive(process: str) -> bool:
-    number, _, created = process.partition(":")
-    try:
-        return abs(psutil.Process(int(number)).create_time() - float(created)) < CLOCK_TOLERANCE
-    except psutil.NoSuchProcess:
-        return False
+def _keep_open(run_id: str) -> None:
+    """Takes back that a run was closed, which can only have been done in error: its process is this one."""
+    client = mlflow.MlflowClient()
+    if CLOSED in client.get_run(run_id).data.tags:
+        client.delete_tag(run_id, CLOSED)
+
+
+def _is_abandoned(run: Run) -> bool:
+    if PROCESS in run.data.tags:
+        return has_ended(run)
+    # `mlflow run` was killed before the process that it starts could name itself
+    age = time.time() - run.info.start_time / 1000
+    return _is_of_this_project(run) and (_store_is_local() or age > STARTING) and not is_carried(run, ("mlflow",))
+
+
+def _is_of_this_project(run: Run) -> bool:
+    """Whether `mlflow run` has created a run for this project: runs of others are none of our business."""
+    sources = {str(PROJECT), _active_run().data.tags.get(MLFLOW_SOURCE_NAME)}
+    source = run.data.tags.get(MLFLOW_SOURCE_NAME, "").partition("#")[0].removeprefix("file://")
+    return MLFLOW_PROJECT_ENTRY_POINT in run.data.tags and source in sources
+
+
+def _store_is_local() -> bool:
+    """Whether the store is a file, which only processes of this machine write to."""
+    return mlflow.get_tracking_uri().startswith(("sqlite:", "file:", "/"))
 
 
 @dataclass(frozen=True)
@@ -139,10 +169,21 @@ class LoggedRun:
 
 def find_runs(tags: dict[str, str], finished: bool = True) -> list[LoggedRun]:
     """The runs of the experiment that new runs go to which carry all the tags, the newest first."""
+    return [_logged_run(run) for run in _found(tags, "FINISHED" if finished else "")]
+
+
+def is_open_elsewhere(tags: dict[str, str]) -> bool:
+    """Whether a run that carries all the tags is open in that experiment, other than the active one, and its process
+    lives."""
+    own = active_run_id()
+    return any(run.info.run_id != own and not _is_abandoned(run) for run in _found(tags, "RUNNING"))
+
+
+def _found(tags: dict[str, str], status: str) -> list[Run]:
     conditions = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
-    conditions += ["attributes.status = 'FINISHED'"] if finished else []
+    conditions += [f"attributes.status = '{status}'"] if status else []
     client = mlflow.MlflowClient()
-    found: list[LoggedRun] = []
+    found: list[Run] = []
     token = None
     while True:
         page = client.search_runs(
@@ -152,7 +193,7 @@ def find_runs(tags: dict[str, str], finished: bool = True) -> list[LoggedRun]:
             max_results=1000,
             page_token=token,
         )
-        found += map(_logged_run, page)
+        found += page
         token = page.token
         if not token:
             return found

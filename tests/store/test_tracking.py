@@ -20,7 +20,7 @@ from PIL import Image
 from fairprof.config import Settings
 from fairprof.errors import UserError
 from fairprof.reporting.style import png_of
-from fairprof.store import tracking
+from fairprof.store import liveness, tracking
 from tests.places import ROOT
 
 CLASSES = ("cook", "driver", "nurse")
@@ -97,7 +97,8 @@ def left_open(client: mlflow.MlflowClient, host: str, process: str) -> str:
 
 
 def named(process: psutil.Process) -> str:
-    return f"{process.pid}:{process.create_time():.2f}"
+    namespace = liveness.process_tags()["fairprof.process"].split(":")[2]
+    return f"{process.pid}:{process.create_time():.2f}:{namespace}"
 
 
 def test_runs_of_dead_processes_of_this_machine_are_closed_and_no_others(client):
@@ -135,7 +136,7 @@ def test_runs_of_dead_processes_of_this_machine_are_closed_and_no_others(client)
 
 KILLED_RUN = """
 import os, signal
-from fairprof.store import tracking
+from fairprof.store import liveness, tracking
 with tracking.started_run("A-seed0", {"fairprof.role": "run"}) as run_id:
     print(run_id, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)

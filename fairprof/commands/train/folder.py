@@ -18,14 +18,15 @@ CHECKPOINT_COPIES = 8  # weights and AdamW's two moments, old and new file, and 
 def training_folder(training: Training, processes: Processes) -> Iterator[Path]:
     """The folder of this very training: kept when it is killed, found again by the same settings, removed at the end.
 
-    The leading process makes and removes it. Raises `UserError` where another one runs the same training.
+    The leading process makes and removes it, and waits for another one that runs the same training. Raises `UserError`
+    where that takes longer than `lock_timeout`.
     """
     key = run_key(training.settings, training.pool, training.drawn, training.classifier.weights)
     folder = cache_folder(training.settings.cache_dir) / "trainings" / key
     if not processes.leads:
         yield folder
         return
-    with locked(folder.with_suffix(".lock"), "the checkpoint of this very training", timeout=0):
+    with locked(folder.with_suffix(".lock"), "the checkpoint of this very training", training.settings.lock_timeout):
         if (folder / "resume.ckpt").exists():
             tracking.set_tags({"fairprof.resumed": "true"})
         folder.mkdir(exist_ok=True)

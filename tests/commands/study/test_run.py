@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from fairprof.commands.study.run import PlannedRun, _after, plan, run_study, told_beforehand
+from fairprof.commands.study.plan import PlannedRun, after, plan, told_beforehand
+from fairprof.commands.study.run import run_study
 from fairprof.config import Settings, StudySettings
 
 
@@ -67,14 +68,14 @@ def planned():
 
 
 def test_a_run_that_two_arms_share_counts_in_both_once_it_is_trained(planned):
-    runs = _after(planned, replace(planned[0], status="finished", run_id="1"))
+    runs = after(planned, replace(planned[0], status="finished", run_id="1"))
     assert [(run.settings.train_size, run.status, run.run_id) for run in runs] == [
         ("matched", "finished", "1"),
         ("matched", "waiting", ""),
         ("natural", "shared", "1"),
         ("natural", "waiting", ""),
     ]
-    failed = _after(planned, replace(planned[0], status="failed", reason="no room"))
+    failed = after(planned, replace(planned[0], status="failed", reason="no room"))
     assert [(run.status, run.reason) for run in failed][::2] == [("failed", "no room")] * 2
 
 
@@ -84,7 +85,7 @@ def test_what_is_trained_is_told_before(planned):
         "once",
         "3 runs to train",
     ]
-    found = _after(planned, replace(planned[1], status="reused", run_id="2"))
+    found = after(planned, replace(planned[1], status="reused", run_id="2"))
     assert list(told_beforehand(found))[1:] == [
         "1 of 3 runs have been trained before and are not repeated",
         "2 runs to train",

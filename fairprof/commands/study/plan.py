@@ -1,0 +1,114 @@
+"""Which runs a study has, which of them are one, and what has become of each."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+from fairprof.commands.train.identity import run_name
+from fairprof.config import Identifies, Settings, StudySettings, TrainingSettings
+from fairprof.data.designs import DESIGNS
+from fairprof.inference.planning import SeedPlan
+from fairprof.reporting.wording import counted, enumerated
+from fairprof.store.studies import FINISHED, REUSED, SHARED, main_arm_first
+
+WAITING, FAILED = "waiting", "failed"
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of a study: its settings, what has become of it, its id, and why.
+
+    status: waiting, finished, reused, shared or failed. key: its `run_key`; runs of several arms that have the same
+    one are one run. Empty where nothing can be drawn.
+    """
+
+    settings: Settings
+    key: str = ""
+    status: str = WAITING
+    run_id: str = ""
+    reason: str = ""
+
+
+def plan(settings: StudySettings) -> list[Settings]:
+    """The settings of every run, in the order in which they are trained.
+
+    Arms come one after another, the main arm first; within an arm all designs of a seed, then the next seed, so that
+    a study that is stopped early holds whole pairs. `imbalance` is for the designs that leave an axis natural.
+    """
+    shared = {name: getattr(settings, name) for name in TrainingSettings.model_fields}
+    arms = product(main_arm_first(settings.listed("train_size")), sorted(settings.listed("fractions"), reverse=True))
+    return [
+        Settings(
+            **shared | {"imbalance": DESIGNS[design].imbalance(settings.imbalance)},
+            experiment=design,
+            seed=seed,
+            train_size=size,
+            fraction=fraction,
+        )
+        for size, fraction in arms
+        for seed in settings.listed("seeds")
+        for design in settings.listed("experiments")
+    ]
+
+
+def plan_key(runs: Sequence[PlannedRun], settings: StudySettings) -> str:
+    """Equal for studies of the same runs in the same arms, judged alike: what they find is the same."""
+    judged = [str(getattr(settings, name)) for name in settings.identifying(Identifies.ANALYSIS)]
+    counted_as = [f"{run.key} {run.settings.train_size} {run.settings.fraction}" for run in runs]
+    return hashlib.sha256("\x1f".join(judged + counted_as).encode()).hexdigest()[:16]
+
+
+def distinct_runs(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """The runs that can be drawn; of those that are one run, the first."""
+    first: dict[str, PlannedRun] = {}
+    for run in runs:
+        if run.key:
+            first.setdefault(run.key, run)
+    return list(first.values())
+
+
+def after(runs: Sequence[PlannedRun], ended: PlannedRun) -> list[PlannedRun]:
+    """The runs once it is known what has become of one: in the other arms in which it counts, it is shared."""
+    status = SHARED if ended.status in (FINISHED, REUSED) else ended.status
+    return [
+        run
+        if run.key != ended.key
+        else ended
+        if run.settings == ended.settings
+        else replace(run, status=status, run_id=ended.run_id, reason=ended.reason)
+        for run in runs
+    ]
+
+
+def told_beforehand(runs: Sequence[PlannedRun]) -> Iterator[str]:
+    """How many runs a study has, and how many of them it has to train, a sentence each."""
+    distinct = distinct_runs(runs)
+    shared = sum(bool(run.key) for run in runs) - len(distinct)
+    arms = dict.fromkeys(run.settings.train_size for run in runs)
+    if shared:
+        yield (
+            f"{counted(len(runs), 'run')} in the arms {enumerated(map(str, arms))}: {shared:,} of them would draw the "
+            f"same images in a second arm and {'is' if shared == 1 else 'are'} trained once"
+        )
+    found = sum(run.status == REUSED for run in distinct)
+    if found:
+        yield f"{found:,} of {counted(len(distinct), 'run')} have been trained before and are not repeated"
+    yield f"{counted(len(distinct) - found, 'run')} to train"
+
+
+def table_rows(runs: Sequence[PlannedRun], seeds: SeedPlan) -> Iterator[dict]:
+    """The study's table of runs, a row each."""
+    for run in runs:
+        settings = run.settings
+        yield {
+            "name": run_name(settings),
+            "design": settings.experiment,
+            "seed": settings.seed,
+            "planned": settings.seed in seeds.planned,
+            "train_size": settings.train_size,
+            "fraction": settings.fraction,
+            "status": run.status,
+            "run_id": run.run_id,
+            "reason": run.reason,
+        }
