@@ -1,7 +1,4 @@
-"""Runs in MLflow: starting and finding them, their settings, inputs, metrics and artifacts.
-
-This module and `registry` are the only ones that talk to MLflow.
-"""
+"""Runs in MLflow: starting and finding them, their settings, inputs, metrics and artifacts."""
 
 import os
 import tempfile
