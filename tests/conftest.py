@@ -27,6 +27,7 @@ from fairprof.data.sources import synthetic
 from fairprof.errors import UserError
 from tests.places import mlflow_in
 from tests.places import ROOT
+from tests.servers import postgresql_server
 
 SHARED = ROOT.parent / "shared"
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
@@ -168,6 +169,13 @@ def store(tmp_path_factory) -> Iterator[Path]:
     """A store of its own in a folder of its own, which is the working directory meanwhile."""
     with mlflow_in(tmp_path_factory.mktemp("store")) as folder:
         yield folder
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of an empty database of a server that is this session's."""
+    with postgresql_server() as url:
+        yield url
 
 
 @pytest.fixture

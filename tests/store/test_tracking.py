@@ -3,8 +3,11 @@
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 
 import mlflow
 import numpy as np
@@ -160,6 +163,37 @@ def test_run_of_a_process_that_was_really_killed_is_closed_by_the_next_one(store
     with tracking.started_run("A-seed1", {}):
         pass
     assert kept(killed).info.status == "KILLED"
+
+
+@pytest.mark.slow
+def test_run_that_mlflow_run_has_created_is_closed_where_its_process_never_came(store, client):
+    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-P", "data=never", "--env-manager", "local"]
+    process = subprocess.Popen(
+        command, cwd=store, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    experiment = client.get_experiment_by_name("Default").experiment_id
+    other = client.create_run(experiment, tags={"mlflow.source.name": "file:///elsewhere"}).info.run_id
+    while not (waiting := [run for run in client.search_runs([experiment]) if run.info.run_id != other]):
+        assert process.poll() is None
+        time.sleep(0.05)
+    (created,) = (run.info.run_id for run in waiting)
+    with tracking_in("Default") as close:
+        close()
+        assert kept(created).info.status == "RUNNING"  # it may come yet
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        close()
+    assert kept(created).info.status == "KILLED" and "fairprof.closed" in kept(created).data.tags
+    assert kept(other).info.status == "RUNNING"
+
+
+@contextmanager
+def tracking_in(experiment: str):
+    """Closes abandoned runs as a run of this experiment does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_EXPERIMENT_NAME", experiment)
+        with tracking.started_run("A-seed1", {}):
+            yield tracking.close_abandoned_runs
 
 
 # --- parameters, metrics, inputs, artifacts ---------------------------------------------------------------------

@@ -1,17 +1,30 @@
-"""A real PostgreSQL of the tests' own, on loopback."""
+"""Real servers of the tests' own, on loopback: PostgreSQL, and MLflow's tracking server on it."""
 
 import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.places import ROOT
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def program(name: str) -> str | None:
@@ -20,9 +33,9 @@ def program(name: str) -> str | None:
     return str(debian[-1]) if debian else shutil.which(name)
 
 
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """The URL of an empty database of a server that this fixture starts, as the user postgres where that must be."""
+@contextmanager
+def postgresql_server() -> Iterator[str]:
+    """The URL of an empty database of a server that runs for the block, as the user postgres where that must be."""
     initdb, server = program("initdb"), program("postgres")
     if not (initdb and server):
         pytest.skip("PostgreSQL's server is not installed")
@@ -46,9 +59,7 @@ def postgresql() -> Iterator[str]:
         capture_output=True,
         cwd=folder,
     )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [server, "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder, "-c", "fsync=off"],
         user=user,
@@ -78,3 +89,36 @@ def answers(process: subprocess.Popen, port: int) -> bool:
         except psycopg.OperationalError:
             time.sleep(0.1)
     return False
+
+
+@contextmanager
+def mlflow_server(folder: Path, store: str) -> Iterator[str]:
+    """The address of a tracking server with this store, which keeps artifacts in the folder."""
+    port = free_port()
+    options = ["--backend-store-uri", store, "--artifacts-destination", str(folder / "artifacts")]
+    with open(folder / "server.log", "w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1", *options],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            wait_for(f"http://127.0.0.1:{port}/health", process, folder / "server.log")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=60)
+
+
+def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(address, timeout=2):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            time.sleep(0.2)
+    raise AssertionError(log.read_text()[-3000:])

@@ -1,0 +1,78 @@
+"""Several workers on one study, on a real tracking server with a real PostgreSQL: each run is trained once."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+
+import mlflow
+import pandas as pd
+import pytest
+
+from fairprof.commands.study.run import run_study
+from fairprof.config import StudySettings
+from fairprof.store import tracking
+from fairprof.store.studies import STUDY_RUNS
+from tests.entrypoints.runs import MLFLOW_WARNS, QUICK
+from tests.places import ROOT, mlflow_in
+from tests.servers import mlflow_server
+
+pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
+STUDY = {**QUICK, "experiments": "A,B", "seeds": "2", "train_size": "matched", "finetune": "head"}
+
+
+def started_together(folder, settings: dict, count: int, killed: int = -1) -> str:
+    """Starts workers on the tracking server of this process; what they have said."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.commands.study.many_workers", json.dumps(settings), str(count), str(killed)],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert ended.returncode == 0, ended.stdout[-3000:] + ended.stderr[-3000:]
+    return ended.stdout
+
+
+def gaps_of(study) -> pd.DataFrame:
+    """What the study's comparison has found, by names that other starts have as well."""
+    return tracking.load_table(study.run_id, "comparison/gaps.csv")
+
+
+def test_four_workers_of_which_one_is_killed_train_every_run_once_and_find_what_one_finds(
+    tmp_path, synthetic_cache, postgresql, monkeypatch
+):
+    settings = {"cache_dir": str(synthetic_cache), **STUDY}
+    with mlflow_in(tmp_path):
+        alone = run_study(StudySettings(**settings))
+        expected = gaps_of(tracking.get_run(alone))
+    with mlflow_server(tmp_path, postgresql) as address:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+        mlflow.set_tracking_uri(address)
+        try:
+            said = started_together(tmp_path, settings, count=4, killed=1)
+            trained = tracking.find_runs({"fairprof.role": "run"})
+            studies = tracking.find_runs({"fairprof.role": "study"}, finished=False)
+            compared = [study for study in studies if study.tags.get("fairprof.compared") == "true"]
+            tables = [tracking.load_table(study.run_id, STUDY_RUNS) for study in studies if study.status == "FINISHED"]
+            open_runs = tracking.find_runs({"fairprof.role": "run"}, finished=False)
+            versions = mlflow.MlflowClient().search_model_versions()
+            found = gaps_of(compared[0])
+        finally:
+            mlflow.set_tracking_uri(None)
+    assert Counter(run.tags["fairprof.run_key"] for run in trained).most_common(1)[0][1] == 1
+    assert sorted(run.name for run in trained) == [
+        "A-seed0-matched",
+        "A-seed1-matched",
+        "B-seed0-matched",
+        "B-seed1-matched",
+    ]
+    assert Counter(study.status for study in studies) == {"FINISHED": 3, "KILLED": 1}
+    assert {run.status for run in open_runs} == {"FINISHED", "KILLED"}
+    assert len(compared) == 1 and "compared by another worker" in said
+    assert all(set(table["run_id"]) == {run.run_id for run in trained} for table in tables) and len(tables) == 3
+    assert len(versions) == len(trained)
+    pd.testing.assert_frame_equal(found, expected)
