@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -167,9 +168,13 @@ def test_run_of_a_process_that_was_really_killed_is_closed_by_the_next_one(store
 
 @pytest.mark.slow
 def test_run_that_mlflow_run_has_created_is_closed_where_its_process_never_came(store, client):
-    command = [sys.executable, "-m", "mlflow", "run", str(ROOT), "-P", "data=never", "--env-manager", "local"]
     process = subprocess.Popen(
-        command, cwd=store, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager", "local"],
+        cwd=store,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     experiment = client.get_experiment_by_name("Default").experiment_id
     other = client.create_run(experiment, tags={"mlflow.source.name": "file:///elsewhere"}).info.run_id
