@@ -7,13 +7,17 @@ reads images does without it: the functions that compute import it themselves.
 """
 
 import base64
+import csv
 import functools
 import io
+import itertools
 import json
 import logging
+import math
 import struct
 import sys
 import threading
+from collections.abc import Iterator
 from email.message import Message
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +37,10 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 2**20
 MAX_TEXT = 90 * 2**20  # characters: MAX_BYTES as base64, with line breaks
 MAX_PIXELS = 50_000_000
+MAX_READS = 250_000  # of pieces of an encoded image: a photograph has a few thousand
+SCANS_PER_DECODING = 32  # so many more passes over the pixels of a JPEG cost what decoding it costs
+TEXT_COST = 100  # how many times longer a pixel takes that is written as text
+MAX_DECODING = 10 * MAX_PIXELS  # pixels of one image, weighted by what they cost
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
@@ -43,6 +51,13 @@ BATCH = 32  # images decoded and computed at once: bounds the memory
 MAX_BODY = 128 * 2**20  # bytes; an image of MAX_BYTES is 86 MiB of base64 text
 MAX_ROWS = 256
 MAX_VALUES = 64 * MAX_ROWS  # cells: a few bytes of JSON each become objects of a hundred
+MAX_LINES = 2**22  # of CSV: an image of MAX_BYTES as base64 in lines of 64 characters has half as many
+MAX_REQUEST_DECODING = 10**9  # pixels; as JPEG, the photographs that fit into a request have fewer
+MAX_FOOTER = 2**20  # bytes that a Parquet file says of itself
+MAX_HEAD = 2**16  # and of one of its pages
+MAX_NESTING = 32  # of what it says
+MAX_COLUMNS = 1000
+MAX_PAGES = 4 * MAX_ROWS
 
 OVERLAY_SIZE = 224  # least edge of an overlay, pixels
 OVERLAY_SHARE = 0.5  # of the colour where the map is strongest
@@ -60,17 +75,20 @@ class UndecodableImage(ValueError):
 def decode_image(content: bytes) -> Image.Image:
     """An encoded image as upright RGB, 8 bits a channel; transparency lies on white, 16-bit grey is scaled.
 
-    Raises `UndecodableImage` for an empty, truncated or unknown file and for more than MAX_BYTES or MAX_PIXELS,
-    which is checked before any pixel is decoded.
+    Raises `UndecodableImage` for an empty, truncated or unknown file, for more than MAX_BYTES or MAX_PIXELS, and for
+    one that is made to take long: of more than MAX_READS pieces, or MAX_DECODING. Sizes are checked before any pixel
+    is decoded.
     """
     if not content:
         raise UndecodableImage("empty file")
     if len(content) > MAX_BYTES:
         raise UndecodableImage(f"file of {len(content):,} bytes, more than {MAX_BYTES:,}")
     try:
-        image = Image.open(io.BytesIO(content), formats=FORMATS)
+        image = Image.open(_Pieces(content), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise UndecodableImage(f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}")
+        if decoding_cost(content, image) > MAX_DECODING:
+            raise UndecodableImage(f"{image.width} x {image.height} pixels in a form that takes too long to decode")
         return _as_rgb(ImageOps.exif_transpose(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UndecodableImage(f"more than {MAX_PIXELS:,} pixels") from None
@@ -81,6 +99,30 @@ def decode_image(content: bytes) -> Image.Image:
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, OverflowError, struct.error) as error:
         # Pillow's decoders raise any of these for damaged files.
         raise UndecodableImage(f"truncated or damaged image ({' '.join(str(error).split())[:80]})") from None
+
+
+class _Pieces(io.BytesIO):
+    """Bytes that are given out in at most MAX_READS pieces: decoders go through segments, chunks and runs one by one,
+    some of them in time that grows with the square of their number."""
+
+    def __init__(self, content: bytes):
+        super().__init__(content)
+        self.left = MAX_READS
+
+    def read(self, size=-1, /) -> bytes:
+        self.left -= 1
+        if self.left < 0:
+            raise UndecodableImage(f"an image in more than {MAX_READS:,} pieces")
+        return super().read(size)
+
+
+def decoding_cost(content: bytes, image: Image.Image) -> float:
+    """The pixels of an image, weighted by what decoding them costs. A JPEG may have scans without end, each of a few
+    bytes, which all go through all of its pixels; PPM may be text, which Pillow reads in Python."""
+    pixels = image.width * image.height
+    if content.startswith(b"\xff\xd8"):
+        return pixels * (1 + content.count(b"\xff\xda") / SCANS_PER_DECODING)
+    return pixels * TEXT_COST if content[:2] in (b"P1", b"P2", b"P3") else pixels
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:
@@ -256,17 +298,23 @@ class ProfessionClassifier(PythonModel):
 
         Raises `RefusedRequest`, an `MlflowException`: HTTP 400.
         """
+        table = self.predicted(_images(model_input), params, most_decoding=math.inf)
+        return table.set_axis(model_input.index) if isinstance(model_input, pd.DataFrame) else table
+
+    def predicted(self, images: list, params: dict | None, most_decoding: float) -> pd.DataFrame:
+        """A row per image, as `predict` describes; most_decoding: pixels that may be gone through to decode them."""
         explain, report = _options(params)
-        images = _images(model_input)
+        if not images:
+            raise RefusedRequest("no images were given")
         classes = self.settings["classes"]
+        left = most_decoding
         probabilities = np.full((len(images), len(classes)), np.nan)
         overlays = np.full(len(images), None, dtype=object)
         reasons: dict[int, str] = {}
         for start in range(0, len(images), BATCH):
             with self.lock:
-                pixels, pictures = self._decoded(
-                    images, range(start, min(start + BATCH, len(images))), explain, reasons
-                )
+                batch = range(start, min(start + BATCH, len(images)))
+                pixels, pictures, left = self._decoded(images, batch, explain, reasons, left)
                 rows = list(pixels)
                 if rows and (report or not reasons):
                     probabilities[rows], maps = self._computed(np.stack(list(pixels.values())), explain)
@@ -282,25 +330,29 @@ class ProfessionClassifier(PythonModel):
             table["gradcam"] = overlays
         if report:
             table["error"] = [reasons.get(row) for row in range(len(images))]
-        return table.set_axis(model_input.index) if isinstance(model_input, pd.DataFrame) else table
+        return table
 
     def _decoded(
-        self, images: list, rows: range, explain: bool, reasons: dict[int, str]
-    ) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
-        """Pixels that enter the network, and pictures to lay the maps over, by row; adds to `reasons` why the others
-        cannot be used."""
+        self, images: list, rows: range, explain: bool, reasons: dict[int, str], left: float
+    ) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray], float]:
+        """Pixels that enter the network, pictures to lay the maps over, by row, and what is left of the pixels that may
+        be gone through; adds to `reasons` why the others cannot be used."""
         image_size = self.settings["image_size"]
         pixels, pictures = {}, {}
         for row in rows:
             try:
-                image = decode_image(_content(images[row]))
+                content = _content(images[row])
+                image = decode_image(content)
             except UndecodableImage as error:
                 reasons[row] = str(error)
                 continue
+            left -= decoding_cost(content, image)
+            if left < 0:
+                raise RefusedRequest("the images have too many pixels for one request: send fewer at a time", 413)
             pixels[row] = square_pixels(image, stored_size(image_size))
             if explain:
                 pictures[row] = visible_square(image, max(image_size, OVERLAY_SIZE))
-        return pixels, pictures
+        return pixels, pictures, left
 
     def _computed(self, pixels: np.ndarray, explain: bool) -> tuple[np.ndarray, list["torch.Tensor"]]:
         """Probabilities, (N, K) float64, and the maps, if they are asked for."""
@@ -333,19 +385,15 @@ def _options(params: dict | None) -> tuple[bool, bool]:
 
 
 def _images(model_input) -> list:
-    """The values that should be encoded images; raises `RefusedRequest` where there is no column of them, or none."""
+    """The values that should be encoded images; raises `RefusedRequest` where there is no column of them."""
     if isinstance(model_input, pd.DataFrame):
         names = list(model_input.columns)
         if names.count("image") != 1 and names != [0]:  # 0: a plain list, as MLflow hands it on
             raise RefusedRequest(
                 f'{_no_column(names)}; MLflow hands on only the first column of a data frame: give frame[["image"]]'
             )
-        images = model_input["image" if "image" in names else 0].tolist()
-    else:
-        images = [model_input] if isinstance(model_input, str | bytes) else list(model_input)
-    if not images:
-        raise RefusedRequest("no images were given")
-    return images
+        return model_input["image" if "image" in names else 0].tolist()
+    return [model_input] if isinstance(model_input, str | bytes) else list(model_input)
 
 
 def _no_column(names: list) -> str:
@@ -463,7 +511,7 @@ def answer(classifier: ProfessionClassifier, content_type: str, body: bytes) -> 
         images, params = READERS[content_type](body)
         if len(images) > MAX_ROWS:
             raise RefusedRequest(f"more than {MAX_ROWS} rows: send them in several requests", 413)
-        table = classifier.predict(None, images, params)
+        table = classifier.predicted(images, params, MAX_REQUEST_DECODING)
         records = [{name: _plain(value) for name, value in row.items()} for row in table.to_dict("records")]
         return 200, json.dumps({"predictions": records}, allow_nan=False)
     except RefusedRequest as refusal:
@@ -560,15 +608,23 @@ def _of_values(content) -> list:
 
 
 def _images_of_csv(body: bytes) -> tuple[list, None]:
+    lines = _text(body).count("\n") + body.count(b"\r")
+    if lines > MAX_LINES:
+        raise RefusedRequest(f"more than {MAX_LINES:,} lines: send at most {MAX_ROWS} rows", 413)
+    csv.field_size_limit(MAX_BODY)  # its default is less than a photograph
     try:
-        frame = pd.read_csv(io.StringIO(_text(body)), dtype=str, keep_default_na=False, nrows=MAX_ROWS + 1)
-    except (ValueError, OverflowError):
+        rows = filter(None, csv.reader(io.TextIOWrapper(io.BytesIO(body), "utf-8-sig", newline=""), strict=True))
+        names = next(rows)
+        cells = list(itertools.islice(rows, MAX_ROWS + 1))
+    except (csv.Error, StopIteration):
         raise RefusedRequest("the body is not CSV with a header") from None
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise RefusedRequest("the body is CSV whose rows have more cells than its header")
-    if "image" not in frame:
-        raise RefusedRequest(_no_column(list(frame.columns)))
-    return frame["image"].tolist(), None
+    if names.count("image") != 1:
+        raise RefusedRequest(_no_column(names))
+    for row, values in enumerate(cells):
+        if len(values) > len(names):
+            raise RefusedRequest(f"row {row}: the body is CSV with a row that has more cells than its header")
+    place = names.index("image")
+    return [values[place] if place < len(values) else None for values in cells], None
 
 
 def _images_of_parquet(body: bytes) -> tuple[list, None]:
@@ -576,16 +632,182 @@ def _images_of_parquet(body: bytes) -> tuple[list, None]:
     import pyarrow.parquet
 
     try:
-        metadata = pyarrow.parquet.read_metadata(io.BytesIO(body))
-        size = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-        if metadata.num_rows > MAX_ROWS or size > MAX_BODY:
-            raise RefusedRequest(f"more than {MAX_ROWS} rows, or {MAX_BODY:,} bytes once unpacked", 413)
-        if metadata.schema.names.count("image") != 1:
-            raise RefusedRequest(_no_column(metadata.schema.names))
+        footer = _small_footer(body)
+        schema = pyarrow.parquet.read_schema(io.BytesIO(body))
+        if schema.names.count("image") != 1:
+            raise RefusedRequest(_no_column(schema.names))
+        if not any(group.number(ROWS) for group in footer.all(ROW_GROUPS)):
+            return [], None
+        _require_encoded_images(schema.field("image").type)
+        _require_small_pages(body, footer)
         file = pyarrow.parquet.ParquetFile(io.BytesIO(body), read_dictionary=["image"])
-        return _of_column(file.read(columns=["image"]).column("image")), None
-    except (pyarrow.ArrowException, OSError, ValueError):
+        column = file.read(columns=["image"], use_threads=False).column("image")
+        column.validate(full=True)  # places outside of a dictionary, text that is not UTF-8
+        return _of_column(column), None
+    except (pyarrow.ArrowException, OSError, ValueError, LookupError, OverflowError):
         raise RefusedRequest("the body is not a Parquet file that can be read") from None
+
+
+def _small_footer(body: bytes) -> "_Fields":
+    """What a Parquet file says of itself. Refuses what says more than a table of images has to say, before the library
+    reads it: it follows nested columns until the stack ends, and the server with it.
+
+    Raises ValueError or LookupError where there is no footer.
+    """
+    length = int.from_bytes(body[-8:-4], "little")
+    if len(body) < 12 or body[:4] != b"PAR1" or body[-4:] != b"PAR1" or length > len(body) - 12:
+        raise ValueError("no footer")
+    if length > MAX_FOOTER:
+        raise RefusedRequest(f"the Parquet file has a footer of more than {MAX_FOOTER:,} bytes", 413)
+    footer = _Thrift(body[-8 - length : -8]).fields()
+    if len(footer.all(SCHEMA)) > MAX_COLUMNS:
+        raise RefusedRequest(f"the Parquet file has more than {MAX_COLUMNS:,} columns", 413)
+    groups = footer.all(ROW_GROUPS)
+    if len(groups) > MAX_ROWS or sum(group.number(ROWS) for group in groups) > MAX_ROWS:
+        raise RefusedRequest(f"more than {MAX_ROWS} rows", 413)
+    return footer
+
+
+def _require_encoded_images(kind) -> None:
+    """Refuses a column of another type than bytes or text: what could not be an image is not read at all."""
+    from pyarrow import types
+
+    values = kind.value_type if types.is_dictionary(kind) else kind
+    allowed = (
+        *(types.is_null, types.is_binary, types.is_large_binary, types.is_binary_view),
+        *(types.is_string, types.is_large_string, types.is_string_view),
+    )
+    if not any(is_allowed(values) for is_allowed in allowed):
+        raise RefusedRequest(f"the column image holds neither bytes nor base64 text of images, but {str(values)[:40]}")
+
+
+def _require_small_pages(body: bytes, footer: "_Fields") -> None:
+    """Refuses a column `image` that is larger than a request once it is unpacked. The footer need not say the truth:
+    the library unpacks what the head of each page says."""
+    leaves = [element.get(NAME) for element in footer.all(SCHEMA)[1:] if not element.get(CHILDREN)]
+    size = pages = 0
+    for group in footer.all(ROW_GROUPS):
+        for name, chunk in zip(leaves, group.all(COLUMN_CHUNKS), strict=True):
+            if name != b"image":
+                continue
+            for unpacked in _page_sizes(body, chunk.one(CHUNK_METADATA)):
+                size, pages = size + unpacked, pages + 1
+                if size > MAX_BODY or pages > MAX_PAGES:
+                    raise RefusedRequest(f"more than {MAX_BODY:,} bytes once unpacked, or {MAX_PAGES:,} pages", 413)
+
+
+def _page_sizes(body: bytes, chunk: "_Fields") -> Iterator[int]:
+    """The bytes that the pages of a column in a row group have once they are unpacked."""
+    place = chunk.number(DATA_PAGE)
+    if DICTIONARY_PAGE in chunk and 0 < chunk.number(DICTIONARY_PAGE) < place:
+        place = chunk.number(DICTIONARY_PAGE)
+    end = place + chunk.number(PACKED_SIZE)
+    if place < 0 or end > len(body):
+        raise ValueError("a column outside of the file")
+    while place < end:
+        reader = _Thrift(body[place : place + MAX_HEAD])
+        head = reader.fields()
+        unpacked, packed = head.number(PAGE_UNPACKED), head.number(PAGE_PACKED)
+        if unpacked < 0 or packed < 0:
+            raise ValueError("a page of negative size")
+        yield unpacked
+        place += reader.place + packed
+
+
+# Parquet's own numbers of what its footer and the heads of its pages have
+SCHEMA, ROW_GROUPS = 2, 4
+NAME, CHILDREN = 4, 5
+COLUMN_CHUNKS, ROWS = 1, 3
+CHUNK_METADATA = 3
+PACKED_SIZE, DATA_PAGE, DICTIONARY_PAGE = 7, 9, 11
+PAGE_UNPACKED, PAGE_PACKED = 2, 3
+
+
+class _Fields(dict):
+    """The fields of a Thrift structure by number. The methods raise ValueError where a field is of another kind."""
+
+    def number(self, field: int) -> int:
+        return self._of(field, int)
+
+    def one(self, field: int) -> "_Fields":
+        return self._of(field, _Fields)
+
+    def all(self, field: int) -> list["_Fields"]:
+        values = self._of(field, list)
+        if not all(isinstance(value, _Fields) for value in values):
+            raise ValueError(f"field {field} is a list of other values")
+        return values
+
+    def _of(self, field: int, kind: type):
+        if not isinstance(self.get(field), kind):
+            raise ValueError(f"field {field} is no {kind.__name__}")
+        return self[field]
+
+
+class _Thrift:
+    """Reads values in Thrift's compact protocol, in which Parquet describes itself; raises ValueError or LookupError
+    for what is none. place: where the next value begins."""
+
+    def __init__(self, content: bytes):
+        self.content = content
+        self.place = 0
+
+    def fields(self, depth: int = 0) -> _Fields:
+        if depth > MAX_NESTING:
+            raise ValueError("nests too deep")
+        fields = _Fields()
+        number = 0
+        while head := self._byte():
+            number = number + (head >> 4) if head >> 4 else self._number()
+            fields[number] = head & 15 == 1 if head & 15 in (1, 2) else self._value(head & 15, depth)
+        return fields
+
+    def _value(self, kind: int, depth: int):
+        if kind in (1, 2, 3):  # a boolean, as it is in lists, or a byte
+            return self._byte()
+        if kind in (4, 5, 6):
+            return self._number()
+        if kind == 7:
+            return self._bytes(8)
+        if kind == 8:
+            return self._bytes(self._unsigned())
+        if kind in (9, 10):
+            return self._list(depth + 1)
+        if kind == 12:
+            return self.fields(depth + 1)
+        raise ValueError(f"no kind {kind}")
+
+    def _list(self, depth: int) -> list:
+        if depth > MAX_NESTING:
+            raise ValueError("nests too deep")
+        head = self._byte()
+        length = self._unsigned() if head >> 4 == 15 else head >> 4
+        if length > len(self.content):
+            raise ValueError("a list longer than the file")
+        return [self._value(head & 15, depth) for _ in range(length)]
+
+    def _byte(self) -> int:
+        self.place += 1
+        return self.content[self.place - 1]
+
+    def _bytes(self, length: int) -> bytes:
+        self.place += length
+        if self.place > len(self.content):
+            raise ValueError("ends early")
+        return self.content[self.place - length : self.place]
+
+    def _unsigned(self) -> int:
+        number = 0
+        for shift in range(0, 70, 7):
+            byte = self._byte()
+            number |= (byte & 127) << shift
+            if byte < 128:
+                return number
+        raise ValueError("a number without end")
+
+    def _number(self) -> int:
+        coded = self._unsigned()
+        return (coded >> 1) ^ -(coded & 1)
 
 
 def _of_column(column) -> list:

@@ -3,6 +3,7 @@ MLflow's scoring server answers with it."""
 
 import base64
 import gc
+import gzip
 import http.client
 import importlib
 import io
@@ -182,6 +183,33 @@ def test_what_is_no_whole_picture_has_its_reason(content, reason):
     with pytest.raises(UndecodableImage, match=reason) as refusal:
         decode_image(content)
     assert "\n" not in str(refusal.value)
+
+
+def slow_pictures() -> dict[str, bytes]:
+    """Files of a few megabytes that decoders would work on for minutes."""
+    smooth = encoded(Image.new("RGB", (2000, 2000), "grey"), "JPEG", progressive=True)
+    scan = smooth[smooth.rindex(b"\xff\xda") : -2]
+    jpeg, png = encoded(NOISE, "JPEG"), encoded(NOISE)
+    chunk = struct.pack(">I", 0) + b"abCd" + struct.pack(">I", zlib.crc32(b"abCd"))
+    gif = b"GIF89a" + struct.pack("<HHBBB", 10, 10, 0x80, 0, 0) + bytes(6)
+    runs = b"\x01\x00" * 2**20
+    head = struct.pack("<IiiHHIIiiII", 40, 2**11, 2**11, 1, 8, 1, len(runs), 0, 0, 256, 0) + bytes(1024)
+    return {
+        "scans without end": smooth[:-2] + scan * 10_000 + smooth[-2:],
+        "metadata in tiny parts": jpeg[:2] + b"\xff\xe1\x00\x09Exif\0\0x" * 500_000 + jpeg[2:],
+        "tiny chunks": png[:33] + chunk * 500_000 + png[33:],
+        "tiny comments": gif + b"\x21\xfe\x01x\x00" * 500_000 + b"\x3b",
+        "tiny runs": struct.pack("<2sIHHI", b"BM", 1078 + len(runs), 0, 0, 1078) + head + runs,
+        "text": b"P3\n3000 3000\n255\n" + b"1 2 3 " * 10**6,
+    }
+
+
+@pytest.mark.parametrize("kind", slow_pictures())
+def test_a_picture_that_is_made_to_take_long_has_its_reason_soon(kind):
+    started = time.monotonic()
+    with pytest.raises(UndecodableImage, match="in more than 250,000 pieces|takes too long to decode"):
+        decode_image(slow_pictures()[kind])
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # Pillow's remarks about damage that it can read past
@@ -711,6 +739,17 @@ def parquet(frame: pd.DataFrame, **options) -> bytes:
     return buffer.getvalue()
 
 
+def file_of(table: pyarrow.Table, **options) -> bytes:
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(table, buffer, **options)
+    return buffer.getvalue()
+
+
+def column(values, kind: pyarrow.DataType | None = None, name: str = "image", **options) -> bytes:
+    values = values if isinstance(values, pyarrow.Array) else pyarrow.array(values, kind)
+    return file_of(pyarrow.table({name: values}), **options)
+
+
 CSV, PARQUET = {"Content-Type": "text/csv"}, {"Content-Type": "application/vnd.apache.parquet"}
 REQUESTS = {
     "split": lambda: ({"dataframe_split": {"columns": ["image"], "data": [[text] for text in TEXTS]}}, JSON),
@@ -724,6 +763,10 @@ REQUESTS = {
     "instances": lambda: ({"instances": TEXTS, "params": {"explain": None}}, JSON),
     "instances as records": lambda: ({"instances": [{"image": text} for text in TEXTS]}, JSON),
     "csv": lambda: (pd.DataFrame({"id": range(5), "image": TEXTS}).to_csv(index=False), CSV),
+    "csv as some spreadsheets write it": lambda: (
+        pd.DataFrame({"image": TEXTS, "x": ""}).to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig"),
+        CSV,
+    ),
     "csv with lines in its cells": lambda: (
         pd.DataFrame({"image": [base64.encodebytes(content).decode() for content in CONTENTS]}).to_csv(index=False),
         CSV,
@@ -844,9 +887,20 @@ MALFORMED = {
     "a csv without rows": ("image\n", CSV, 400, "no images were given"),
     "a csv of many rows": ("image\n" + "x\n" * 100_000, CSV, 413, f"more than {MAX_ROWS} rows"),
     "a csv of something else": ("a,b\n1,2\n", CSV, 400, "one column `image`; given: 'a', 'b'"),
-    "a csv of more cells": ("image\nx,y\n", CSV, 400, "more cells than its header"),
-    "a csv of fewer cells": ("id,image\nx\n", CSV, 400, "row 0: "),
-    "an uneven csv": ("image\nx\nx,y,z\n", CSV, 400, "not CSV with a header"),
+    "a csv of more cells": ("image\nx,y\n", CSV, 400, "row 0: the body is CSV with a row that has more cells than its"),
+    "a csv of fewer cells": ("id,image\nx\n", CSV, 400, "row 0: no image (null)"),
+    "an uneven csv": ("image\nx\nx,y,z\n", CSV, 400, "row 1: the body is CSV with a row that has more cells"),
+    "a csv of equal names": (
+        ",".join(["image"] * 16_000) + "\n",
+        CSV,
+        400,
+        "one column `image`; given: 'image', 'image'",
+    ),
+    "a csv of short rows": ("x," * 16_000 + "image\n" + "y\n" * 9, CSV, 400, "9 of 9 rows cannot be used"),
+    "a csv of empty lines": ("image\n" + "\n" * 10**6, CSV, 400, "no images were given"),
+    "a csv of too many lines": ("image\n" + "\n" * 10**7, CSV, 413, "more than 4,194,304 lines"),
+    "a csv with a huge open quote": ('image\n"' + "x" * 10**7, CSV, 400, "not CSV with a header"),
+    "a csv of a huge cell": ("image\n" + "-" * 10**7, CSV, 400, "row 0: neither bytes nor base64 text"),
     "a csv with an open quote": ('image\n"x', CSV, 400, "not CSV with a header"),
     "a csv of null bytes": ("image\n\0\0", CSV, 400, "row 0: "),
     "no utf-8 csv": (b"image\n\xff", CSV, 400, "not UTF-8"),
@@ -854,10 +908,199 @@ MALFORMED = {
     "an empty parquet": (b"", PARQUET, 400, "not a Parquet file"),
     "half a parquet": (parquet(pd.DataFrame({"image": CONTENTS}))[200:], PARQUET, 400, "not a Parquet file"),
     "a parquet of something else": (parquet(pd.DataFrame({"a": [1]})), PARQUET, 400, "given: 'a'"),
-    "a parquet of numbers": (parquet(pd.DataFrame({"image": [1]})), PARQUET, 400, "row 0: neither bytes"),
+    "a parquet of numbers": (
+        parquet(pd.DataFrame({"image": [1]})),
+        PARQUET,
+        400,
+        "neither bytes nor base64 text of images",
+    ),
     "a parquet without rows": (parquet(pd.DataFrame({"image": CONTENTS[:0]})), PARQUET, 400, "no images were given"),
     "a parquet of many rows": (parquet(pd.DataFrame({"image": [""] * 10**6})), PARQUET, 413, "more than 256 rows"),
+    "a parquet of no text": (
+        column([b"aaaa"] * 3, pyarrow.string()).replace(b"aaaa", b"a\xff\xffa"),
+        PARQUET,
+        400,
+        "not a Parquet file that can be read",
+    ),
+    "a parquet of two columns": (
+        file_of(pyarrow.table([[b"a"], [b"b"]], names=["image", "image"])),
+        PARQUET,
+        400,
+        "one column `image`; given: 'image', 'image'",
+    ),
+    "a parquet with the column within another": (
+        column([{"image": b"a"}], name="face"),
+        PARQUET,
+        400,
+        "one column `image`; given: 'face'",
+    ),
+    "a parquet of many columns": (
+        file_of(pyarrow.table({str(number): [1] for number in range(2000)})),
+        PARQUET,
+        413,
+        "more than 1,000 columns",
+    ),
+    "a parquet that expands": (column([bytes(2**26)] * 3, use_dictionary=False), PARQUET, 413, "once unpacked"),
+    "a parquet of prefixes": (
+        column([b"x" * 2**20] * 200, use_dictionary=False, column_encoding={"image": "DELTA_BYTE_ARRAY"}),
+        PARQUET,
+        400,
+        "not a Parquet file that can be read",
+    ),
+    "a parquet that says it is encrypted": (
+        column([b"x"]).replace(b"PAR1", b"PARE"),
+        PARQUET,
+        400,
+        "not a Parquet file that can be read",
+    ),
 }
+OF_NO_IMAGES = {  # a type of column each, with values that overflow when they become Python's
+    "days": pyarrow.array([2**31 - 1], pyarrow.date32()),
+    "moments": pyarrow.array([2**62], pyarrow.timestamp("us")),
+    "moments of a zone": pyarrow.array([2**62], pyarrow.timestamp("us", tz="Nowhere/None")),
+    "times": pyarrow.array([2**62], pyarrow.time64("us")),
+    "spans": pyarrow.array([2**62], pyarrow.duration("us")),
+    "decimals": pyarrow.array([None], pyarrow.decimal128(38, 2)),
+    "lists": pyarrow.array([[b"x"]]),
+    "structures": pyarrow.array([{"image": b"x"}]),
+    "maps": pyarrow.array([[("a", b"x")]], pyarrow.map_(pyarrow.string(), pyarrow.binary())),
+    "bytes of one length": pyarrow.array([b"abc"], pyarrow.binary(3)),
+}
+
+
+@pytest.mark.parametrize("kind", OF_NO_IMAGES)
+def test_a_parquet_column_of_anything_but_bytes_and_text_is_not_read(kind, port):
+    status, text = asked(port, column(OF_NO_IMAGES[kind]), PARQUET)
+    assert status == 400 and len(text.splitlines()) == 1
+    assert "the column image holds neither bytes nor base64 text of images, but " in json.loads(text)["message"]
+
+
+@pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "binary", "large_binary", "binary_view"])
+def test_parquet_has_images_as_any_kind_of_bytes_and_text(kind, port, expected):
+    values = TEXTS if "string" in kind else CONTENTS
+    status, text = asked(port, column(values, getattr(pyarrow, kind)()), PARQUET)
+    assert status == 200, text
+    same(pd.DataFrame(json.loads(text)["predictions"]), expected)
+
+
+# --- Parquet that its library would not survive: its description of itself, written by hand ------------------------
+
+
+def varint(number: int) -> bytes:
+    head = b""
+    while number > 127:
+        head += bytes([number & 127 | 128])
+        number >>= 7
+    return head + bytes([number])
+
+
+def whole(number: int) -> bytes:
+    return varint(number * 2 if number >= 0 else -number * 2 - 1)
+
+
+def structure(*fields: tuple[int, int, bytes]) -> bytes:
+    """Of (number, kind, content)."""
+    numbers = [0, *(number for number, _, _ in fields)]
+    return b"".join(
+        bytes([(number - before) << 4 | kind]) + content
+        for (number, kind, content), before in zip(fields, numbers, strict=False)
+    ) + bytes(1)
+
+
+def structures(*items: bytes) -> bytes:
+    return b"\xfc" + varint(len(items)) + b"".join(items)
+
+
+def element(name: bytes, children: int = 0) -> bytes:
+    kind = () if children else ((1, 5, whole(6)),)  # byte arrays
+    nested = ((5, 5, whole(children)),) if children else ()
+    return structure(*kind, (3, 5, whole(0)), (4, 8, varint(len(name)) + name), *nested)
+
+
+def by_hand(schema: list[bytes], pages: bytes = b"", rows: int = 1, packed: int | None = None) -> bytes:
+    """A Parquet file of one row group, whose description says little of its pages: packed: what it says they take."""
+    size = len(pages) if packed is None else packed
+    description = structure(
+        *((1, 5, whole(6)), (2, 9, b"\x15\x00"), (3, 9, b"\x18\x05image"), (4, 5, whole(2))),
+        *((5, 6, whole(rows)), (6, 6, whole(9)), (7, 6, whole(size)), (9, 6, whole(4))),
+    )
+    chunk = structure((2, 6, whole(4)), (3, 12, description))
+    group = structure((1, 9, structures(chunk)), (2, 6, whole(9)), (3, 6, whole(rows)))
+    footer = structure((1, 5, whole(1)), (2, 9, structures(*schema)), (3, 6, whole(rows)), (4, 9, structures(group)))
+    return b"PAR1" + pages + footer + struct.pack("<I", len(footer)) + b"PAR1"
+
+
+def page(unpacked: int, content: bytes) -> bytes:
+    """A page of data with one plain value, packed with gzip."""
+    of_data = structure((1, 5, whole(1)), (2, 5, whole(0)), (3, 5, whole(3)), (4, 5, whole(3)))
+    return structure((1, 5, whole(0)), (2, 5, whole(unpacked)), (3, 5, whole(len(content))), (5, 12, of_data)) + content
+
+
+FLAT = [element(b"schema", 1), element(b"image")]
+
+
+def test_a_parquet_file_by_hand_is_one(port, expected):
+    value = struct.pack("<I", len(CONTENTS[0])) + CONTENTS[0]
+    status, text = asked(port, by_hand(FLAT, page(len(value), gzip.compress(value))), PARQUET)
+    assert status == 200, text
+    same(pd.DataFrame(json.loads(text)["predictions"]), expected.iloc[[0]])
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "words"),
+    [
+        (by_hand([element(b"a", 1)] * 60_000 + [element(b"image")]), 413, "more than 1,000 columns"),
+        (by_hand([element(b"image", 1)] * 900 + [element(b"image")]), 400, ""),
+        (by_hand(FLAT, page(2**29, gzip.compress(bytes(2**29)))), 413, "134,217,728 bytes once unpacked"),
+        (by_hand(FLAT, page(2**31 - 1, b"x")), 413, "134,217,728 bytes once unpacked"),
+        (by_hand(FLAT, page(-5, b"x")), 400, "not a Parquet file"),
+        (by_hand(FLAT, page(4, gzip.compress(bytes(4))) * 2000), 413, "1,024 pages"),
+        (by_hand(FLAT, page(4, b"abcd"), packed=2**40), 400, "not a Parquet file"),
+        (by_hand(FLAT, page(4, b"abcd"), packed=-8), 400, "not a Parquet file"),
+        (by_hand(FLAT, page(4, b"abcd"), rows=-1), 400, "not a Parquet file"),
+        (by_hand(FLAT, page(4, b"abcd"), rows=2**40), 413, "more than 256 rows"),
+        (by_hand(FLAT * 2, page(4, b"abcd")), 400, "not a Parquet file"),
+        (b"PAR1" + b"\x4c" * 50_000 + struct.pack("<I", 50_000) + b"PAR1", 400, "not a Parquet file"),
+        (b"PAR1" + b"\x19\xf7" + b"\xff" * 8 + b"\x7f" + struct.pack("<I", 11) + b"PAR1", 400, "not a Parquet file"),
+        (b"PAR1" + bytes(2**21) + struct.pack("<I", 2**21) + b"PAR1", 413, "a footer of more than 1,048,576 bytes"),
+    ],
+    ids=(
+        "deep,less deep,gzip bomb,huge page,negative page,many pages,outside,negative column,negative rows,rows,"
+        "schema twice,nested structures,endless list,long footer"
+    ).split(","),
+)
+def test_parquet_that_says_untruths_of_itself_neither_stops_the_server_nor_fills_memory(body, status, words, port):
+    before = psutil.Process().memory_info().rss
+    started = time.monotonic()
+    got, text = asked(port, body, PARQUET)
+    assert got == status and words in json.loads(text)["message"] and len(text.splitlines()) == 1, text
+    assert time.monotonic() - started < 10 and psutil.Process().memory_info().rss - before < 2**28
+
+
+@pytest.mark.parametrize("form", ["dictionary", "plain", "groups", "second version"])
+def test_parquet_damaged_anywhere_is_answered(form, model):
+    """In this process, which the library's failed assertions would end."""
+    body = {
+        "dictionary": lambda: parquet(pd.DataFrame({"image": CONTENTS * 3})),
+        "plain": lambda: parquet(pd.DataFrame({"image": ["eA=="] * 9}), use_dictionary=False),
+        "groups": lambda: column([b"x", None] * 5, row_group_size=3, write_page_index=True),
+        "second version": lambda: column(["x", "y"] * 5, data_page_version="2.0", compression="zstd"),
+    }[form]()
+    classifier = model.unwrap_python_model()
+    answer = type(classifier).predicted.__globals__["answer"]  # of the model's own code
+    assert answer(classifier, PARQUET["Content-Type"], body)[0] in (200, 400)
+    generator = np.random.default_rng(0)
+    footer = len(body) - 8 - int.from_bytes(body[-8:-4], "little")
+    statuses = set()
+    for number in range(400):
+        damaged = bytearray(body)
+        for _ in range(generator.integers(1, 4)):
+            place = generator.integers(footer if number % 2 else 4, len(body))
+            damaged[place] = generator.integers(256) if number % 3 else damaged[place] ^ (1 << generator.integers(8))
+        status, text = answer(classifier, PARQUET["Content-Type"], bytes(damaged))
+        assert status in (200, 400, 413) and len(text.splitlines()) == 1, (number, text)
+        statuses.add(status)
+    assert 400 in statuses
 
 
 @pytest.mark.parametrize("case", MALFORMED)
@@ -929,6 +1172,15 @@ def test_a_fault_of_the_model_is_one_line_and_its_traceback_is_in_the_log(port, 
     assert status == 500 and "fault" not in text and len(text.splitlines()) == 1
     assert json.loads(text)["message"] == "the model failed on this request; the server's log says why"
     assert "ZeroDivisionError: a fault of the program" in caplog.text and "Traceback" in caplog.text
+
+
+def test_pictures_of_too_many_pixels_together_are_given_up(port, app, monkeypatch):
+    (handler,) = (route.endpoint for route in app.routes if route.path == "/invocations")
+    monkeypatch.setitem(handler.__globals__, "MAX_REQUEST_DECODING", 40_000)
+    large = base64.b64encode(encoded(Image.new("L", (100, 100)))).decode()
+    assert asked(port, json.dumps({"inputs": [large] * 4}))[0] == 200
+    status, text = asked(port, json.dumps({"inputs": [large] * 4 + [TEXTS[0]]}))
+    assert status == 413 and "too many pixels for one request" in text
 
 
 def test_one_large_value_in_many_rows_of_parquet_stays_small(port):
