@@ -1,6 +1,6 @@
-"""Workers of one study as processes of their own, which one process that has imported everything forks.
+"""Workers of studies as processes of their own, which one process that has imported everything forks.
 
-`python -m tests.commands.study.many_workers SETTINGS WORKERS KILLED`: SETTINGS as JSON; WORKERS: how many; KILLED: the
+`python -m tests.commands.study.many_workers SETTINGS KILLED`: SETTINGS: a JSON list, those of each worker; KILLED: the
 number of the worker that is killed within its first training, -1 for none. Exits with 0 if all others do.
 """
 
@@ -37,13 +37,13 @@ def worker(number: int, killed: int, settings: StudySettings) -> int:
 
 
 if __name__ == "__main__":
-    settings, count, killed = StudySettings(**json.loads(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])
+    studies, killed = [StudySettings(**settings) for settings in json.loads(sys.argv[1])], int(sys.argv[2])
     children = []
-    for number in range(count):
+    for number, settings in enumerate(studies):
         child = os.fork()
         if child == 0:
             os._exit(worker(number, killed, settings))
         children.append(child)
     codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-    expected = [-signal.SIGKILL if number == killed else 0 for number in range(count)]
+    expected = [-signal.SIGKILL if number == killed else 0 for number in range(len(studies))]
     sys.exit(None if codes == expected else f"the workers ended with {codes}")

@@ -22,10 +22,10 @@ pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
 STUDY = {**QUICK, "experiments": "A,B", "seeds": "2", "train_size": "matched", "finetune": "head"}
 
 
-def started_together(folder, settings: dict, count: int, killed: int = -1) -> str:
-    """Starts workers on the tracking server of this process; what they have said."""
+def started_together(folder, studies: list[dict], killed: int = -1) -> str:
+    """Starts a worker for each of the settings, on the tracking server of this process; what they have said."""
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.commands.study.many_workers", json.dumps(settings), str(count), str(killed)],
+        [sys.executable, "-m", "tests.commands.study.many_workers", json.dumps(studies), str(killed)],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -53,7 +53,7 @@ def test_four_workers_of_which_one_is_killed_train_every_run_once_and_find_what_
         monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
         mlflow.set_tracking_uri(address)
         try:
-            said = started_together(tmp_path, settings, count=4, killed=1)
+            said = started_together(tmp_path, [settings] * 4, killed=1)
             trained = tracking.find_runs({"fairprof.role": "run"})
             studies = tracking.find_runs({"fairprof.role": "study"}, finished=False)
             compared = [study for study in studies if study.tags.get("fairprof.compared") == "true"]
@@ -76,3 +76,17 @@ def test_four_workers_of_which_one_is_killed_train_every_run_once_and_find_what_
     assert all(set(table["run_id"]) == {run.run_id for run in trained} for table in tables) and len(tables) == 3
     assert len(versions) == len(trained)
     pd.testing.assert_frame_equal(found, expected)
+
+
+def test_two_studies_at_once_share_the_runs_that_they_have_in_common(tmp_path, synthetic_cache):
+    studies = [
+        {"cache_dir": str(synthetic_cache), **STUDY, "seeds": "1", "experiments": designs} for designs in ("A,B", "B,C")
+    ]
+    with mlflow_in(tmp_path):
+        started_together(tmp_path, studies)
+        trained = tracking.find_runs({"fairprof.role": "run"}, finished=False)
+        ended = tracking.find_runs({"fairprof.role": "study"})
+        compared = {study.name: set(gaps_of(study)["design"]) for study in ended}
+    assert sorted(run.name for run in trained) == ["A-seed0-matched", "B-seed0-matched", "C-seed0-matched"]
+    assert {run.status for run in trained} == {"FINISHED"}
+    assert compared == {"study-AB": {"A", "B"}, "study-BC": {"B", "C"}}
