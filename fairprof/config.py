@@ -77,6 +77,7 @@ SALIENCY_METHODS = get_args(SaliencyMethod)
 # what lies below layer2 is too little work, and too large, to be kept
 PREFIX_FINETUNE = ("head", "layer4", "layer3")
 AUTOMATIC_VIEWS = 4
+PATHS = ("data", "weights", "hparams", "cache_dir")  # what is a path, or may be one
 
 
 def setting(
@@ -109,6 +110,20 @@ class AnalysisSettings(BaseSettings):
     delta: float = setting(
         0.05, Identifies.ANALYSIS, "gaps that are surely smaller than this are called equivalent", gt=0, lt=1
     )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _writable(cls, value: Any) -> Any:
+        if isinstance(value, str) and ("\0" in value or not _is_utf8(value)):
+            raise ValueError("text that can be written as UTF-8, without zero bytes")
+        return value
+
+    @field_validator(*PATHS, check_fields=False)
+    @classmethod
+    def _named(cls, value: str) -> str:
+        if not value.strip():
+            raise ValueError("left out or named: empty, it would mean this very folder")
+        return value
 
     @classmethod
     def settings_customise_sources(
@@ -179,9 +194,10 @@ class DataSettings(AnalysisSettings):
         Identifies.MACHINE,
         "largest size of pixels and prefix outputs in the cache, GiB; the least recently used go",
         gt=0,
+        le=1_000_000,
     )
     lock_timeout: float = setting(
-        1800.0, Identifies.MACHINE, "seconds to wait for a cache that another process is filling", ge=0
+        1800.0, Identifies.MACHINE, "seconds to wait for a cache that another process is filling", ge=0, le=1_000_000
     )
 
 
@@ -558,6 +574,14 @@ def _listed(text: str, name: str) -> tuple:
     if not values:
         raise ValueError("a list separated by commas, with at least one value")
     return values
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of a command line that are no UTF-8 come as halves of surrogate pairs
+        return False
+    return True
 
 
 # --- messages ---------------------------------------------------------------------------------------------------

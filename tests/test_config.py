@@ -3,6 +3,7 @@
 import pytest
 
 from fairprof.config import (
+    PATHS,
     Choice,
     CompareSettings,
     EvaluateSettings,
@@ -72,6 +73,11 @@ def test_a_search_law_proposes_only_valid_values_and_includes_the_default(name):
         (["--cache_gib", "0"], ["cache_gib=0", "greater than 0"]),
         (["--cache_gib", "-1"], ["cache_gib=-1", "greater than 0"]),
         (["--cache_gib", "inf"], ["cache_gib=inf", "finite"]),
+        (["--cache_gib", "1e300"], ["cache_gib=1e300", "less than or equal to 1000000"]),
+        (["--lock_timeout", "1e300"], ["lock_timeout=1e300", "less than or equal to 1000000"]),
+        *(([f"--{name}", empty], [f"{name}=", "left out or named"]) for name in PATHS for empty in ("", " ")),
+        (["--weights", "\udcff.pth"], ["weights=", "UTF-8"]),
+        (["--data", "manifest:\0"], ["data=", "zero bytes"]),
         (["--cache_gib", "32GiB"], ["cache_gib=32GiB", "number"]),
         (["--compile", "perhaps"], ["compile=perhaps", "a valid boolean"]),
         (["--compile", ""], ["compile=", "a valid boolean"]),

@@ -27,7 +27,30 @@ def test_a_full_disk_is_the_user_s_to_put_right(tmp_path, code):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError("one\ntwo"), PermissionError(errno.EACCES, "denied", "x")])
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (errno.EACCES, "permission denied: give yourself the right"),
+        (errno.EROFS, "can only be read: name a place"),
+        (errno.ENAMETOOLONG, "too long: give it a shorter"),
+        (errno.ELOOP, "circle: mend the links"),
+        (errno.ENOTDIR, "is a file and not a folder: move that file"),
+        (errno.EMFILE, "too many files are open: raise the limit"),
+        (errno.EIO, "input/output error"),
+        (errno.ESTALE, "stale"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("names", "place"), [(["pixels\n.npy"], "pixels .npy"), ([b"a", None, b"b"], "b"), ([], "a file")]
+)
+def test_what_the_operating_system_refuses_is_one_line_with_file_and_remedy(tmp_path, code, reason, names, place):
+    message = message_of(OSError(code, "the system's words", *names), tmp_path)
+    (log,) = tmp_path.iterdir()
+    assert message.startswith(f"fairprof: error: {place}: ") and reason in message and str(log) in message
+    assert "Traceback" in log.read_text()
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("one\ntwo"), FileNotFoundError(errno.ENOENT, "none", "x")])
 def test_a_fault_of_the_program_is_one_line_and_a_traceback_in_a_new_file(tmp_path, error):
     folder = tmp_path / "not" / "there"
     message = message_of(error, folder)
@@ -45,6 +68,14 @@ def test_the_log_goes_to_the_temporary_folder_where_its_own_cannot_be_made(tmp_p
     message = message_of(KeyError("x"), tmp_path / "a file" / "logs")
     (log,) = tmp_path.glob("error-*.log")
     assert str(log) in message
+
+
+def test_the_traceback_goes_to_the_screen_where_no_folder_can_be_written(tmp_path, monkeypatch, capsys):
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "a file" / "temporary"))
+    message = message_of(KeyError("\udcff"), tmp_path / "a file" / "logs")
+    assert message.startswith("fairprof: unexpected error: KeyError") and "the lines above" in message
+    assert "Traceback" in capsys.readouterr().err
 
 
 def test_an_interrupt_ends_without_a_traceback_and_says_how_to_go_on(tmp_path, capsys):

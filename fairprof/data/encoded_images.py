@@ -1,6 +1,5 @@
 """Encoded images in the row order of a listing, wherever their bytes lie."""
 
-import errno
 import functools
 import os
 import threading
@@ -10,6 +9,9 @@ from typing import Protocol
 
 import pyarrow.parquet
 
+from fairprof.runtime.files import UnreadableFile, open_file, read_file
+
+MAX_BYTES = 64 * 2**20  # of an encoded image, as the served model has it, which takes long to import
 KEPT_GROUPS = 8  # row groups in memory: threads that decode neighbouring rows may be in several at a time
 MISSING = ":missing"  # how the identity of an image ends that is not there
 
@@ -20,7 +22,7 @@ class EncodedImages(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, row: int) -> bytes:
-        """The file's bytes; raises OSError where they cannot be read."""
+        """The file's bytes; raises `UnreadableFile` where they cannot or must not be read."""
 
     def identities(self) -> Iterator[str]:
         """A text per row that changes when the bytes do, without reading them; MISSING ends that of an absent file."""
@@ -41,19 +43,11 @@ class ImageFiles:
         return self.folder / self.names[row]
 
     def read(self, row: int) -> bytes:
-        try:
-            return self.path(row).read_bytes()
-        except ValueError:  # a zero byte, which no file's name can have
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.names[row]) from None
+        return read_file(self.path(row), MAX_BYTES)
 
     def identities(self) -> Iterator[str]:
         for name in self.names:
-            path = os.path.join(self.folder, name)
-            try:
-                status = os.stat(path)
-                yield f"{path}:{status.st_size}:{status.st_mtime_ns}"
-            except (OSError, ValueError):
-                yield f"{path}{MISSING}"
+            yield _identity(os.path.join(self.folder, name))
 
 
 class ParquetImages:
@@ -74,13 +68,22 @@ class ParquetImages:
             return self._contents(path, group)[place] or b""
 
     def _read_group(self, path: Path, group: int) -> list[bytes | None]:
-        try:
-            column = pyarrow.parquet.ParquetFile(path).read_row_group(group, columns=["image"])["image"]
-        except (pyarrow.ArrowException, OSError) as error:
-            raise OSError(errno.EIO, f"damaged row group {group}", str(path)) from error
+        with open_file(path) as file:
+            try:
+                column = pyarrow.parquet.ParquetFile(file).read_row_group(group, columns=["image"])["image"]
+            except (pyarrow.ArrowException, OSError):
+                raise UnreadableFile(f"damaged row group {group} of {path.name}") from None
         return [cell and cell["bytes"] for cell in column.to_pylist()]
 
     def identities(self) -> Iterator[str]:
-        status = {path: os.stat(path) for path in {place[0] for place in self.places}}
+        files = {path: _identity(path) for path in {place[0] for place in self.places}}
         for path, group, place in self.places:
-            yield f"{path}:{status[path].st_size}:{status[path].st_mtime_ns}:{group}:{place}"
+            yield files[path] if files[path].endswith(MISSING) else f"{files[path]}:{group}:{place}"
+
+
+def _identity(path: str | Path) -> str:
+    try:
+        status = os.stat(path)
+        return f"{path}:{status.st_size}:{status.st_mtime_ns}"
+    except (OSError, ValueError):
+        return f"{path}{MISSING}"

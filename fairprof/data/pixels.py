@@ -1,6 +1,5 @@
 """The pixel cache: every image of a data set decoded once, in one memory map that all runs share."""
 
-import errno
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from PIL import Image
 from fairprof.data.encoded_images import MISSING, EncodedImages
 from fairprof.errors import UserError
 from fairprof.runtime.cache import DESCRIPTION, Cache, readable
-from fairprof.runtime.files import atomic_folder, remove_folder, require_room
+from fairprof.runtime.files import UnreadableFile, atomic_folder, remove_folder, require_room
 from fairprof.runtime.progress import note, progress_bar
 from fairprof.serving import UndecodableImage, decode_image, square_pixels, stored_size
 
@@ -186,8 +185,8 @@ def _decode_one(images: EncodedImages, row: int, target: np.ndarray) -> tuple[st
     """Decodes an image into `target`, (S, S, 3) uint8; why it could not be, or "", and its bytes if there are any."""
     try:
         content = images.read(row)
-    except OSError as error:
-        return "missing image" if error.errno == errno.ENOENT else f"unreadable file ({error.strerror})", None
+    except UnreadableFile as error:
+        return "missing image" if error.missing else f"unreadable file ({error})", None
     try:
         target[:] = square_pixels(decode_image(content), target.shape[0])
     except UndecodableImage as error:

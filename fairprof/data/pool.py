@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from fairprof.data.sources import open_source
 from fairprof.data.sources.listing import QUARANTINE_COLUMNS, Listing, RegionFiles
 from fairprof.errors import UserError
 from fairprof.runtime.cache import Cache
+from fairprof.runtime.files import path_of
 
 
 @dataclass(frozen=True)
@@ -248,6 +248,9 @@ def without_test(pool: Pool) -> Pool:
 
 
 def source_of(data: str) -> str:
-    """The data set's address for a log: absolute path, or `synthetic`."""
+    """The data set's address for a log: absolute path, or `synthetic`; as it is given where it is another machine's."""
     kind, separator, path = data.partition(":")
-    return f"{kind}:{Path(path).expanduser().absolute()}" if separator else kind
+    try:
+        return f"{kind}:{path_of(path, 'data')}" if separator else kind
+    except UserError:
+        return data

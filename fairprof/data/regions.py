@@ -12,7 +12,8 @@ from PIL import Image, ImageOps
 from fairprof.data.portraits import REGIONS
 from fairprof.data.sources.listing import RegionFiles
 from fairprof.errors import UserError
-from fairprof.serving import UndecodableImage, decode_image, middle_of, stored_size
+from fairprof.runtime.files import UnreadableFile, read_file
+from fairprof.serving import FORMATS, MAX_BYTES, UndecodableImage, decode_image, middle_of, stored_size
 
 CENTRE_PRIOR = "centre prior"
 CENTRE_REGIONS = ("periphery", "centre")
@@ -45,22 +46,30 @@ class _Unusable(ValueError):
 
 def _values(files: RegionFiles, row: int) -> np.ndarray:
     try:
-        with Image.open(io.BytesIO((files.folder / files.names[row]).read_bytes())) as mask:
-            mode, values = mask.mode, np.asarray(mask)
-        size = decode_image(files.images.read(row)).size
-    except UndecodableImage as error:
-        raise _Unusable(f"belongs to an image that cannot be read any more ({error}): put it back") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        with Image.open(io.BytesIO(read_file(files.folder / files.names[row], MAX_BYTES)), formats=FORMATS) as mask:
+            if mask.mode not in MASK_MODES:
+                raise _Unusable(f"has the mode {mask.mode}: save it with one channel of 8 bits")
+            _require_equal_sizes(mask, files, row)
+            values = np.asarray(mask)
+    except _Unusable:
+        raise
+    except (UnreadableFile, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise _Unusable(f"cannot be read ({' '.join(str(error).split())[:80]}): put a PNG there") from None
-    if mode not in MASK_MODES:
-        raise _Unusable(f"has the mode {mode}: save it with one channel of 8 bits")
-    if values.shape[::-1] != size:
-        found, expected = (f"{width} x {height} pixels" for width, height in (values.shape[::-1], size))
-        raise _Unusable(f"has {found}, its upright image {expected}: make them equal")
     if values.max() >= len(REGIONS):
         known = ", ".join(f"{number} {region}" for number, region in enumerate(REGIONS))
         raise _Unusable(f"holds the value {values.max()}: use {known}")
     return values.astype(np.uint8)
+
+
+def _require_equal_sizes(mask: Image.Image, files: RegionFiles, row: int) -> None:
+    """Before the mask is decoded, whose size may be any."""
+    try:
+        image = decode_image(files.images.read(row))
+    except (UndecodableImage, UnreadableFile) as error:
+        raise _Unusable(f"belongs to an image that cannot be read any more ({error}): put it back") from None
+    if mask.size != image.size:
+        found, expected = (f"{width} x {height} pixels" for width, height in (mask.size, image.size))
+        raise _Unusable(f"has {found}, its upright image {expected}: make them equal")
 
 
 def _as_seen(mask: Image.Image, image_size: int) -> np.ndarray:

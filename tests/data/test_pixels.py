@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import os
 import shutil
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -98,7 +99,15 @@ def damaged_images(tmp_path, write_image):
     (tmp_path / "text.png").write_text("not found")
     (tmp_path / "folder.png").mkdir()
     Image.new("1", (30_000, 30_000)).save(tmp_path / "huge.png", compress_level=1)
-    names = ("missing", "\0", "zero", "cut", "text", "folder", "huge", "good")
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "device.png").symlink_to("/dev/zero")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    (tmp_path / "sparse.png").touch()
+    os.truncate(tmp_path / "sparse.png", 40 * 2**30)
+    with socket.socket(socket.AF_UNIX) as end:
+        end.bind(str(tmp_path / "socket.png"))
+    odd = ("pipe", "device", "loop", "sparse", "socket", "n" * 300)
+    names = ("missing", "\0", "zero", "cut", "text", "folder", *odd, "huge", "good")
     return ImageFiles(tmp_path, [f"{name}.png" for name in names])
 
 
@@ -111,7 +120,13 @@ def test_images_that_fail_have_their_reason_and_the_others_their_pixels(cache, d
         "\0.png": "missing image",
         "zero.png": "empty file",
         "text.png": "not an image in a known format",
-        "folder.png": "unreadable file (Is a directory)",
+        "folder.png": "unreadable file (a folder and not a file)",
+        "pipe.png": "unreadable file (a named pipe and not a regular file)",
+        "device.png": "unreadable file (a device and not a regular file)",
+        "loop.png": "unreadable file (its links lead in a circle)",
+        "sparse.png": "unreadable file (file of 42,949,672,960 bytes, more than 67,108,864)",
+        "socket.png": "unreadable file (a socket and not a regular file)",
+        f"{'n' * 300}.png": "unreadable file (its name or path is too long)",
         "huge.png": "more than 50,000,000 pixels",
         "good.png": "",
     }
@@ -269,7 +284,7 @@ def test_images_that_failed_are_zeros_and_are_not_read_again(small_cache, damage
     counted.read_rows.clear()
     found = pixels.array[:]
     assert not found[:-1].any() and found[-1].any()
-    assert counted.read_rows == [7]
+    assert counted.read_rows == [len(damaged_images) - 1]
 
 
 def test_an_image_that_can_no_longer_be_decoded_is_no_black_picture_but_an_error(small_cache, images, refused):

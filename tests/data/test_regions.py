@@ -1,5 +1,7 @@
 """Region masks: the geometry of the images, every bad mask named with its line, and the centre prior elsewhere."""
 
+import os
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -91,14 +93,17 @@ def test_an_upright_mask_fits_an_image_that_exif_turns(make_settings, manifest, 
 @pytest.mark.parametrize(
     ("damage", "texts"),
     [
-        (lambda path: path.unlink(), ["cannot be read", "No such file"]),
+        (lambda path: path.unlink(), ["cannot be read", "no such file"]),
+        (lambda path: path.unlink() or os.mkfifo(path), ["cannot be read", "a named pipe"]),
+        (lambda path: os.truncate(path, 40 * 2**30), ["cannot be read", "42,949,672,960 bytes"]),
+        (lambda path: Image.new("1", (14_000, 14_000)).save(path, compress_level=1), ["cannot be read", "pixels"]),
         (lambda path: path.write_bytes(b"no picture"), ["cannot be read"]),
         (lambda path: path.write_bytes(path.read_bytes()[:60]), ["cannot be read"]),
         (lambda path: Image.new("L", (40, 60)).save(path), ["40 x 60 pixels", "60 x 40 pixels"]),
         (lambda path: Image.new("RGB", (60, 40)).save(path), ["mode RGB", "one channel"]),
         (lambda path: Image.new("L", (60, 40), 255).save(path), ["value 255", "0 background, 1 face, 2 hair"]),
     ],
-    ids=["missing", "no picture", "truncated", "size", "colours", "values"],
+    ids=["missing", "pipe", "sparse", "bomb", "no picture", "truncated", "size", "colours", "values"],
 )
 def test_a_mask_that_cannot_be_used_is_an_error_that_names_the_line(
     make_settings, manifest, tmp_path, refused, damage, texts

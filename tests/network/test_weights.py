@@ -3,9 +3,12 @@
 import functools
 import hashlib
 import http.server
+import os
 import pickle
+import resource
 import socket
 import threading
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,14 +74,14 @@ def reference() -> dict[str, torch.Tensor]:
     return network.state_dict()
 
 
-def as_safetensors(tensors: dict, path: Path) -> Path:
-    path = path.with_suffix(".safetensors")
+def as_safetensors(tensors: dict, path: Path, suffix: str = ".safetensors") -> Path:
+    path = path.with_suffix(suffix)
     safetensors.torch.save_file(tensors, path)
     return path
 
 
-def as_torch(content, path: Path) -> Path:
-    torch.save(content, path)
+def as_torch(content, path: Path, **how) -> Path:
+    torch.save(content, path, **how)
     return path
 
 
@@ -96,6 +99,8 @@ WRITERS = {
     "prefixed and nested": momentum_contrast,
     "data parallel": lambda tensors, path: as_torch({f"module.{name}": part for name, part in tensors.items()}, path),
     "safetensors": as_safetensors,
+    "SAFETENSORS": functools.partial(as_safetensors, suffix=".SAFETENSORS"),
+    "before PyTorch 1.6": lambda tensors, path: as_torch(tensors, path, _use_new_zipfile_serialization=False),
 }
 
 
@@ -195,6 +200,79 @@ def test_tensor_of_another_shape_is_named(reference, tmp_path):
     path = as_torch(changed, tmp_path / "weights.pth")
     message = error_of(weights=str(path))
     assert "1 of 312 tensors are missing or have another shape, the first is features.5.conv.1.0.weight" in message
+
+
+NAMED = "features.5.conv.1.0.weight"
+
+
+def changed(change, name: str = NAMED):
+    return lambda tensors: tensors | {name: change(tensors[name])}
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated", "ignore:.*[Ss]parse", "ignore:.*quantiz")
+@pytest.mark.parametrize(
+    ("change", "texts"),
+    [
+        (lambda tensors: dict(enumerate(tensors.values())), ["under the key 0", "state_dict()"]),
+        (lambda tensors: tensors | {(1, "a"): tensors[NAMED]}, ["under the key (1, 'a')"]),
+        (changed(torch.Tensor.to_sparse), [NAMED, "sparse", ".to_dense()"]),
+        (changed(lambda tensor: tensor.to("meta")), [NAMED, "no values", "meta"]),
+        (changed(lambda tensor: torch.quantize_per_tensor(tensor, 0.1, 0, torch.qint8)), [NAMED, ".dequantize()"]),
+        (changed(lambda tensor: tensor.to(torch.complex64)), [NAMED, "complex64", "float32"]),
+        (changed(lambda tensor: tensor.to(torch.int8)), [NAMED, "int8", "float32"]),
+        (changed(lambda tensor: tensor.bool()), [NAMED, "bool", "float32"]),
+        (changed(lambda tensor: tensor * float("nan")), [NAMED, "not finite"]),
+        (changed(lambda tensor: tensor.double() * 1e300), [NAMED, "not finite"]),
+        (changed(lambda tensor: torch.tensor(1.0)), ["1 of 312 tensors", NAMED]),
+        (changed(lambda tensor: torch.zeros(1).expand(2**40)), ["1 of 312 tensors", NAMED]),
+        (changed(lambda tensor: -1 - tensor, "features.0.1.running_var"), ["running_var", "negative"]),
+        (changed(lambda tensor: tensor + 1j, "features.0.1.num_batches_tracked"), ["num_batches_tracked", "complex64"]),
+    ],
+    ids="numbers tuples sparse meta quantised complex int8 bool nan overflow 0-d enormous variance counter".split(),
+)
+def test_a_tensor_that_cannot_be_used_is_named_with_what_to_do(change, texts, reference, tmp_path):
+    message = error_of(weights=str(as_torch(change(dict(reference)), tmp_path / "weights.pth")))
+    assert [text for text in ["weights.pth", *texts] if text not in message] == [], message
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy"])
+def test_a_small_file_that_asks_for_much_memory_is_refused_before_it_gets_it(kind, tmp_path):
+    bomb = b"\x80\x02cbuiltins\nbytearray\n\x8a\x05" + (2**34).to_bytes(5, "little") + b"\x85R."  # 16 GiB of zeros
+    path = tmp_path / "bomb.pth"
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("bomb/data.pkl", bomb)
+            file.writestr("bomb/version", "3")
+    else:
+        magic_number, protocol = 0x1950A86A20F9469CFC6C, 1001
+        path.write_bytes(b"".join(pickle.dumps(part, 2) for part in (magic_number, protocol, {})) + bomb)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "more memory" in error_of(weights=str(path))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**20  # KiB
+    assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY
+
+
+@pytest.mark.parametrize(
+    ("make", "texts"),
+    [
+        (lambda path: os.mkfifo(path), ["a named pipe and not a regular file"]),
+        (lambda path: path.symlink_to("/dev/zero"), ["a device and not a regular file"]),
+        (lambda path: path.symlink_to(path.name), ["circle"]),
+        (lambda path: path.mkdir(), ["a folder and not a file"]),
+        (lambda path: path.touch() or os.truncate(path, 40 * 2**30), ["42,949,672,960 bytes"]),
+    ],
+    ids=["pipe", "device", "loop", "folder", "sparse"],
+)
+def test_what_is_no_regular_file_of_moderate_size_is_not_read(make, texts, tmp_path):
+    path = tmp_path / "weights.pth"
+    make(path)
+    message = error_of(weights=str(path))
+    assert [text for text in [str(path), "imagenet", *texts] if text not in message] == [], message
+
+
+def test_a_home_folder_that_nobody_has_is_told(refused):
+    with refused("weights=~nosuchuser/w.pth", "~nosuchuser", "write the path out"):
+        build_classifier("mobilenet_v2", "~nosuchuser/w.pth", "layer2", 4, seed=0)
 
 
 # --- ImageNet weights -------------------------------------------------------------------------------------------

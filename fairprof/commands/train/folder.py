@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fairprof.commands.train.identity import run_key
 from fairprof.network.records import Training
-from fairprof.runtime.files import cache_folder, locked, require_room
+from fairprof.runtime.files import cache_folder, locked, make_folder, require_room
 from fairprof.runtime.processes import Processes
 from fairprof.store import tracking
 
@@ -29,7 +29,7 @@ def training_folder(training: Training, processes: Processes) -> Iterator[Path]:
     with locked(folder.with_suffix(".lock"), "the checkpoint of this very training", training.settings.lock_timeout):
         if (folder / "resume.ckpt").exists():
             tracking.set_tags({"fairprof.resumed": "true"})
-        folder.mkdir(exist_ok=True)
+        make_folder(folder, "the checkpoint of this very training")
         size = sum(tensor.nbytes for tensor in training.classifier.network.state_dict().values())
         require_room(folder, CHECKPOINT_COPIES * size, "the training's checkpoints")
         yield folder

@@ -1,14 +1,14 @@
 """Where the hyperparameters come from that all designs share: defaults, a search, another run, or a file."""
 
-from pathlib import Path
 from typing import TypeVar
 
-import yaml
 from pydantic import ValidationError
 
 from fairprof.config import Settings, StudySettings, TrainingSettings, shared_settings
 from fairprof.data.pool import source_of
 from fairprof.errors import UserError
+from fairprof.runtime.files import UnreadableFile, path_of, read_file
+from fairprof.runtime.flat_yaml import MAX_BYTES, pairs_of
 from fairprof.store import tracking
 
 WINNER = "best_hparams.yaml"  # among a search's artifacts
@@ -28,7 +28,7 @@ def with_hyperparameters(settings: RunsOrStudy) -> RunsOrStudy:
     values = _named(settings)
     unknown = sorted(set(values) - set(shared_settings()))
     if unknown:
-        raise UserError(f"hparams={settings.hparams}: {unknown[0]} is not a shared hyperparameter: remove it")
+        raise UserError(f"hparams={settings.hparams}: {unknown[0]:.80} is not a shared hyperparameter: remove it")
     defaults = Settings()
     left = {name: value for name, value in values.items() if getattr(settings, name) == getattr(defaults, name)}
     try:
@@ -36,7 +36,7 @@ def with_hyperparameters(settings: RunsOrStudy) -> RunsOrStudy:
     except ValidationError as error:
         first = error.errors()[0]
         raise UserError(
-            f"hparams={settings.hparams}: {first['loc'][0]}={first['input']} is not valid: {first['msg']}"
+            f"hparams={settings.hparams}: {first['loc'][0]}={first['input']!s:.80} is not valid: {first['msg']}"
         ) from None
 
 
@@ -46,7 +46,7 @@ def data_key(settings: TrainingSettings) -> str:
     return " ".join(map(str, (source_of(settings.data), *labels, settings.cue_gap)))
 
 
-def _named(settings: Settings | StudySettings) -> dict:
+def _named(settings: Settings | StudySettings) -> dict[str, str]:
     if settings.hparams == "tuned":
         searches = tracking.find_runs({"fairprof.role": "search", SEARCHED_DATA: data_key(settings)})
         if not searches:
@@ -55,9 +55,12 @@ def _named(settings: Settings | StudySettings) -> dict:
                 "same data first"
             )
         return _of_search(searches[0].run_id)
-    file = Path(settings.hparams).expanduser()
-    if file.is_file():
-        return _parsed(file.read_text(encoding="utf-8"), str(file))
+    file = path_of(settings.hparams, "hparams")
+    try:
+        return pairs_of(read_file(file, MAX_BYTES), f"hparams: {file}")
+    except UnreadableFile as error:
+        if not error.missing:
+            raise UserError(f"hparams: {file}: {error}: give default, tuned, an id or another file") from None
     try:
         run = tracking.get_run(settings.hparams)
     except UserError:
@@ -72,15 +75,5 @@ def _named(settings: Settings | StudySettings) -> dict:
     return {name: run.params[name] for name in shared_settings()}
 
 
-def _of_search(run_id: str) -> dict:
-    return _parsed(tracking.load_text(run_id, WINNER), f"{WINNER} of run {run_id}")
-
-
-def _parsed(text: str, place: str) -> dict:
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"hparams: {place} is not YAML ({' '.join(str(error).split())[:100]})") from None
-    if not isinstance(values, dict):
-        raise UserError(f"hparams: {place} does not hold names and values, such as `learning_rate: 0.001`")
-    return values
+def _of_search(run_id: str) -> dict[str, str]:
+    return pairs_of(tracking.load_text(run_id, WINNER).encode(), f"hparams: {WINNER} of run {run_id}")

@@ -35,7 +35,7 @@ from fairprof.data.pool import Pool, load_pool, without_test
 from fairprof.errors import UserError
 from fairprof.network.weights import find_weights
 from fairprof.reporting.findings import finite
-from fairprof.runtime.files import cache_folder
+from fairprof.runtime.files import cache_folder, make_folder
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.progress import note, progress_bar
 from fairprof.runtime.ranks import Rank
@@ -151,7 +151,7 @@ def _url(settings: TuneSettings, name: str) -> sqlalchemy.URL:
     """The address of the storage, whose password is not shown when it is printed."""
     if settings.storage == "auto":
         folder = cache_folder(settings.cache_dir) / "searches"
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, "the search")
         return sqlalchemy.URL.create("sqlite", database=str(folder / f"{name}.db"))
     try:
         return sqlalchemy.make_url(settings.storage)

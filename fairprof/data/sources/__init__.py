@@ -1,11 +1,10 @@
 """Each module turns one kind of data set into a `Listing`."""
 
-from pathlib import Path
-
 from fairprof.data.sources import fairface, manifest, synthetic, utkface
 from fairprof.data.sources.listing import Listing
 from fairprof.errors import UserError
 from fairprof.runtime.cache import Cache
+from fairprof.runtime.files import path_of
 
 FROM_PATH = {"utkface": utkface.read, "fairface": fairface.read, "manifest": manifest.read}
 
@@ -25,4 +24,4 @@ def open_source(data: str, cache: Cache, cue_gap: float = 0.0) -> Listing:
         raise UserError(
             f"data={data} is not a data source: use synthetic, {', '.join(f'{name}:PATH' for name in FROM_PATH)}"
         )
-    return FROM_PATH[kind](Path(path).expanduser())
+    return FROM_PATH[kind](path_of(path, "data"))

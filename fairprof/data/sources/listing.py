@@ -7,6 +7,8 @@ from pathlib import Path
 import pandas as pd
 
 from fairprof.data.encoded_images import EncodedImages
+from fairprof.errors import UserError
+from fairprof.runtime.files import FoundFiles, UnreadableFile, files_under
 
 ROW_COLUMNS = ("image", "line", "gender", "race", "age", "profession", "partition", "person")
 QUARANTINE_COLUMNS = ("image", "line", "reason", "gender", "race")
@@ -49,6 +51,20 @@ class Listing:
     regions: RegionFiles | None = None
 
 
+def files_of(folder: Path, suffixes: frozenset[str], source: str, remedy: str) -> FoundFiles:
+    """The files of a data set that is a folder; raises `UserError` where it cannot be looked into."""
+    try:
+        return files_under(folder, suffixes)
+    except UnreadableFile as error:
+        reason = f"no folder {folder}" if error.missing else f"{folder} cannot be looked into ({error})"
+        raise UserError(f"{source}: {reason}: {remedy}") from None
+
+
+def printable(name: str) -> str:
+    """A file name as text that any table can hold: bytes that are no UTF-8 appear as in ``\\xff``."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 def split_by_reason(records: pd.DataFrame, reasons: pd.Series) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Records without a reason, as rows of a listing, and those with one, as quarantine."""
     rejected = reasons.ne("")
@@ -72,3 +88,15 @@ def with_malformed(quarantine: pd.DataFrame, malformed: pd.DataFrame) -> pd.Data
     """Quarantine with the lines of a label file that were no records at all."""
     both = pd.concat([quarantine, malformed.reindex(columns=QUARANTINE_COLUMNS)], ignore_index=True)
     return both.astype({"line": int})
+
+
+def with_unread(quarantine: pd.DataFrame, found: FoundFiles) -> pd.DataFrame:
+    """Quarantine with the sub-folders that could not be looked into, whatever they hold."""
+    unread = pd.DataFrame(
+        {
+            "image": [printable(name) for name in found.unread],
+            "reason": [f"folder that is not read: {reason}" for reason in found.unread.values()],
+            "line": 0,
+        }
+    )
+    return with_malformed(quarantine, unread)

@@ -22,8 +22,6 @@ def read(path: Path) -> Listing:
     Raises `UserError` where the file is missing or malformed, or lacks a column. Rows with an empty cell, an
     impossible age or an unknown partition are quarantined.
     """
-    if not path.is_file():
-        raise UserError(f"manifest: no file {path.absolute()}: give a CSV or Parquet file")
     table, malformed = read_table(path, REQUIRED)
     if not {"profession", "age"} & set(table.columns):
         raise UserError(f"{path}: missing column profession (or age, from which a pseudo-profession is drawn)")

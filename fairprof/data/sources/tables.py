@@ -1,7 +1,9 @@
 """Label files as tables of text, every record with its line, nothing dropped."""
 
 import re
+from collections import Counter
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -10,7 +12,11 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from fairprof.errors import UserError
+from fairprof.runtime.files import UnreadableFile, open_file
 
+MAX_BYTES = 2 * 2**30  # of a label file, and of what a Parquet file holds
+MAX_ROWS = 20_000_000  # of a Parquet file, in which a kilobyte can stand for any number of equal rows
+NAMED_COLUMNS = 20  # in one message
 LINE_BREAK = re.compile(r"[\r\n]")
 
 
@@ -19,10 +25,14 @@ def read_table(path: Path, required: tuple[str, ...]) -> tuple[pd.DataFrame, pd.
 
     Empty cells are "". Column `line` is the line of a CSV file (1 is the header) or the row of a Parquet file.
     Malformed records, which have more or fewer cells than the header, come as quarantine rows. Raises
-    `UserError` where the file cannot be read as a table, lacks a required column or holds no record.
+    `UserError` where the file cannot be read as a table, lacks a required column, holds no record or is too large.
     """
+    read = _parquet if path.suffix.lower() == ".parquet" else _csv
     try:
-        table, malformed = (_parquet if path.suffix.lower() == ".parquet" else _csv)(path, required)
+        with open_file(path, MAX_BYTES) as file:
+            table, malformed = read(file, required, path)
+    except UnreadableFile as error:
+        raise UserError(f"{path}: {error}: give a CSV or Parquet file") from None
     except (pyarrow.ArrowException, OSError, UnicodeError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: not a readable table of UTF-8 text: {reason}") from None
@@ -33,23 +43,38 @@ def read_table(path: Path, required: tuple[str, ...]) -> tuple[pd.DataFrame, pd.
 
 def require_columns(columns: list[str], required: tuple[str, ...], path: Path) -> None:
     """Raises `UserError` that names the first missing or repeated column."""
-    repeated = [name for name in columns if columns.count(name) > 1]
+    repeated = [name for name, times in Counter(columns).items() if times > 1]
     if repeated:
         raise UserError(f"{path}: the column {repeated[0]} occurs twice")
+    named = ", ".join(columns[:NAMED_COLUMNS]) + (", ..." if len(columns) > NAMED_COLUMNS else "")
     for name in required:
         if name not in columns:
-            raise UserError(f"{path}: missing column {name} (it has {', '.join(columns)})")
+            raise UserError(f"{path}: missing column {name} (it has {named})")
 
 
-def _parquet(path: Path, required: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def require_moderate_number(file: pyarrow.parquet.ParquetFile, path: Path) -> None:
+    """Raises `UserError` where a Parquet file holds too many rows; of equal ones it holds any number in a kilobyte."""
+    rows = file.metadata.num_rows
+    if rows > MAX_ROWS:
+        raise UserError(f"{path}: it holds {rows:,} rows, more than {MAX_ROWS:,}: split it")
+
+
+def _parquet(file: BinaryIO, required: tuple[str, ...], path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    parquet = pyarrow.parquet.ParquetFile(file)
+    require_moderate_number(parquet, path)
+    size = sum(parquet.metadata.row_group(number).total_byte_size for number in range(parquet.num_row_groups))
+    if size > MAX_BYTES:
+        raise UserError(
+            f"{path}: it holds {size:,} bytes, more than {MAX_BYTES:,}: leave out columns that are not used"
+        )
     # integers stay integers beside an empty cell
-    table = pyarrow.parquet.read_table(path).to_pandas(integer_object_nulls=True)
+    table = parquet.read().to_pandas(integer_object_nulls=True)
     require_columns(list(table.columns), required, path)
     table = table.astype(object).where(table.notna(), "").astype(str)
     return table.assign(line=range(1, len(table) + 1)), pd.DataFrame({"line": [], "reason": []})
 
 
-def _csv(path: Path, required: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _csv(file: BinaryIO, required: tuple[str, ...], path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     malformed: dict[int, str] = {}
     over_lines: list[int] = []
 
@@ -59,7 +84,7 @@ def _csv(path: Path, required: tuple[str, ...]) -> tuple[pd.DataFrame, pd.DataFr
         return "skip"
 
     table = pyarrow.csv.read_csv(
-        path,
+        file,
         read_options=pyarrow.csv.ReadOptions(use_threads=False),  # row numbers are known to one thread only
         parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=note, ignore_empty_lines=False),
         convert_options=pyarrow.csv.ConvertOptions(default_column_type=pyarrow.string()),

@@ -6,33 +6,33 @@ import pandas as pd
 
 from fairprof.data.attributes import GENDERS, UTKFACE_RACES, age_bins, decoded
 from fairprof.data.encoded_images import ImageFiles
-from fairprof.data.sources.listing import Listing, first_reason, split_by_reason
+from fairprof.data.sources.listing import (
+    Listing,
+    files_of,
+    first_reason,
+    printable,
+    split_by_reason,
+    with_unread,
+)
 from fairprof.errors import UserError
 
-SUFFIXES = {".jpg", ".jpeg", ".png"}
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 
 
 def read(folder: Path) -> Listing:
     """The images of `folder` and its sub-folders.
 
     Raises `UserError` where the folder is missing or holds no image. Names that lack a field, hold an unknown
-    code or an impossible age are quarantined.
+    code or an impossible age are quarantined, and so are sub-folders that cannot be looked into.
     """
-    if not folder.is_dir():
-        raise UserError(f"utkface: no folder {folder.absolute()}: give the folder that holds the image files")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not paths:
+    found = files_of(folder, SUFFIXES, "utkface", "give the folder that holds the image files")
+    if not found.paths:
         raise UserError(f"utkface: no {'/'.join(sorted(SUFFIXES))} file in {folder.absolute()}")
-    names = {_text(name): name for name in (path.relative_to(folder).as_posix() for path in paths)}
+    names = {printable(name): name for name in found.paths}
     records = _records(list(names))
     rows, quarantine = split_by_reason(records, records.pop("reason"))
     images = ImageFiles(folder, [names[text] for text in rows["image"]])
-    return Listing("utkface", rows, quarantine, images, races=UTKFACE_RACES)
-
-
-def _text(name: str) -> str:
-    """A file name as text that any table can hold: bytes that are no UTF-8 appear as in ``\\xff``."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return Listing("utkface", rows, with_unread(quarantine, found), images, races=UTKFACE_RACES)
 
 
 def _records(names: list[str]) -> pd.DataFrame:

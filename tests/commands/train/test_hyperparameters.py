@@ -1,5 +1,7 @@
 """Where shared hyperparameters come from."""
 
+import os
+
 import pytest
 
 from fairprof.commands.train.hyperparameters import data_key, with_hyperparameters
@@ -34,12 +36,40 @@ def test_a_file_s_values_replace_defaults_and_nothing_that_was_said(kind, file):
         ("seed: 3", ["seed is not a shared hyperparameter"]),
         ("learning_rate: -1", ["learning_rate=-1 is not valid"]),
         ("- a list", ["does not hold names and values"]),
-        ("a: [", ["is not YAML"]),
+        ("a: 'b", ["is not YAML"]),
+        ("learning_rate: 2024-13-45", ["learning_rate=2024-13-45 is not valid"]),
+        ("epochs: 2024-01-01", ["epochs=2024-01-01 is not valid"]),
+        ("epochs: null", ["epochs=null is not valid"]),
+        ('architecture: "\\ud800"', ["architecture", "UTF-8"]),
+        ("epochs: " + "9" * 5000, ["epochs=999"]),
+        ("1: 2\nepochs: 3\n2024-13-45: 1\nnull: 3\n", ["1 is not a shared hyperparameter"]),
+        ("epochs: 3\nepochs: 4\n", ["line 2", "epochs occurs twice"]),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused(text, texts, file, refused):
     with refused("hparams", *texts):
         with_hyperparameters(Settings(hparams=file(text)))
+
+
+def test_values_mean_what_they_mean_on_the_command_line(file):
+    found = with_hyperparameters(Settings(hparams=file("learning_rate: 1e-3\naugmented_views: 4\nepochs: 010\n")))
+    assert (found.learning_rate, found.augmented_views, found.epochs) == (0.001, 4, 10)
+
+
+def test_a_file_that_is_no_regular_one_is_neither_waited_for_nor_read(tmp_path, refused):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "sparse.yaml").touch()
+    os.truncate(tmp_path / "sparse.yaml", 40 * 2**30)
+    for place, reason in (
+        (tmp_path / "pipe.yaml", "a named pipe"),
+        (tmp_path / "sparse.yaml", "42,949,672,960 bytes"),
+        (tmp_path, "a folder"),
+        ("/dev/zero", "a device"),
+        ("n" * 300, "too long"),
+        ("~nosuchuser/best.yaml", "~nosuchuser"),
+    ):
+        with refused("hparams", str(place), reason):
+            with_hyperparameters(Settings(hparams=str(place)))
 
 
 def test_searches_are_for_the_same_images_and_labels():

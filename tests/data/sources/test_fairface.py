@@ -10,6 +10,7 @@ import pytest
 
 from fairprof.data.attributes import AGE_BINS, FAIRFACE_RACES
 from fairprof.data.sources import fairface
+from fairprof.runtime.files import UnreadableFile
 
 LABEL_FILES = ("fairface_label_train.csv", "fairface_label_val.csv")
 
@@ -74,7 +75,7 @@ def test_images_of_label_files_lie_beside_them(tmp_path):
     (tmp_path / "val").mkdir()
     (tmp_path / "val" / "1.jpg").write_bytes(b"second")
     assert listing.images.read(1) == b"second"
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(UnreadableFile, match="no such file"):
         listing.images.read(0)
 
 
@@ -167,7 +168,7 @@ def test_a_damaged_row_group_is_an_unreadable_file_and_the_others_are_read(tmp_p
     content[first : first + start.total_compressed_size] = b"\xff" * start.total_compressed_size
     path.write_bytes(content)
     listing = fairface.read(tmp_path)
-    with pytest.raises(OSError, match="damaged row group 0"):
+    with pytest.raises(UnreadableFile, match="damaged row group 0 of train-0.parquet"):
         listing.images.read(0)
     assert listing.images.read(3) == b"bytes of 3.jpg"
 

@@ -1,8 +1,11 @@
 """Manifests: any vocabulary, and every bad line with its reason."""
 
+import os
+
 import pandas as pd
 import pytest
 
+from fairprof.data.pool import load_pool
 from fairprof.data.sources import manifest
 
 GOOD = {"image": "a.jpg", "gender": "m", "race": "w", "profession": "nurse"}
@@ -116,9 +119,54 @@ def test_a_missing_column_is_named_with_its_file(tmp_path, refused, header, text
 
 
 def test_missing_files_folders_and_other_encodings_are_refused(tmp_path, refused):
-    for path in (tmp_path, tmp_path / "nowhere.csv"):
-        with refused("manifest", str(path)):
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "sparse.csv").touch()
+    os.truncate(tmp_path / "sparse.csv", 40 * 2**30)
+    for path, reason in (
+        (tmp_path, "a folder and not a file"),
+        (tmp_path / "nowhere.csv", "no such file"),
+        (tmp_path / "pipe.csv", "a named pipe"),
+        (tmp_path / "sparse.csv", "42,949,672,960 bytes"),
+        (tmp_path / ("n" * 300), "too long"),
+        (manifest.Path("/dev/zero"), "a device"),
+    ):
+        with refused(str(path), reason, "give a CSV or Parquet file"):
             manifest.read(path)
     (tmp_path / "m.csv").write_bytes("image,gender,race,profession\na,m,Métis,x\n".encode("latin-1"))
     with refused("m.csv", "UTF-8"):
         manifest.read(tmp_path / "m.csv")
+
+
+def test_names_of_300_letters_and_other_impossible_ones_go_to_quarantine(tmp_path, write_image, make_settings):
+    rows = []
+    for number in range(20):
+        write_image(tmp_path / f"{number}.png", seed=number)
+        rows.append(
+            {"image": f"{number}.png", "gender": "mw"[number % 2], "race": "x", "profession": "ab"[number // 10]}
+        )
+    names = [
+        "n" * 300,
+        "d/" * 3000 + "e.png",
+        "0.png/1.png",
+        "pipe.png",
+        "loop.png",
+        "\x1b[31m\x07.png",
+        "zero\x00.png",
+    ]
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    rows += [{**rows[0], "image": name} for name in names]
+    pd.DataFrame(rows).to_parquet(tmp_path / "m.parquet")
+    settings = make_settings(data=f"manifest:{tmp_path / 'm.parquet'}", max_quarantined_share=0.5)
+    pool = load_pool(settings, 32)
+    assert len(pool.table) == 20
+    reasons = dict(zip(pool.quarantine["image"], pool.quarantine["reason"], strict=True))
+    assert reasons == {
+        names[0]: "unreadable file (its name or path is too long)",
+        names[1]: "unreadable file (its name or path is too long)",
+        names[2]: "unreadable file (a part of its path is a file and not a folder)",
+        names[3]: "unreadable file (a named pipe and not a regular file)",
+        names[4]: "unreadable file (its links lead in a circle)",
+        names[5]: "missing image",
+        names[6]: "missing image",
+    }

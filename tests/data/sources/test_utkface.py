@@ -5,6 +5,7 @@ import os
 import pytest
 
 from fairprof.data.sources import open_source, utkface
+from fairprof.runtime.files import UnreadableFile
 
 
 @pytest.fixture
@@ -72,10 +73,43 @@ def test_a_name_that_is_no_utf8_can_still_be_listed_and_read(listing_of):
     assert listing.images.read(0) == b"25_0_0_\xff.jpg"
 
 
+def test_folders_that_are_not_looked_into_are_in_quarantine_and_links_end_nowhere(tmp_path, listing_of):
+    faces = tmp_path / "faces"
+    listing_of("25_0_0_a.jpg", "sub/30_0_0_b.jpg")
+    (faces / "sub" / "loop").symlink_to(faces)
+    (faces / "circle").symlink_to("circle")
+    (faces / "40_0_0_linked.jpg").symlink_to(faces / "25_0_0_a.jpg")
+    (faces / "50_0_0_circle.jpg").symlink_to("50_0_0_circle.jpg")
+    (faces / "60_0_0_folder.jpg").mkdir()
+    os.mkfifo(faces / "70_0_0_pipe.jpg")
+    here = os.open(faces, os.O_RDONLY)
+    for _ in range(25):  # deeper than a path of 4,096 bytes can say
+        os.mkdir("deep" * 50, dir_fd=here)
+        deeper = os.open("deep" * 50, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = deeper
+    os.close(here)
+    listing = listing_of()
+    assert sorted(listing.rows["image"]) == [
+        *("25_0_0_a.jpg", "40_0_0_linked.jpg", "50_0_0_circle.jpg", "70_0_0_pipe.jpg", "sub/30_0_0_b.jpg")
+    ]
+    (deep, loop) = listing.quarantine.sort_values("image").to_dict("records")
+    assert loop["image"] == "sub/loop" and "a link to a folder, which is not followed" in loop["reason"]
+    assert deep["image"].count("/") == 20 and "path is too long" in deep["reason"]
+    for name in ("50_0_0_circle.jpg", "70_0_0_pipe.jpg"):
+        with pytest.raises(UnreadableFile):
+            listing.images.read(listing.rows["image"].tolist().index(name))
+
+
 def test_missing_and_empty_folders_are_refused(tmp_path, cache, refused):
     with refused("utkface", str(tmp_path / "nowhere")):
         open_source(f"utkface:{tmp_path / 'nowhere'}", cache)
     (tmp_path / "notes.txt").write_text("")
+    for odd, reason in ((tmp_path / "notes.txt", "a file and not a folder"), (tmp_path / ("n" * 300), "too long")):
+        with refused("utkface", str(odd), reason):
+            open_source(f"utkface:{odd}", cache)
+    with refused("data=~nosuchuser/faces", "~nosuchuser"):
+        open_source("utkface:~nosuchuser/faces", cache)
     with refused("utkface", str(tmp_path), ".jpg"):
         open_source(f"utkface:{tmp_path}", cache)
 
