@@ -9,9 +9,9 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
@@ -57,7 +57,7 @@ class UnreadableFile(Exception):
         self.missing = missing
 
 
-def open_file(path: str | Path, limit: int | None = None) -> BinaryIO:
+def open_file(path: str | Path, limit: int | None = None) -> BufferedReader:
     """Opens a file that a user or a data set names, for reading.
 
     limit: bytes that it may have at most, None for any number. Raises `UnreadableFile` for whatever is no regular file:

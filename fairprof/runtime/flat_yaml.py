@@ -33,7 +33,7 @@ def _pairs(events: Iterator[yaml.Event], place: str) -> dict[str, str]:
         if not isinstance(value, yaml.ScalarEvent) or name.tag or value.tag:
             raise _not_flat(value, place)
         if name.value in values:
-            raise UserError(f"{place}, line {name.start_mark.line + 1}: {name.value:.80} occurs twice: remove one")
+            raise UserError(f"{place}, line {_line(name)}: {name.value:.80} occurs twice: remove one")
         values[name.value] = value.value
     if not isinstance(name, yaml.MappingEndEvent):
         raise _not_flat(name, place)
@@ -48,5 +48,10 @@ def _expect(events: Iterator[yaml.Event], place: str, *kinds: type[yaml.Event]) 
 
 
 def _not_flat(event: yaml.Event, place: str) -> UserError:
-    line = event.start_mark.line + 1
-    return UserError(f"{place}, line {line}, does not hold names and values alone, such as `learning_rate: 0.001`")
+    return UserError(
+        f"{place}, line {_line(event)}, does not hold names and values alone, such as `learning_rate: 0.001`"
+    )
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1

@@ -18,6 +18,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
+from fairprof import serving
+from fairprof.data import encoded_images
 from fairprof.data.encoded_images import ImageFiles, ParquetImages
 from fairprof.data.pixels import StreamedPixels, _decode_all, cached_pixels, perceptual_bits
 from fairprof.runtime.cache import Cache
@@ -131,6 +133,10 @@ def test_images_that_fail_have_their_reason_and_the_others_their_pixels(cache, d
         "good.png": "",
     }
     assert not pixels.array[:-1].any() and pixels.array[-1].any()
+
+
+def test_files_are_read_up_to_what_the_served_model_takes():
+    assert encoded_images.MAX_BYTES == serving.MAX_BYTES
 
 
 def test_an_image_that_was_missing_is_decoded_once_it_is_there(tmp_path, cache, write_image):
