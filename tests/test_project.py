@@ -32,6 +32,16 @@ def test_uv_is_held_to_the_same_pins_as_pip():
     assert PYPROJECT["tool"]["uv"]["constraint-dependencies"] == REQUIREMENTS
 
 
+def test_the_project_is_installed_by_a_pinned_requirement_with_what_mlflow_looks_for():
+    assert PYPROJECT["tool"]["uv"]["package"] is True
+    assert set(PYPROJECT["build-system"]["requires"]) <= {line.split(" ;")[0] for line in REQUIREMENTS}
+    plugins = {group: set(named) for group, named in PYPROJECT["project"]["entry-points"].items()}
+    assert plugins == {
+        "mlflow.tracking_store": {"sqlite", "postgresql"},
+        "mlflow.model_registry_store": {"sqlite", "postgresql"},
+    }
+
+
 def test_the_conda_environment_installs_the_requirements_on_a_supported_python():
     python, _, packages = yaml.safe_load((ROOT / "conda.yaml").read_text())["dependencies"]
     assert packages == {"pip": ["-r requirements.txt"]}

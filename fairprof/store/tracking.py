@@ -26,7 +26,7 @@ from mlflow.utils.mlflow_tags import (
 
 from fairprof.data.pool import source_of
 from fairprof.errors import UserError
-from fairprof.store import pages
+from fairprof.store import opening, pages
 from fairprof.store.liveness import PROCESS, has_ended, heartbeat, is_carried, process_tags
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ MLFLOW_EXPERIMENT_KIND = "mlflow.experimentKind"  # known to the UI; mlflow expo
 MODEL_DEVELOPMENT = "custom_model_development"
 # MLflow's own progress bars, and its copy of this project's uv.lock, which is not what a model needs
 QUIET = ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "MLFLOW_UV_AUTO_DETECT", "MLFLOW_LOG_UV_FILES")
+
+opening.guard()  # before anything is asked of MLflow
 
 
 @contextmanager

@@ -239,8 +239,9 @@ def test_version_keeps_plain_weights_and_settings(versions, network):
 LOADED_ELSEWHERE = """
 import base64, importlib.util, json, sys
 from pathlib import Path
-import mlflow, pandas as pd
+sys.path = [place for place in sys.path if not Path(place, "fairprof").is_dir()]  # where the project is installed
 assert importlib.util.find_spec("fairprof") is None, "the project is importable here"
+import mlflow, pandas as pd
 names = ["models:/fairprof-B@champion", "models:/fairprof-B/latest", "models:/fairprof-B/1"]
 models = {name: mlflow.pyfunc.load_model(name) for name in names}
 contents = [Path(name).read_bytes() for name in sys.argv[1:]]

@@ -3,13 +3,13 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 
 import numpy as np
 import optuna
 import sqlalchemy
 import yaml
-from filelock import FileLock
 from optuna.samplers import TPESampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
@@ -35,6 +35,7 @@ from fairprof.data.pool import Pool, load_pool, without_test
 from fairprof.errors import UserError
 from fairprof.network.weights import find_weights
 from fairprof.reporting.findings import finite
+from fairprof.runtime import databases
 from fairprof.runtime.files import cache_folder, make_folder
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.progress import note, progress_bar
@@ -118,11 +119,11 @@ def opened_study(settings: TuneSettings, name: str) -> Iterator[tuple[optuna.Stu
     """
     url = _url(settings, name)
     try:
-        exclusive = _lock_of_workers(url, name)
+        exclusive = partial(databases.exclusive, url, name)
         with exclusive(), without_remarks():  # two workers that make the same tables at once would fail
             storage = RDBStorage(
                 url.render_as_string(hide_password=False),
-                engine_kwargs={"connect_args": {"timeout": DATABASE_PATIENCE}} if _is_file(url) else None,
+                engine_kwargs={"connect_args": {"timeout": DATABASE_PATIENCE}} if databases.is_file(url) else None,
                 heartbeat_interval=HEARTBEAT,
                 grace_period=GRACE,
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),
@@ -160,29 +161,6 @@ def _url(settings: TuneSettings, name: str) -> sqlalchemy.URL:
             f"storage={settings.storage} is no URL of a database: give auto, or such as "
             "postgresql+psycopg://user@host/database"
         ) from None
-
-
-def _is_file(url: sqlalchemy.URL) -> bool:
-    return url.get_backend_name() == "sqlite"
-
-
-def _lock_of_workers(url: sqlalchemy.URL, name: str) -> Exclusive:
-    """A lock beside a file, or of the database itself: workers on many machines share nothing else."""
-    if _is_file(url):
-        return lambda: FileLock(f"{url.database}.lock")
-    if url.get_backend_name() != "postgresql":
-        return nullcontext
-    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
-    key = {"key": int(hashlib.sha256(name.encode()).hexdigest()[:15], 16)}
-
-    @contextmanager
-    def held() -> Iterator[None]:
-        # the lock ends with the connection, whatever happens to its holder
-        with engine.connect() as connection:
-            connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), key)
-            yield
-
-    return held
 
 
 def _plan(study: optuna.Study, settings: TuneSettings) -> None:
