@@ -31,7 +31,7 @@ SCHEMES = ("sqlite", "postgresql")
 SQLITE_FILE = b"SQLite format 3\x00"  # what a file with at least one page begins with
 DATABASE_PATIENCE = 60  # seconds that a look into a file waits for whoever writes to it
 QUIET_TIME = 15.0  # seconds without a write after which whoever was making a store without the lock counts as gone
-LOOK_AGAIN = 0.5  # seconds between looks at one that is being made
+LOOK_AGAIN = 1.0  # seconds between looks at one that is being made
 CONTENT = {  # what is never there by MLflow's own doing
     "runs": "",
     "experiments": "WHERE experiment_id <> 0",
@@ -207,6 +207,8 @@ def _state(engine: "sqlalchemy.Engine") -> State:
     from mlflow.store.db.utils import _get_latest_schema_revision
 
     with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":  # whose driver would let tables go between two looks
+            connection.exec_driver_sql("BEGIN")
         tables = set(sqlalchemy.inspect(connection).get_table_names())
         if not tables & {"experiments", "alembic_version"}:  # nothing, or something of other programs
             return "empty" if not tables else "complete"
