@@ -604,7 +604,7 @@ def _invalid(error: ValidationError) -> str:
     for detail in error.errors():
         name = str(detail["loc"][0])
         expected = detail["msg"].removeprefix("Input should be ").removeprefix("Value error, ").split(", unable to")[0]
-        reasons.setdefault(f"{name}={detail['input']}", []).append(expected)
+        reasons.setdefault(f"{name}={detail['input']!s:.200}", []).append(expected)
     return "; ".join(
         f"{value} is not valid, it should be {' or '.join(expected)}" for value, expected in reasons.items()
     )

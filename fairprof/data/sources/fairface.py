@@ -89,7 +89,7 @@ def _labels_of(path: Path) -> pd.DataFrame:
             groups = _label_groups(pyarrow.parquet.ParquetFile(opened), path)
     except UnreadableFile as error:
         raise UserError(f"{path}: {error}: put the Parquet file there") from None
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise UserError(f"{path}: not a readable Parquet file: {' '.join(str(error).split())}") from None
     if not any(len(labels) for labels in groups):
         raise UserError(f"{path}: no rows")
@@ -111,7 +111,7 @@ def _label_groups(file: pyarrow.parquet.ParquetFile, path: Path) -> list[pd.Data
     require_moderate_number(file, path)
     return [
         file.read_row_group(group, columns=["image.path", "age", "gender", "race"]).to_pandas(
-            integer_object_nulls=True
+            integer_object_nulls=True, ignore_metadata=True
         )  # one missing label would turn all codes into floats
         for group in range(file.num_row_groups)
     ]

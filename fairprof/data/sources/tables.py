@@ -1,5 +1,6 @@
 """Label files as tables of text, every record with its line, nothing dropped."""
 
+import codecs
 import re
 from collections import Counter
 from pathlib import Path
@@ -15,6 +16,7 @@ from fairprof.errors import UserError
 from fairprof.runtime.files import UnreadableFile, open_file
 
 MAX_BYTES = 2 * 2**30  # of a label file, and of what a Parquet file holds
+MAX_COLUMNS = 10_000  # of a CSV file
 MAX_ROWS = 20_000_000  # of a Parquet file, in which a kilobyte can stand for any number of equal rows
 NAMED_COLUMNS = 20  # in one message
 LINE_BREAK = re.compile(r"[\r\n]")
@@ -33,7 +35,7 @@ def read_table(path: Path, required: tuple[str, ...]) -> tuple[pd.DataFrame, pd.
             table, malformed = read(file, required, path)
     except UnreadableFile as error:
         raise UserError(f"{path}: {error}: give a CSV or Parquet file") from None
-    except (pyarrow.ArrowException, OSError, UnicodeError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: not a readable table of UTF-8 text: {reason}") from None
     if table.empty and malformed.empty:
@@ -74,7 +76,25 @@ def _parquet(file: BinaryIO, required: tuple[str, ...], path: Path) -> tuple[pd.
     return table.assign(line=range(1, len(table) + 1)), pd.DataFrame({"line": [], "reason": []})
 
 
+def _require_text(file: BinaryIO, path: Path) -> None:
+    """Raises `UserError` that names the first line which is no UTF-8, or for a header of too many columns; the file is
+    at its start again. pyarrow would print a traceback for the one and take gigabytes for the other."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    lines, header = 1, b""
+    while chunk := file.read(2**20):
+        if lines == 1 and (header := header + chunk.partition(b"\n")[0]).count(b",") >= MAX_COLUMNS:
+            raise UserError(f"{path}: the header has more than {MAX_COLUMNS:,} columns: leave out those not used")
+        try:
+            decoder.decode(chunk)
+        except UnicodeDecodeError as error:
+            line = lines + error.object[: error.start].count(b"\n")
+            raise UserError(f"{path}, line {line}: not a readable table of UTF-8 text: save it as UTF-8") from None
+        lines += chunk.count(b"\n")
+    file.seek(0)
+
+
 def _csv(file: BinaryIO, required: tuple[str, ...], path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    _require_text(file, path)
     malformed: dict[int, str] = {}
     over_lines: list[int] = []
 
