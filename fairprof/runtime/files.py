@@ -198,7 +198,7 @@ def make_folder(folder: Path, what: str) -> None:
 def _not_kept(what: str, folder: Path, error: OSError | ValueError) -> Exception:
     if isinstance(error, OSError) and error.errno in NOT_OF_A_FOLDER:
         return error
-    reason = "there is a file in its place" if isinstance(error, FileExistsError) else reason_of(error)
+    reason = "something that is no folder is in its place" if isinstance(error, FileExistsError) else reason_of(error)
     return UserError(f"{what} cannot be kept in {folder} ({reason}): set cache_dir to a folder that can be written")
 
 

@@ -104,10 +104,10 @@ def odd_places(tmp_path):
     (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "dangling").symlink_to(tmp_path / "file" / "nowhere")
     return {
-        tmp_path / "file": "there is a file in its place",
+        tmp_path / "file": "something that is no folder is in its place",
         tmp_path / "file" / "sub": "a part of its path is a file",
         tmp_path / "loop" / "sub": "circle",
-        tmp_path / "dangling": "there is a file in its place",
+        tmp_path / "dangling": "something that is no folder is in its place",
         tmp_path / ("n" * 300): "too long",
         tmp_path / "/".join(["n"] * 3000): "too long",
         Path("/proc/nowhere"): "no such file or folder",

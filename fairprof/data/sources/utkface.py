@@ -27,7 +27,8 @@ def read(folder: Path) -> Listing:
     """
     found = files_of(folder, SUFFIXES, "utkface", "give the folder that holds the image files")
     if not found.paths:
-        raise UserError(f"utkface: no {'/'.join(sorted(SUFFIXES))} file in {folder.absolute()}")
+        unread = "".join(f"; {printable(name)}: {reason}" for name, reason in list(found.unread.items())[:1])
+        raise UserError(f"utkface: no {'/'.join(sorted(SUFFIXES))} file in {folder.absolute()}{unread}")
     names = {printable(name): name for name in found.paths}
     records = _records(list(names))
     rows, quarantine = split_by_reason(records, records.pop("reason"))

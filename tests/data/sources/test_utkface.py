@@ -108,6 +108,9 @@ def test_missing_and_empty_folders_are_refused(tmp_path, cache, refused):
     for odd, reason in ((tmp_path / "notes.txt", "a file and not a folder"), (tmp_path / ("n" * 300), "too long")):
         with refused("utkface", str(odd), reason):
             open_source(f"utkface:{odd}", cache)
+    (tmp_path / "linked").symlink_to("/")
+    with refused("utkface", ".jpg", "linked: a link to a folder"):
+        open_source(f"utkface:{tmp_path}", cache)
     with refused("data=~nosuchuser/faces", "~nosuchuser"):
         open_source("utkface:~nosuchuser/faces", cache)
     with refused("utkface", str(tmp_path), ".jpg"):
