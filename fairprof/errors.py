@@ -28,7 +28,7 @@ REASONS = {
     errno.ESTALE: "its network file system has lost it (stale file handle)",
 }
 # What to do about those that are of the machine's making or the user's, wherever they occur. A file that is not there
-# is not among them: it may as well be the program that looks in the wrong place
+# is not among them, as it may be the program that looks for the wrong one, unless its folder is gone
 REMEDIES = {
     errno.EACCES: "give yourself the right to it, or name another place",
     errno.EPERM: "give yourself the right to it, or name another place",
@@ -97,18 +97,18 @@ def shown_in_one_line(log_folder: Path) -> Iterator[None]:
 
 def _of_a_file(error: OSError, log_folder: Path) -> str:
     file = error.filename if error.filename2 is None else error.filename2
+    place = " ".join(os.fsdecode(file).split()) if isinstance(file, str | bytes | os.PathLike) else "a file"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
-            f"fairprof: error: no space left on the device while writing {file or 'a file'}: "
+            f"fairprof: error: no space left on the device while writing {place}: "
             "free some space and start again, nothing half-written is kept"
         )
-    if error.errno not in REMEDIES:
+    remedy = REMEDIES.get(error.errno or 0)
+    if error.errno == errno.ENOENT and file is not None and not os.path.isdir(os.path.dirname(place) or "."):
+        remedy = "its folder was removed or unmounted: put it back, and start again"
+    if remedy is None:
         return _unexpected(error, log_folder)
-    place = "a file" if file is None else " ".join(os.fsdecode(file).split())
-    return (
-        f"fairprof: error: {place}: {reason_of(error)}: {REMEDIES[error.errno]} "
-        f"(where it happened: {_logged(log_folder, error)})"
-    )
+    return f"fairprof: error: {place}: {reason_of(error)}: {remedy} (where it happened: {_logged(log_folder, error)})"
 
 
 def _unexpected(error: BaseException, log_folder: Path) -> str:

@@ -50,6 +50,22 @@ def test_what_the_operating_system_refuses_is_one_line_with_file_and_remedy(tmp_
     assert "Traceback" in log.read_text()
 
 
+def test_a_file_whose_folder_is_gone_is_the_user_s_to_put_right(tmp_path):
+    with pytest.raises(FileNotFoundError) as error:
+        open(tmp_path / "cache" / "pixels.npy", "wb")
+    message = message_of(error.value, tmp_path / "logs")
+    assert (
+        message.startswith(f"fairprof: error: {tmp_path / 'cache' / 'pixels.npy'}: no such file")
+        and "put it back" in message
+    )
+
+
+def test_a_number_in_place_of_a_file_s_name_is_no_name(tmp_path):
+    assert message_of(OSError(errno.EIO, "input/output error", 7), tmp_path).startswith(
+        "fairprof: error: a file: input"
+    )
+
+
 @pytest.mark.parametrize("error", [ZeroDivisionError("one\ntwo"), FileNotFoundError(errno.ENOENT, "none", "x")])
 def test_a_fault_of_the_program_is_one_line_and_a_traceback_in_a_new_file(tmp_path, error):
     folder = tmp_path / "not" / "there"

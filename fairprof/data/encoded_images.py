@@ -12,6 +12,7 @@ import pyarrow.parquet
 from fairprof.runtime.files import UnreadableFile, open_file, read_file
 
 MAX_BYTES = 64 * 2**20  # of an encoded image, as the served model has it, which takes long to import
+MAX_GROUP_BYTES = 4 * 2**30  # of a row group, which is read as a whole, and of which a kilobyte may hold any number
 KEPT_GROUPS = 8  # row groups in memory: threads that decode neighbouring rows may be in several at a time
 MISSING = ":missing"  # how the identity of an image ends that is not there
 
@@ -70,8 +71,11 @@ class ParquetImages:
     def _read_group(self, path: Path, group: int) -> list[bytes | None]:
         with open_file(path) as file:
             try:
-                column = pyarrow.parquet.ParquetFile(file).read_row_group(group, columns=["image"])["image"]
-            except (pyarrow.ArrowException, OSError):
+                parquet = pyarrow.parquet.ParquetFile(file)
+                if (size := parquet.metadata.row_group(group).total_byte_size) > MAX_GROUP_BYTES:
+                    raise UnreadableFile(f"row group {group} holds {size:,} bytes, more than {MAX_GROUP_BYTES:,}")
+                column = parquet.read_row_group(group, columns=["image"])["image"]
+            except (pyarrow.ArrowException, OSError, ValueError, OverflowError):
                 raise UnreadableFile(f"damaged row group {group} of {path.name}") from None
         return [cell and cell["bytes"] for cell in column.to_pylist()]
 

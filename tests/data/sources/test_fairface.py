@@ -8,6 +8,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from fairprof.data import encoded_images
 from fairprof.data.attributes import AGE_BINS, FAIRFACE_RACES
 from fairprof.data.sources import fairface
 from fairprof.runtime.files import UnreadableFile
@@ -171,6 +172,19 @@ def test_a_damaged_row_group_is_an_unreadable_file_and_the_others_are_read(tmp_p
     with pytest.raises(UnreadableFile, match="damaged row group 0 of train-0.parquet"):
         listing.images.read(0)
     assert listing.images.read(3) == b"bytes of 3.jpg"
+
+
+def test_a_row_group_of_many_bytes_in_a_small_file_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(encoded_images, "MAX_GROUP_BYTES", 2**20)
+    path = tmp_path / "train-0.parquet"
+    images = [{"bytes": bytes(2**20), "path": "0.jpg"}, {"bytes": b"second", "path": "1.jpg"}]
+    table = pyarrow.table({"image": images, "age": [0, 1], "gender": [0, 1], "race": [0, 1]})
+    pyarrow.parquet.write_table(table, path, row_group_size=1, compression="zstd")
+    assert path.stat().st_size < 10_000
+    listing = fairface.read(tmp_path)
+    with pytest.raises(UnreadableFile, match="row group 0 holds 1,04.* bytes, more than 1,048,576"):
+        listing.images.read(0)
+    assert listing.images.read(1) == b"second"
 
 
 @pytest.mark.parametrize(
