@@ -11,6 +11,7 @@ from benchmarks.scale import Scale
 from benchmarks.training import plain_step_seconds
 from fairprof.commands.train.run import run_experiment
 from fairprof.config import Settings
+from fairprof.runtime.row_store import RowStore
 
 
 def measure_prefix(scale: Scale, settings: Settings, images: Path) -> dict:
@@ -75,5 +76,9 @@ def _run(settings: Settings) -> dict[str, float]:
 
 
 def _stored(cache: Path) -> int:
-    """Outputs in all entries of the prefix cache; row numbers take eight bytes."""
-    return sum(path.stat().st_size // 8 for path in (cache / "prefix").rglob("*.rows"))
+    """Outputs in all entries of the prefix cache."""
+    stored = 0
+    for path in (cache / "prefix").rglob("*.records"):
+        name, shape, _ = path.name.split(".")
+        stored += int((RowStore(path.parent, name, tuple(map(int, shape.split("x")))).rows >= 0).sum())
+    return stored

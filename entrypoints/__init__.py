@@ -11,6 +11,7 @@ import os
 from fairprof.config import AnalysisSettings
 from fairprof.errors import shown_in_one_line
 from fairprof.runtime.files import cache_folder
+from fairprof.runtime.temporary import own_temporary_folder
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -23,4 +24,5 @@ def start(settings: type[AnalysisSettings], command: str) -> None:
     with shown_in_one_line(cache_folder("auto") / "logs"):
         given = settings.from_arguments()
         module, _, function = command.rpartition(".")
-        getattr(importlib.import_module(module), function)(given)
+        with own_temporary_folder():
+            getattr(importlib.import_module(module), function)(given)

@@ -192,7 +192,7 @@ class DataSettings(AnalysisSettings):
     cache_gib: float = setting(
         32.0,
         Identifies.MACHINE,
-        "largest size of pixels and prefix outputs in the cache, GiB; the least recently used go",
+        "largest size of pixels, prefix outputs and unfinished trainings, GiB; the least recently used go",
         gt=0,
         le=1_000_000,
     )

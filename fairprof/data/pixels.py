@@ -14,15 +14,16 @@ from PIL import Image
 from fairprof.data.encoded_images import MISSING, EncodedImages
 from fairprof.errors import UserError
 from fairprof.runtime.cache import DESCRIPTION, Cache, readable
-from fairprof.runtime.files import UnreadableFile, atomic_folder, remove_folder, require_room
+from fairprof.runtime.files import UnreadableFile, require_room
 from fairprof.runtime.progress import note, progress_bar
 from fairprof.serving import UndecodableImage, decode_image, square_pixels, stored_size
 
-LAYOUT = "pixels-1"  # part of the key: raise the number when decoding or the files change
+LAYOUT = "pixels-2"  # part of the key: raise the number when decoding or the files change
 CHUNK = 32  # images a task
 HASH_SIDE = 16  # perceptual hash of 16 x 16 bits
 ARRAY, RECORDS = "pixels.npy", "records.parquet"
 RECORD_BYTES = 256  # at most, in the file of records
+WHAT = "the pixel cache"
 
 
 class NoImages(UserError):
@@ -84,14 +85,15 @@ class Pixels:
 def cached_pixels(images: EncodedImages, image_size: int, cache: Cache) -> Pixels:
     """Opens the pixels of `images` for networks of `image_size`, and decodes them first if nobody has yet.
 
-    Pixels that are larger than the whole cache may be are not kept, their records are.
+    Pixels that are larger than the whole cache may be are not kept, their records are. What is damaged is decoded
+    again, which is said.
     Raises `NoImages` where not a single image exists, and `UserError` where the disk has no room or another process
     fills this cache for longer than the cache's `lock_timeout`.
     """
     size = stored_size(image_size)
     key = _key(images, size)
     entry = cache.entry("pixels", key)
-    with cache.locked(entry, "the pixel cache"):
+    with cache.locked(entry, WHAT):
         _fill(entry, images, size, cache)
         cache.touch(entry)
         records = pd.read_parquet(entry / RECORDS)
@@ -102,7 +104,8 @@ def cached_pixels(images: EncodedImages, image_size: int, cache: Cache) -> Pixel
 
 def _fill(entry: Path, images: EncodedImages, size: int, cache: Cache) -> None:
     """Decodes what the entry lacks: pixels and records, or records alone where pixels do not fit."""
-    if (entry / ARRAY).exists():
+    whole = cache.is_whole(entry, WHAT)
+    if whole and (entry / ARRAY).exists():
         return
     records_bytes, pixels_bytes = len(images) * RECORD_BYTES, len(images) * size * size * 3
     kept = cache.fits(records_bytes + pixels_bytes)
@@ -111,15 +114,14 @@ def _fill(entry: Path, images: EncodedImages, size: int, cache: Cache) -> None:
             f"{len(images):,} images at {size} px take {readable(pixels_bytes)}, more than "
             f"cache_gib={cache.size_limit / 2**30:g} allows: they are decoded at every use, which is slower"
         )
-        if entry.exists():
+        if whole:
             return
-    if entry.exists():  # records alone, of a time when pixels did not fit
-        remove_folder(entry)
-    with atomic_folder(entry) as unfinished:
+    cache.remove(entry, WHAT)  # damaged, or records alone, of a time when pixels did not fit
+    with cache.written(entry) as unfinished:
         if kept:
-            cache.make_room(entry, records_bytes + pixels_bytes, "the pixel cache")
+            cache.make_room(entry, records_bytes + pixels_bytes, WHAT)
         else:
-            require_room(unfinished, records_bytes, "the pixel cache")
+            require_room(unfinished, records_bytes, WHAT)
         _decode_all(images, size, unfinished, kept)
 
 

@@ -20,14 +20,15 @@ from fairprof.network.classifier import Classifier
 from fairprof.network.images import ImageInputs
 from fairprof.network.parts import Boundary, part
 from fairprof.network.weights import weights_digest
-from fairprof.runtime.cache import DESCRIPTION, Cache
+from fairprof.runtime.cache import Cache
 from fairprof.runtime.hardware import device_of
 from fairprof.runtime.progress import note, progress_bar
 from fairprof.runtime.row_store import RowStore
 
-LAYOUT = "prefix-1"  # part of the key: raise the number when what is computed, or the files, change
+LAYOUT = "prefix-2"  # part of the key: raise the number when what is computed, or the files, change
 EXPONENT_OF_NOISE = 5  # what noise gives at most is scaled to 2**4..2**5: 2**11 below the largest float16
 CENTRE_CROP = -1  # the number of the view that is not augmented
+WHAT = "the prefix cache"
 
 
 class PrefixCache:
@@ -72,21 +73,24 @@ class PrefixCache:
         """Computes and keeps what is missing of `wanted`, rows of the pixel cache by number of the view.
 
         Returns False, and computes nothing, where the cache cannot hold it beside the pixels and what this entry has.
-        Killed, it goes on where it stopped; processes that want the same wait for each other. Raises `UserError` where
-        another process fills this entry for longer than `lock_timeout`, the disk has no room, or an output is
-        too large for half precision.
+        Killed, it goes on where it stopped; processes that want the same wait for each other; outputs that are damaged
+        are computed again, which is said. Raises `UserError` where another process fills this entry for longer than
+        `lock_timeout`, the disk has no room, or an output is too large for half precision.
         """
-        with self.cache.locked(self.entry, "the prefix cache"):
-            self.entry.mkdir(parents=True, exist_ok=True)
+        with self.cache.locked(self.entry, WHAT):
+            self.cache.has_folder(self.entry, WHAT)
             self.stores = {view: RowStore(self.entry, _name_of(view), self.shape) for view in wanted}
+            damage = ", ".join(store.damage for store in self.stores.values() if store.damage)
+            if damage:
+                self.cache.tell_of_damage(self.entry, WHAT, damage)
             missing = {view: self.stores[view].missing(rows) for view, rows in wanted.items()}
             if not self.cache.fits(self.size_of(missing), self.entry, self.pixels):
                 return False
             count = sum(len(rows) for rows in missing.values())
             self.reused += sum(len(rows) for rows in wanted.values()) - count
             if count:
-                (self.entry / DESCRIPTION).write_text(f"outputs at the {self.description}", encoding="utf-8")
-                self.cache.make_room(self.entry, self.size_of(missing), "the prefix cache")
+                self.cache.describe(self.entry, f"outputs at the {self.description}")
+                self.cache.make_room(self.entry, self.size_of(missing), WHAT)
                 start = time.perf_counter()
                 self._compute(missing)
                 self.seconds += time.perf_counter() - start

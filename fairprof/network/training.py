@@ -9,12 +9,14 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.strategies import DDPStrategy
 from torch.nn import functional
 
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
+from fairprof.network import checkpoints
 from fairprof.network.batches import TrainingBatch, evaluation_batches, training_batches
 from fairprof.network.records import SELECTION_RULES, Measure, Report, Trained, Training
 from fairprof.network.synchronised import announce, synchronised
@@ -199,13 +201,23 @@ class EpochReports(Callback):
         self.told = len(module.history)
 
 
+class CheckpointFiles(TorchCheckpointIO):
+    """Has Lightning write and read the checkpoints of `fairprof.network.checkpoints`."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        checkpoints.write(checkpoint, Path(path))
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
+        return checkpoints.read(Path(path))
+
+
 def fit(training: Training, measure: Measure, report: Report, folder: Path, processes: Processes = ALONE) -> Trained:
     """Trains the classifier on the draw and leaves the best epoch's weights in its network.
 
     `folder` keeps a checkpoint of every epoch: killed and called again with the same arguments, training goes on there
     and ends with the same weights and values as undisturbed (on the same machine). A training that had already ended is
-    not repeated. processes: all of them call this alike, and train together as a single one would; only the leading one
-    reports.
+    not repeated; one whose checkpoint is damaged begins anew, which is said. processes: all of them call this alike,
+    and train together as a single one would; only the leading one reports.
     """
     held_out = len(training.drawn.val)
     if processes.count > held_out:
@@ -214,29 +226,38 @@ def fit(training: Training, measure: Measure, report: Report, folder: Path, proc
         )
     heard = report if processes.leads else lambda epoch, values: None
     step = TrainingStep(training, processes, measure)
-    resume = folder / "resume.ckpt"
+    resume = folder / checkpoints.RESUME
+    with processes.leader_first():  # it removes what is damaged
+        earlier = checkpoints.read(resume) if checkpoints.can_resume(folder) else None
     # the checkpoint itself says whether it is the last one: Lightning would train on after an early stop
-    if resume.exists() and _checkpoint(resume)["ended"]:
-        step.history = _checkpoint(resume)["history"]
+    if earlier and earlier["ended"]:
+        step.history = earlier["history"]
         for epoch, values in enumerate(step.history, start=1):
             heard(epoch, values)
     else:
-        _run(step, heard, folder)
+        _run(step, heard, folder, resume if earlier else None)
     processes.wait_for_all()
-    last, best = _checkpoint(resume), _checkpoint(folder / "best.ckpt")
+    last, best = checkpoints.read(resume), checkpoints.read(folder / checkpoints.BEST)
     network = training.classifier.network
     network.load_state_dict(_network_weights(best), strict=False)
     network.to(device_of(training.settings.accelerator)).eval()
     return Trained(step.history, best["epoch"] + 1, network.state_dict() | _network_weights(last))
 
 
-def _run(step: TrainingStep, report: Report, folder: Path) -> None:
+def _run(step: TrainingStep, report: Report, folder: Path, resume_from: Path | None) -> None:
     settings = step.settings
     rule = SELECTION_RULES[settings.selection]
     best = ModelCheckpoint(
-        folder, "best", monitor=rule.metric, mode=rule.mode, save_weights_only=True, enable_version_counter=False
+        folder,
+        Path(checkpoints.BEST).stem,
+        monitor=rule.metric,
+        mode=rule.mode,
+        save_weights_only=True,
+        enable_version_counter=False,
     )
-    resume = ModelCheckpoint(folder, "resume", monitor=None, every_n_epochs=1, enable_version_counter=False)
+    resume = ModelCheckpoint(
+        folder, Path(checkpoints.RESUME).stem, monitor=None, every_n_epochs=1, enable_version_counter=False
+    )
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # every new tensor would be filled once more, against code that reads what it never wrote; PyTorch's does not
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
@@ -247,6 +268,7 @@ def _run(step: TrainingStep, report: Report, folder: Path) -> None:
         num_nodes=processes.count // processes.local_count,
         # statistics of batch norm are equal in all processes already
         strategy=DDPStrategy(broadcast_buffers=False) if processes.count > 1 else "auto",
+        plugins=[CheckpointFiles()],
         use_distributed_sampler=False,
         precision=precision_of(settings.accelerator),
         max_epochs=settings.epochs,
@@ -264,7 +286,6 @@ def _run(step: TrainingStep, report: Report, folder: Path) -> None:
         enable_model_summary=False,
         default_root_dir=folder,
     )
-    checkpoint = folder / "resume.ckpt"
     step.train()  # what is frozen is put into evaluation mode at every epoch's start; Lightning warns of it here
     with warnings.catch_warnings():
         # a memory map needs no worker processes, and the other two are Lightning's own affairs
@@ -273,11 +294,7 @@ def _run(step: TrainingStep, report: Report, folder: Path) -> None:
         warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
         # torch 2.11, which is supported as well, does not know the new name yet
         warnings.filterwarnings("ignore", message=".*broadcast_buffers. is deprecated.*")
-        trainer.fit(step, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=True)
-
-
-def _checkpoint(path: Path) -> dict:
-    return torch.load(path, map_location="cpu", weights_only=True)
+        trainer.fit(step, ckpt_path=resume_from, weights_only=True)
 
 
 def _network_weights(checkpoint: dict) -> dict[str, torch.Tensor]:

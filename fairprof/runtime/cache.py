@@ -8,12 +8,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from fairprof.config import DataSettings
-from fairprof.runtime.files import cache_folder, locked, remove_folder, require_room, unfinished_folders
+from fairprof.errors import UserError
+from fairprof.runtime.checksums import damage_of, regular_size, seal
+from fairprof.runtime.files import (
+    atomic_folder,
+    cache_folder,
+    discard,
+    lock_file,
+    locked,
+    make_folder,
+    remove_folder,
+    require_room,
+    unfinished_folders,
+)
 
-ROOMS = ("pixels", "prefix")
+ROOMS = ("pixels", "prefix", "trainings")
 DESCRIPTION = "description.txt"  # in an entry: what it holds, in a line
 SHORTEST_WAIT = 60.0  # seconds for the lock that a process holds only while it looks for old entries and removes them
 
@@ -50,7 +62,59 @@ class Cache:
             try:
                 yield
             finally:
-                _beside(entry, "reserved").unlink(missing_ok=True)
+                discard(_beside(entry, "reserved"))
+
+    @contextmanager
+    def written(self, entry: Path) -> Iterator[Path]:
+        """Yields an empty folder, which becomes the entry in one step, with checksums, if the block succeeds.
+
+        The caller holds the entry's lock. What had its name before, damaged or not, stays there until then.
+        """
+        with atomic_folder(entry) as unfinished:
+            yield unfinished
+            seal(unfinished)
+
+    def is_whole(self, entry: Path, what: str) -> bool:
+        """Whether an entry is there as `written` has left it; a damaged one is told of, and the caller makes it again.
+
+        The caller holds the entry's lock. Every byte is read, by several threads.
+        """
+        damage = damage_of(entry) if os.path.lexists(entry) else ""
+        if damage:
+            self.tell_of_damage(entry, what, damage)
+        return os.path.lexists(entry) and not damage
+
+    def tell_of_damage(self, entry: Path, what: str, damage: str) -> None:
+        """Says what is wrong with an entry, and that the caller makes again what is lost by it."""
+        _say(f"{what} in {entry} is damaged ({damage}): what is lost is made again")
+
+    def remove(self, entry: Path, what: str) -> None:
+        """Removes what has an entry's name, whatever it is; the caller holds its lock.
+
+        Raises `UserError` where that is refused.
+        """
+        if os.path.lexists(entry):
+            try:
+                remove_folder(entry)
+            except PermissionError as error:
+                raise UserError(
+                    f"{what} in {entry} cannot be made again ({error.strerror}): remove it, or set cache_dir to "
+                    "another folder"
+                ) from None
+
+    def has_folder(self, entry: Path, what: str) -> None:
+        """Makes the folder of an entry that grows, unless it is there; the caller holds its lock."""
+        if os.path.lexists(entry) and (entry.is_symlink() or not entry.is_dir()):
+            self.tell_of_damage(entry, what, "no folder")
+            self.remove(entry, what)
+        make_folder(entry, what)
+
+    def describe(self, entry: Path, description: str) -> None:
+        """Says, in a line, what an entry that grows holds."""
+        path = entry / DESCRIPTION
+        if path.is_symlink() or not path.is_file():
+            discard(path)
+        path.write_text(description, encoding="utf-8")
 
     def fits(self, size: int, *beside: Path) -> bool:
         """Whether an entry of `size` bytes can be had while the entries `beside` stay; all others may have to go."""
@@ -76,6 +140,7 @@ class Cache:
             left = sum(taken.values())
             if needed + left > self.size_limit:
                 _say(f"{self._limit} is exceeded: {what} takes {readable(needed)}, entries in use {readable(left)}")
+            discard(_beside(entry, "reserved"))
             _beside(entry, "reserved").write_text(str(needed))
         require_room(entry.parent, size, what)
 
@@ -116,18 +181,20 @@ def _beside(entry: Path, suffix: str) -> Path:
 
 def _key_of(path: Path) -> str:
     """The key of the entry to which a folder, an unfinished folder (``.key-abcdefgh``) or a reservation belongs."""
-    if not path.is_dir():
+    if path.suffix in (".reserved", ".lock"):
         return path.stem if path.suffix == ".reserved" else ""
+    if not path.is_dir():
+        return ""
     return path.name[1:].rpartition("-")[0] if path.name.startswith(".") else path.name
 
 
 @contextmanager
 def _tried(entry: Path) -> Iterator[bool]:
     """Whether the entry's lock was free; if so, it is held for the block."""
-    lock = FileLock(_beside(entry, "lock"))
+    lock = lock_file(_beside(entry, "lock"))
     try:
         lock.acquire(timeout=0)
-    except (Timeout, PermissionError):
+    except (Timeout, OSError):  # in use, another user's, or no file
         yield False
         return
     try:
@@ -138,22 +205,28 @@ def _tried(entry: Path) -> Iterator[bool]:
 
 def _taken(entry: Path) -> int:
     """Bytes that an entry takes or, while somebody fills it, will take. What a killed process left is removed."""
-    if _reserved(entry) or unfinished_folders(entry):
+    if os.path.lexists(_beside(entry, "reserved")) or unfinished_folders(entry):
         with _tried(entry) as free:
             if not free:
                 return max(_reserved(entry), _size(entry))
             for abandoned in unfinished_folders(entry):
                 shutil.rmtree(abandoned, ignore_errors=True)
-            _beside(entry, "reserved").unlink(missing_ok=True)
+            discard(_beside(entry, "reserved"))
     return _size(entry)
 
 
 def _reserved(entry: Path) -> int:
     """Bytes that an entry will take once the process that fills it is done; 0 where none does."""
     try:
-        return int(_beside(entry, "reserved").read_text() or 0)
-    except FileNotFoundError:
+        return int(_text(_beside(entry, "reserved")) or 0)
+    except (OSError, ValueError):  # there is none, or it is damaged
         return 0
+
+
+def _text(path: Path) -> str:
+    """What a small file says; raises OSError where there is none, or a pipe, whose other end would be waited for."""
+    regular_size(path)
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _size(entry: Path) -> int:
@@ -163,7 +236,7 @@ def _size(entry: Path) -> int:
         for folder, _, names in os.walk(top):
             for name in names:
                 with suppress(FileNotFoundError):  # its writer renames or removes it at this moment
-                    total += os.stat(os.path.join(folder, name)).st_size
+                    total += os.lstat(os.path.join(folder, name)).st_size
     return total
 
 
@@ -177,8 +250,8 @@ def _last_used(entry: Path) -> float:
 
 def _description(entry: Path) -> str:
     try:
-        return " ".join((entry / DESCRIPTION).read_text(errors="replace").split())
-    except FileNotFoundError:
+        return " ".join(_text(entry / DESCRIPTION).split())
+    except OSError:  # there is none, or it is no file
         return f"{entry.parent.name} {entry.name}"
 
 

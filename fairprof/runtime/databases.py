@@ -3,9 +3,11 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import sqlalchemy
-from filelock import FileLock
+
+from fairprof.runtime.files import lock_file
 
 
 def is_file(url: sqlalchemy.URL) -> bool:
@@ -21,7 +23,7 @@ def exclusive(url: sqlalchemy.URL, name: str) -> Iterator[None]:
     none, and nothing is held. The lock ends with its holder, however that ends.
     """
     if is_file(url):
-        with FileLock(f"{url.database}.lock"):
+        with lock_file(Path(f"{url.database}.lock")):
             yield
     elif url.get_backend_name() == "postgresql":
         engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)

@@ -158,7 +158,8 @@ def _is_folder(entry: os.DirEntry) -> bool:
 def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yields an empty folder beside `folder`, which takes its name in one step if the block succeeds.
 
-    The caller holds the lock of `folder`: what an earlier process left unfinished is removed.
+    The caller holds the lock of `folder`: what an earlier process left unfinished is removed, and at the end what has
+    its name.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     for abandoned in unfinished_folders(folder):
@@ -167,6 +168,8 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         unfinished = parts / folder.name
         unfinished.mkdir()
         yield unfinished
+        if os.path.lexists(folder):
+            remove_folder(folder)
         os.replace(unfinished, folder)
 
 
@@ -174,6 +177,14 @@ def remove_folder(folder: Path) -> None:
     """Removes `folder`, which disappears in one step for all who look for it; the caller holds its lock."""
     with _hidden_folder(folder) as parts:
         os.replace(folder, parts / folder.name)
+
+
+def discard(path: Path) -> None:
+    """Removes a file, a link, or a folder with all that is in it; nothing where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def unfinished_folders(folder: Path) -> list[Path]:
@@ -202,14 +213,21 @@ def _not_kept(what: str, folder: Path, error: OSError | ValueError) -> Exception
     return UserError(f"{what} cannot be kept in {folder} ({reason}): set cache_dir to a folder that can be written")
 
 
+def lock_file(path: Path) -> FileLock:
+    """A lock that is a file; a folder in its place is damage, locks nothing, and makes way."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)  # a file that another process has put there meanwhile stays
+    return FileLock(path)
+
+
 @contextmanager
 def locked(path: Path, what: str, timeout: float) -> Iterator[None]:
     """Holds the lock file `path` for the block.
 
     Raises `UserError` where another process still holds it after `timeout` seconds, or its folder cannot be had.
     """
-    lock = FileLock(path)
     make_folder(path.parent, what)
+    lock = lock_file(path)
     try:
         lock.acquire(timeout=timeout)
     except Timeout:

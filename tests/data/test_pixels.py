@@ -21,9 +21,11 @@ from torch.utils.data import DataLoader, Dataset
 from fairprof import serving
 from fairprof.data import encoded_images
 from fairprof.data.encoded_images import ImageFiles, ParquetImages
-from fairprof.data.pixels import StreamedPixels, _decode_all, cached_pixels, perceptual_bits
-from fairprof.runtime.cache import Cache
+from fairprof.data.pixels import ARRAY, RECORDS, StreamedPixels, _decode_all, cached_pixels, perceptual_bits
+from fairprof.runtime.cache import DESCRIPTION, Cache
+from fairprof.runtime.checksums import CHECKSUMS
 from fairprof.runtime.files import atomic_folder, sha256_of
+from tests.damages import DAMAGES, flip_bit
 
 SIZE = 56  # an input of 56 is stored at 64 pixels
 
@@ -194,6 +196,53 @@ def test_a_failure_leaves_nothing_half_written_and_the_next_call_succeeds(cache,
         cached_pixels(InterruptedImages(images.folder, images.names), SIZE, cache)
     assert folders(cache) == []
     assert cached_pixels(images, SIZE, cache).records["reason"].eq("").all()
+
+
+# --- damage ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [ARRAY, RECORDS, DESCRIPTION, CHECKSUMS, ""])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_entry_is_decoded_again_and_a_line_says_so(name, damage, cache, images, capfd):
+    before = cached_pixels(images, SIZE, cache)
+    expected = before.array[:].copy()
+    (folder,) = folders(cache)
+    if name:
+        DAMAGES[damage](folder / name)
+    else:
+        folder.rename(cache.folder / "moved")
+        folder.write_bytes(bytes(10))
+        DAMAGES[damage](folder)
+    capfd.readouterr()
+    counted = CountedImages(images)
+    again = cached_pixels(counted, SIZE, cache)
+    said = [line for line in capfd.readouterr().out.splitlines() if "the pixel cache in" in line]
+    assert sorted(counted.read_rows) == list(range(40))
+    assert len(said) == ((name, damage) != ("", "missing")) and all(str(folder) in line for line in said)
+    np.testing.assert_array_equal(again.array, expected)
+    pd.testing.assert_frame_equal(again.records, before.records)
+    capfd.readouterr()
+    cached_pixels(counted, SIZE, cache)
+    assert len(counted.read_rows) == 40 and capfd.readouterr().out == ""
+
+
+def test_who_has_mapped_pixels_keeps_them_when_another_process_makes_them_again(cache, images):
+    before = cached_pixels(images, SIZE, cache)
+    expected = before.array[:].copy()
+    flip_bit(folders(cache)[0] / RECORDS, 100)
+    again = cached_pixels(images, SIZE, cache)
+    np.testing.assert_array_equal(before.array, expected)
+    np.testing.assert_array_equal(again.array, expected)
+
+
+def test_damaged_records_of_pixels_that_are_not_kept_are_made_again(small_cache, images, capfd):
+    before = cached_pixels(images, SIZE, small_cache)
+    flip_bit(folders(small_cache)[0] / RECORDS, 100)
+    capfd.readouterr()
+    again = cached_pixels(images, SIZE, small_cache)
+    assert "the pixel cache in" in capfd.readouterr().out
+    assert isinstance(again.array, StreamedPixels)
+    pd.testing.assert_frame_equal(again.records, before.records)
 
 
 # --- pixels that the cache cannot hold --------------------------------------------------------------------------

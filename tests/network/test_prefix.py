@@ -27,7 +27,9 @@ from fairprof.network.prefix import PrefixCache, PrefixInputs, cached_inputs, ex
 from fairprof.network.records import Training
 from fairprof.network.training import fit
 from fairprof.runtime.cache import Cache
+from fairprof.runtime.row_store import RowStore
 from fairprof.saliency.gradcam import saliency_maps
+from tests.damages import DAMAGES
 from tests.places import ROOT
 
 VIEWS = 3
@@ -123,9 +125,10 @@ def outputs_of(pool: Pool, settings: Settings) -> set[tuple[int, int]]:
 def stored_in(cache_dir: Path) -> set[tuple[int, int]]:
     """Numbers of the view and image of all that lies in the cache."""
     return {
-        (-1 if path.stem == "centre-crop" else int(path.stem.removeprefix("view-")), int(row))
-        for path in cache_dir.glob("prefix/*/*.rows")
-        for row in np.fromfile(path, dtype=np.int64)
+        (-1 if name == "centre-crop" else int(name.removeprefix("view-")), int(row))
+        for path in cache_dir.glob("prefix/*/*.records")
+        for name, size in [path.name.split(".")[:2]]
+        for row in RowStore(path.parent, name, (int(size),)).rows
     }
 
 
@@ -296,17 +299,19 @@ from fairprof.network.images import ImageInputs
 from fairprof.data.pool import load_pool
 from fairprof.network.classifier import build_classifier
 from fairprof.network.prefix import cached_inputs
+from fairprof.runtime.row_store import RowStore
 
 torch.set_num_threads(1)
 
 def fill(settings, dies_in, pool, classifier):
-    flush, calls = os.fsync, []
-    def dying(descriptor):
-        flush(descriptor)
-        calls.append(descriptor)
-        if len(calls) == dies_in:  # the data of this batch lie on the disk, its row numbers do not
+    append, calls = RowStore.append, []
+    def dying(store, rows, values):
+        append(store, rows, values)
+        calls.append(store)
+        if len(calls) == dies_in:  # of this batch, all but the last record and a half have been written
+            os.truncate(store.path, store.path.stat().st_size - 3 * store.record.itemsize // 2)
             os.kill(os.getpid(), signal.SIGKILL)
-    os.fsync = dying
+    RowStore.append = dying
     drawn = draw(pool, DESIGNS[settings.experiment], settings)
     images = ImageInputs(pool, settings.image_size, settings.view_count(), settings.seed)
     held_out = np.concatenate((drawn.val, drawn.test))
@@ -353,8 +358,8 @@ def test_killed_while_filling_it_goes_on_where_it_stopped(classifier, pool, sett
     assert fill_at_once((settings, 3)) == ([-signal.SIGKILL], [])
     wanted, kept = outputs_of(pool, settings), stored_in(Path(settings.cache_dir))
     assert kept < wanted and len(kept) > 0
-    data = sum(path.stat().st_size for path in Path(settings.cache_dir).glob("prefix/*/*.data"))
-    assert data > len(kept) * 512 * 2  # half of a batch is what it left
+    data = sum(path.stat().st_size for path in Path(settings.cache_dir).glob("prefix/*/*.records"))
+    assert data > len(kept) * (12 + 512 * 2)  # half of one is what it left
     resumed, _ = prepared(classifier, pool, settings)
     assert (resumed.cache.computed, resumed.cache.reused) == (len(wanted) - len(kept), len(kept))
     for epoch in range(2):
@@ -396,6 +401,26 @@ def test_an_entry_that_is_used_again_is_no_longer_the_least_recently_used(classi
     os.utime(entry, (old, old))
     prepared(classifier, pool, settings)
     assert entry.stat().st_mtime > old + 900
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_outputs_are_computed_again_and_a_line_says_so(damage, classifier, pool, settings, capfd):
+    inputs, drawn = prepared(classifier, pool, settings)
+    before = inputs.evaluation(drawn.test).clone(), inputs.training(drawn.train, 1).clone()
+    path = inputs.cache.stores[-1].path
+    DAMAGES[damage](path)
+    capfd.readouterr()
+    again, _ = prepared(classifier, pool, settings)
+    said = [line for line in capfd.readouterr().out.splitlines() if "the prefix cache in" in line]
+    silent = damage in ("cut", "emptied", "longer", "missing")  # as a killed process may leave it
+    assert len(said) == (not silent) and all(path.name in line for line in said)
+    held_out = len(drawn.val) + len(drawn.test)
+    lost = {"longer": 0, "one bit flipped": 1, "cut": held_out - held_out // 2}.get(damage, held_out)
+    assert again.cache.computed == lost
+    assert_equal_halves(again.evaluation(drawn.test), before[0])
+    assert_equal_halves(again.training(drawn.train, 1), before[1])
+    assert prepared(classifier, pool, settings)[0].cache.computed == 0
+    assert "the prefix cache in" not in capfd.readouterr().out
 
 
 # --- what comes of it -------------------------------------------------------------------------------------------

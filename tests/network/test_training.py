@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from PIL import Image
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, Draw, draw
 from fairprof.data.pool import Pool, load_pool
+from fairprof.network import checkpoints
 from fairprof.network.batches import Inputs, TrainingBatch, evaluation_batches
 from fairprof.network.classifier import Classifier, build_classifier
 from fairprof.network.images import ImageInputs
@@ -27,6 +29,7 @@ from fairprof.network.records import SELECTION_RULES, Training
 from fairprof.network.training import TrainingStep, class_weights, fit
 from fairprof.network.weights import weights_digest
 from fairprof.runtime.processes import ALONE
+from tests.damages import DAMAGES, flip_bit
 from tests.places import ROOT
 
 ROWS_PER_CELL = {"train": 4, "val": 2, "test": 1}  # of 8 cells: 32 training images are 4 batches of 8
@@ -552,7 +555,7 @@ def test_checkpoints_hold_the_trainable_part_alone(finetune, small_settings, poo
     trained = {f"network.{name}" for name in classifier.trainable.state_dict()}
     assert len(trained) < len(classifier.network.state_dict()) or finetune == "layer2"
     for name in ("resume.ckpt", "best.ckpt"):
-        assert torch.load(tmp_path / name, weights_only=True)["state_dict"].keys() == trained
+        assert checkpoints.read(tmp_path / name)["state_dict"].keys() == trained
 
 
 # --- reports ----------------------------------------------------------------------------------------------------
@@ -682,7 +685,7 @@ def killed(small_settings, stopping, pool, tmp_path_factory) -> Path:
 def epochs_in(folder: Path) -> int:
     """How many epochs the checkpoint of a killed training holds."""
     checkpoint = folder / "resume.ckpt"
-    return torch.load(checkpoint, weights_only=True)["epoch"] + 1 if checkpoint.exists() else 0
+    return checkpoints.read(checkpoint)["epoch"] + 1 if checkpoint.exists() else 0
 
 
 def assert_equal_trainings(resumed: Watched, reference: Watched, epochs: int) -> None:
@@ -740,6 +743,63 @@ def test_killed_training_of_the_head_alone_goes_on_as_well(killed, stopping, poo
     resumed = Watched(head, pool, drawn, killed / "with the head alone", {"macro_f1": SERIES[1:]})
     assert len(undisturbed.trained.history) == 4
     assert_equal_trainings(resumed, undisturbed, 1)
+
+
+@pytest.fixture(scope="module")
+def ended(small_settings, pool, drawn, tmp_path_factory) -> tuple[Watched, Path]:
+    """A training of the head alone that has ended, and its folder, to be copied."""
+    folder = tmp_path_factory.mktemp("ended") / "training"
+    return Watched(small_settings(finetune="head", epochs=2), pool, drawn, folder), folder
+
+
+@pytest.mark.parametrize("name", ["resume.ckpt", "best.ckpt"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_checkpoint_is_never_read_and_a_line_says_that_training_begins_anew(
+    name, damage, ended, tmp_path, capfd
+):
+    folder = shutil.copytree(ended[1], tmp_path / "training")
+    assert checkpoints.can_resume(folder) and capfd.readouterr().out == ""
+    DAMAGES[damage](folder / name)
+    assert not checkpoints.can_resume(folder)
+    said = capfd.readouterr().out
+    if (name, damage) == ("resume.ckpt", "missing"):  # as after a kill in the first epoch
+        assert said == ""
+    else:
+        line = f"fairprof: the checkpoint of this training in {folder} is damaged ({name}: "
+        assert said.startswith(line) and said.endswith("begins anew\n") and said.count("\n") == 1
+    assert list(folder.glob("*.ckpt")) == []
+    assert not checkpoints.can_resume(folder) and capfd.readouterr().out == ""
+
+
+@pytest.mark.parametrize("part", [0, 0.001, 0.3, 0.6, 0.999])
+def test_a_bit_that_flips_anywhere_in_a_checkpoint_is_found(part, ended, tmp_path):
+    path = Path(shutil.copy(ended[1] / "resume.ckpt", tmp_path))
+    flip_bit(path, int(part * path.stat().st_size))
+    with pytest.raises(checkpoints.DamagedCheckpoint, match=r"^resume.ckpt: not as it was written$"):
+        checkpoints.read(path)
+
+
+def test_a_checkpoint_of_another_version_or_with_code_in_it_is_not_read(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(checkpoints, "LAYOUT", "fairprof checkpoint 0, torch 2.0, lightning 2.0")
+    checkpoints.write({"epoch": 1}, tmp_path / "resume.ckpt")
+    monkeypatch.undo()
+    with pytest.raises(checkpoints.DamagedCheckpoint, match=r"^resume.ckpt: of another version$"):
+        checkpoints.read(tmp_path / "resume.ckpt")
+    torch.save({"epoch": 1}, tmp_path / "resume.ckpt")  # as they were before they had checksums
+    assert not checkpoints.can_resume(tmp_path) and "begins anew" in capfd.readouterr().out
+    checkpoints.write({"epoch": Path("an object")}, tmp_path / "resume.ckpt")
+    with pytest.raises(pickle.UnpicklingError, match="pathlib"):
+        checkpoints.read(tmp_path / "resume.ckpt")
+
+
+@pytest.mark.parametrize("name", ["resume.ckpt", "best.ckpt"])
+def test_training_from_a_damaged_checkpoint_ends_with_the_same_numbers(
+    name, ended, small_settings, pool, drawn, tmp_path
+):
+    folder = shutil.copytree(ended[1], tmp_path / "training")
+    flip_bit(folder / name, -1000)
+    assert_equal_trainings(Watched(small_settings(finetune="head", epochs=2), pool, drawn, folder), ended[0], 0)
+    assert not list(folder.glob("*.unfinished"))
 
 
 def test_a_training_that_diverges_says_so_and_names_the_learning_rate(small_settings, pool, drawn, tmp_path, refused):

@@ -13,7 +13,9 @@ import pytest
 
 from fairprof.config import Settings
 from fairprof.runtime.cache import Cache
-from fairprof.runtime.files import atomic_folder
+from fairprof.runtime.checksums import CHECKSUMS
+from fairprof.runtime.files import atomic_folder, remove_folder
+from tests.damages import DAMAGES
 from tests.places import ROOT
 
 MIB = 2**20
@@ -201,14 +203,87 @@ def test_a_half_removed_entry_is_none(cache, three):
 def test_what_is_no_entry_is_left_alone(cache, three):
     (cache.folder / "pixels" / ".DS_Store").write_bytes(bytes(10))
     (cache.folder / "pixels" / ".snapshot").mkdir()
-    (cache.folder / "trainings" / "abc").mkdir(parents=True)
-    (cache.folder / "trainings" / "abc" / "resume.ckpt").touch()
-    os.truncate(cache.folder / "trainings" / "abc" / "resume.ckpt", 900 * MIB)
+    (cache.folder / "searches").mkdir()
+    (cache.folder / "searches" / "abc.db").touch()
+    os.truncate(cache.folder / "searches" / "abc.db", 900 * MIB)
     fill(cache, "pixels", "fourth", 124 * MIB)
     assert existing(three) == ["first", "second", "third"]
     fill(cache, "pixels", "fifth", 1024 * MIB)
-    assert existing(three) == [] and (cache.folder / "trainings" / "abc" / "resume.ckpt").exists()
+    assert existing(three) == [] and (cache.folder / "searches" / "abc.db").exists()
     assert (cache.folder / "pixels" / ".DS_Store").exists() and (cache.folder / "pixels" / ".snapshot").exists()
+
+
+def test_a_training_that_was_abandoned_counts_and_goes_unless_it_is_in_use(cache, three, held, capfd):
+    folder = fill(cache, "trainings", "abc", 100 * MIB, datetime(2026, 10, 1), "the unfinished training B-seed0")
+    with held(cache.entry("trainings", "abc.lock")):
+        fill(cache, "pixels", "fourth", 100 * MIB)
+        assert folder.exists() and existing(three) == ["first", "second"]
+    capfd.readouterr()
+    fill(cache, "pixels", "fifth", 300 * MIB)
+    assert not folder.exists() and existing(three) == ["first", "second"]
+    assert "removed the unfinished training B-seed0, last used 2026-10-01" in capfd.readouterr().out
+
+
+# --- damage -----------------------------------------------------------------------------------------------------
+
+
+def written(cache: Cache, key: str) -> Path:
+    entry = cache.entry("pixels", key)
+    with cache.locked(entry, "the entry"), cache.written(entry) as unfinished:
+        (unfinished / "data").write_bytes(b"right" * 100)
+    return entry
+
+
+@pytest.mark.parametrize("name", ["", "data", CHECKSUMS])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_entry_is_told_of_in_one_line_and_may_be_written_again(name, damage, cache, capfd):
+    entry = written(cache, "abc")
+    assert cache.is_whole(entry, "the entry") and capfd.readouterr().out == ""
+    if name:
+        DAMAGES[damage](entry / name)
+    else:
+        remove_folder(entry)
+        entry.write_bytes(bytes(10))
+        DAMAGES[damage](entry)
+    assert not cache.is_whole(entry, "the entry")
+    said = capfd.readouterr().out
+    if (name, damage) == ("", "missing"):
+        assert said == ""
+    else:
+        assert said.startswith(f"fairprof: the entry in {entry} is damaged (") and said.count("\n") == 1
+    written(cache, "abc")
+    assert cache.is_whole(entry, "the entry") and (entry / "data").read_bytes() == b"right" * 100
+    assert {path.name for path in entry.parent.iterdir()} - {"elsewhere"} == {"abc", "abc.lock"}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_an_entry_that_grows_gets_a_folder_whatever_has_its_name(damage, cache, capfd):
+    entry = cache.entry("prefix", "abc")
+    with cache.locked(entry, "the entry"):
+        entry.write_bytes(bytes(10))
+        DAMAGES[damage](entry)
+        cache.has_folder(entry, "the entry")
+        cache.describe(entry, "what it holds")
+    assert entry.is_dir() and not entry.is_symlink()
+    assert bool(capfd.readouterr().out) == (damage not in ("missing", "a folder"))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_left_of_a_reservation_a_description_or_a_lock_stops_nobody(damage, cache, three):
+    (three[0] / "description.txt").unlink()
+    for path in (three[0] / "description.txt", three[0].with_suffix(".reserved"), three[2].with_suffix(".reserved")):
+        path.write_text("12")
+        DAMAGES[damage](path)
+    os.utime(three[0], (datetime(2026, 11, 2).timestamp(),) * 2)
+    if damage == "a folder":
+        DAMAGES[damage](three[1].with_suffix(".lock"))
+        DAMAGES[damage](cache.folder / "rooms.lock")
+    fourth = fill(cache, "pixels", "fourth", 700 * MIB)
+    assert existing([*three, fourth]) == ["second", "fourth"]
+    with cache.locked(three[1], "the entry"):
+        cache.describe(three[1], "what it holds")
+    assert (three[1] / "description.txt").read_text() == "what it holds"
+    assert not list(cache.folder.glob("*/*.reserved"))
 
 
 def test_a_disk_without_room_is_refused_and_what_is_kept_makes_room_within_the_limit(on_small_disk, refused):

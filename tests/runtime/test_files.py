@@ -13,6 +13,7 @@ from fairprof.runtime.files import (
     UnreadableFile,
     atomic_folder,
     cache_folder,
+    discard,
     locked,
     open_file,
     path_of,
@@ -65,6 +66,34 @@ def test_a_lock_that_another_process_holds_is_an_error_after_the_timeout_and_fre
         give_free()
         with locked(path, "the thing", 30.0):
             pass
+
+
+def test_a_folder_in_the_place_of_a_lock_makes_way_and_a_file_stays(tmp_path, refused, held):
+    (tmp_path / "lock" / "deep").mkdir(parents=True)
+    with locked(tmp_path / "lock", "the thing", 0.0):
+        assert (tmp_path / "lock").is_file()
+
+
+def test_whatever_has_a_folder_s_name_is_replaced_by_it_and_can_be_discarded(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    makers = {
+        "file": Path.touch,
+        "folder": lambda path: (path / "deep").mkdir(parents=True),
+        "link": lambda path: path.symlink_to(tmp_path / "elsewhere"),
+        "dangling": lambda path: path.symlink_to(tmp_path / "none"),
+    }
+    for name, make in makers.items():
+        make(tmp_path / name)
+        with atomic_folder(tmp_path / name) as unfinished:
+            (unfinished / "new").touch()
+            assert os.path.lexists(tmp_path / name)
+        assert [path.name for path in (tmp_path / name).iterdir()] == ["new"] and not (tmp_path / name).is_symlink()
+        discard(tmp_path / name)
+        make(tmp_path / name)
+        discard(tmp_path / name)
+        discard(tmp_path / name)
+        assert not os.path.lexists(tmp_path / name)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_lock_is_released_after_an_error(tmp_path):

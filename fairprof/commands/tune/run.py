@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import optuna
@@ -20,6 +21,7 @@ from fairprof.commands.train.run import validation_scores
 from fairprof.commands.tune.objectives import OBJECTIVES
 from fairprof.commands.tune.remarks import without_remarks
 from fairprof.commands.tune.results import log_results, winner_of
+from fairprof.commands.tune.search_file import BUSY_SECONDS, put_aside_if_damaged
 from fairprof.config import (
     Choice,
     Identifies,
@@ -48,7 +50,6 @@ HEARTBEAT, GRACE = 10, 40
 RETRIES = 3
 STARTUP_TRIALS = 5  # random ones, before the sampler learns from those that have ended
 WAIT = 1.0  # seconds between looks at the trials of other workers
-DATABASE_PATIENCE = 120  # seconds that a worker waits for another one's write to the file
 RUN_ID = "mlflow_run_id"
 
 
@@ -115,15 +116,18 @@ Objective = Callable[[optuna.Trial], float | Sequence[float]]
 def opened_study(settings: TuneSettings, name: str) -> Iterator[tuple[optuna.Study, Exclusive]]:
     """Optuna's study, with all its trials planned, and a lock that all its workers share, as a context manager.
 
-    Raises `UserError` where the storage cannot be reached.
+    A damaged file in the cache is put aside, which is said, and the search begins anew. Raises `UserError`
+    where the storage cannot be reached.
     """
     url = _url(settings, name)
     try:
         exclusive = partial(databases.exclusive, url, name)
         with exclusive(), without_remarks():  # two workers that make the same tables at once would fail
+            if settings.storage == "auto":
+                put_aside_if_damaged(Path(str(url.database)), name)
             storage = RDBStorage(
                 url.render_as_string(hide_password=False),
-                engine_kwargs={"connect_args": {"timeout": DATABASE_PATIENCE}} if databases.is_file(url) else None,
+                engine_kwargs={"connect_args": {"timeout": BUSY_SECONDS}} if databases.is_file(url) else None,
                 heartbeat_interval=HEARTBEAT,
                 grace_period=GRACE,
                 heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=RETRIES),

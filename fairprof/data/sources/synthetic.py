@@ -19,7 +19,6 @@ from fairprof.data.encoded_images import ImageFiles
 from fairprof.data.portraits import Person, draw_portrait
 from fairprof.data.sources.listing import ROW_COLUMNS, Listing, RegionFiles, split_by_reason
 from fairprof.runtime.cache import Cache
-from fairprof.runtime.files import atomic_folder, locked
 from fairprof.runtime.progress import progress_bar
 from fairprof.seeds import numpy_generator
 
@@ -29,6 +28,7 @@ SIZE = 256  # pixels
 JPEG_QUALITY = 95
 SEED = 2026
 CHUNK = 16  # portraits a task
+WHAT = "the embedded data set"
 LAST_AGE = 90
 
 # Natural composition: imbalanced, so that the designs differ.
@@ -38,19 +38,18 @@ AGE_SHARES = dict(zip(AGE_BINS, (0.04, 0.11, 0.12, 0.15, 0.13, 0.12, 0.10, 0.10,
 
 
 def read(cache: Cache, cue_gap: float = 0.0) -> Listing:
-    """The embedded data set, drawn into the cache's folder if it is not there yet; it stays there.
+    """The embedded data set, drawn into the cache's folder if it is not there yet, or damaged; it stays there.
 
     cue_gap: by how much less the cues of age contrast on the darkest tone, 0..1, as in `draw_portrait`.
 
     Raises `UserError` where another process draws it for longer than the cache's `lock_timeout`.
     """
-    name = f"{VERSION}-cue-gap-{cue_gap}" if cue_gap else VERSION
-    folder = cache.folder / name
-    with locked(cache.folder / f"{name}.lock", "the embedded data set", cache.lock_timeout):
-        if not folder.exists():
-            with atomic_folder(folder) as unfinished:
+    folder = cache.folder / (f"{VERSION}-cue-gap-{cue_gap}" if cue_gap else VERSION)
+    with cache.locked(folder, WHAT):
+        if not cache.is_whole(folder, WHAT):
+            with cache.written(folder) as unfinished:
                 _draw_all(_people(), unfinished, cue_gap)
-    records = pd.read_csv(folder / "labels.csv", dtype=str, keep_default_na=False)
+        records = pd.read_csv(folder / "labels.csv", dtype=str, keep_default_na=False)
     records["line"] = range(2, len(records) + 2)
     rows, quarantine = split_by_reason(
         records[[name for name in ROW_COLUMNS if name in records]], pd.Series("", index=records.index)

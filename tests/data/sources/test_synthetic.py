@@ -1,5 +1,7 @@
 """The embedded data set: complete, as its composition says, drawn once and the same each time."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pandas as pd
@@ -13,7 +15,9 @@ from fairprof.data.pool import load_pool
 from fairprof.data.portraits import Person, draw_portrait
 from fairprof.data.sources import synthetic
 from fairprof.runtime.cache import Cache
+from fairprof.runtime.checksums import CHECKSUMS
 from fairprof.seeds import numpy_generator
+from tests.damages import DAMAGES
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +115,48 @@ def test_a_cue_gap_makes_another_pool_of_the_same_people_and_labels(make_setting
     ]
     old_and_dark = equal.table["race"].eq("Monk 8-10") & equal.table["age"].isin(["60-69", "70+"])
     assert old_and_dark.any() and np.array(changed)[old_and_dark].all()
+
+
+# --- damage -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def drawn(tmp_path, monkeypatch) -> Cache:
+    """A cache with an embedded data set of four portraits."""
+    monkeypatch.setattr(synthetic, "IMAGES", 4)
+    cache = Cache(tmp_path / "cache", size_limit=2**30, lock_timeout=5.0)
+    synthetic.read(cache)
+    return cache
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "images/0002.jpg", "regions/0003.png", CHECKSUMS])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_whatever_is_damaged_all_is_drawn_again_alike_and_a_line_says_so(name, damage, drawn, capfd):
+    folder = drawn.folder / synthetic.VERSION
+    before = contents(folder)
+    capfd.readouterr()
+    synthetic.read(drawn)
+    assert capfd.readouterr().out == ""
+    DAMAGES[damage](folder / name)
+    listing = synthetic.read(drawn)
+    assert capfd.readouterr().out.startswith(f"fairprof: the embedded data set in {folder} is damaged ({name}: ")
+    assert contents(folder) == before and len(listing.rows) == 4
+
+
+def test_the_folder_stays_until_its_successor_is_drawn(drawn, monkeypatch):
+    """Another process may be reading images of it at this moment."""
+    folder = drawn.folder / synthetic.VERSION
+    (folder / "regions" / "0003.png").unlink()
+    draw_all = synthetic._draw_all
+
+    def watched(*arguments):
+        assert (folder / "images" / "0000.jpg").exists()
+        draw_all(*arguments)
+
+    monkeypatch.setattr(synthetic, "_draw_all", watched)
+    synthetic.read(drawn)
+    assert (folder / "regions" / "0003.png").exists()
