@@ -71,7 +71,7 @@ class RowStore:
         """The checksums that records should have, (N,) uint32: of row and array."""
         lines = records.view(np.uint8).reshape(len(records), self.record.itemsize)
         after = self.record["checksum"].itemsize
-        return np.fromiter((zlib.crc32(line[after:], self.seed) for line in lines), np.uint32, len(records))
+        return np.fromiter((zlib.crc32(line[after:].data, self.seed) for line in lines), np.uint32, len(records))
 
     def _give_up(self, places: np.ndarray) -> None:
         """Makes damaged records nobody's, so that they are told of once; their arrays stay as they are."""
