@@ -215,7 +215,7 @@ def _not_kept(what: str, folder: Path, error: OSError | ValueError) -> Exception
 
 def lock_file(path: Path) -> FileLock:
     """A lock that is a file; a folder in its place is damage, locks nothing, and makes way."""
-    if path.is_dir() and not path.is_symlink():
+    if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path, ignore_errors=True)  # a file that another process has put there meanwhile stays
     return FileLock(path)
 
