@@ -54,6 +54,10 @@ def reason_of(error: OSError | ValueError) -> str:
     return "its name holds a character that no file's name can have"  # a zero byte, half of a surrogate pair
 
 
+class ServerAway(Exception):
+    """The tracking server has not answered for as long as it is waited for: one line that says what to do."""
+
+
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
@@ -84,7 +88,7 @@ def shown_in_one_line(log_folder: Path) -> Iterator[None]:
     """
     try:
         yield
-    except UserError as error:
+    except (UserError, ServerAway) as error:
         sys.exit(f"fairprof: error: {_one_line(error)}")
     except KeyboardInterrupt:
         print("fairprof: interrupted: start again with the same settings to go on", file=sys.stderr)

@@ -391,6 +391,7 @@ def store(tmp_path_factory):
                 Settings(experiment="B", architecture="resnet18", image_size=32),
                 CLASSES,
                 "pool",
+                "key",
                 {"best_val/macro_f1": 0.5},
             )
         yield folder

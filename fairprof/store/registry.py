@@ -4,10 +4,15 @@ import base64
 import hashlib
 import io
 import json
+import sys
 import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 import mlflow
 import pandas as pd
@@ -18,14 +23,16 @@ from mlflow.entities import LoggedModelInput
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
+from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 from PIL import Image
 
 from fairprof import serving
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS
 from fairprof.errors import UserError
-from fairprof.store import pages, tracking
+from fairprof.store import claims, pages, server, tracking
 from fairprof.store.tracking import LoggedRun
 
 CHAMPION = "champion"
@@ -34,7 +41,13 @@ CHAMPION_METRIC = "best_val/macro_f1"
 CHAMPION_TAG = "best_val.macro_f1"
 DEGENERATE_TAG = "fairprof.degenerate"  # of a run and of a version: the class that it answers for every test image
 DESCRIPTION_TAG = "fairprof.description"  # of a model: the digest of the description as it was written here
+RUN_KEY_TAG = "fairprof.run_key"  # equal for versions of the same training, as for runs
+CHAMPION_REASON_TAG = "fairprof.champion"
+PATIENCE = 300.0  # seconds that a finished training waits for others that decide on the same champion
+TRIES, PAUSE = 5, 0.5  # of a write to the registry that somebody else's disturbs, and seconds before the next one
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pyarrow", "safetensors", "torch", "torchvision")
+
+Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True)
@@ -53,10 +66,13 @@ def register_model(
     settings: Settings,
     classes: tuple[str, ...],
     pool_fingerprint: str,
+    run_key: str,
     headline: dict[str, float],
     degenerate: str | None = None,
 ) -> RegisteredVersion:
     """Logs the classifier as an MLflow model and registers it as the next version of `fairprof-<experiment>`.
+
+    run_key: equal for runs that train the same; versions that such a run has left without finishing are deleted.
 
     The model needs no code of this project and unpickles nothing. gradcam_layer: path of the block of the network
     whose maps explain it. headline: metrics for the version's description and tags; `best_val/macro_f1` among them
@@ -81,11 +97,30 @@ def register_model(
             input_example=_example_input(),
             artifacts={"weights": str(weights), "settings": str(description)},
             pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in MODEL_REQUIREMENTS],
-            registered_model_name=name,
+            tags={RUN_KEY_TAG: run_key},
         )
-    _describe_model(name, settings.experiment, classes)
-    number = str(info.registered_model_version)
-    return _describe_version(name, number, settings, pool_fingerprint, headline, degenerate)
+    tags = pages.version_tags(headline) | {CHAMPION_TAG: f"{headline[CHAMPION_METRIC]:.4f}"}
+    tags |= {
+        RUN_KEY_TAG: run_key,
+        "fairprof.pool": pool_fingerprint,
+        "fairprof.hyperparameters": settings.hyperparameters_hash(),
+    }
+    if degenerate is not None:
+        tags[DEGENERATE_TAG] = degenerate
+    model_id = str(info.model_id)
+    number = _create_version(name, model_id, tags, _version_description(settings, headline, degenerate))
+    try:
+        with claims.held(f"champion of {name}", PATIENCE):
+            _again(lambda: _describe_model(name, settings.experiment, classes))
+            superseded = _superseded_versions(name, number, run_key)
+            champion, reason, before = _again(lambda: _champion_by_rule(name, number, tags, superseded))
+            _again(lambda: _tell(name, number, champion, reason, before))
+            _again(lambda: _delete_superseded(name, number, run_key, model_id))
+    except (MlflowException, UserError) as error:  # of others' making: the training has ended well
+        if server.is_away(error):
+            raise
+        champion, reason = _undecided(name, number, error)
+    return RegisteredVersion(name, number, champion, reason)
 
 
 @dataclass(frozen=True)
@@ -142,6 +177,7 @@ def version_of_run(run: LoggedRun) -> str:
     return f"{newest.name}/{newest.version}"
 
 
+@server.needed()
 def _find_version(reference: str) -> ModelVersion:
     name, _, number = reference.strip().removeprefix("models:/").partition("/")
     name, _, alias = name.partition("@")
@@ -216,90 +252,182 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _describe_version(
-    name: str,
-    number: str,
-    settings: Settings,
-    pool_fingerprint: str,
-    headline: dict[str, float],
-    degenerate: str | None,
-) -> RegisteredVersion:
-    client = mlflow.MlflowClient()
+def _version_description(settings: Settings, headline: dict[str, float], degenerate: str | None) -> str:
     first = f"**Degenerate**: it answers {degenerate} for every test image.\n\n" if degenerate is not None else ""
     rows = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in headline.items())
-    client.update_model_version(
-        name,
-        number,
-        description=(
-            f"{first}Design {settings.experiment}, seed {settings.seed}, data `{settings.data.partition(':')[0]}`, "
-            f"hyperparameters `{settings.hyperparameters_hash()}`.\n\n| metric | value |\n|---|---|\n{rows}\n\n"
-            "Takes encoded images, bytes or base64 text, as a list or as a data frame's column `image`. Adds `gradcam` "
-            'with `params={"explain": true}` and `error` with `params={"invalid_rows": "report"}`.\n\n'
-            "For research on data set composition; not for decisions about people."
-        ),
+    return (
+        f"{first}Design {settings.experiment}, seed {settings.seed}, data `{settings.data.partition(':')[0]}`, "
+        f"hyperparameters `{settings.hyperparameters_hash()}`.\n\n| metric | value |\n|---|---|\n{rows}\n\n"
+        "Takes encoded images, bytes or base64 text, as a list or as a data frame's column `image`. Adds `gradcam` "
+        'with `params={"explain": true}` and `error` with `params={"invalid_rows": "report"}`.\n\n'
+        "For research on data set composition; not for decisions about people."
     )
-    tags = pages.version_tags(headline) | {CHAMPION_TAG: f"{headline[CHAMPION_METRIC]:.4f}"}
-    tags |= {
-        "fairprof.pool": pool_fingerprint,
-        "fairprof.hyperparameters": settings.hyperparameters_hash(),
-    }
-    if degenerate is not None:
-        tags[DEGENERATE_TAG] = degenerate
-    champion, reason = _champion_decision(client, name, pool_fingerprint, headline[CHAMPION_METRIC], degenerate)
-    for key, value in (tags | {"fairprof.champion": reason}).items():
-        client.set_model_version_tag(name, number, key, value)
+
+
+def _again(work: Callable[[], Outcome]) -> Outcome:
+    """Does work that others may disturb who write to the registry at the same moment; several times at most."""
+    for _ in range(TRIES - 1):
+        try:
+            return work()
+        except MlflowException as error:
+            if server.is_away(error):
+                raise
+            time.sleep(PAUSE)
+    return work()
+
+
+# --- one version a run --------------------------------------------------------------------------------------------
+
+
+def _create_version(name: str, model_id: str, tags: dict[str, str], description: str) -> str:
+    """Registers a logged model as the next version of `name`, complete in one step, and returns its number."""
+    client = mlflow.MlflowClient()
+
+    def create() -> ModelVersion:
+        try:
+            client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+                raise
+        return client.create_model_version(
+            name,
+            f"models:/{model_id}",
+            run_id=tracking.active_run_id(),
+            tags=tags,
+            description=description,
+            model_id=model_id,
+        )
+
+    created = _again(create)
+    versions = json.dumps([{"name": name, "version": created.version}])
+    client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: versions})  # the model's page shows it by them
+    return str(created.version)
+
+
+def _superseded_versions(name: str, number: str, run_key: str) -> list[str]:
+    """Other versions of the same training, by their numbers, that are left over."""
+    tracking.close_abandoned_runs()
+    found = mlflow.MlflowClient().search_model_versions(
+        f"name = '{name}' and tags.`{RUN_KEY_TAG}` = '{run_key}'", max_results=1000
+    )
+    numbers = [str(version.version) for version in found if _is_left_over(version.run_id)]
+    return sorted(set(numbers) - {number}, key=int)
+
+
+def _is_left_over(run_id: str | None) -> bool:
+    """Whether what a run has registered is the active run's to replace: it did not finish, or is the active one, whose
+    call was sent twice when the answer to the first got lost."""
+    if run_id == tracking.active_run_id():
+        return True
+    run = tracking.find_run(str(run_id))
+    return run is not None and run.status in ("KILLED", "FAILED")
+
+
+def _delete_superseded(name: str, number: str, run_key: str, model_id: str) -> None:
+    """Deletes what is left over of the same training, and says so; models that were never registered as well, which
+    would look finished."""
+    client = mlflow.MlflowClient()
+    for other in _superseded_versions(name, number, run_key):
+        client.delete_model_version(name, other)
+        print(
+            f"{name} version {other} is deleted: the run of the same training that registered it did not finish",
+            file=sys.stderr,
+            flush=True,
+        )
+    experiment = client.get_run(tracking.active_run_id()).info.experiment_id
+    for model in client.search_logged_models([experiment], f"tags.`{RUN_KEY_TAG}` = '{run_key}'"):
+        if model.model_id != model_id and _is_left_over(model.source_run_id):
+            client.delete_logged_model(model.model_id)
+
+
+# --- the champion -------------------------------------------------------------------------------------------------
+
+
+def _champion_by_rule(
+    name: str, number: str, tags: dict[str, str], superseded: list[str]
+) -> tuple[bool, str, str | None]:
+    """Gives the alias to a new version if it is the champion; returns whether it is, why, and which was before.
+
+    tags: of the new version. superseded: versions whose place it takes. Raises `MlflowException` where somebody else
+    writes at the same moment.
+    """
+    client = mlflow.MlflowClient()
+    alias = client.get_registered_model(name).aliases.get(CHAMPION)
+    before = None if alias is None else str(alias)
+    champion, reason = _champion_decision(client, name, number, tags, before, superseded)
+    if champion and before != number:
+        client.set_registered_model_alias(name, CHAMPION, number)
+    return champion, reason, before
+
+
+def _tell(name: str, number: str, champion: bool, reason: str, before: str | None) -> None:
+    """Says why on the version's page; of a new champion on the model's too, and on that of the version before it."""
+    client = mlflow.MlflowClient()
+    client.set_model_version_tag(name, number, CHAMPION_REASON_TAG, reason)
     if champion:
-        _move_champion(client, name, number, reason)
-    return RegisteredVersion(name, number, champion, reason)
+        move = f"version {number}, {reason}"
+        if before is not None:
+            client.set_model_version_tag(name, before, "fairprof.replaced_by", move)
+        client.set_registered_model_tag(name, CHAMPION_REASON_TAG, move)
 
 
-def _move_champion(client: mlflow.MlflowClient, name: str, number: str, reason: str) -> None:
-    """Moves the alias; the version that had it says who has it now and why, and the model's page says so too."""
-    before = client.get_registered_model(name).aliases.get(CHAMPION)
-    client.set_registered_model_alias(name, CHAMPION, number)
-    move = f"version {number}, {reason}"
-    if before is not None:
-        client.set_model_version_tag(name, str(before), "fairprof.replaced_by", move)
-    client.set_registered_model_tag(name, "fairprof.champion", move)
+def _undecided(name: str, number: str, error: Exception) -> tuple[bool, str]:
+    """Says on the screen and on the version's page that its place was not settled; whether it is champion, and why."""
+    reason = (
+        f"rule {CHAMPION_RULE}: not settled, since the registry could not be written "
+        f"({' '.join(str(error).split())[:150]}): see that the alias {CHAMPION} names the best version"
+    )
+    print(f"{name} version {number}: {reason}", file=sys.stderr, flush=True)
+    client, champion = mlflow.MlflowClient(), False
+    with suppress(MlflowException):
+        champion = str(client.get_registered_model(name).aliases.get(CHAMPION)) == number
+        client.set_model_version_tag(name, number, CHAMPION_REASON_TAG, reason)
+    return champion, reason
 
 
 def _champion_decision(
-    client: mlflow.MlflowClient, name: str, pool_fingerprint: str, score: float, degenerate: str | None
+    client: mlflow.MlflowClient,
+    name: str,
+    number: str,
+    own: dict[str, str],
+    before: str | None,
+    superseded: list[str],
 ) -> tuple[bool, str]:
     """Whether a new version becomes champion by the rule `val_macro_f1`, and the reason as a sentence.
 
-    Before the rule: a version that answers one class for every image never replaces one that does not, and always
-    gives way to one that does not.
+    own: its tags. before: the version that is champion now. superseded: versions whose place it takes. Before the
+    rule: a version that answers one class for every image never replaces one that does not, and always gives way to
+    one that does not.
     """
-    aliases = client.get_registered_model(name).aliases
-    if CHAMPION not in aliases:
-        return True, f"rule {CHAMPION_RULE}: {score:.4f}, the first version"
-    number = str(aliases[CHAMPION])
-    tags = client.get_model_version(name, number).tags
-    if degenerate is not None and DEGENERATE_TAG not in tags:
+    score = f"rule {CHAMPION_RULE}: {own[CHAMPION_TAG]}"
+    if before is None:
+        return True, f"{score}, the first version"
+    if before == number:
+        return True, f"{score}; somebody has made it champion"
+    if before in superseded:
+        return True, (
+            f"{score}; it takes the place of champion version {before}, whose run of the same training did not finish"
+        )
+    tags = client.get_model_version(name, before).tags
+    if DEGENERATE_TAG in own and DEGENERATE_TAG not in tags:
         return False, (
-            f"rule {CHAMPION_RULE}: {score:.4f}, but it answers {degenerate} for every test image, which champion "
-            f"version {number} does not"
+            f"{score}, but it answers {own[DEGENERATE_TAG]} for every test image, which champion version {before} "
+            "does not"
         )
-    if degenerate is None and DEGENERATE_TAG in tags:
+    if DEGENERATE_TAG not in own and DEGENERATE_TAG in tags:
         return True, (
-            f"rule {CHAMPION_RULE}: {score:.4f}; champion before was version {number}, which answers "
-            f"{tags[DEGENERATE_TAG]} for every test image"
+            f"{score}; champion before was version {before}, which answers {tags[DEGENERATE_TAG]} for every test image"
         )
-    if tags.get("fairprof.pool") != pool_fingerprint:
+    if tags.get("fairprof.pool") != own["fairprof.pool"]:
         return True, (
-            f"rule {CHAMPION_RULE}: {score:.4f}; champion before was version {number}, trained on other data, "
-            "so that the two scores cannot be compared and the newer data count"
+            f"{score}; champion before was version {before}, trained on other data, so that the two scores cannot be "
+            "compared and the newer data count"
         )
     if CHAMPION_TAG not in tags:
         return True, (
-            f"rule {CHAMPION_RULE}: {score:.4f}; champion before was version {number}, chosen by another rule, "
-            "so that it has no score to compare with and the newer version counts"
+            f"{score}; champion before was version {before}, chosen by another rule, so that it has no score to "
+            "compare with and the newer version counts"
         )
-    other = float(tags[CHAMPION_TAG])  # four digits, so the new score counts with four as well
-    better = float(f"{score:.4f}") > other
+    better = float(own[CHAMPION_TAG]) > float(tags[CHAMPION_TAG])
     verdict = "more" if better else "not more"
-    return (
-        better,
-        f"rule {CHAMPION_RULE}: {score:.4f} is {verdict} than {other:.4f} of champion version {number}",
-    )
+    return better, f"{score} is {verdict} than {float(tags[CHAMPION_TAG]):.4f} of champion version {before}"

@@ -26,7 +26,7 @@ from mlflow.utils.mlflow_tags import (
 
 from fairprof.data.pool import source_of
 from fairprof.errors import UserError
-from fairprof.store import opening, pages
+from fairprof.store import opening, pages, server
 from fairprof.store.liveness import PROCESS, has_ended, heartbeat, is_carried, process_tags
 
 if TYPE_CHECKING:
@@ -55,17 +55,8 @@ def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
     run's tag `fairprof.error` and its status FAILED.
     """
     keep_quiet()
-    taken_over = "MLFLOW_RUN_ID" in os.environ
     tags = tags | process_tags()
-    started = (
-        mlflow.start_run()
-        if taken_over
-        # with all its tags from the start: whenever its process is killed, it can be found and closed
-        else mlflow.start_run(experiment_id=_experiment(), run_name=name, nested=True, tags=tags)
-    )
-    with started as run:
-        if taken_over:
-            mlflow.set_tags(tags | {"mlflow.runName": name})
+    with server.needed(), _mlflow_run(name, tags) as run:
         _furnish(run.info.experiment_id)
         close_abandoned_runs()
         try:
@@ -73,8 +64,20 @@ def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
                 yield run.info.run_id
             _keep_open(run.info.run_id)
         except BaseException as error:
-            mlflow.set_tag("fairprof.error", f"{type(error).__name__}: {error}"[:500])
+            if server.is_away(error):
+                server.wait_no_more()
+            else:
+                mlflow.set_tag("fairprof.error", f"{type(error).__name__}: {error}"[:500])
             raise
+
+
+def _mlflow_run(name: str, tags: dict[str, str]) -> mlflow.ActiveRun:
+    if "MLFLOW_RUN_ID" in os.environ:
+        run = mlflow.start_run()
+        mlflow.set_tags(tags | {"mlflow.runName": name})
+        return run
+    # with all its tags from the start: whenever its process is killed, it can be found and closed
+    return mlflow.start_run(experiment_id=_experiment(), run_name=name, nested=True, tags=tags)
 
 
 def keep_quiet() -> None:
@@ -110,9 +113,9 @@ def _furnish(experiment_id: str) -> None:
 def runs_page() -> str:
     """How to see the runs of the active run's experiment in a browser, as a sentence's end."""
     address = pages.runs_address(_active_run().info.experiment_id)
-    server = mlflow.get_tracking_uri()
-    if server.startswith("http"):
-        return f"{server.rstrip('/')}{address}"
+    place = mlflow.get_tracking_uri()
+    if place.startswith("http"):
+        return f"{place.rstrip('/')}{address}"
     return f"http://127.0.0.1:5000{address} after `mlflow ui`"
 
 
@@ -178,6 +181,7 @@ def is_open_elsewhere(tags: dict[str, str]) -> bool:
     return any(run.info.run_id != own and not _is_abandoned(run) for run in _found(tags, "RUNNING"))
 
 
+@server.needed()
 def _found(tags: dict[str, str], status: str) -> list[Run]:
     conditions = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
     conditions += [f"attributes.status = '{status}'"] if status else []
@@ -201,7 +205,8 @@ def _found(tags: dict[str, str], status: str) -> list[Run]:
 def get_run(run_id: str) -> LoggedRun:
     """The run with this id; raises `UserError` where there is none."""
     try:
-        return _logged_run(mlflow.MlflowClient().get_run(run_id))
+        with server.needed():
+            return _logged_run(mlflow.MlflowClient().get_run(run_id))
     except MlflowException:
         raise UserError(
             f"there is no run {run_id} in {mlflow.get_tracking_uri()}: see `mlflow ui` for its id"

@@ -46,6 +46,7 @@ def register_small_network():
             Settings(image_size=32, architecture="resnet18"),
             PROFESSIONS,
             "another pool",
+            "key",
             {"best_val/macro_f1": 0.1},
         )
 

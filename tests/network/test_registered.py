@@ -53,6 +53,7 @@ def model(store):
             settings,
             pool.professions,
             pool.fingerprint,
+            "key",
             {"best_val/macro_f1": 0.5},
         )
     return load_model("C"), classifier, EvaluateSettings(model="C", data=data, cache_dir=cache)

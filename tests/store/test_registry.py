@@ -3,8 +3,10 @@
 import base64
 import json
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import mlflow
@@ -18,6 +20,7 @@ from fairprof.config import Settings
 from fairprof.network.classifier import build_classifier
 from fairprof.serving import decode_image, evaluation_input, square_pixels, stored_size
 from fairprof.store import registry, tracking
+from tests.places import ROOT, mlflow_in
 
 CLASSES = ("cook", "driver", "nurse")
 IMAGE_SIZE = 32
@@ -43,12 +46,13 @@ def registered(
     experiment: str = "B",
     classes: tuple[str, ...] = CLASSES,
     degenerate: str | None = None,
+    run_key: str = "key",
 ) -> registry.RegisteredVersion:
     settings = Settings(experiment=experiment, architecture="mobilenet_v2", image_size=IMAGE_SIZE)
     headline = {"test/accuracy": 0.4321, "test/demographic_parity_difference/race": 0.25, "best_val/macro_f1": macro_f1}
     with tracking.started_run(f"{experiment}-seed0", {}):
         return registry.register_model(
-            network.state_dict(), "features.18", settings, classes, pool, headline, degenerate
+            network.state_dict(), "features.18", settings, classes, pool, run_key, headline, degenerate
         )
 
 
@@ -186,6 +190,202 @@ def test_what_the_model_says_is_written_anew_until_somebody_edits_it(store, netw
         "Classifies faces as actor, judge, smith",
     ]
     assert said[3].endswith("Ask Ada before you use it.")
+
+
+@pytest.fixture
+def own_store(tmp_path):
+    with mlflow_in(tmp_path) as folder:
+        yield folder
+
+
+class Killed(BaseException):
+    """What a run meets where a signal would have ended it."""
+
+
+def interrupted(network, at: str, monkeypatch, **given) -> str:
+    """A registration that ends where `at` of the registry begins; the id of its run."""
+
+    def end(*_, **__):
+        raise Killed
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(registry, at, end)
+        registered(network, **given)
+    return mlflow.MlflowClient().search_runs(["1"], max_results=1)[0].info.run_id
+
+
+def numbers_of(name: str) -> set[str]:
+    return {str(version.version) for version in mlflow.MlflowClient().search_model_versions(f"name = '{name}'")}
+
+
+def models_of(run_key: str) -> list[str]:
+    return [
+        model.model_id
+        for model in mlflow.MlflowClient().search_logged_models(["1"], f"tags.`fairprof.run_key` = '{run_key}'")
+    ]
+
+
+def test_a_version_is_complete_from_its_first_moment(own_store, network, monkeypatch):
+    """What a kill right after registration leaves."""
+    run_id = interrupted(network, "_describe_model", monkeypatch, macro_f1=0.5, experiment="C", run_key="first moment")
+    (left,) = mlflow.MlflowClient().search_model_versions("name = 'fairprof-C'")
+    assert left.run_id == run_id and "| test/accuracy | 0.4321 |" in left.description
+    assert {"fairprof.run_key": "first moment", "fairprof.pool": "pool-1", "best_val.macro_f1": "0.5000"}.items() <= (
+        left.tags.items()
+    )
+
+
+@pytest.mark.parametrize("at", ["_describe_model", "_tell", "_delete_superseded"])
+def test_a_registration_that_was_interrupted_is_replaced_by_the_next_one(at, own_store, network, monkeypatch, capsys):
+    name, key = "fairprof-C", f"interrupted {at}"
+    registered(network, 0.3, experiment="C", run_key=f"another {at}")
+    interrupted(network, at, monkeypatch, macro_f1=0.9, experiment="C", run_key=key)
+    (left,) = mlflow.MlflowClient().search_model_versions(f"name = '{name}' and tags.`fairprof.run_key` = '{key}'")
+    version = registered(network, 0.9, experiment="C", run_key=key)
+    assert f"{name} version {left.version} is deleted" in capsys.readouterr().err
+    assert str(left.version) not in numbers_of(name) and version.version in numbers_of(name)
+    assert version.champion
+    assert str(mlflow.MlflowClient().get_model_version_by_alias(name, "champion").version) == version.version
+    assert models_of(key) == [registry.load_registered(f"{name}/{version.version}").model_id]
+    if at != "_describe_model":  # it had become champion
+        assert f"the place of champion version {left.version}, whose run of the same training" in version.reason
+
+
+def test_a_model_that_was_logged_but_never_registered_is_deleted_by_the_next_one(own_store, network, monkeypatch):
+    interrupted(network, "_create_version", monkeypatch, macro_f1=0.5, experiment="C", run_key="logged")
+    assert len(models_of("logged")) == 1
+    version = registered(network, 0.5, experiment="C", run_key="logged")
+    assert version.version == "1"
+    assert models_of("logged") == [registry.load_registered("fairprof-C/1").model_id]
+
+
+def test_the_same_training_twice_is_two_versions(own_store, network):
+    assert [registered(network, 0.5, experiment="C", run_key="twice").version for _ in range(2)] == ["1", "2"]
+    assert numbers_of("fairprof-C") == {"1", "2"} and len(models_of("twice")) == 2
+
+
+def test_a_version_whose_run_is_open_stays(own_store, network, monkeypatch):
+    run_id = interrupted(network, "_describe_model", monkeypatch, macro_f1=0.5, experiment="C", run_key="open")
+    mlflow.MlflowClient().update_run(run_id, status="RUNNING")  # its process, this one, lives
+    registered(network, 0.5, experiment="C", run_key="open")
+    assert numbers_of("fairprof-C") == {"1", "2"}
+    mlflow.MlflowClient().set_terminated(run_id, "KILLED")
+
+
+def test_what_the_same_run_registered_twice_is_one_version(own_store, network):
+    """As when the answer to a call is lost and MLflow's client sends it again."""
+    settings = Settings(experiment="C", architecture="mobilenet_v2", image_size=IMAGE_SIZE)
+    with tracking.started_run("C-seed0", {}):
+        for _ in range(2):
+            version = registry.register_model(
+                network.state_dict(), "features.18", settings, CLASSES, "pool", "sent twice", {"best_val/macro_f1": 0.5}
+            )
+    assert numbers_of("fairprof-C") == {version.version} == {"2"}
+    assert len(models_of("sent twice")) == 1
+
+
+def test_the_model_names_its_version_on_its_page(versions):
+    model = mlflow.MlflowClient().get_logged_model(registry.load_registered("fairprof-B/2").model_id)
+    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "fairprof-B", "version": 2}]
+
+
+def test_a_registry_that_cannot_be_written_never_costs_the_training(own_store, network, capsys):
+    first = registered(network, 0.4, experiment="C")
+    with closing(sqlite3.connect(own_store / "mlflow.db")) as database:
+        database.execute(
+            "CREATE TRIGGER refuse BEFORE UPDATE ON registered_model_aliases BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+        second = registered(network, 0.5, experiment="C")
+        database.execute("DROP TRIGGER refuse")
+    assert (second.version, second.champion) == ("2", False)
+    assert "not settled" in second.reason and "refused" in second.reason
+    assert mlflow.MlflowClient().get_model_version("fairprof-C", "2").tags["fairprof.champion"] == second.reason
+    assert f"fairprof-C version 2: {second.reason}\n" in capsys.readouterr().err
+    assert (
+        mlflow.MlflowClient().get_run(mlflow.MlflowClient().get_model_version("fairprof-C", "2").run_id).info.status
+        == "FINISHED"
+    )
+    assert str(mlflow.MlflowClient().get_model_version_by_alias("fairprof-C", "champion").version) == first.version
+    assert registered(network, 0.6, experiment="C").champion  # and the next one can
+
+
+WRITERS = """
+import logging, multiprocessing, os, sys
+import torch
+torch.set_num_threads(1)
+import mlflow
+from mlflow.exceptions import MlflowException
+from fairprof.config import Settings
+from fairprof.network.classifier import build_classifier
+from fairprof.store import registry, tracking
+
+logging.disable(logging.CRITICAL)
+forked = multiprocessing.get_context("fork")
+network = build_classifier("mobilenet_v2", "random", "layer2", 3, seed=0).network.eval()
+settings = Settings(experiment="C", architecture="mobilenet_v2", image_size=32)
+client = mlflow.MlflowClient
+
+
+def train(score, barrier):
+    with tracking.started_run("C", {}):
+        log_model = mlflow.pyfunc.log_model
+
+        def log_and_wait(**given):
+            logged = log_model(**given)
+            barrier.wait()
+            return logged
+
+        mlflow.pyfunc.log_model = log_and_wait
+        registry.register_model(
+            network.state_dict(), "features.18", settings, ("a", "b", "c"), "pool", f"key {score}",
+            {"best_val/macro_f1": score},
+        )
+
+
+def meddle(ended):
+    while not ended.is_set():
+        try:
+            client().set_registered_model_alias("fairprof-C", "champion", "1")
+        except MlflowException:
+            pass
+
+
+for meddled in (False, True):
+    scores = [0.1, 0.2] if meddled else [0.5, 0.6, 0.7, 0.8]
+    ended, barrier = forked.Event(), forked.Barrier(len(scores))
+    writers = [forked.Process(target=train, args=(score, barrier)) for score in scores]
+    other = forked.Process(target=meddle, args=(ended,))
+    for process in writers + [other] * meddled:
+        process.start()
+    for process in writers:
+        process.join()
+    ended.set()
+    if meddled:
+        other.join()
+    else:
+        alias = client().get_model_version_by_alias("fairprof-C", "champion")
+        assert alias.tags["best_val.macro_f1"] == "0.8000", alias
+    assert [process.exitcode for process in writers] == [0] * len(scores)
+    print("held")
+"""
+
+
+@pytest.mark.slow
+def test_four_writers_at_once_and_somebody_else_lose_no_training(tmp_path):
+    with mlflow_in(tmp_path):
+        done = subprocess.run(
+            [sys.executable, "-c", WRITERS],
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=400,
+        )
+        assert done.returncode == 0 and done.stdout.count("held") == 2, done.stderr[-3000:]
+        client = mlflow.MlflowClient()
+        versions = client.search_model_versions("name = 'fairprof-C'")
+        assert sorted(int(version.version) for version in versions) == list(range(1, 7))
+        assert all("rule val_macro_f1" in version.tags["fairprof.champion"] for version in versions)
+        assert {client.get_run(version.run_id).info.status for version in versions} == {"FINISHED"}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from fairprof.commands.study.plan import FAILED, WAITING, PlannedRun, after, dis
 from fairprof.commands.train.identity import run_name, run_tags
 from fairprof.commands.train.run import train_and_register
 from fairprof.data.pool import Pool
-from fairprof.errors import UserError
+from fairprof.errors import ServerAway, UserError
 from fairprof.reporting.wording import counted
 from fairprof.runtime.progress import note, progress_bar
 from fairprof.store import claims, tracking
@@ -97,6 +97,8 @@ def _trained(run: PlannedRun, pool: Pool) -> PlannedRun:
     try:
         with tracking.started_run(run_name(settings), run_tags(settings)) as run_id:
             train_and_register(settings, pool)
+    except ServerAway:
+        raise  # it would be away for all others too
     except Exception as error:  # whatever it is, it is this run's: it is reported, and the others go on
         reason = " ".join(str(error).split()) or type(error).__name__
         if not isinstance(error, UserError):

@@ -10,7 +10,7 @@ import pandas as pd
 from fairprof.commands.train.folder import training_folder
 from fairprof.commands.train.headline import describe, headline_metrics
 from fairprof.commands.train.hyperparameters import with_hyperparameters
-from fairprof.commands.train.identity import run_name, run_tags
+from fairprof.commands.train.identity import run_key, run_name, run_tags
 from fairprof.commands.train.inputs import log_cached_work, log_inputs
 from fairprof.commands.train.outcome import log_predictions, log_training
 from fairprof.config import Settings
@@ -143,6 +143,7 @@ def register(training: Training, trained: Trained, values: dict[str, float], deg
         training.settings,
         training.pool.professions,
         training.pool.fingerprint,
+        run_key(training.settings, training.pool, training.drawn, training.classifier.weights),
         headline_metrics(values),
         degenerate,
     )

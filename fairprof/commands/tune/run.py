@@ -34,7 +34,7 @@ from fairprof.config import (
 )
 from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool, load_pool, without_test
-from fairprof.errors import UserError
+from fairprof.errors import ServerAway, UserError
 from fairprof.network.weights import find_weights
 from fairprof.reporting.findings import finite
 from fairprof.runtime import databases
@@ -205,17 +205,24 @@ def _run_one(study: optuna.Study, exclusive: Exclusive, objective: Objective) ->
 
     The lock is held from the look at the plan until the trial has begun, so that no worker begins one too many.
     """
+    away: list[ServerAway] = []
     with ExitStack() as lock:
         lock.enter_context(exclusive())
 
         def begun(trial: optuna.Trial) -> float | Sequence[float]:
             lock.close()
-            return objective(trial)
+            try:
+                return objective(trial)
+            except ServerAway as error:
+                away.append(error)
+                raise
 
         if not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             return False
         with without_remarks():
             study.optimize(begun, n_trials=1, catch=(Exception,))
+        if away:  # the trials that are left would fail too
+            raise away[0]
         return True
 
 
