@@ -16,6 +16,7 @@ import torchvision
 
 from benchmarks.gradcam import measure_gradcam
 from benchmarks.inference import measure_inference
+from benchmarks.opening import measure_opening
 from benchmarks.pool import measure_fairface, measure_pool
 from benchmarks.prefix import measure_prefix
 from benchmarks.scale import FULL, QUICK, Scale, image_folder, settings_of
@@ -72,6 +73,10 @@ def pool(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dic
     return measured
 
 
+def opening(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
+    return measure_opening(settings)
+
+
 def gradcam(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
     return measure_gradcam(scale)
 
@@ -99,6 +104,7 @@ def gpu(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict
 
 PARTS = {
     "pool": pool,
+    "opening": opening,
     "inference": inference,
     "gradcam": gradcam,
     "training": training,
@@ -128,6 +134,9 @@ def ratios(measured: dict[str, dict]) -> list[dict]:
         seconds, limit = pool["draw_seconds"], 1 if pool["rows"] < 1e5 else 10
         row(f"four draws, {name}", seconds, limit, "<= 1 (limit)", seconds <= limit, "s")
         row(f"peak memory, {name}", pool["peak_gib"], 2, "<= 1 (limit)", pool["peak_gib"] <= 2, "GiB")
+    if opening := measured.get("opening"):
+        opened, decoded = opening["open_seconds"], opening["decode_seconds"]
+        row("pixels opened, checksums compared / decoded", opened, decoded, "<= 0.05", 20 * opened <= decoded, "s")
     if inference := measured.get("inference"):
         seconds, fairlearn = inference["gaps_seconds"], inference["fairlearn_seconds"]
         row("1,000 bootstraps and permutations of gaps", seconds, 1, "<= 1 (limit)", seconds <= 1, "s")

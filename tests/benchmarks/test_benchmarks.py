@@ -48,6 +48,7 @@ def test_every_claim_has_a_measured_value_a_baseline_and_their_ratio(quick):
         "tests, bands and verdicts of one run",
         "four draws, manifest of 2,000",
         "peak memory, manifest of 2,000",
+        "pixels opened, checksums compared / decoded",
         "Grad-CAM / forward + layer4 backward",
         "Grad-CAM / pytorch-grad-cam, not cut",
         "training, layer2 / plain loop",

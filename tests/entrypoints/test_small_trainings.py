@@ -84,8 +84,8 @@ def test_all_designs_run_on_real_faces_and_the_malformed_names_are_quarantined(t
     }
 
 
-def test_the_same_training_twice_at_once_is_refused(tmp_path, synthetic_cache, refused):
-    settings = Settings(experiment="D", cache_dir=str(synthetic_cache), **BRIEF)
+def test_the_same_training_twice_at_once_waits_for_lock_timeout_seconds(tmp_path, synthetic_cache, refused):
+    settings = Settings(experiment="D", cache_dir=str(synthetic_cache), lock_timeout=0.5, **BRIEF)
     training = prepared(settings, load_pool(settings, settings.image_size))
     with mlflow_in(tmp_path):
         with training_folder(training, ALONE), refused("this very training is in use by another process"):
