@@ -92,9 +92,9 @@ def answers(process: subprocess.Popen, port: int) -> bool:
 
 
 @contextmanager
-def mlflow_server(folder: Path, store: str) -> Iterator[str]:
-    """The address of a tracking server with this store, which keeps artifacts in the folder."""
-    port = free_port()
+def mlflow_server(folder: Path, store: str, port: int | None = None) -> Iterator[str]:
+    """The address of a tracking server with this store, which keeps artifacts in the folder; port: a free one."""
+    port = port or free_port()
     options = ["--backend-store-uri", store, "--artifacts-destination", str(folder / "artifacts")]
     with open(folder / "server.log", "w") as log:
         process = subprocess.Popen(

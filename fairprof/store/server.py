@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from fairprof.errors import ServerAway
 
 UNANSWERED = re.compile(r"API request to \S+ failed with (timeout )?exception")  # MLflow has no code for it
+SURROUNDING = "\"'()"  # what exceptions within exceptions leave around the last one's words
 
 
 def is_away(error: BaseException) -> bool:
@@ -38,8 +39,8 @@ def needed() -> Iterator[None]:
     except MlflowException as error:
         if not is_away(error):
             raise
+        reason = error.message.rsplit(": ", 1)[-1].strip(SURROUNDING)
         raise ServerAway(
-            f"the tracking server {mlflow.get_tracking_uri()} does not answer "
-            f"({' '.join(error.message.split())[-100:]}): see that it runs, then start again with the same settings to "
-            "go on; what has been trained is kept"
+            f"the tracking server {mlflow.get_tracking_uri()} does not answer ({reason}): see that it runs, then start "
+            "again with the same settings to go on; what has been trained is kept"
         ) from None
