@@ -6,7 +6,9 @@ The command line, `MLproject`, docs/settings.md and the tuner are held to this m
 import difflib
 import hashlib
 import json
+import re
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Literal, Self, cast, get_args
@@ -52,6 +54,15 @@ class Choice:
 
 
 SearchLaw = LogUniform | Uniform | Choice
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Groups of an attribute (gender or race) that count as one: their names as labelled, and that of all together."""
+
+    attribute: str
+    groups: tuple[str, ...]
+    name: str
 
 
 # those of pytorch-grad-cam whose maps, of one layer and for a class, can be had raw. Not RandomCAM, which is no
@@ -174,6 +185,19 @@ class DataSettings(AnalysisSettings):
         ge=0,
         le=1,
     )
+    merge: str = setting(
+        "none",
+        Identifies.STUDY,
+        "groups of gender or race that count as one: none, or race:Indian+Others, named Indian+Others; "
+        "race:Indian+Others=Other names it; several are separated by commas. A name that holds , + = or double "
+        "quotes stands in double quotes, in which a double quote is doubled",
+    )
+    exclude: str = setting(
+        "none",
+        Identifies.STUDY,
+        "groups of gender or race, as they are labelled, whose images are left out: none, or race:Others; several are "
+        "separated by commas; names as in merge",
+    )
     max_quarantined_share: float = setting(
         0.1, Identifies.STUDY, "share of unusable rows above which a data set is refused", ge=0, le=1
     )
@@ -199,6 +223,34 @@ class DataSettings(AnalysisSettings):
     lock_timeout: float = setting(
         1800.0, Identifies.MACHINE, "seconds to wait for a cache that another process is filling", ge=0, le=1_000_000
     )
+
+    @field_validator("merge")
+    @classmethod
+    def _valid_merge(cls, value: str) -> str:
+        _merges(cls._groups(value, "merge"))
+        return value
+
+    @field_validator("exclude")
+    @classmethod
+    def _valid_exclude(cls, value: str) -> str:
+        _exclusions(cls._groups(value, "exclude"))
+        return value
+
+    @classmethod
+    def _groups(cls, value: str, name: str) -> str:
+        if value != AS_TRAINED:
+            return value
+        if cls.model_fields[name].default != AS_TRAINED:
+            raise ValueError(f"{EVERYBODY}, or groups: there is no model whose groups these could be")
+        return EVERYBODY
+
+    def merges(self) -> tuple[Merge, ...]:
+        """The groups that count as one."""
+        return _merges(EVERYBODY if self.merge == AS_TRAINED else self.merge)
+
+    def exclusions(self) -> tuple[tuple[str, str], ...]:
+        """Attribute and name of every group that is left out."""
+        return _exclusions(EVERYBODY if self.exclude == AS_TRAINED else self.exclude)
 
 
 class TrainingSettings(DataSettings):
@@ -377,6 +429,14 @@ class CompareSettings(AnalysisSettings):
     )
 
 
+AS_TRAINED = "auto"
+GROUPS_OF_THE_MODEL = setting(
+    AS_TRAINED,
+    Identifies.STUDY,
+    "as in training; auto: as the model was trained where it was trained on these data, otherwise none",
+)
+
+
 class EvaluateSettings(DataSettings):
     """The settings of an evaluation of a registered model."""
 
@@ -388,6 +448,8 @@ class EvaluateSettings(DataSettings):
         Identifies.ANALYSIS,
         "images that are evaluated: the test partition, or all (of data that the model was not trained on)",
     )
+    merge: str = GROUPS_OF_THE_MODEL
+    exclude: str = GROUPS_OF_THE_MODEL
     robustness_images: int = setting(
         200, Identifies.ANALYSIS, "images, balanced over the groups, that are corrupted; 0: none", ge=0
     )
@@ -403,6 +465,8 @@ class ExplainSettings(DataSettings):
         "registered models, separated by commas: B or fairprof-B (its champion), fairprof-B/3; or study:RUN (its run "
         "id, or newest): all seeds of its designs, which alone says something of designs",
     )
+    merge: str = GROUPS_OF_THE_MODEL
+    exclude: str = GROUPS_OF_THE_MODEL
     method: SaliencyMethod = setting("GradCAM", Identifies.ANALYSIS, "saliency method, as pytorch-grad-cam names it")
     explained: Literal["predicted", "true"] = setting(
         "predicted", Identifies.ANALYSIS, "class whose evidence is shown: the predicted or the true one"
@@ -582,6 +646,96 @@ def _is_utf8(text: str) -> bool:
     except UnicodeEncodeError:  # bytes of a command line that are no UTF-8 come as halves of surrogate pairs
         return False
     return True
+
+
+# --- groups -----------------------------------------------------------------------------------------------------
+
+
+GROUPED = ("gender", "race")  # professions are what is predicted, and no design balances ages
+EVERYBODY = "none"  # nobody is merged or left out
+NEED_QUOTES = ',+="'
+
+
+def _merges(text: str) -> tuple[Merge, ...]:
+    """The merges that a text names; raises ValueError that says what it should be."""
+    merges = []
+    for attribute, names in _of_attributes(text, "none, or groups such as race:Indian+Others"):
+        parts = _split(names, "=")
+        groups = tuple(map(_unquoted, _split(parts[0], "+")))
+        if len(parts) > 2 or len(set(groups)) < len(groups) or len(groups) < 2:
+            raise ValueError(f"none, or groups such as race:Indian+Others, two or more different ones ({names})")
+        merges.append(Merge(attribute, groups, _unquoted(parts[1]) if len(parts) == 2 else "+".join(groups)))
+    for named in ([(merge.attribute, group) for merge in merges for group in merge.groups], merges_named(merges)):
+        twice = next((name for name in named if named.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"a list in which no group occurs twice ({':'.join(twice)})")
+    return tuple(merges)
+
+
+def merges_named(merges: Sequence[Merge]) -> list[tuple[str, str]]:
+    """Attribute and name of every merged group."""
+    return [(merge.attribute, merge.name) for merge in merges]
+
+
+def _exclusions(text: str) -> tuple[tuple[str, str], ...]:
+    """The groups that a text names; raises ValueError that says what it should be."""
+    found = _of_attributes(text, "none, or groups such as race:Others, separated by commas")
+    return tuple(dict.fromkeys((attribute, _unquoted(name)) for attribute, name in found))
+
+
+def _of_attributes(text: str, expected: str) -> list[tuple[str, str]]:
+    """What stands before and after the first colon of every part of a list."""
+    if text == EVERYBODY:
+        return []
+    parts = [part.partition(":") for part in _split(text, ",")]
+    for attribute, colon, _ in parts:
+        if not colon or attribute.strip() not in GROUPED:
+            raise ValueError(f"{expected} (of {' or '.join(GROUPED)}, not {attribute.strip() or 'nothing'})")
+    return [(attribute.strip(), names) for attribute, _, names in parts]
+
+
+def _split(text: str, mark: str) -> list[str]:
+    """The parts of a text between marks that do not stand within double quotes."""
+    parts, quoted = [""], False
+    for letter in text:
+        quoted ^= letter == '"'
+        if letter == mark and not quoted:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    if quoted:
+        raise ValueError("a list whose double quotes are all closed")
+    return parts
+
+
+def _unquoted(text: str) -> str:
+    """A group's name as it was meant; raises ValueError where there is none, or it had to be quoted."""
+    name = text.strip()
+    quoted = re.fullmatch(r'"((?:[^"]|"")+)"', name)
+    if quoted:
+        return quoted[1].replace('""', '"')
+    if not name or set(NEED_QUOTES) & set(name):
+        raise ValueError(f"a list of names, in double quotes where they hold one of {NEED_QUOTES} ({name or 'empty'})")
+    return name
+
+
+def group_text(name: str) -> str:
+    """A group's name as `merge` and `exclude` take it."""
+    return '"' + name.replace('"', '""') + '"' if set(NEED_QUOTES) & set(name) else name
+
+
+def merge_text(merges: Iterable[Merge]) -> str:
+    """Merges as the setting `merge` takes them."""
+    texts = []
+    for merge in merges:
+        named = "" if merge.name == "+".join(merge.groups) else f"={group_text(merge.name)}"
+        texts.append(f"{merge.attribute}:{'+'.join(map(group_text, merge.groups))}{named}")
+    return ",".join(texts) or EVERYBODY
+
+
+def exclude_text(groups: Iterable[tuple[str, str]]) -> str:
+    """Groups as the setting `exclude` takes them."""
+    return ",".join(f"{attribute}:{group_text(name)}" for attribute, name in groups) or EVERYBODY
 
 
 # --- messages ---------------------------------------------------------------------------------------------------

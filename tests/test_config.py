@@ -10,11 +10,14 @@ from fairprof.config import (
     ExplainSettings,
     Identifies,
     LogUniform,
+    Merge,
     PrepareSettings,
     Settings,
     StudySettings,
     TuneSettings,
     Uniform,
+    exclude_text,
+    merge_text,
     search_laws,
     shared_settings,
 )
@@ -81,6 +84,18 @@ def test_a_search_law_proposes_only_valid_values_and_includes_the_default(name):
         (["--cache_gib", "32GiB"], ["cache_gib=32GiB", "number"]),
         (["--compile", "perhaps"], ["compile=perhaps", "a valid boolean"]),
         (["--compile", ""], ["compile=", "a valid boolean"]),
+        (["--merge", ""], ["merge=", "none, or groups such as race:Indian+Others"]),
+        (["--merge", "race:Indian"], ["merge=race:Indian", "two or more different ones"]),
+        (["--merge", "race:a+b+a"], ["merge=race:a+b+a", "two or more different ones"]),
+        (["--merge", "age:3-9+10-19"], ["merge=age:3-9+10-19", "gender or race, not age"]),
+        (["--merge", "race:a+b,race:b+c"], ["no group occurs twice (race:b)"]),
+        (["--merge", "race:a+b=x,race:c+d=x"], ["no group occurs twice (race:x)"]),
+        (["--merge", 'race:"a+b'], ["double quotes are all closed"]),
+        (["--merge", 'race:a"b"+c'], ['in double quotes where they hold one of ,+="']),
+        (["--merge", "auto"], ["merge=auto", "no model"]),
+        (["--exclude", "Others"], ["exclude=Others", "race:Others", "gender or race, not Others"]),
+        (["--exclude", "race:"], ["exclude=race:", "(empty)"]),
+        (["--exclude", "race:Indian+Others"], ["exclude=race:Indian+Others", "in double quotes"]),
         (["--epochs", "-1", "--fraction", "0"], ["epochs=-1", "; ", "fraction=0"]),
     ],
 )
@@ -142,6 +157,8 @@ def test_the_hash_depends_on_every_shared_setting_and_on_no_other():
         "label_bias_strength": 0.3,
         "label_seed": 1,
         "cue_gap": 0.5,
+        "merge": "race:Indian+Others",
+        "exclude": "race:Others",
         "architecture": "resnet18",
         "weights": "random",
         "finetune": "head",
@@ -194,7 +211,8 @@ def test_the_hash_of_the_same_settings_stays_the_same():
         (
             Settings,
             "study",
-            "data label_bias label_bias_strength label_seed cue_gap max_quarantined_share imbalance weights hparams",
+            "data label_bias label_bias_strength label_seed cue_gap merge exclude max_quarantined_share imbalance "
+            "weights hparams",
         ),
         (Settings, "analysis", "min_support permutations replicates delta gradcam_images"),
         (Settings, "machine", "accelerator workers cache_dir cache_gib lock_timeout compile prefix_cache"),
@@ -234,3 +252,21 @@ def test_every_setting_has_a_help_text_and_settings_cannot_be_changed_later():
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
     with pytest.raises(ValueError, match="frozen"):
         Settings().seed = 1
+
+
+def test_groups_are_named_with_or_without_quotes_and_written_back_as_they_were_meant():
+    text = 'race:"A+B, ""C"""+d e:f=other,gender:"x=y"+z'
+    settings = Settings.from_arguments(["--merge", text, "--exclude", 'race:"1,2", gender : x'])
+    assert settings.merges() == (
+        Merge("race", ('A+B, "C"', "d e:f"), "other"),
+        Merge("gender", ("x=y", "z"), "x=y+z"),
+    )
+    assert settings.exclusions() == (("race", "1,2"), ("gender", "x"))
+    assert merge_text(settings.merges()) == text and merge_text(()) == exclude_text(()) == "none"
+    assert exclude_text(settings.exclusions()) == 'race:"1,2",gender:x'
+
+
+def test_a_model_is_judged_with_the_groups_that_it_was_trained_with_unless_others_are_named():
+    assert EvaluateSettings().merge == ExplainSettings().exclude == "auto"
+    assert EvaluateSettings().merges() == EvaluateSettings().exclusions() == ()
+    assert EvaluateSettings(merge="race:a+b").merges()[0].groups == ("a", "b")

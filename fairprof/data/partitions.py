@@ -1,5 +1,7 @@
 """Which rows are for training, validation and test: the data set's own partition, or a split by a hash of names."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -10,6 +12,13 @@ TEST_SHARE = 0.20
 VALIDATION_SHARE = 0.15  # of all images where the pool is split here
 VALIDATION_SHARE_OF_TRAINING = 0.10  # where the data set has a test partition of its own
 PARTITION_SEED = 0  # partitions belong to the pool: no setting changes them
+
+PARTITIONS = ("train", "val", "test")
+CELL = ("gender", "race", "profession")
+MOST_MOVES = 5  # of groups, to bring a partition into a cell
+MOST_TRIES = 20_000  # of moves, for one cell and partition: persons under many labels could be tried for ever
+
+Need = tuple[int, str]  # a cell's number, and a partition that it should have
 
 
 def partitions(table: pd.DataFrame, given: pd.Series, groups: pd.Series) -> pd.Series:
@@ -29,15 +38,102 @@ def _split(table: pd.DataFrame, groups: pd.Series, shares: dict[str, float]) -> 
     """Splits shares off the rows, stratified by gender x race x profession, whole groups together.
 
     Every stratum gives its share of groups, taken in the order of a hash of the group's name: the split depends
-    on nothing but the pool, and small strata are represented in every partition if they have enough groups.
+    on nothing but the pool. Then as few groups as possible are moved, so that a cell of one group trains, one of two
+    is validated as well, and one of three or more has some in every partition.
     """
     group_numbers, names = pd.factorize(groups)  # numbered as they appear: as the rows that lead them
-    leaders = table[~groups.duplicated()].assign(order=uniforms(names, PARTITION_SEED, "partition"))
-    strata = leaders.groupby(["gender", "race", "profession"], observed=True)["order"]
+    order = uniforms(names, PARTITION_SEED, "partition")
+    leaders = table[~groups.duplicated()].assign(order=order)
+    strata = leaders.groupby(list(CELL), observed=True)["order"]
     quantile = ((strata.rank(method="first") - 0.5) / strata.transform("size")).to_numpy()
     partition = np.full(len(leaders), "train", dtype=object)
     start = 0.0
     for name, share in shares.items():
         partition[(quantile >= start) & (quantile < start + share)] = name
         start += share
+    cells = table.groupby(list(CELL), observed=True).ngroup().to_numpy()
+    _Cells(cells, group_numbers, order, partition, tuple(n for n in PARTITIONS if n in ("train", *shares))).fill()
     return pd.Series(partition[group_numbers], index=groups.index, dtype=str)
+
+
+class _Cells:
+    """Which groups have images in which cells, and in which partition each group is; `fill` moves groups.
+
+    A group may lie in several cells: one person whose images are labelled differently.
+    """
+
+    def __init__(
+        self, cells: np.ndarray, groups: np.ndarray, order: np.ndarray, partition: np.ndarray, wanted: tuple[str, ...]
+    ):
+        """cells, groups: (N,) int, those of every row. order: (G,) float, by which groups are moved. partition: (G,)
+        str, changed in place. wanted: the partitions that a cell should have, the most important first: as many of
+        them as it has groups."""
+        pairs = pd.DataFrame({"cell": cells, "group": groups}).drop_duplicates()
+        pairs = pairs.iloc[np.lexsort((order[pairs["group"]], pairs["cell"]))]
+        self.members = {int(cell): found.tolist() for cell, found in pairs.groupby("cell")["group"]}
+        self.cells_of = {int(group): found.tolist() for group, found in pairs.groupby("group")["cell"]}
+        self.partition = partition
+        self.wanted = wanted
+        self.tries = 0  # that are left
+
+    def fill(self) -> None:
+        """Moves groups until every cell has what it should, as far as no other cell loses its last for it."""
+        unmet = [need for cell in self.members for need in self.unmet_in(cell)]
+        while True:
+            for need in unmet:
+                if need in self.unmet_in(need[0]):  # a move for another cell may have met it
+                    self.meet(need)
+            before, unmet = unmet, [need for need in unmet if need in self.unmet_in(need[0])]
+            if len(unmet) == len(before) or not unmet:
+                return
+
+    def unmet_in(self, cell: int) -> list[Need]:
+        """The partitions that a cell should have and has not."""
+        members = self.members[cell]
+        here = {self.partition[group] for group in members}
+        return [(cell, name) for name in self.wanted[: len(members)] if name not in here]
+
+    def meet(self, need: Need) -> None:
+        """Moves as few groups as possible so that a need is met, and every need that is met now still is."""
+        self.tries = MOST_TRIES
+        for moves in range(1, MOST_MOVES + 1):
+            found = max(self.ways([need], moves, frozenset()), key=self.gain_of, default=None)
+            if found is not None:
+                self.move(found)
+                return
+
+    def ways(self, needs: list[Need], moves: int, moved: frozenset[int]) -> Iterator[dict[int, str]]:
+        """Every way to meet needs with so many moves, of groups in the order of their hash, none twice.
+
+        A move that takes a cell's last makes a need of it, which the moves after it have to meet.
+        """
+        (cell, name), rest = needs[0], needs[1:]
+        for group in self.members[cell]:
+            if group in moved or not self.tries:
+                continue
+            self.tries -= 1
+            before = self.partition[group]
+            known = {unmet for place in self.cells_of[group] for unmet in self.unmet_in(place)}
+            self.partition[group] = name
+            unmet = {unmet for place in self.cells_of[group] for unmet in self.unmet_in(place)}
+            left = [other for other in rest if other not in known - unmet] + sorted(unmet - known)
+            if not left:
+                yield {group: name}
+            elif moves > 1:
+                for others in self.ways(left, moves - 1, moved | {group}):
+                    yield {group: name} | others
+            self.partition[group] = before
+
+    def gain_of(self, moves: dict[int, str]) -> int:
+        """How many more needs are met after these moves."""
+        cells = {cell for group in moves for cell in self.cells_of[group]}
+        before = sum(len(self.unmet_in(cell)) for cell in cells)
+        kept = {group: self.partition[group] for group in moves}
+        self.move(moves)
+        after = sum(len(self.unmet_in(cell)) for cell in cells)
+        self.move(kept)
+        return before - after
+
+    def move(self, moves: dict[int, str]) -> None:
+        for group, name in moves.items():
+            self.partition[group] = name

@@ -1,24 +1,33 @@
 """The pool: every usable example of a data set in one table, its partitions, and the way to its pixels."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from fairprof.config import DataSettings
 from fairprof.data.attributes import AGE_BINS, GENDERS, categorical
-from fairprof.data.duplicates import near_duplicate_groups
-from fairprof.data.partitions import partitions
-from fairprof.data.pixels import Pixels, cached_pixels, perceptual_bits
+from fairprof.data.groups import left_out, merged, merged_order, require_groups
+from fairprof.data.partitions import CELL, PARTITIONS, partitions
 from fairprof.data.professions import PROFESSIONS, LabelBias, draw_professions, profession_probabilities
 from fairprof.data.sources import open_source
 from fairprof.data.sources.listing import QUARANTINE_COLUMNS, Listing, RegionFiles
 from fairprof.errors import UserError
 from fairprof.runtime.cache import Cache
 from fairprof.runtime.files import path_of
+
+if TYPE_CHECKING:
+    from fairprof.data.pixels import Pixels
+
+LABELS = ["gender", "race"]  # of the groups that can be merged and left out
+LEFT_OUT = "left out"  # the reason of rows that cannot be used because `exclude` says so
+
+
+def _nobody() -> pd.DataFrame:
+    return pd.DataFrame({"gender": [], "race": [], "count": []})
 
 
 @dataclass(frozen=True)
@@ -32,7 +41,8 @@ class Pool:
     pseudo-professions, None where they were read. quarantine: image, line, reason, gender, race of every
     unusable row. pixels: the pixel cache, None where only labels were asked for. mangled_ages: how many ages
     were repaired. fingerprint: hexadecimal digest of rows, labels and partitions. sealed: the test rows were taken out.
-    regions: the region masks, by the column pixel; None where the data set has none.
+    regions: the region masks, by the column pixel; None where the data set has none. left_out: gender, race (as they
+    are labelled) and count of the rows that `exclude` left out; they are not in quarantine.
     """
 
     name: str
@@ -40,14 +50,15 @@ class Pool:
     professions: tuple[str, ...]
     label_probabilities: np.ndarray | None
     quarantine: pd.DataFrame
-    pixels: Pixels | None
+    pixels: "Pixels | None"
     mangled_ages: int
     fingerprint: str
     sealed: bool = False
     regions: RegionFiles | None = None
+    left_out: pd.DataFrame = field(default_factory=_nobody)
 
     @property
-    def pixel_cache(self) -> Pixels:
+    def pixel_cache(self) -> "Pixels":
         """The pixels, where they are needed; raises ValueError where only labels were asked for."""
         if self.pixels is None:
             raise ValueError(f"the pool of {self.name} was read without its pixels")
@@ -57,22 +68,32 @@ class Pool:
         """Row numbers of a partition, ascending."""
         return np.flatnonzero(self.table["partition"].eq(partition))
 
+    @cached_property
+    def cell_counts(self) -> pd.DataFrame:
+        """Images of every cell (index: gender, race, profession, empty cells too) by partition: train, val and test."""
+        cells = self.table.groupby([*CELL, "partition"], observed=False).size().unstack("partition", fill_value=0)
+        return cells.reindex(columns=list(PARTITIONS), fill_value=0)
+
 
 @dataclass(frozen=True)
 class ScreenedRows:
     """What was read of a data set, before anything is refused or split.
 
-    rows: a row per record that the listing holds, its columns and: pixel (int, the row in the pixel cache), reason
-    (why it cannot be used, empty where it can), near_duplicates (int, equal for images that are nearly the same
-    picture; -1 where they were not compared) and group (str, equal for rows that must share a partition: images of
-    one person, and near-duplicates). quarantine: every record that cannot be used, also those that the listing left
-    out. pixels: None where only labels were asked for.
+    rows: a row per record that the listing holds, its columns (gender and race with merged groups) and:
+    labelled_gender and labelled_race (as the data set has them), pixel (int, the row in the pixel cache), fault (why
+    the record or its image cannot be used, empty where it can), reason (the same, or why it may not: it is left out, or
+    belongs with an image that must stay unseen), near_duplicates (int, equal for images that are nearly the same
+    picture; -1 where they were not compared) and group (str, equal for rows that must share a partition: images of one
+    person, and near-duplicates). quarantine: every record that cannot be used, also those that the listing left out.
+    left_out: gender, race and count of the records that are left out, whatever else is wrong with them. pixels: None
+    where only labels were asked for.
     """
 
     listing: Listing
     rows: pd.DataFrame
     quarantine: pd.DataFrame
-    pixels: Pixels | None
+    left_out: pd.DataFrame
+    pixels: "Pixels | None"
 
     @property
     def usable(self) -> pd.Series:
@@ -101,24 +122,50 @@ def screened_rows(settings: DataSettings, image_size: int | None) -> ScreenedRow
     Raises `UserError` where nothing can be read, and its subclass `NoImages` where no image exists.
     """
     cache = Cache.of(settings)
-    listing = open_source(settings.data, cache, settings.cue_gap)
-    rows = listing.rows.assign(pixel=np.arange(len(listing.rows)))
-    reasons = pd.Series("", index=rows.index, dtype=object)
-    reasons[rows["image"].duplicated()] = "duplicate: the image is listed on an earlier line"
+    listing = open_source(settings.data, cache, settings.cue_gap, images_needed=image_size is not None)
+    labelled = {f"labelled_{name}": listing.rows[name] for name in LABELS}
+    rows = listing.rows.assign(pixel=np.arange(len(listing.rows)), **labelled)
+    faults = pd.Series("", index=rows.index, dtype=object)
+    faults[rows["image"].duplicated()] = "duplicate: the image is listed on an earlier line"
     pixels, groups = None, rows["person"].where(rows["person"].fillna("").ne(""), rows["image"])
     near = pd.Series(-1, index=rows.index)
     if image_size is not None and len(rows):
+        # SciPy and MLflow, which labels alone do not need
+        from fairprof.data.duplicates import near_duplicate_groups
+        from fairprof.data.pixels import cached_pixels, perceptual_bits
+
         pixels = cached_pixels(listing.images, image_size, cache)
-        reasons = reasons.where(reasons.ne(""), pixels.records["reason"].astype(object))
-        reasons = reasons.where(reasons.ne(""), _identical_files(rows, pixels.records["sha256"], reasons))
-        usable = reasons.eq("")
+        faults = faults.where(faults.ne(""), pixels.records["reason"].astype(object))
+        faults = faults.where(faults.ne(""), _identical_files(rows, pixels.records["sha256"], faults))
+        usable = faults.eq("")
         near[usable] = near_duplicate_groups(perceptual_bits(pixels.records["perceptual_hash"][usable]))
         groups = _joined_groups(groups, near, usable)
-    reasons = reasons.where(reasons.ne(""), _leaks(rows, groups, reasons))
-    rows = rows.assign(reason=reasons, near_duplicates=near, group=groups)
-    rejected = rows.loc[reasons.ne(""), list(QUARANTINE_COLUMNS)]
-    quarantine = pd.concat([listing.quarantine, rejected], ignore_index=True)
-    return ScreenedRows(listing, rows, quarantine.sort_values(["line", "image"], ignore_index=True), pixels)
+    rows = rows.assign(fault=faults, near_duplicates=near, group=groups)
+    return regrouped(ScreenedRows(listing, rows, listing.quarantine, _nobody(), pixels), settings)
+
+
+def regrouped(screened: ScreenedRows, settings: DataSettings) -> ScreenedRows:
+    """The same rows with the groups that the settings merge and leave out.
+
+    Raises `UserError` where they name a group that the data do not have.
+    """
+    listing = screened.listing
+    labels = screened.rows[[f"labelled_{name}" for name in LABELS]].set_axis(LABELS, axis=1)
+    require_groups(labels, settings)
+    out, faulty_out = left_out(labels, settings), left_out(listing.quarantine, settings)
+    rows = screened.rows.assign(**merged(labels, settings))
+    reasons = rows["fault"].mask(out, LEFT_OUT)
+    reasons = reasons.where(reasons.ne(""), _leaks(rows, rows["group"], reasons))
+    rows = rows.assign(reason=reasons)
+    rejected = rows.loc[reasons.ne("") & ~out, list(QUARANTINE_COLUMNS)]
+    quarantine = pd.concat([merged(listing.quarantine[~faulty_out], settings), rejected], ignore_index=True)
+    gone = pd.concat([labels[out], listing.quarantine.loc[faulty_out, LABELS]]).fillna("")
+    return replace(
+        screened,
+        rows=rows,
+        quarantine=quarantine.sort_values(["line", "image"], ignore_index=True),
+        left_out=gone.groupby(LABELS).size().reset_index(name="count"),
+    )
 
 
 def _identical_files(rows: pd.DataFrame, digests: pd.Series, reasons: pd.Series) -> pd.Series:
@@ -138,6 +185,9 @@ def _identical_files(rows: pd.DataFrame, digests: pd.Series, reasons: pd.Series)
 
 def _joined_groups(groups: pd.Series, near: pd.Series, usable: pd.Series) -> pd.Series:
     """Groups of rows that must share a partition: those of one person, joined with near-duplicate images."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     names, persons = np.unique(groups[usable].to_numpy(dtype=object), return_inverse=True)
     near = near[usable].to_numpy()
     # a row links its person to its cluster of pictures: whatever is connected belongs together
@@ -188,7 +238,7 @@ def pool_of(screened: ScreenedRows, settings: DataSettings) -> Pool:
     probabilities, professions = None, rows["profession"]
     if professions.isna().all():
         bias = LabelBias(settings.label_bias, settings.label_bias_strength)
-        probabilities = profession_probabilities(rows["age"], rows["gender"], rows["race"], bias)
+        probabilities = profession_probabilities(rows["age"], rows["labelled_gender"], rows["labelled_race"], bias)
         professions = pd.Series(draw_professions(rows["image"], probabilities, settings.label_seed))
     elif settings.label_bias != "none":
         raise UserError(
@@ -198,8 +248,8 @@ def pool_of(screened: ScreenedRows, settings: DataSettings) -> Pool:
     table = pd.DataFrame(
         {
             "image": rows["image"],
-            "gender": categorical(rows["gender"], GENDERS),
-            "race": categorical(rows["race"], listing.races),
+            "gender": categorical(rows["gender"], merged_order(GENDERS, "gender", settings)),
+            "race": categorical(rows["race"], merged_order(listing.races, "race", settings)),
             "age": categorical(rows["age"], AGE_BINS),
             "profession": pd.Categorical(professions, PROFESSIONS)
             if probabilities is not None
@@ -226,6 +276,7 @@ def pool_of(screened: ScreenedRows, settings: DataSettings) -> Pool:
         listing.mangled_ages,
         fingerprint(table, digests),
         regions=listing.regions,
+        left_out=screened.left_out,
     )
 
 

@@ -14,6 +14,7 @@ from fairprof.data.pool import Pool
 from fairprof.data.professions import PROFESSION_GIVEN_AGE, PROFESSIONS
 from fairprof.documents.provenance import provenance_of
 from fairprof.documents.rendering import render
+from fairprof.reporting.groups import groups_told
 from fairprof.reporting.wording import count, number, percent
 
 PARTITIONS = ("train", "val", "test")
@@ -28,8 +29,10 @@ class DatasheetFacts:
     ages: age, partition, count; empty where ages are not known. groups: gender, race, usable, quarantined (rows of
     the pool and of the quarantine). quarantine: reason (without what differs from file to file), count.
     pool_images: usable images; repaired_ages: those that a spreadsheet had turned into dates. label_probabilities:
-    the labels are pseudo-professions. images_read: files were decoded and compared with each other. The rest are
-    settings and fingerprints of the draw.
+    the labels are pseudo-professions. images_read: files were decoded and compared with each other. left_out: images
+    of groups that `exclude` names. biased_races: as labelled, whom a label bias by race is against. matched_to: the
+    design to whose size the draw was cut, empty where sizes are not matched. The rest are settings and fingerprints of
+    the draw.
     """
 
     data: str
@@ -56,6 +59,11 @@ class DatasheetFacts:
     label_bias_strength: float
     label_seed: int
     cue_gap: float
+    merge: str
+    exclude: str
+    left_out: int
+    biased_races: tuple[str, ...]
+    matched_to: str
     pool_fingerprint: str
     draw_fingerprint: str
     test_fingerprint: str
@@ -88,6 +96,11 @@ def datasheet_facts(pool: Pool, drawn: Draw, settings: Settings) -> DatasheetFac
         label_bias_strength=settings.label_bias_strength,
         label_seed=settings.label_seed,
         cue_gap=settings.cue_gap,
+        merge=settings.merge,
+        exclude=settings.exclude,
+        left_out=int(pool.left_out["count"].sum()),
+        biased_races=_biased_races(pool, settings),
+        matched_to=drawn.matched_to,
         pool_fingerprint=pool.fingerprint,
         draw_fingerprint=drawn.fingerprint,
         test_fingerprint=drawn.test_fingerprint,
@@ -130,6 +143,7 @@ def datasheet(facts: DatasheetFacts) -> str:
         professions_given_age=_professions_given_age(),
         partition_rule=_partition_rule(facts.source),
         affected=_affected(facts),
+        groups_told=groups_told(facts.merge, facts.exclude, facts.left_out),
         hash_bits=HASH_SIDE**2,
         near_distance=NEAR_DISTANCE,
     )
@@ -157,9 +171,16 @@ def _professions_given_age() -> pd.DataFrame:
     return table
 
 
+def _biased_races(pool: Pool, settings: Settings) -> tuple[str, ...]:
+    """The races as labelled whose professions a bias by race changes, those of merged groups too."""
+    merged = {merge.name: merge.groups for merge in settings.merges() if merge.attribute == "race"}
+    labelled = [race for group in pool.table["race"].cat.categories for race in merged.get(group, (group,))]
+    return tuple(race for race in labelled if race in BIASED_RACES)
+
+
 def _affected(facts: DatasheetFacts) -> str:
     """Whose labels are biased."""
-    races = [race for race in facts.composition["race"].astype(str).unique() if race in BIASED_RACES]
+    races = facts.biased_races
     who = {"none": "nobody", "gender": "women", "race": "people", "intersectional": "women"}[facts.label_bias]
     return f"{who} labelled {' or '.join(races)}" if facts.label_bias in ("race", "intersectional") else who
 
@@ -174,7 +195,8 @@ def _partition_rule(source: str) -> str:
     )
     split = (
         f"{test} of the usable images are test images and {validation} validation images, stratified by gender x race "
-        "x profession and chosen by a hash of the images' names."
+        "x profession and chosen by a hash of the images' names; a cell of three images or more is in all three, and "
+        "one of two in training and validation."
     )
     if source == "fairface":
         return (

@@ -1,16 +1,19 @@
 """A registered model as a classifier: what `evaluate` and `explain` start from."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import ValidationError
 
-from fairprof.config import DataSettings, Settings
+from fairprof.config import AS_TRAINED, EVERYBODY, DataSettings, EvaluateSettings, ExplainSettings, Settings
 from fairprof.data.pool import Pool, load_pool, source_of
 from fairprof.errors import UserError
 from fairprof.network.classifier import Classifier, trained_classifier
 from fairprof.store import registry
 from fairprof.store.registry import StoredModel
 from fairprof.store.tracking import LoggedRun
+
+AnySettings = TypeVar("AnySettings", EvaluateSettings, ExplainSettings)
 
 SPLIT_HERE = ("synthetic", "utkface")  # kinds of data without partitions of their own: labels and rows decide on them
 
@@ -60,6 +63,18 @@ def load_model(reference: str) -> RegisteredModel:
     return RegisteredModel(stored, classifier, classes, settings)
 
 
+def with_groups_of(model: RegisteredModel, settings: AnySettings) -> AnySettings:
+    """The settings with the groups merged and left out that `auto` means: as the model was trained where it was trained
+    on these data, everybody as labelled elsewhere."""
+    same = source_of(settings.data) == source_of(model.settings.data)
+    found = {
+        name: getattr(model.settings, name) if same else EVERYBODY
+        for name in ("merge", "exclude")
+        if getattr(settings, name) == AS_TRAINED
+    }
+    return settings.model_copy(update=found)
+
+
 def pool_for(model: RegisteredModel, settings: DataSettings) -> Pool:
     """The data set that the settings name, at the model's image size.
 
@@ -92,7 +107,8 @@ def require_unseen(model: RegisteredModel, pool: Pool, settings: DataSettings, p
         raise UserError(
             f"partition={partition}: {model} was trained on images of {settings.data}, which had other rows, labels or "
             f"pictures then (label_bias={trained.label_bias}, label_bias_strength={trained.label_bias_strength:g}, "
-            f"label_seed={trained.label_seed}, cue_gap={trained.cue_gap:g}), so that its training images may be among "
+            f"label_seed={trained.label_seed}, cue_gap={trained.cue_gap:g}, merge={trained.merge}, "
+            f"exclude={trained.exclude}), so that its training images may be among "
             "these: use the data as they were, with partition=test, or other data"
         )
 

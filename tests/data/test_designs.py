@@ -176,8 +176,19 @@ def test_an_empty_cell_is_refused_where_it_is_balanced_and_only_there(pool_of, r
     assert [len(draw(pool, DESIGNS[name], Settings()).train) for name in "BCD"] == [4 * 4, 4 * 3, 4 * 8]
     with refused("imbalance=2", "design B", "empty cell", "f x s x y, has 0"):
         draw(pool, DESIGNS["B"], Settings(imbalance=2))
-    with refused("empty cell", "f x y x s, has 0"):
-        draw(pool, DESIGNS["B"], Settings(train_size="matched"))
+    with refused("design A", "empty cell", "f x y x s, has 0 there and 12 in all"):
+        draw(pool, DESIGNS["A"], Settings(train_size="matched"))
+
+
+def test_matched_sizes_are_those_of_the_smallest_design_that_can_be_drawn(pool_of):
+    """Without women of race y who are s, A cannot be: C is the smallest, with four cells of 3 (men of race y)."""
+    pool = pool_of(COUNTS | {("f", "y", "s"): 0})
+    drawn = [draw(pool, DESIGNS[name], Settings(train_size="matched")) for name in "BCD"]
+    assert [len(rows.train) for rows in drawn] == [12, 12, 12]
+    assert [rows.matched_to for rows in drawn] == ["C", "C", "C"]
+    whole = pool_of()
+    assert draw(whole, DESIGNS["B"], Settings(train_size="matched")).matched_to == "A"
+    assert draw(whole, DESIGNS["B"], Settings()).matched_to == ""
 
 
 def test_a_seed_names_one_draw_which_does_not_depend_on_the_order_of_the_source(pool_of):

@@ -127,10 +127,9 @@ def test_pseudo_professions_are_explained(facts_of, manifest, row_of):
 )
 def test_label_bias_names_whom_it_affects(facts_of, manifest, bias, who):
     facts = facts_of(manifest())
-    races = facts.composition["race"].cat.rename_categories({"x": "Black", "y": "White"})
     biased = replace(
         facts,
-        composition=facts.composition.assign(race=races),
+        biased_races=("Black",),
         pseudo_professions=True,
         label_bias=bias,
         label_bias_strength=0.3,
@@ -143,7 +142,7 @@ def test_label_bias_names_whom_it_affects(facts_of, manifest, bias, who):
     ("values", "said"),
     [
         ({}, "The smallest cell decides how many."),
-        ({"train_size": "matched"}, "as many training images as in the smallest of the four designs"),
+        ({"train_size": "matched"}, "as many training images as in design A, the smallest that can be drawn"),
         ({"train_size": 9}, "at most 9 training images"),
         ({"fraction": 0.5}, "Of these, a share of .5 is kept."),
         ({"imbalance": 2}, "gender has geometric shares with a ratio of 2.0"),
@@ -201,3 +200,19 @@ def test_faces_of_real_people_raise_the_questions_they_raise(facts_of, manifest,
     for question in ("did they agree", "on what legal basis", "ethics board", "has anybody looked through"):
         assert question in text
     assert "holds only if the folder that was read has its content unchanged" in text
+
+
+def test_merged_groups_and_those_left_out_are_told_and_bias_names_races_as_they_were_labelled(facts_of, write_manifest):
+    rows = [
+        {"image": f"{g}{race}{number}", "gender": g, "race": race, "age": 5 + 10 * (number % 8)}
+        for g in ("Male", "Female")
+        for race in ("Black", "White", "Asian", "Indian")
+        for number in range(80)
+    ]
+    groups = {"merge": "race:Black+White=both", "exclude": "race:Indian"}
+    facts = facts_of(write_manifest(rows), design="D", label_bias="race", **groups)
+    text = datasheet(facts)
+    assert "By the setting merge, Black and White (race) count as one group, named both." in text
+    assert "By the setting exclude, 160 images of Indian (race) were left out" in text
+    assert "0 of 480 rows are in quarantine" in text and "for people labelled Black, P(white" in text
+    assert set(facts.composition["race"].astype(str)) == {"both", "Asian"}

@@ -156,7 +156,7 @@ def _differences(runs: Sequence[LoggedRun]) -> Iterable[str]:
     ]
     yield from data
     if data:
-        for name in ("data", "label_bias", "label_bias_strength", "label_seed", "cue_gap"):
+        for name in ("data", "label_bias", "label_bias_strength", "label_seed", "cue_gap", "merge", "exclude"):
             yield from _difference(runs, name, {run.run_id: run.params.get(name, "not logged") for run in runs})
     yield from _difference(runs, "weights", {run.run_id: run.tags[WEIGHTS][:12] for run in runs})
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from fairprof.config import EVERYBODY
 from fairprof.inference.planning import SeedPlan
 
 
@@ -21,7 +22,7 @@ class Protocol:
     package to version. git_commit: "unknown" where there is none. machine: what it was computed on. failed: name and
     reason of runs that are missing. gaps_in_the_data: "<difference>/<attribute>" to the smallest and the largest gap of
     rules that are nearly the best on these labels; empty where they are unknown. seed_plan: what the record says of the
-    seeds, None where it was not read.
+    seeds, None where it was not read. merge, exclude: the settings by which groups count as one or are left out.
     """
 
     title: str
@@ -57,3 +58,5 @@ class Protocol:
     failed: tuple[tuple[str, str], ...]
     gaps_in_the_data: dict[str, tuple[float, float]] = field(default_factory=dict)
     seed_plan: SeedPlan | None = None
+    merge: str = EVERYBODY
+    exclude: str = EVERYBODY

@@ -16,7 +16,7 @@ from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.report import findings
 from fairprof.commands.compare.seed_record import log_seeds, record_of_runs, recorded_plan
 from fairprof.commands.compare.tables import CONFIRMATORY_QUANTITIES, comparison_tables
-from fairprof.config import AnalysisSettings, CompareSettings, Identifies, Settings
+from fairprof.config import EVERYBODY, AnalysisSettings, CompareSettings, Identifies, Settings
 from fairprof.inference.planning import SeedPlan
 from fairprof.metrics import fairness
 from fairprof.metrics.performance import class_names
@@ -125,6 +125,8 @@ def protocol_of(
             if f"ceiling/lowest_{name}" in first.metrics
         },
         seed_plan=plan,
+        merge=params.get("merge", EVERYBODY),
+        exclude=params.get("exclude", EVERYBODY),
     )
 
 

@@ -27,6 +27,7 @@ from fairprof.reporting.blocks import (
     Table,
 )
 from fairprof.reporting.glossary import terms
+from fairprof.reporting.groups import groups_told
 from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, METRIC_NAMES, VERDICT_NAMES, gap_name, name_of
 from fairprof.reporting.standardised_gap import standardised_blocks
 from fairprof.reporting.tables import COUNTED, column_title, properties, table_of
@@ -427,6 +428,9 @@ def _data(protocol: Protocol) -> Iterable[tuple[str, str]]:
     yield "classes", ", ".join(protocol.classes)
     for attribute, groups in protocol.groups.items():
         yield f"groups by {name_of(attribute)}", ", ".join(groups)
+    told = groups_told(protocol.merge, protocol.exclude)
+    if told:
+        yield "groups merged or left out", told
     yield "professions", "drawn at random given the age bin" if protocol.pseudo_professions else "from the data set"
     biased = f"{protocol.label_bias}, strength {short(protocol.label_bias_strength)}: labels were biased on purpose"
     yield "label bias", "none" if protocol.label_bias == "none" else biased
@@ -445,7 +449,7 @@ def _study(protocol: Protocol) -> Iterable[tuple[str, str]]:
         yield "seeds that were added later", ", ".join(map(str, protocol.seed_plan.later))
     yield "arms (training sets)", "; ".join(protocol.arms)
     yield "main arm, of the confirmatory family", protocol.main_arm
-    yield "reference design", protocol.reference
+    yield "reference design", protocol.reference if protocol.reference == "A" else f"{protocol.reference}, without A"
     yield "initial weights", protocol.weights
     yield "SHA-256 of the weights", protocol.weights_sha256
     yield "hash of the shared hyperparameters", protocol.hyperparameters_hash

@@ -24,7 +24,7 @@ from fairprof.measurement.ceilings import HEADLINE_GAPS
 from fairprof.measurement.measures import pictures_of
 from fairprof.network.images import ImageInputs
 from fairprof.network.predictions import predict
-from fairprof.network.registered import RegisteredModel, load_model, pool_for, require_unseen
+from fairprof.network.registered import RegisteredModel, load_model, pool_for, require_unseen, with_groups_of
 from fairprof.reporting.findings import finite, log_findings
 from fairprof.reporting.style import png_of
 from fairprof.runtime.hardware import device_of
@@ -51,6 +51,7 @@ def run_evaluation(settings: EvaluateSettings) -> str:
     among those that are evaluated.
     """
     model = load_model(settings.model)
+    settings = with_groups_of(model, settings)
     name = f"evaluate-{model.stored.name}-{model.stored.version}-on-{data_name(settings.data)}"
     tags = {
         "fairprof.role": "evaluation",

@@ -16,7 +16,7 @@ from fairprof.config import ExplainSettings
 from fairprof.data.pool import Pool
 from fairprof.data.regions import RegionMasks
 from fairprof.metrics import attention
-from fairprof.network.registered import RegisteredModel, pool_for, require_unseen
+from fairprof.network.registered import RegisteredModel, pool_for, require_unseen, with_groups_of
 from fairprof.reporting.findings import log_findings
 from fairprof.reporting.style import png_of
 from fairprof.runtime.hardware import device_of
@@ -40,6 +40,7 @@ def run_explanation(settings: ExplainSettings) -> str:
     with tracking.started_run(f"explain-{name}", tags) as run_id:
         chosen = chosen_models(settings)
         models = load_models(settings, chosen.references)
+        settings = with_groups_of(next(iter(models.values())), settings)
         explain_and_log(settings, models, pool_for(next(iter(models.values())), settings), chosen.designs)
     return run_id
 

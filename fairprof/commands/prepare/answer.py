@@ -10,11 +10,13 @@ from fairprof.commands.prepare.counts import EMPTY, SMALL
 from fairprof.commands.prepare.noise_floors import FIRST_STEP, JUDGED, NOT_JUDGED
 from fairprof.commands.prepare.sizes import imbalance_name
 from fairprof.data.designs import DESIGNS
+from fairprof.data.drawable import as_typed
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.planning import POWER
 from fairprof.measurement.detectable import SEEDS_TOLD, detectable_told
 from fairprof.metrics.fairness import ATTRIBUTES, MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.metrics.gap_ranges import NEAR_BEST
+from fairprof.reporting.groups import groups_told
 from fairprof.reporting.names import GAP_ABBREVIATIONS, KNOWN_TO_RULES, name_of, short_gap_name
 from fairprof.reporting.wording import count, counted, enumerated, number, p_value, percent, short, span
 
@@ -41,6 +43,9 @@ def _answer(audit: Audit) -> Iterator[str]:
     split = enumerated(f"{partitions.get(name, 0):,} {name}" for name in ("train", "val", "test"))
     what = "are usable" if audit.images_read else "have usable labels"
     yield f"{audit.usable:,} of {counted(audit.rows, 'row')} {what}: {split} images."
+    told = groups_told(audit.settings.merge, audit.settings.exclude, audit.left_out)
+    if told:
+        yield told
     yield from designs(audit)
     if "noise_floors" in audit.tables:
         yield from _gaps(audit)
@@ -64,12 +69,15 @@ def designs(audit: Audit) -> Iterator[str]:
         every = "all four designs" if len(names) == len(train) else enumerated(names)
         sentence = f"{condition}{every} can be trained{wanted}: {each} training images."
         yield sentence[0].upper() + sentence[1:]
-        if asked["matched"].notna().all():
-            yield f"At equal size (train_size=matched) each has {span(train['matched'], count)} training images."
+        matched = train.loc[names, "matched"].dropna()
+        if len(matched) == len(names):
+            yield f"At equal size (train_size=matched) each has {span(matched, count)} training images."
     for name in train.index:
         if not possible[name] and audit.test_images:
             impossible = asked[asked["design"].eq(name) & ~asked["possible"]].iloc[0]
             yield f"Design {name} cannot be trained: {impossible.reason}. {_help(impossible)}"
+    if audit.remedy:
+        yield f"With {as_typed(audit.remedy)} a study of all that is then asked for can be drawn."
     for name in names:
         yield _limited(train.loc[name], name)
 

@@ -12,8 +12,9 @@ from fairprof.commands.prepare.noise_floors import (
     supports,
 )
 from fairprof.commands.prepare.sizes import design_sizes, imbalance_name
-from fairprof.config import PrepareSettings
+from fairprof.config import DataSettings, PrepareSettings, StudySettings
 from fairprof.data.designs import DESIGNS
+from fairprof.data.drawable import Change, obstacles, remedy
 from fairprof.data.pool import Pool, ScreenedRows
 from fairprof.data.predictions_table import predictions_table
 from fairprof.inference.independence import associations, given_a_third
@@ -48,12 +49,15 @@ class Audit:
     ones, None where they make none. classifier: the one that noise floors assume, None without a pool. near_duplicates
     and persons: `duplicates.summary` of their tables. tables: by name, those that need a pool missing without one:
 
+    - left_out: gender, race (as labelled) and count of the images that `exclude` leaves out
     - quarantine, quarantine_by_reason, quarantine_by_group, near_duplicates, persons
     - counts, marginals, two_way, cells: of `fairprof.commands.prepare.counts`
     - associations: of `PAIRS`, and of those with the profession what of it goes through the age
     - sizes: of `design_sizes`
     - noise_floors, supports: of the test images
     - gaps_in_the_data: gaps of a perfect prediction and, where labels are pseudo-professions, of nearly the best
+
+    remedy: settings with which a study of all designs can be drawn; empty where it can as it is, or nothing helps.
     """
 
     settings: PrepareSettings
@@ -65,10 +69,16 @@ class Audit:
     near_duplicates: dict[str, int]
     persons: dict[str, int]
     tables: dict[str, pd.DataFrame]
+    remedy: Change
 
     @property
     def quarantined(self) -> int:
         return len(self.tables["quarantine"])
+
+    @property
+    def left_out(self) -> int:
+        """Images that `exclude` leaves out; they are not among the rows."""
+        return int(self.tables["left_out"]["count"].sum())
 
     @property
     def usable(self) -> int:
@@ -86,6 +96,7 @@ class Audit:
 def audited(screened: ScreenedRows, pool: Pool | None, refusal: str, settings: PrepareSettings) -> Audit:
     """The audit of screened rows and the pool of the usable ones, which there may not be."""
     tables = {
+        "left_out": screened.left_out,
         "quarantine": screened.quarantine,
         "quarantine_by_reason": quarantine.by_reason(screened.quarantine),
         "quarantine_by_group": quarantine.by_group(
@@ -110,7 +121,14 @@ def audited(screened: ScreenedRows, pool: Pool | None, refusal: str, settings: P
         near_duplicates=duplicates.summary(tables["near_duplicates"]),
         persons=duplicates.summary(tables["persons"]),
         tables=tables,
+        remedy={} if pool is None else _remedy(settings, pool, screened),
     )
+
+
+def _remedy(settings: PrepareSettings, pool: Pool, screened: ScreenedRows) -> Change:
+    shared = {name: getattr(settings, name) for name in (*DataSettings.model_fields, "imbalance")}
+    study = StudySettings(**shared)
+    return (remedy(study, pool, screened) or {}) if obstacles(study, pool) else {}
 
 
 def _tables_of_counts(pool: Pool, settings: PrepareSettings) -> dict[str, pd.DataFrame]:
@@ -198,6 +216,7 @@ def metrics_of(audit: Audit) -> dict[str, float]:
     values = {
         "rows": audit.rows,
         "quarantined": audit.quarantined,
+        "left_out": audit.left_out,
         "quarantined_share": audit.quarantined / max(audit.rows, 1),
         "near_duplicate_groups": audit.near_duplicates["groups"],
         "near_duplicate_images": audit.near_duplicates["images"],

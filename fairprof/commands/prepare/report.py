@@ -1,6 +1,5 @@
 """The report of an audit, section by section; how it is laid out is no matter here."""
 
-import shlex
 from collections.abc import Collection, Iterable
 
 import numpy as np
@@ -10,7 +9,9 @@ from fairprof.commands.prepare.answer import answer, to_mend
 from fairprof.commands.prepare.audit import FOLDER, LARGEST, PERFECT, SMALLEST, Audit, metrics_of, tables_of
 from fairprof.commands.prepare.counts import ENOUGH
 from fairprof.commands.prepare.noise_floors import FIRST_STEP
+from fairprof.config import EVERYBODY
 from fairprof.data.designs import DESIGNS
+from fairprof.data.drawable import Change, as_typed
 from fairprof.data.pool import Pool
 from fairprof.inference.planning import POWER
 from fairprof.inference.verdicts import CONFIRMATORY_GAPS
@@ -30,6 +31,7 @@ from fairprof.reporting.blocks import (
 )
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.glossary import terms
+from fairprof.reporting.groups import groups_told
 from fairprof.reporting.names import short_gap_name
 from fairprof.reporting.tables import properties, table_of
 from fairprof.reporting.wording import (
@@ -382,6 +384,7 @@ def _protocol(audit: Audit, cache: tuple[str, ...]) -> Iterable[Block]:
         "data": settings.data,
         "pool": audit.pool.fingerprint if audit.pool else NOTHING,
         "professions": ", ".join(audit.pool.professions) if audit.pool else NOTHING,
+        "groups merged or left out": groups_told(settings.merge, settings.exclude, audit.left_out) or NOTHING,
         "label bias": bias,
         **({"cue gap": fainter} if settings.cue_gap else {}),
         "image size": f"{settings.image_size} px",
@@ -399,8 +402,13 @@ def _protocol(audit: Audit, cache: tuple[str, ...]) -> Iterable[Block]:
         )
     if not audit.refusal:
         yield Sentences("What comes next", ("Train one design, or all of them:",))
-        arguments = f"-P {shlex.quote(f'data={settings.data}')} -P image_size={settings.image_size}"
-        yield Commands(f"mlflow run . -P experiment=A {arguments}\nmlflow run . -e study {arguments}")
+        given: Change = {"data": settings.data, "image_size": settings.image_size}
+        groups = {"merge": settings.merge, "exclude": settings.exclude}
+        given |= {name: value for name, value in groups.items() if value != EVERYBODY} | audit.remedy
+        study = as_typed(given)
+        run = as_typed({name: value for name, value in given.items() if name != "experiments"})
+        design = str(audit.remedy.get("experiments", "A")).split(",")[0]
+        yield Commands(f"mlflow run . -P experiment={design} {run}\nmlflow run . -e study {study}")
 
 
 TERMS = (

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from fairprof.data.designs import DESIGNS, Design, design_cells, quotas_of, scaled
+from fairprof.config import Settings
+from fairprof.data.designs import DESIGNS, Design, Undrawable, design_cells, quotas_drawn, quotas_of
 from fairprof.data.pool import Pool
 
 PARTITIONS = ("train", "val")  # those that a design draws: the test images are the pool's
@@ -14,7 +15,7 @@ def design_sizes(pool: Pool, imbalance: str | float = "natural") -> pd.DataFrame
     the design is possible.
 
     Columns: imbalance, design, partition, axes (whose cells are filled), cells (their number), images (that the
-    design takes; 0 where it is impossible) and matched (of `train_size=matched`; missing where a design is
+    design takes; 0 where it is impossible) and matched (of `train_size=matched`; missing where it is
     impossible); of what limits it: limiting_cell (name), limiting_count (its images), limiting_cells (how many limit
     as much), next_cell, images_if_filled (once these have as many as the next one needs), missing_images (in the
     partition), missing_in_the_data (about so many in the whole data set, as it splits now), all four missing where
@@ -37,8 +38,8 @@ def imbalance_name(imbalance: str | float) -> str:
 
 
 def _size(pool: Pool, partition: str, design: Design, imbalance: str | float) -> dict:
-    rows = pool.rows_of(partition)
-    cells = design_cells(pool.table.iloc[rows], design, imbalance)
+    counts = pool.cell_counts[partition]
+    cells, images = design_cells(counts, design, imbalance), int(counts.sum())
     quotas = _quotas(cells)
     empty = int(cells["count"].eq(0).sum())
     possible = bool(quotas.min() > 0)
@@ -50,7 +51,7 @@ def _size(pool: Pool, partition: str, design: Design, imbalance: str | float) ->
         "images": int(quotas.sum()) if possible else 0,
         "matched": _matched(pool, partition, design, imbalance),
         **limit,
-        "missing_in_the_data": np.ceil(missing * len(pool.table) / len(rows)) if len(rows) else np.nan,
+        "missing_in_the_data": np.ceil(missing * len(pool.table) / images) if images else np.nan,
         "empty_cells": empty,
         "possible": possible,
         "reason": _reason(cells, limit, empty, possible, partition),
@@ -95,11 +96,10 @@ def _named(cell: tuple) -> str:
 
 
 def _matched(pool: Pool, partition: str, design: Design, imbalance: str | float) -> float:
-    """Images of `train_size=matched`: as many as the smallest design has, rounded down to equal cells; NaN where a
-    design is impossible. imbalance: that of the design's own runs, by which `draw` sizes the other designs."""
-    labels = pool.table.iloc[pool.rows_of(partition)]
-    quotas = {
-        other.name: _quotas(design_cells(labels, other, other.imbalance(imbalance))) for other in DESIGNS.values()
-    }
-    fitted = scaled(quotas[design.name], min(quota.sum() for quota in quotas.values()))
-    return float(fitted.sum()) if fitted.min() > 0 else np.nan
+    """Images of `train_size=matched`: as many as the smallest design has that can be drawn, rounded down to equal
+    cells; NaN where this one cannot. imbalance: that of the design's own runs, by which `draw` sizes the others."""
+    settings = Settings(experiment=design.name, imbalance=imbalance, train_size="matched")
+    try:
+        return float(quotas_drawn(pool, design, settings)[partition].sum())
+    except Undrawable:
+        return np.nan

@@ -1,12 +1,13 @@
 """What a study can show with its seeds and test images, told before it trains."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from fairprof.commands.compare.collect import RunResults, collect
 from fairprof.commands.compare.tables import CONFIRMATORY_QUANTITIES, Arm
 from fairprof.config import StudySettings
+from fairprof.data.designs import smallest_design
 from fairprof.data.pool import Pool
 from fairprof.inference.planning import ErrorParts, parts_of_pilot
 from fairprof.measurement.detectable import (
@@ -24,6 +25,18 @@ from fairprof.store.tracking import LoggedRun
 
 DETECTABLE = "study/detectable_differences.csv"
 PILOT_REPLICATES = 200
+
+
+def designs_told(settings: StudySettings, pool: Pool) -> Iterator[str]:
+    """What is unusual about the designs of a study, a sentence each: it has no reference, or another one than A is the
+    smallest, to which sizes are matched."""
+    designs = settings.listed("experiments")
+    if "A" not in designs:
+        yield f"no reference A was asked for: designs are compared with {min(designs)}"
+    if "matched" in settings.listed("train_size"):
+        smallest = smallest_design(pool, settings.imbalance, "train")
+        if smallest != "A":
+            yield f"train_size=matched: all are as large as design {smallest}, the smallest that can be drawn"
 
 
 def tell_outlook(settings: StudySettings, pool: Pool, trained: Sequence[LoggedRun]) -> None:

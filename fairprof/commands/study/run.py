@@ -7,7 +7,7 @@ import pandas as pd
 from fairprof.commands.compare.claims import seeds_told
 from fairprof.commands.compare.run import compare_and_log
 from fairprof.commands.compare.seed_record import log_seeds, record_name, recorded_plan
-from fairprof.commands.study.outlook import tell_outlook
+from fairprof.commands.study.outlook import designs_told, tell_outlook
 from fairprof.commands.study.plan import (
     FAILED,
     WAITING,
@@ -24,7 +24,8 @@ from fairprof.commands.train.hyperparameters import with_hyperparameters
 from fairprof.commands.train.identity import run_key, run_name, study_key
 from fairprof.config import Settings, StudySettings
 from fairprof.data.designs import DESIGNS, draw
-from fairprof.data.pool import Pool, fingerprint, load_pool
+from fairprof.data.drawable import require_drawable
+from fairprof.data.pool import Pool, fingerprint, load_pool, screened_rows
 from fairprof.errors import UserError
 from fairprof.inference.planning import SeedPlan
 from fairprof.measurement.measures import require_memory
@@ -56,6 +57,7 @@ def run_study(settings: StudySettings) -> str:
     tags = {"fairprof.role": "study", "fairprof.data": settings.data.partition(":")[0]}
     with tracking.started_run(f"study-{settings.experiments.replace(',', '')}", tags) as study_id:
         pool = load_pool(settings, settings.image_size)
+        require_drawable(settings, pool, lambda: screened_rows(settings, settings.image_size))
         require_memory(settings, pool, len(settings.listed("experiments")), len(settings.listed("seeds")))
         weights, _ = find_weights(settings.architecture, settings.weights)
         # found once: every run starts from the same weights, even where a download would work later
@@ -68,7 +70,7 @@ def run_study(settings: StudySettings) -> str:
         before = compared_before(key)
         tracking.set_tags({PLAN: key})
         _log_runs(runs, seeds)
-        for sentence in told_beforehand(runs):
+        for sentence in (*designs_told(settings, pool), *told_beforehand(runs)):
             note(sentence)
         if any(run.status == WAITING for run in runs):
             tell_outlook(settings, pool, _trained_before(runs))

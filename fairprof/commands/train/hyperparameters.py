@@ -9,12 +9,11 @@ from fairprof.data.pool import source_of
 from fairprof.errors import UserError
 from fairprof.runtime.files import UnreadableFile, path_of, read_file
 from fairprof.runtime.flat_yaml import MAX_BYTES, pairs_of
-from fairprof.store import tracking
 
 WINNER = "best_hparams.yaml"  # among a search's artifacts
 SEARCHED_DATA = "fairprof.searched_data"
 
-RunsOrStudy = TypeVar("RunsOrStudy", Settings, StudySettings)
+RunsOrStudy = TypeVar("RunsOrStudy", bound=Settings | StudySettings)
 
 
 def with_hyperparameters(settings: RunsOrStudy) -> RunsOrStudy:
@@ -43,37 +42,55 @@ def with_hyperparameters(settings: RunsOrStudy) -> RunsOrStudy:
 def data_key(settings: TrainingSettings) -> str:
     """Equal for settings that train on the same images and labels."""
     labels = (settings.label_bias, settings.label_bias_strength, settings.label_seed)
-    return " ".join(map(str, (source_of(settings.data), *labels, settings.cue_gap)))
+    groups = (settings.merge, settings.exclude)
+    return " ".join(map(str, (source_of(settings.data), *labels, settings.cue_gap, *groups)))
 
 
 def _named(settings: Settings | StudySettings) -> dict[str, str]:
     if settings.hparams == "tuned":
-        searches = tracking.find_runs({"fairprof.role": "search", SEARCHED_DATA: data_key(settings)})
-        if not searches:
-            raise UserError(
-                f"hparams=tuned: no search on {settings.data} has finished here: start `mlflow run . -e tune` with the "
-                "same data first"
-            )
-        return _of_search(searches[0].run_id)
+        return _tuned(settings)
     file = path_of(settings.hparams, "hparams")
     try:
         return pairs_of(read_file(file, MAX_BYTES), f"hparams: {file}")
     except UnreadableFile as error:
         if not error.missing:
             raise UserError(f"hparams: {file}: {error}: give default, tuned, an id or another file") from None
+    return _of_run(settings.hparams)
+
+
+# what the tracking server knows: MLflow takes long to load, and is not needed for a file
+
+
+def _tuned(settings: Settings | StudySettings) -> dict[str, str]:
+    from fairprof.store import tracking
+
+    searches = tracking.find_runs({"fairprof.role": "search", SEARCHED_DATA: data_key(settings)})
+    if not searches:
+        raise UserError(
+            f"hparams=tuned: no search on {settings.data} has finished here: start `mlflow run . -e tune` with the "
+            "same data first"
+        )
+    return _of_search(searches[0].run_id)
+
+
+def _of_run(run_id: str) -> dict[str, str]:
+    from fairprof.store import tracking
+
     try:
-        run = tracking.get_run(settings.hparams)
+        run = tracking.get_run(run_id)
     except UserError:
         raise UserError(
-            f"hparams={settings.hparams} is neither a file nor a run's id: give default, tuned, an id or a file"
+            f"hparams={run_id} is neither a file nor a run's id: give default, tuned, an id or a file"
         ) from None
     if run.tags.get("fairprof.role") == "search":
         return _of_search(run.run_id)
     absent = [name for name in shared_settings() if name not in run.params]
     if absent:
-        raise UserError(f"hparams={settings.hparams}: run {run.name} has no {absent[0]}: name a run of fairprof")
+        raise UserError(f"hparams={run_id}: run {run.name} has no {absent[0]}: name a run of fairprof")
     return {name: run.params[name] for name in shared_settings()}
 
 
 def _of_search(run_id: str) -> dict[str, str]:
+    from fairprof.store import tracking
+
     return pairs_of(tracking.load_text(run_id, WINNER).encode(), f"hparams: {WINNER} of run {run_id}")

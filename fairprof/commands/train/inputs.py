@@ -52,6 +52,7 @@ def _log_identity(training: Training) -> None:
             "pool_fingerprint": pool.fingerprint,
             "draw_fingerprint": drawn.fingerprint,
             "test_fingerprint": drawn.test_fingerprint,
+            **({"matched_to": drawn.matched_to} if drawn.matched_to else {}),
         }
     )
     tracking.set_tags(

@@ -15,7 +15,8 @@ from fairprof.commands.train.inputs import log_cached_work, log_inputs
 from fairprof.commands.train.outcome import log_predictions, log_training
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, draw
-from fairprof.data.pool import Pool, load_pool
+from fairprof.data.drawable import require_drawable
+from fairprof.data.pool import Pool, load_pool, screened_rows
 from fairprof.data.predictions_table import predictions_table
 from fairprof.measurement.measures import require_memory, scores_and_gaps
 from fairprof.metrics.performance import predicts_one_class
@@ -44,6 +45,7 @@ def run_experiment(settings: Settings) -> str | None:
         with started as run_id:
             with processes.leader_first():  # it fills the pixel cache
                 pool = load_pool(settings, settings.image_size)
+            require_drawable(settings, pool, lambda: screened_rows(settings, settings.image_size))
             train_and_register(settings, pool, processes)
     return run_id
 

@@ -33,7 +33,8 @@ from fairprof.config import (
     shared_settings,
 )
 from fairprof.data.designs import DESIGNS
-from fairprof.data.pool import Pool, load_pool, without_test
+from fairprof.data.drawable import require_drawable
+from fairprof.data.pool import Pool, load_pool, screened_rows, without_test
 from fairprof.errors import ServerAway, UserError
 from fairprof.network.weights import find_weights
 from fairprof.reporting.findings import finite
@@ -65,7 +66,9 @@ def run_search(settings: TuneSettings) -> str:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     tags = {"fairprof.role": "search", SEARCHED_DATA: data_key(settings)}
     with tracking.started_run(f"search-{settings.objective}", tags) as search_id:
-        pool = without_test(load_pool(settings, settings.image_size))
+        whole = load_pool(settings, settings.image_size)
+        require_drawable(settings, whole, lambda: screened_rows(settings, settings.image_size))
+        pool = without_test(whole)
         weights, _ = find_weights(settings.architecture, settings.weights)
         settings = settings.model_copy(update={"weights": weights.name})
         name = search_name(settings, pool, weights.sha256)

@@ -10,13 +10,11 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 
 from fairprof.data.attributes import AGE_BINS, GENDERS, LAST_YEARS, SYNTHETIC_RACES
 from fairprof.data.encoded_images import ImageFiles
-from fairprof.data.portraits import Person, draw_portrait
 from fairprof.data.sources.listing import ROW_COLUMNS, Listing, RegionFiles, split_by_reason
 from fairprof.runtime.cache import Cache
 from fairprof.runtime.progress import progress_bar
@@ -37,19 +35,25 @@ RACE_SHARES = dict(zip(SYNTHETIC_RACES, (0.52, 0.28, 0.20), strict=True))
 AGE_SHARES = dict(zip(AGE_BINS, (0.04, 0.11, 0.12, 0.15, 0.13, 0.12, 0.10, 0.10, 0.13), strict=True))
 
 
-def read(cache: Cache, cue_gap: float = 0.0) -> Listing:
+def read(cache: Cache, cue_gap: float = 0.0, images_needed: bool = True) -> Listing:
     """The embedded data set, drawn into the cache's folder if it is not there yet, or damaged; it stays there.
 
-    cue_gap: by how much less the cues of age contrast on the darkest tone, 0..1, as in `draw_portrait`.
+    cue_gap: by how much less the cues of age contrast on the darkest tone, 0..1, as in `draw_portrait`. Where no images
+    are needed, nothing is drawn.
 
     Raises `UserError` where another process draws it for longer than the cache's `lock_timeout`.
     """
     folder = cache.folder / (f"{VERSION}-cue-gap-{cue_gap}" if cue_gap else VERSION)
+    if not images_needed:
+        return _listing(folder, _people().astype(str))
     with cache.locked(folder, WHAT):
         if not cache.is_whole(folder, WHAT):
             with cache.written(folder) as unfinished:
                 _draw_all(_people(), unfinished, cue_gap)
-        records = pd.read_csv(folder / "labels.csv", dtype=str, keep_default_na=False)
+        return _listing(folder, pd.read_csv(folder / "labels.csv", dtype=str, keep_default_na=False))
+
+
+def _listing(folder: Path, records: pd.DataFrame) -> Listing:
     records["line"] = range(2, len(records) + 2)
     rows, quarantine = split_by_reason(
         records[[name for name in ROW_COLUMNS if name in records]], pd.Series("", index=records.index)
@@ -106,6 +110,10 @@ def _draw_all(people: pd.DataFrame, folder: Path, cue_gap: float) -> None:
 
 
 def _draw_one(person, folder: Path, cue_gap: float) -> None:
+    import cv2  # which labels alone do not need
+
+    from fairprof.data.portraits import Person, draw_portrait
+
     generator = numpy_generator(SEED, "portrait", person.image)
     subject = Person(person.years, person.gender, person.skin_tone)
     image, regions = draw_portrait(subject, generator, SIZE, cue_gap)
@@ -116,4 +124,6 @@ def _draw_one(person, folder: Path, cue_gap: float) -> None:
 
 
 def _write_picture(path: Path, pixels: np.ndarray, options: list[int]) -> None:
+    import cv2
+
     path.write_bytes(cv2.imencode(path.suffix, pixels, options)[1].tobytes())

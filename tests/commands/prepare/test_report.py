@@ -74,7 +74,9 @@ def test_an_impossible_design_is_answered_and_the_others_stay(audit_of, balanced
     assert said[1].startswith("B, C and D can be trained: B with 188")
     assert "Design A cannot be trained: 1 of 8 cells have no val image, such as f x y x nurse." in " ".join(said)
     assert "10 val images more in 1 cell would make it 80 val images." in " ".join(said)
-    assert "train_size=matched" not in " ".join(said)
+    assert "At equal size (train_size=matched) each has " in " ".join(said)
+    assert "With -P experiments=B,C,D a study of all that is then asked for can be drawn." in said
+    assert "mlflow run . -P experiment=B" in page(audit) and "-P experiments=B,C,D" in page(audit)
     assert to_mend(audit)[1].startswith("Make design A possible")
     assert "impossible" in page(audit)
 

@@ -56,7 +56,7 @@ def test_not_one_usable_row_is_a_refusal_without_a_pool(rows, settings_of):
 
 
 def test_what_is_not_there_is_the_usual_error(tmp_path, refused):
-    with refused("manifest: no file"):
+    with refused("no.csv", "no such file"):
         read(PrepareSettings(data=f"manifest:{tmp_path / 'no.csv'}", cache_dir=str(tmp_path)))
 
 

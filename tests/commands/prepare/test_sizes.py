@@ -68,7 +68,8 @@ def test_an_impossible_design_is_a_row_that_says_why(pool_with):
     assert found["possible"].to_dict() == {"A": False, "B": False, "C": True, "D": True}
     assert found.loc["A", "reason"] == "2 of 8 cells have no train image, such as f x x x s"
     assert found.loc["A", ["images", "empty_cells", "missing_images", "images_if_filled"]].tolist() == [0, 2, 6, 24]
-    assert found["matched"].isna().all()  # as large as a design that is impossible
+    assert found["matched"].isna().to_dict() == {"A": True, "B": True, "C": False, "D": False}
+    assert found["matched"][["C", "D"]].tolist() == [12, 12]  # as large as C, the smallest that is possible
     assert found.loc["C", "images"] == 12
 
 

@@ -10,6 +10,7 @@ from fairprof.documents.provenance import provenance_of
 from fairprof.documents.rendering import render
 from fairprof.inference.levels import ALPHA, CONFIDENCE
 from fairprof.inference.planning import LEAST_SEEDS
+from fairprof.reporting.groups import groups_told
 from fairprof.reporting.wording import percent, short
 
 SHOWN_CONTRASTS = 10
@@ -32,6 +33,7 @@ def model_card(tables: Tables, protocol: Protocol, design: str) -> str:
         protocol=protocol,
         design=DESIGNS[design],
         provenance=provenance_of(protocol.data),
+        groups_told=groups_told(protocol.merge, protocol.exclude),
         setting=partial(results.setting, protocol),
         trained_part=results.trained_part(protocol),
         seeds=[str(seed) for seed in sorted(runs["seed"])],
