@@ -172,8 +172,8 @@ class Attempt:
             outcome = json.loads((self.folder / "outcome.json").read_text())
         except (FileNotFoundError, ValueError):
             outcome = {"tried": 1, "failures": ["it was not finished, or ended the campaign's own process"]}
-        outcome["failures"] = [f"{self.repeat}: {' '.join(found.split())}" for found in outcome["failures"]]
-        return Tally(**outcome, seconds=seconds)
+        failures = [f"{self.repeat}: {' '.join(found.split())}" for found in outcome.get("failures", [])]
+        return Tally(outcome.get("tried", 0), failures, outcome.get("skipped", ""), seconds)
 
     def end(self) -> None:
         """Ends it, and all that it has started."""

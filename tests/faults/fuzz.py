@@ -61,7 +61,8 @@ def _asked(used: World, server: bool, generator: np.random.Generator, folder: Pa
             (folder / "last.body").write_bytes(body)
             found.append(_complaint(ask, kind, body))
         grown = psutil.Process().memory_info().rss - before
-        found.append(f"the server grew by {grown / 2**20:.0f} MiB" if grown > MEMORY else "")
+        if grown > MEMORY:
+            found[-1] += f"; with this one, the server has grown by {grown / 2**20:.0f} MiB"
         outcome.write_text(json.dumps(found))
 
     process = world.start(ask_all, "served.log")

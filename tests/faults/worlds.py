@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -126,12 +127,9 @@ def predictions_of(world: World) -> dict[str, str]:
     found = {}
     for run in sorted(_runs(client), key=lambda run: run.info.start_time):
         if run.info.status == "FINISHED" and run.data.tags.get("fairprof.role") == "run":
-            file = client.download_artifacts(
-                run.info.run_id, "predictions/test.parquet", str(world.folder / "temporary")
-            )
-            found[_key(run)] = pd.read_parquet(file).to_csv(index=False)
-            Path(file).unlink()
-            Path(file).parent.rmdir()
+            with tempfile.TemporaryDirectory() as folder:
+                file = client.download_artifacts(run.info.run_id, "predictions/test.parquet", folder)
+                found[_key(run)] = pd.read_parquet(file).to_csv(index=False)
     return found
 
 
