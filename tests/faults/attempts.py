@@ -13,8 +13,6 @@ from pathlib import Path
 
 import psutil
 
-from fairprof.errors import shown_in_one_line
-
 NEW_MOUNTS = 0x00020000  # CLONE_NEWNS of unshare(2)
 PATIENCE = 240.0  # seconds for one start, on a machine that does other things as well
 
@@ -48,8 +46,7 @@ class Tally:
 
 
 class Forked:
-    """A function that runs in a process of its own, a fork of this one, as a command does: what is raised becomes one
-    line on standard error and exit status 1. All that it says goes to the file `log`."""
+    """A function that runs in a process of its own, a fork of this one. All that it says goes to the file `log`."""
 
     def __init__(self, function: Callable[[], object], log: Path, environment: dict[str, str], folder: Path):
         self.log = log
@@ -59,9 +56,11 @@ class Forked:
         if self.pid == 0:
             try:
                 _become(log, environment, folder)
-                with shown_in_one_line(folder / "logs"):
-                    function()
+                function()
                 _leave(0)
+            except Failed as failure:
+                print(f"error: {failure}", file=sys.stderr)
+                _leave(1)
             except SystemExit as end:
                 if isinstance(end.code, str):
                     print(end.code, file=sys.stderr)

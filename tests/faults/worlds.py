@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -15,10 +16,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from fairprof.commands.study.run import run_study
-from fairprof.commands.train.run import run_experiment
-from fairprof.commands.tune.run import run_search
-from fairprof.config import Settings, StudySettings, TuneSettings
+import entrypoints
+from fairprof.config import AnalysisSettings, Settings, StudySettings, TuneSettings
 from tests.faults.attempts import Failed, Forked
 
 SHARED = {
@@ -63,17 +62,23 @@ class World:
 
 
 def train(world: World, **values) -> None:
-    run_experiment(Settings(**world.shared(**{"experiment": "C"} | values)))
+    _entered(Settings, "train.run.run_experiment", world.shared(**{"experiment": "C"} | values))
 
 
 def study(world: World) -> None:
-    run_study(StudySettings(**world.shared(experiments="A,C", seeds="2", train_size="natural", epochs=1)))
+    given = world.shared(experiments="A,C", seeds="2", train_size="natural", epochs=1)
+    _entered(StudySettings, "study.run.run_study", given)
 
 
 def search(world: World) -> None:
-    run_search(
-        TuneSettings(**world.shared(experiments="C", trials=2, search="learning_rate", train_size="natural", epochs=1))
-    )
+    given = world.shared(experiments="C", trials=2, search="learning_rate", train_size="natural", epochs=1)
+    _entered(TuneSettings, "tune.run.run_search", given)
+
+
+def _entered(settings: type[AnalysisSettings], command: str, given: dict) -> None:
+    """What the entry point does in a process of its own."""
+    sys.argv = ["", *(word for name, value in given.items() for word in (f"--{name}", str(value)))]
+    entrypoints.start(settings, f"fairprof.commands.{command}")
 
 
 def empty_world(folder: Path) -> World:
@@ -155,7 +160,7 @@ def require_whole(world: World, expected: dict[str, str]) -> None:
             if run.info.status in ("RUNNING", "SCHEDULED")
         ),
         *_of_predictions(predictions_of(world), expected),
-        *_of_versions(client, runs, set(expected)),
+        *_of_versions(client, runs),
         *_left_over(world),
     ]
     if found:
@@ -170,10 +175,17 @@ def _of_predictions(found: dict[str, str], expected: dict[str, str]) -> list[str
     return [f"{key} predicts otherwise than undisturbed" for key in expected if found[key] != expected[key]]
 
 
-def _of_versions(client: mlflow.MlflowClient, runs: dict, keys: set[str]) -> list[str]:
+def _of_versions(client: mlflow.MlflowClient, runs: dict) -> list[str]:
+    """A finished run has one version, with all that it says; no other run has any."""
     versions = client.search_model_versions()
-    counts = Counter(_key(runs[version.run_id]) for version in versions if version.run_id in runs)
-    found = [f"{key} has {counts[key]} versions" for key in sorted(keys | set(counts)) if counts[key] != 1]
+    counts = Counter(version.run_id for version in versions)
+    trained = {name: run for name, run in runs.items() if run.data.tags.get("fairprof.role") == "run"}
+    found = []
+    for name in sorted(trained.keys() | counts.keys()):
+        due = int(name in trained and trained[name].info.status == "FINISHED")
+        if counts[name] != due:
+            told = f"{_key(trained[name])}, {trained[name].info.status}," if name in trained else f"{name}, unknown,"
+            found.append(f"a run of {told} has {counts[name]} versions")
     for version in versions:
         name = f"{version.name}/{version.version}"
         if missing := VERSION_TAGS - set(version.tags):
@@ -194,7 +206,7 @@ def _left_over(world: World) -> list[str]:
     left += [
         str(path) for path in cached if path.name.startswith(".") and path.name.count("-") or path.suffix == ".reserved"
     ]
-    left += [str(path) for path in cached if path.parts[0] == "trainings" and path.suffix != ".lock"]
+    left += [str(path) for path in cached if "trainings" in path.parts[:-1] and path.suffix != ".lock"]
     return [f"left over: {', '.join(sorted(left)[:5])}"] if left else []
 
 
