@@ -1,5 +1,6 @@
 """One attempt of the campaign: forked processes that begin with everything imported, and what they come to."""
 
+import atexit
 import ctypes
 import json
 import os
@@ -57,11 +58,13 @@ class Forked:
             try:
                 _become(log, environment, folder)
                 function()
+                atexit._run_exitfuncs()
                 _leave(0)
             except Failed as failure:
                 print(f"error: {failure}", file=sys.stderr)
                 _leave(1)
             except SystemExit as end:
+                atexit._run_exitfuncs()
                 if isinstance(end.code, str):
                     print(end.code, file=sys.stderr)
                 _leave(end.code if isinstance(end.code, int) else 1)
@@ -104,6 +107,7 @@ class Forked:
 
 def _become(log: Path, environment: dict[str, str], folder: Path) -> None:
     os.setsid()
+    atexit._clear()  # what the campaign's own process does at its end is not for its forks
     target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(target, 1)
     os.dup2(target, 2)

@@ -13,7 +13,17 @@ from pathlib import Path
 import mlflow
 
 from tests.faults.windows import OF_SEARCHES, OF_STORES, OF_STUDIES, TARGETS, count_calls
-from tests.faults.worlds import World, copied, empty_world, require_whole, search, study, train, write_predictions
+from tests.faults.worlds import (
+    World,
+    copied,
+    empty_world,
+    require_nothing_left,
+    require_whole,
+    search,
+    study,
+    train,
+    write_predictions,
+)
 
 PACKAGES = (
     "mlflow",
@@ -49,6 +59,7 @@ def again(world: World, reference: Reference, what: str = "the start afterwards"
         require_whole(world, reference.predictions)
 
     world.start(start, "again.log").succeed(what)
+    require_nothing_left(world)
 
 
 class Stage:

@@ -161,7 +161,6 @@ def require_whole(world: World, expected: dict[str, str]) -> None:
         ),
         *_of_predictions(predictions_of(world), expected),
         *_of_versions(client, runs),
-        *_left_over(world),
     ]
     if found:
         raise Failed("; ".join(found))
@@ -199,15 +198,15 @@ def _of_versions(client: mlflow.MlflowClient, runs: dict) -> list[str]:
     return found
 
 
-def _left_over(world: World) -> list[str]:
-    """Temporary files of processes that are gone, and parts of cache entries."""
-    left = [path.name for path in (world.folder / "temporary").iterdir()]
+def require_nothing_left(world: World) -> None:
+    """Raises `Failed` where there are temporary files, or parts of cache entries; no process works in the world."""
+    left = [path.name for path in (world.folder / "temporary").rglob("*") if not path.match("*.lock")]
+    left = [name for name in left if not name.startswith("fairprof-")]  # where they lie
     cached = [path.relative_to(world.cache) for path in world.cache.rglob("*")]
-    left += [
-        str(path) for path in cached if path.name.startswith(".") and path.name.count("-") or path.suffix == ".reserved"
-    ]
+    left += [str(path) for path in cached if path.match(".*-*") or path.match("*.reserved")]
     left += [str(path) for path in cached if "trainings" in path.parts[:-1] and path.suffix != ".lock"]
-    return [f"left over: {', '.join(sorted(left)[:5])}"] if left else []
+    if left:
+        raise Failed(f"left over: {', '.join(sorted(left)[:5])}")
 
 
 def write_predictions(world: World, file: Path) -> None:
