@@ -28,7 +28,7 @@ class Skipped(Exception):
 
 @dataclass
 class Tally:
-    """What attempts of a kind have come to. failures: how to repeat each, and what was found."""
+    """What attempts of a kind have come to. failures: how to repeat each, and what was found. seconds: of a core."""
 
     tried: int = 0
     failures: list[str] = field(default_factory=list)
@@ -165,18 +165,17 @@ class Attempt:
 
     def ended(self) -> Tally | None:
         """What it has come to; None where it goes on."""
-        pid, _ = os.waitpid(self.pid, os.WNOHANG)
+        pid, _, used = os.wait4(self.pid, os.WNOHANG)
         if not pid and time.monotonic() < self.deadline:
             return None
         if not pid:
             self.end()
-        seconds = time.monotonic() - self.started
         try:
             outcome = json.loads((self.folder / "outcome.json").read_text())
         except (FileNotFoundError, ValueError):
             outcome = {"tried": 1, "failures": ["it was not finished, or ended the campaign's own process"]}
         failures = [f"{self.repeat}: {' '.join(found.split())}" for found in outcome.get("failures", [])]
-        return Tally(outcome.get("tried", 0), failures, outcome.get("skipped", ""), seconds)
+        return Tally(outcome.get("tried", 0), failures, outcome.get("skipped", ""), used.ru_utime + used.ru_stime)
 
     def end(self) -> None:
         """Ends it, and all that it has started."""

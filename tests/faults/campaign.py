@@ -92,7 +92,7 @@ def _started(kind: Kind, number: int, seed: int, root: Path) -> Attempt:
 
 def told(kinds: Sequence[Kind], tallies: dict[str, Tally]) -> str:
     """The campaign as a table, then a line for each failure."""
-    rows = [("kind", "tried", "held", "failed", "least in 20 min", "seconds")]
+    rows = [("kind", "tried", "held", "failed", f"least in {LEAST_MINUTES} min", "core seconds")]
     for kind in kinds:
         tally = tallies[kind.name]
         counts = (tally.tried, tally.held, len(tally.failures), kind.least, round(tally.seconds))
