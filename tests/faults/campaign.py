@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fairprof.runtime.progress import progress_bar
-from tests.faults.attempts import Attempt, Tally
+from tests.faults.attempts import Attempt, Failed, Tally
 
 LEAST_MINUTES = 20  # within which every kind has had its least, on two cores
 
@@ -53,7 +53,10 @@ def run_campaign(
             while True:
                 over = time.monotonic() - started > seconds
                 while not over and len(running) < workers and (kind := _next(kinds, tallies, running, only, numbers)):
-                    running[_started(kind, numbers[kind.name], seed, root)] = kind
+                    try:
+                        running[_started(kind, numbers[kind.name], seed, root)] = kind
+                    except Failed as failure:  # of what all its attempts begin with
+                        tallies[kind.name].add(Tally(1, [f"--kinds {kind.name}: {failure}"], "nothing to begin with"))
                     numbers[kind.name] += 1
                 if not running:
                     return tallies

@@ -47,7 +47,7 @@ OF_STORES = {
     "the experiment is created": f"{_TRACKING}.create_experiment",
 }
 OF_STUDIES = {
-    "a run of the study is trained": "fairprof.commands.study.run:train_and_register",
+    "a run of the study is trained": "fairprof.commands.study.workers:train_and_register",
     "the runs are compared": "fairprof.commands.study.run:compare_and_log",
     "a table is logged": "fairprof.store.tracking:log_table",
     "the study's settings are logged": "fairprof.store.tracking:log_settings",
