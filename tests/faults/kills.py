@@ -28,9 +28,9 @@ def kinds(stage: Stage) -> list[Kind]:
         return _drawn(stage.training if number % 2 else stage.another_training, TARGETS, number, generator)
 
     return [
-        Kind("kills", 150, of_training),
+        Kind("kills", 154, of_training),
         Kind("kills-store", 16, lambda number, generator: _drawn(stage.first_training, OF_STORES, number, generator)),
-        Kind("kills-study", 14, lambda number, generator: _drawn(stage.study, OF_STUDIES, number, generator)),
+        Kind("kills-study", 10, lambda number, generator: _drawn(stage.study, OF_STUDIES, number, generator)),
         Kind("kills-search", 16, lambda number, generator: _drawn(stage.search, OF_SEARCHES, number, generator)),
         Kind("kills-mlflow-run", 4, functools.partial(_of_mlflow_run, stage)),
     ]
@@ -93,5 +93,7 @@ def _mlflow_run_killed(reference: Reference, after: float, folder: Path) -> int:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+    for empty in (world.folder / "temporary").glob("tmp*"):  # that `mlflow` makes itself, for parameters that are files
+        empty.rmdir()
     again(world, reference)
     return int(process.returncode < 0)
