@@ -6,7 +6,9 @@ import platform
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -255,6 +257,20 @@ def test_training_validation_and_test_data_are_all_kept_as_inputs(store):
         assert json.loads(entry.dataset.profile)["num_rows"] == count
         assert "manifest:" in entry.dataset.source and "faces.csv" in entry.dataset.source
     assert contexts == {}
+
+
+def test_runs_that_name_the_same_rows_at_once_all_keep_them(store):
+    def log(number: int) -> str:
+        with tracking.started_run(f"A-seed{number}", {}) as run_id:
+            barrier.wait(60)
+            tracking.log_input(faces(3), "manifest:faces.csv", "train", "f" * 16)
+        return run_id
+
+    count = 8
+    barrier = threading.Barrier(count)
+    with ThreadPoolExecutor(count) as threads:
+        runs = list(threads.map(log, range(count)))
+    assert [len(kept(run).inputs.dataset_inputs) for run in runs] == [1] * count
 
 
 def test_metrics_keep_their_steps_and_numbers_of_any_type(client):
