@@ -21,6 +21,7 @@ def test_a_run_outlives_a_server_that_goes_and_returns_and_says_in_one_line_that
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
     run = tracking.started_run("outlives", {})
     with mlflow_server(tmp_path, store, port):
         run_id = run.__enter__()
