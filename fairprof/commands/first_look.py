@@ -7,8 +7,8 @@ from io import BytesIO
 
 from fairprof.commands.train.hyperparameters import with_hyperparameters
 from fairprof.config import DataSettings, PrepareSettings, Settings, StudySettings, TrainingSettings, TuneSettings
-from fairprof.data.drawable import obstacles, require_drawable
-from fairprof.data.pool import ScreenedRows, pool_of, refuse_if_mostly_unusable, regrouped, screened_rows
+from fairprof.data.drawable import Asked, obstacles, require_drawable
+from fairprof.data.pool import Pool, ScreenedRows, pool_of, refuse_if_mostly_unusable, regrouped, screened_rows
 from fairprof.errors import UserError
 from fairprof.runtime.files import UnreadableFile, open_file, path_of
 
@@ -31,7 +31,7 @@ def look(settings: DataSettings) -> None:
         return
     refuse_if_mostly_unusable(screened, settings)
     pool = pool_of(screened, settings)
-    if isinstance(settings, Settings | StudySettings | TuneSettings) and _fail_surely(settings, screened):
+    if isinstance(settings, Settings | StudySettings | TuneSettings) and _fail_surely(settings, screened, pool):
         require_drawable(settings, pool, lambda: screened)
 
 
@@ -61,10 +61,10 @@ def _require_hyperparameters(settings: Settings | StudySettings) -> None:
     with_hyperparameters(settings)
 
 
-def _fail_surely(settings: Settings | StudySettings | TuneSettings, screened: ScreenedRows) -> bool:
+def _fail_surely(settings: Asked, screened: ScreenedRows, pool: Pool) -> bool:
     """Whether something that is asked for can be drawn neither from all rows nor without the groups that may turn out
     to have no image: a group whose images are all unusable is none, and no cell of it is missing."""
-    if not obstacles(settings, pool_of(screened, settings)):
+    if not obstacles(settings, pool):
         return False
     rows = screened.rows
     for attribute, group in _unseen(screened, settings.max_quarantined_share):

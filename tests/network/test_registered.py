@@ -1,5 +1,7 @@
 """Registered models as classifiers: what was registered is what is loaded, and what they must not be evaluated on."""
 
+from dataclasses import replace
+
 import mlflow
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ import torch
 from fairprof.config import EvaluateSettings, Settings
 from fairprof.data.pool import load_pool
 from fairprof.network.classifier import build_classifier
-from fairprof.network.registered import load_model, pool_for, require_unseen, trained_on
+from fairprof.network.registered import load_model, pool_for, require_unseen, trained_on, with_groups_of
 from fairprof.store import registry, tracking
 
 # mlflow converts an input example with an operation that pandas will change
@@ -132,3 +134,15 @@ def test_the_model_and_metrics_of_an_evaluation_are_linked(model, store):
         ("test/accuracy", 0.5, run_id, "manifest[test]")
     ]
     assert client.get_model_version("fairprof-C", "1").tags["fairprof.evaluation.manifest"] == run_id
+
+
+def test_groups_are_those_of_the_training_on_the_same_data_and_everybody_s_elsewhere(model):
+    loaded, _, settings = model
+    groups = {"merge": "race:x+y", "exclude": "gender:z"}
+    trained = replace(loaded, settings=loaded.settings.model_copy(update=groups))
+    found = with_groups_of(trained, settings)
+    assert (found.merge, found.exclude) == ("race:x+y", "gender:z")
+    named = with_groups_of(trained, settings.model_copy(update={"merge": "none"}))
+    assert (named.merge, named.exclude) == ("none", "gender:z")
+    elsewhere = with_groups_of(trained, settings.model_copy(update={"data": "utkface:elsewhere"}))
+    assert (elsewhere.merge, elsewhere.exclude) == ("none", "none")

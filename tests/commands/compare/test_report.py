@@ -13,7 +13,7 @@ from PIL import Image
 from fairprof.commands.compare.claims import claims
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.report import findings
-from fairprof.commands.compare.sections import EVIDENCE, sections
+from fairprof.commands.compare.sections import EVIDENCE, _data, sections
 from fairprof.config import CompareSettings, StudySettings
 from tests.reporting.pages import Outline, plain_markdown, plain_text, rows_of
 
@@ -362,3 +362,12 @@ def test_size_is_named_where_it_goes_with_the_design(study, page):
     assert "276 to 280 training images: as many as the smallest, rounded down to equal cells." in matched
     runs = study["runs"].assign(training_images=280)
     assert "All designs have equally many training images" in findings(study | {"runs": runs}, PROTOCOL, {}, {}).html()
+
+
+def test_merged_groups_and_those_left_out_stand_beside_the_data():
+    def facts(protocol: Protocol) -> dict[str, str]:
+        return dict(_data(protocol))
+
+    merged = replace(PROTOCOL, merge="race:x+y=few", exclude="race:z")
+    assert "x and y (race) count as one group, named few" in facts(merged)["groups merged or left out"]
+    assert "groups merged or left out" not in facts(PROTOCOL)

@@ -214,3 +214,11 @@ def test_a_comparison_without_the_design_is_refused(tables, protocol):
         model_card(tables, protocol, "C")
     with pytest.raises(ValueError, match="data=photos:x is of no known kind"):
         model_card(tables, replace(protocol, data="photos:x"), "B")
+
+
+def test_merged_groups_and_those_left_out_are_told(tables, protocol):
+    merged = replace(protocol, merge="race:x+y=few", exclude="race:z")
+    card = model_card(tables, merged, "B")
+    assert "By the setting merge, x and y (race) count as one group, named few." in card
+    assert "By the setting exclude, images of z (race) were left out" in card
+    assert "By the setting" not in model_card(tables, protocol, "B")
