@@ -70,8 +70,11 @@ class _Cells:
         them as it has groups."""
         pairs = pd.DataFrame({"cell": cells, "group": groups}).drop_duplicates()
         pairs = pairs.iloc[np.lexsort((order[pairs["group"]], pairs["cell"]))]
-        self.members = {int(cell): found.tolist() for cell, found in pairs.groupby("cell")["group"]}
-        self.cells_of = {int(group): found.tolist() for group, found in pairs.groupby("group")["cell"]}
+        self.members: dict[int, list[int]] = {}
+        self.cells_of: dict[int, list[int]] = {}
+        for cell, group in zip(pairs["cell"].tolist(), pairs["group"].tolist(), strict=True):
+            self.members.setdefault(cell, []).append(group)
+            self.cells_of.setdefault(group, []).append(cell)
         self.partition = partition
         self.wanted = wanted
         self.tries = 0  # that are left
