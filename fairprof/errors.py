@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from fairprof.plain_text import unhidden, visible
+
 # What the operating system says of a file, in plain words
 REASONS = {
     errno.ENOENT: "no such file or folder",
@@ -58,10 +60,6 @@ class ServerAway(Exception):
     """The tracking server has not answered for as long as it is waited for: one line that says what to do."""
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
-
-
 def _logged(log_folder: Path, error: BaseException) -> str:
     """Where the error's traceback was written. What can be written nowhere goes to standard error."""
     text = "".join(traceback.format_exception(error))
@@ -74,7 +72,7 @@ def _logged(log_folder: Path, error: BaseException) -> str:
         except OSError:
             continue
         return str(log_file)
-    print(text, file=sys.stderr)
+    print("\n".join(map(unhidden, text.split("\n"))), file=sys.stderr)
     return "the lines above"
 
 
@@ -89,7 +87,7 @@ def shown_in_one_line(log_folder: Path) -> Iterator[None]:
     try:
         yield
     except (UserError, ServerAway) as error:
-        sys.exit(f"fairprof: error: {_one_line(error)}")
+        sys.exit(f"fairprof: error: {visible(error)}")
     except KeyboardInterrupt:
         print("fairprof: interrupted: start again with the same settings to go on", file=sys.stderr)
         sys.exit(130)
@@ -101,14 +99,15 @@ def shown_in_one_line(log_folder: Path) -> Iterator[None]:
 
 def _of_a_file(error: OSError, log_folder: Path) -> str:
     file = error.filename if error.filename2 is None else error.filename2
-    place = " ".join(os.fsdecode(file).split()) if isinstance(file, str | bytes | os.PathLike) else "a file"
+    path = os.fsdecode(file) if isinstance(file, str | bytes | os.PathLike) else ""
+    place = visible(path) or "a file"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return (
             f"fairprof: error: no space left on the device while writing {place}: "
             "free some space and start again, nothing half-written is kept"
         )
     remedy = REMEDIES.get(error.errno or 0)
-    if error.errno == errno.ENOENT and file is not None and not os.path.isdir(os.path.dirname(place) or "."):
+    if error.errno == errno.ENOENT and file is not None and not os.path.isdir(os.path.dirname(path) or "."):
         remedy = "its folder was removed or unmounted: put it back, and start again"
     if remedy is None:
         return _unexpected(error, log_folder)
@@ -117,6 +116,6 @@ def _of_a_file(error: OSError, log_folder: Path) -> str:
 
 def _unexpected(error: BaseException, log_folder: Path) -> str:
     return (
-        f"fairprof: unexpected error: {type(error).__name__}: {_one_line(error)[:300]} "
+        f"fairprof: unexpected error: {type(error).__name__}: {visible(error)[:300]} "
         f"(traceback in {_logged(log_folder, error)}; please report it)"
     )

@@ -104,7 +104,7 @@ def make_settings(tmp_path):
     return lambda **values: Settings(**{"cache_dir": str(tmp_path / "cache"), "lock_timeout": 5.0, **values})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_image():
     """Writes a picture of noise, coarse more than fine as in photographs, different for every seed."""
 

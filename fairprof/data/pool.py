@@ -16,6 +16,7 @@ from fairprof.data.professions import PROFESSIONS, LabelBias, draw_professions, 
 from fairprof.data.sources import open_source
 from fairprof.data.sources.listing import QUARANTINE_COLUMNS, Listing, RegionFiles
 from fairprof.errors import UserError
+from fairprof.metrics.fairness import OVER_CLASSES
 from fairprof.runtime.cache import Cache
 from fairprof.runtime.files import path_of
 
@@ -264,6 +265,12 @@ def pool_of(screened: ScreenedRows, settings: DataSettings) -> Pool:
         raise UserError(
             f"{settings.data}: every row has the profession {table['profession'].iloc[0]}: "
             "a classifier needs at least two"
+        )
+    reserved = [name for name in table["profession"].cat.categories if name in OVER_CLASSES]
+    if reserved:
+        raise UserError(
+            f"{settings.data}: a profession is called {reserved[0]}, which stands in place of a class in fairprof's "
+            "tables: give it another name"
         )
     digests = pixels.records["sha256"].iloc[rows["pixel"]].to_numpy() if pixels else None
     return Pool(

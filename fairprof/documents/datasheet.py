@@ -13,7 +13,7 @@ from fairprof.data.pixels import HASH_SIDE
 from fairprof.data.pool import Pool
 from fairprof.data.professions import PROFESSION_GIVEN_AGE, PROFESSIONS
 from fairprof.documents.provenance import provenance_of
-from fairprof.documents.rendering import render
+from fairprof.documents.rendering import index_first, render
 from fairprof.reporting.groups import groups_told
 from fairprof.reporting.wording import count, number, percent
 
@@ -155,7 +155,7 @@ def composition_table(counts: pd.DataFrame) -> pd.DataFrame:
         index=["gender", "race", "profession"], columns="partition", values="count", observed=False, fill_value=0
     )
     texts = cells.apply(lambda row: " / ".join(count(row[name]) for name in PARTITIONS), axis=1)
-    return texts.unstack("profession").rename_axis(columns=None).reset_index()
+    return index_first(texts.unstack("profession"))
 
 
 def _age_table(ages: pd.DataFrame) -> pd.DataFrame:

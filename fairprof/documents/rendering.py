@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from fairprof.reporting import markdown
+from fairprof.plain_text import in_markdown
 from fairprof.reporting.names import name_of
 from fairprof.reporting.wording import UNDEFINED, counted, is_figure, number, short
 
@@ -26,12 +26,12 @@ def text(value: Any) -> str:
     if isinstance(value, Markdown):
         return value
     if isinstance(value, str):
-        return Markdown(markdown.escaped(value))
+        return Markdown(in_markdown(value))
     if pd.isna(value):
         return UNDEFINED
     if isinstance(value, Integral):
         return f"{value:,}"
-    return number(float(value)) if isinstance(value, Real) else Markdown(markdown.escaped(value))
+    return number(float(value)) if isinstance(value, Real) else Markdown(in_markdown(value))
 
 
 def of(noun: str, many: int) -> Markdown:
@@ -55,6 +55,11 @@ def table(frame: pd.DataFrame, otherwise: str = "") -> Markdown:
         return Markdown(otherwise)
     columns = [_column(str(name), values) for name, values in frame.items()]
     return Markdown("\n".join(f"| {' | '.join(row)} |" for row in zip(*columns, strict=True)))
+
+
+def index_first(frame: pd.DataFrame) -> pd.DataFrame:
+    """A data frame whose index comes first, as columns; others may have the names of these."""
+    return pd.concat([frame.index.to_frame(index=False), frame.reset_index(drop=True)], axis=1)
 
 
 def _column(name: str, values: pd.Series) -> list[str]:

@@ -24,6 +24,7 @@ from fairprof.interface.user_tables import (
     user_tables,
 )
 from fairprof.metrics import fairness
+from fairprof.plain_text import visible
 from fairprof.seeds import numpy_generator
 
 TABLE = "predictions"
@@ -67,7 +68,7 @@ class Audit:
         return summary(self)
 
     def __repr__(self) -> str:
-        return "\n".join(self.answer)
+        return "\n".join(map(visible, self.answer))
 
 
 def audit(

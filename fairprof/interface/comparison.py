@@ -32,6 +32,7 @@ from fairprof.interface.user_tables import (
     user_tables,
 )
 from fairprof.metrics import fairness
+from fairprof.plain_text import visible
 from fairprof.reporting.wording import counted
 from fairprof.seeds import numpy_generator
 
@@ -69,7 +70,7 @@ class Comparison:
         return summary(self)
 
     def __repr__(self) -> str:
-        return "\n".join(self.answer)
+        return "\n".join(map(visible, self.answer))
 
 
 @dataclass(frozen=True)

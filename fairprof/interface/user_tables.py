@@ -12,7 +12,7 @@ import pandas as pd
 
 from fairprof.errors import UserError
 from fairprof.inference.units import PERSON
-from fairprof.metrics.fairness import intersection
+from fairprof.metrics.fairness import OVER_CLASSES, intersection
 from fairprof.metrics.performance import PROBABILITY_PREFIX, class_probabilities
 
 IMAGE, TRUE, PREDICTED = "image", "y_true", "y_pred"
@@ -174,7 +174,7 @@ def _names(values: Mapping[str, pd.Series], what: str) -> dict[Any, str]:
             first = list(series.cat.categories)
         try:
             found = list(dict.fromkeys(series.drop_duplicates().astype(object)))
-        except TypeError as error:
+        except (TypeError, NotImplementedError) as error:  # of Python's objects, and of Arrow's columns
             raise TableError(f"{column} holds {what} that are lists or tables; give text or numbers") from error
         for value in found:
             occurring.setdefault(value, column)
@@ -224,6 +224,12 @@ def _classes(labels: Mapping[str, pd.Series], probabilities: Probabilities) -> d
     classes = _names(labels, "classes")
     if len(classes) < 2:
         raise TableError(f"{' and '.join(labels)} hold one class alone, {next(iter(classes))!r}; two are the least")
+    for value, name in classes.items():
+        if name in OVER_CLASSES:
+            raise TableError(
+                f"{' and '.join(list(labels)[:2])} hold the class {value!r}, which stands in place of a class in the "
+                "tables of an audit; give it another name"
+            )
     if len(classes) > MOST_CLASSES:
         raise TableError(
             f"{' and '.join(list(labels)[:2])} hold {len(classes):,} classes, more than {MOST_CLASSES}; give classes "

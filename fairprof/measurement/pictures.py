@@ -8,7 +8,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from fairprof.metrics.fairness import SUFFICIENT
-from fairprof.reporting.chart import finished, mark, plain
+from fairprof.reporting.chart import (
+    LETTERS,
+    MOST_CLASSES,
+    MOST_CURVES,
+    MOST_ROWS,
+    drawn,
+    finished,
+    largest_of,
+    left_out,
+    mark,
+    plain,
+)
 from fairprof.reporting.names import name_of
 from fairprof.reporting.style import (
     GRID,
@@ -27,10 +38,14 @@ COLOURS = dict(zip(("gender", "race"), PALETTE, strict=False))
 
 
 def confusion_figure(confusion: pd.DataFrame, title: str) -> Figure:
-    """Counts by true (rows) and predicted class, shaded by the share of the true class."""
-    counts = confusion.to_numpy()
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    names = 0.075 * max(len(name) for name in confusion.index)  # inches that the longest name needs
+    """Counts by true (rows) and predicted class, shaded by the share of the true class; of many classes only the
+    largest."""
+    sizes = pd.Series(confusion.to_numpy().sum(axis=1))
+    shown = largest_of(sizes, MOST_CLASSES)
+    counts = confusion.to_numpy()[np.ix_(shown, shown)]
+    shares = counts / np.maximum(sizes.to_numpy()[shown][:, None], 1)
+    labels = [drawn(confusion.index[place], 2 * LETTERS) for place in shown]
+    names = 0.075 * max(map(len, labels))  # inches that the longest name needs
     figure = Figure(
         figsize=(1.1 * len(counts) + 0.7 + names, 1.0 * len(counts) + 0.75 + names / 2), layout="constrained"
     )
@@ -39,11 +54,11 @@ def confusion_figure(confusion: pd.DataFrame, title: str) -> Figure:
     for row, column in np.ndindex(counts.shape):
         text = f"{count(counts[row, column])}\n{percent(shares[row, column], '.0f')}"
         axis.text(column, row, text, ha="center", va="center", fontsize=NORMAL, color=ink_on(shares[row, column]))
-    axis.set_xticks(range(len(counts)), confusion.columns, rotation=30, ha="right", fontsize=SMALL)
-    axis.set_yticks(range(len(counts)), confusion.index, fontsize=SMALL)
+    axis.set_xticks(range(len(counts)), labels, rotation=30, ha="right", fontsize=SMALL)
+    axis.set_yticks(range(len(counts)), labels, fontsize=SMALL)
     axis.set_xlabel("predicted class", fontsize=SMALL)
     axis.set_ylabel("true class", fontsize=SMALL)
-    axis.set_title(title, fontsize=NORMAL)
+    axis.set_title(textwrap.fill(f"{title}{left_out(len(shown), len(sizes), 'classes')}", 60), fontsize=NORMAL)
     return figure
 
 
@@ -63,34 +78,42 @@ def reliability_figure(reliability: pd.DataFrame, calibration_error: float) -> F
 
 
 def rates_figure(by_group: pd.DataFrame) -> Figure:
-    """Selection rate and true positive rate of every gender and race, by class; hollow where evidence is weak."""
+    """Selection rate and true positive rate of every gender and race, by class; hollow where evidence is weak; of many
+    groups and classes only the largest."""
     shown = by_group[by_group["attribute"].isin(COLOURS)]
-    groups = list(shown["group"].drop_duplicates())
-    classes = list(shown["class"].drop_duplicates())
-    figure = Figure(figsize=(2.6 * len(classes) + 1, 0.55 * len(groups) * len(RATES) + 1.9), layout="constrained")
+    sizes = shown.groupby(["attribute", "group"], sort=False)["support"].max()  # of the selection rate: all images
+    groups = [name for attribute in COLOURS for name in largest_of(sizes.loc[[attribute]], MOST_ROWS)]
+    true_class = shown[shown["rate"].eq("true_positive_rate") & shown["attribute"].eq("gender")]
+    of_class = true_class.groupby("class", sort=False)["support"].sum()
+    classes = largest_of(of_class, MOST_CURVES)
+    row = 0.55 if len(groups) <= MOST_ROWS else 0.3  # inches
+    figure = Figure(figsize=(2.6 * len(classes) + 1, row * len(groups) * len(RATES) + 1.9), layout="constrained")
     panels = figure.subplots(len(RATES), len(classes), sharey=True, squeeze=False)
     for panels_of_rate, (rate, gap) in zip(panels, RATES.items(), strict=True):
         for axis, profession in zip(panels_of_rate, classes, strict=True):
-            of_class = shown[shown["rate"].eq(rate) & shown["class"].eq(profession)].set_index("group").loc[groups]
-            _rates_of_groups(axis, of_class)
-            axis.set_title(textwrap.fill(profession, 30), fontsize=NORMAL)
+            rates = shown[shown["rate"].eq(rate) & shown["class"].eq(profession)]
+            _rates_of_groups(axis, rates.set_index(["attribute", "group"]).loc[groups])
+            axis.set_title(textwrap.fill(drawn(profession, 3 * LETTERS), LETTERS), fontsize=NORMAL)
         panels_of_rate[0].set_ylabel(f"{name_of(rate)}\n({gap})", fontsize=SMALL)
     handles = [
         mark("enough images", color=PALETTE[0]),
         mark("insufficient evidence", color=PALETTE[0], markerfacecolor=HOLLOW),
     ]
-    return finished(
-        figure, "Rates by group on the test set; the gap is the distance between the outermost points", handles
-    )
+    title = "Rates by group on the test set; the gap is the distance between the outermost points"
+    left = left_out(len(groups), len(sizes), "groups") + left_out(len(classes), len(of_class), "classes")
+    return finished(figure, f"{title}\n{left.removeprefix('; ')}" if left else title, handles)
 
 
 def _rates_of_groups(axis: Axes, rates: pd.DataFrame) -> None:
-    """rates: of one kind and class, indexed by group."""
-    colours = [COLOURS[attribute] for attribute in rates["attribute"]]
+    """rates: of one kind and class, indexed by attribute and group."""
+    colours = [COLOURS[attribute] for attribute in rates.index.get_level_values("attribute")]
     places = np.arange(len(rates))
     fills = np.where(rates["evidence"].eq(SUFFICIENT), colours, HOLLOW)
     axis.hlines(places, 0, rates["value"], **GRID, zorder=1)
     axis.scatter(rates["value"], places, c=list(fills), edgecolors=colours, s=34, zorder=2)
     axis.set(xlim=(0, 1), ylim=(len(rates) - 0.5, -0.5))
-    axis.set_yticks(places, rates.index)
+    names = rates.index.get_level_values("group")
+    both = set(names[names.duplicated()])  # which are groups of both attributes
+    labels = [f"{name_of(of)}: {drawn(name)}" if name in both else drawn(name) for of, name in rates.index]
+    axis.set_yticks(places, labels)
     plain(axis, "x")

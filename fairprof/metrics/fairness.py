@@ -25,6 +25,8 @@ groups); fairlearn's user guide, "Common fairness metrics", on multi-class label
 """
 
 import itertools
+import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -44,8 +46,11 @@ from fairprof.metrics.performance import (
 
 ATTRIBUTES = ("gender", "race", "gender_x_race")
 MIN_SUPPORT = 30
+SEVERAL = re.compile(r'^"|(^|\s)x\s|\sx$')  # groups in one name, or what is quoted
 SCORES = ("accuracy", "balanced_accuracy", "macro_f1")
-MAX_OVER_CLASSES, MEAN_OVER_CLASSES = "max_over_classes", "mean_over_classes"  # in place of a class
+# in place of a class, which cannot be called so
+MAX_OVER_CLASSES, MIN_OVER_CLASSES, MEAN_OVER_CLASSES = "max_over_classes", "min_over_classes", "mean_over_classes"
+OVER_CLASSES = (MAX_OVER_CLASSES, MIN_OVER_CLASSES, MEAN_OVER_CLASSES)
 
 SUFFICIENT = "sufficient"
 INSUFFICIENT = "insufficient_evidence"
@@ -71,10 +76,18 @@ def intersection(labels: Sequence[pd.Series]) -> pd.Series:
     """The intersection of attributes: a categorical of the combinations that occur, named and ordered as in
     `group_labels`. labels: categorical columns of the same rows, at least one."""
     categories = [list(column.cat.categories) for column in labels]
-    names = [" x ".join(map(str, groups)) for groups in itertools.product(*categories)]
+    names = [joint_name(groups) for groups in itertools.product(*categories)]
     codes = np.ravel_multi_index([column.cat.codes for column in labels], [len(groups) for groups in categories])
     combined = pd.Series(pd.Categorical.from_codes(codes, names), labels[0].index)
     return combined.rename("_x_".join(str(column.name) for column in labels)).cat.remove_unused_categories()
+
+
+def joint_name(groups: Iterable[str]) -> str:
+    """The name of an intersection: "Female x Black". No two have the same: what could be taken for several groups is
+    quoted, as in '"Black x White" x Female'."""
+    return " x ".join(
+        json.dumps(name, ensure_ascii=False) if SEVERAL.search(name) else name for name in map(str, groups)
+    )
 
 
 def count_codes(
@@ -293,7 +306,7 @@ class GapMetric(NamedTuple):
 
     @property
     def worst_over_classes(self) -> str:
-        return MAX_OVER_CLASSES if self.kind is difference else "min_over_classes"
+        return MAX_OVER_CLASSES if self.kind is difference else MIN_OVER_CLASSES
 
 
 GAP_METRICS = {
@@ -501,7 +514,7 @@ def summary(predictions: pd.DataFrame, min_support: int = MIN_SUPPORT) -> dict[s
             numbers[f"{name}/{a}"] = gap[a, name, MAX_OVER_CLASSES]
             numbers[f"{name}_mean/{a}"] = gap[a, name, MEAN_OVER_CLASSES]
         for name in RATIOS:
-            numbers[f"{name}/{a}"] = gap[a, name, "min_over_classes"]
+            numbers[f"{name}/{a}"] = gap[a, name, MIN_OVER_CLASSES]
         worst = _worst_groups(performances[performances["attribute"] == a])
         for name, value in worst.set_index("metric")["value"].items():
             numbers[f"{name}/{a}"] = value

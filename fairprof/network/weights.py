@@ -17,6 +17,7 @@ from torch import nn
 from torchvision.models import get_model_weights
 
 from fairprof.errors import UserError
+from fairprof.plain_text import visible
 from fairprof.runtime.files import UnreadableFile, open_file, path_of, sha256_of
 from fairprof.runtime.limits import memory_limited
 
@@ -48,8 +49,8 @@ def find_weights(architecture: str, weights: str) -> tuple[Weights, Path | None]
             if weights == "imagenet":
                 raise
             print(
-                f"fairprof: warning: {error}; this run starts from random weights, which learn far less from few "
-                "images",
+                f"fairprof: warning: {visible(error)}; this run starts from random weights, which learn far less from "
+                "few images",
                 flush=True,
             )
             return Weights("random", ""), None

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from fairprof.inference.levels import CONFIDENCE
 from fairprof.metrics.fairness import ATTRIBUTES
+from fairprof.plain_text import shortened, visible
 from fairprof.reporting.style import (
     BAND,
     DESIGN_COLOURS,
@@ -30,6 +31,8 @@ from fairprof.reporting.style import (
 )
 from fairprof.reporting.wording import count, percent, span
 
+LETTERS = 30  # of a name in a picture
+MOST_ROWS, MOST_CURVES, MOST_CLASSES = 24, 8, 12  # that a picture shows of the groups or classes of one attribute
 INTERVAL = f"{percent(CONFIDENCE, 'g')} interval over seeds and test images"
 
 
@@ -151,11 +154,24 @@ def seeds_counted(counts: pd.Series) -> str:
     return f"{span(counts, count)} seed{'s' if counts.max() > 1 else ''}"
 
 
-def shortened(name: str, letters: int) -> str:
-    """Left out in the middle: long names often differ in their ends."""
-    if len(name) <= letters:
-        return name
-    return f"{name[: letters - letters // 3 - 1]}…{name[len(name) - letters // 3 :]}"
+def largest_of(sizes: pd.Series, most: int) -> list:
+    """Of names those of the `most` largest, in their order; sizes: by name."""
+    chosen = set(sizes.sort_values(ascending=False, kind="stable").index[:most])
+    return [name for name in sizes.index if name in chosen]
+
+
+def left_out(shown: int, there: int, noun: str) -> str:
+    """ "; the 24 largest of 480 groups, all are in the tables", for the end of a title; empty where all are shown."""
+    return f"; the {shown:,} largest of {there:,} {noun}, all are in the tables" if shown < there else ""
+
+
+def drawn(name: object, letters: int = LETTERS) -> str:
+    """A name that a data set gave, as pictures show it: in one line, nothing hidden, no longer than there is room for.
+
+    matplotlib leaves out of legends what begins with an underscore.
+    """
+    text = shortened(visible(name), letters)
+    return f" {text}" if text.startswith("_") else text
 
 
 def mark(label: str, **style: Any) -> Line2D:

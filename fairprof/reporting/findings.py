@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from fairprof.plain_text import visible
 from fairprof.reporting.blocks import Section
 from fairprof.reporting.page import html_page, markdown_page
 from fairprof.store import tracking
@@ -59,7 +60,7 @@ def log_findings(findings: Findings) -> None:
     for step, metrics in findings.curves.items():
         tracking.log_metrics(finite(metrics), step=step)
     tracking.log_metrics(finite(findings.metrics))
-    print("\n" + "\n".join((*findings.printed, WHERE_THE_REPORT_IS)), flush=True)
+    print("\n" + "\n".join((*map(visible, findings.printed), WHERE_THE_REPORT_IS)), flush=True)
 
 
 def log_tables(tables: dict[str, pd.DataFrame]) -> None:

@@ -12,19 +12,21 @@ from fairprof.inference.levels import CONFIDENCE
 from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, MEAN_OVER_CLASSES
 from fairprof.reporting.chart import (
+    MOST_CLASSES,
     Rows,
     beside,
     by_attribute,
     designs_of,
+    drawn,
     finished,
     intervals,
     known_values,
+    largest_of,
     line,
     main_arm,
     mark,
     occurring,
     seeds_counted,
-    shortened,
 )
 from fairprof.reporting.names import METRIC_NAMES, gap_name, name_of
 from fairprof.reporting.style import DESIGN_COLOURS, HOLLOW, MARGIN, NORMAL, NULL, NULL_MEAN, SMALL, WIDTH, design_style
@@ -49,8 +51,12 @@ def gaps_by_class_figure(gaps: pd.DataFrame) -> Figure:
         for metric, attribute in CONFIRMATORY_GAPS
         if len(part := single[single["metric"].eq(metric) & single["attribute"].eq(attribute)])
     }
-    names = {name: shortened(name, 26) for name in occurring(single["class"])}
-    return _gap_chart(panels, "class", names, "Gaps between groups in each class")
+    classes = occurring(single["class"])
+    widest = single.groupby("class", sort=False, observed=True)["value"].max().fillna(0).loc[classes]
+    names = {name: drawn(name, 26) for name in largest_of(widest, MOST_CLASSES)}
+    several = f"Gaps between groups in the {len(names):,} classes of {len(classes):,} with the largest"
+    title = several if len(names) < len(classes) else "Gaps between groups in each class"
+    return _gap_chart({name: part[part["class"].isin(names)] for name, part in panels.items()}, "class", names, title)
 
 
 def _gap_chart(panels: dict[str, pd.DataFrame], block: str, names: dict[str, str], title: str) -> Figure:

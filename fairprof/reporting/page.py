@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from fairprof.plain_text import in_markdown, unhidden, visible
 from fairprof.reporting.blocks import Section, Table
-from fairprof.reporting.markdown import escaped
 from fairprof.reporting.names import VERDICT_NAMES
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -64,7 +64,7 @@ def _image(name: str, png: bytes) -> _Image:
 
 
 def _html(template: str) -> jinja2.Template:
-    return _environment(finalize=None).get_template(template)
+    return _environment(finalize=_html_text).get_template(template)
 
 
 def _markdown() -> jinja2.Template:
@@ -73,7 +73,7 @@ def _markdown() -> jinja2.Template:
 
 
 def _environment(finalize: Callable | None) -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -82,7 +82,23 @@ def _environment(finalize: Callable | None) -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters |= {"lines": _lines, "code": _code}
+    return environment
+
+
+def _html_text(value: object) -> object:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _lines(text: str) -> Markup:
+    """Text of several lines, which keep their blanks."""
+    return escape("\n".join(unhidden(line) for line in text.split("\n")))
+
+
+def _code(text: str) -> Markup:
+    """The same for indented code within Markdown, where nothing is escaped."""
+    return Markup("\n".join(unhidden(line) for line in text.split("\n")))
 
 
 def _markdown_text(value: object) -> Markup:
-    return value if isinstance(value, Markup) else Markup(escaped(value))
+    return value if isinstance(value, Markup) else Markup(in_markdown(value))

@@ -1,13 +1,19 @@
 """How every picture of fairprof looks: colours, sizes and marks. What is drawn with them is in `chart`."""
 
+import functools
 import io
 import itertools
 import re
 from collections.abc import Iterator
 from typing import Any
 
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.text import Text
 from matplotlib.ticker import ScalarFormatter
+
+from fairprof.plain_text import visible, written
 
 Style = dict[str, Any]  # what matplotlib is told of a line, a mark or an area
 
@@ -39,9 +45,49 @@ SINGLE: Style = {"markersize": 4, "alpha": 0.5}  # one seed, beside the mean
 BAND_OF_VALUES: Style = {"alpha": 0.15, "linewidth": 0}  # a filled range around a curve
 
 
+class _AsItIs(RendererAgg):
+    """Draws every text as it is: nothing in it is read as TeX, and a letter that the font lacks is written out."""
+
+    def draw_text(self, gc, x, y, s, prop, angle, ismath=False, mtext=None):
+        super().draw_text(gc, x, y, _drawable(s, prop), prop, angle, ismath=False, mtext=mtext)
+
+    def get_text_width_height_descent(self, s, prop, ismath):
+        return super().get_text_width_height_descent(_drawable(s, prop), prop, ismath=False)
+
+
+class _Canvas(FigureCanvasAgg):
+    """What pictures are drawn on, by `_AsItIs`."""
+
+    _drawn_for: tuple[float, ...] = ()
+
+    def get_renderer(self):
+        drawn_for = (*self.get_width_height(physical=True), self.figure.dpi)
+        if self._drawn_for != drawn_for:
+            self._drawn_for = drawn_for
+            self.renderer = _AsItIs(*drawn_for)
+        return self.renderer
+
+
+def _drawable(text: str, font: FontProperties) -> str:
+    if text.isascii() and text.isprintable():
+        return text
+    glyphs = _glyphs(findfont(font))
+    words = map(visible, re.split(r"\s", text))  # every blank stays
+    return "".join(letter if ord(letter) in glyphs else written(letter) for letter in " ".join(words))
+
+
+@functools.cache
+def _glyphs(font_file: str) -> frozenset[int]:
+    """The characters that a font has."""
+    return frozenset(get_font(font_file).get_charmap())
+
+
 def png_of(figure: Figure) -> bytes:
-    """A picture as a PNG file, at the size at which it is read."""
+    """A picture as a PNG file, at the size at which it is read; what its texts hold is drawn as it is."""
     figure.set_dpi(DPI)
+    figure.set_canvas(_Canvas(figure))
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # otherwise it takes "\\$" for "$", too
     if (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)  # and not in `savefig`, which draws everything twice where it lays out
         figure.set_layout_engine(None)

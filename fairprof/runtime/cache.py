@@ -12,6 +12,7 @@ from filelock import Timeout
 
 from fairprof.config import DataSettings
 from fairprof.errors import UserError
+from fairprof.plain_text import visible
 from fairprof.runtime.checksums import damage_of, regular_size, seal
 from fairprof.runtime.files import (
     atomic_folder,
@@ -172,7 +173,7 @@ class Cache:
 
 def _say(text: str) -> None:
     """A line for the user: of processes that train together, whichever fills the entry is the only one to say it."""
-    print(f"fairprof: {text}", flush=True)
+    print(f"fairprof: {visible(text)}", flush=True)
 
 
 def _beside(entry: Path, suffix: str) -> Path:

@@ -4,6 +4,7 @@ import sys
 
 from tqdm import tqdm
 
+from fairprof.plain_text import visible
 from fairprof.runtime.ranks import Rank
 
 LOG_INTERVAL = 15.0  # seconds between lines where standard error is not a terminal
@@ -24,7 +25,7 @@ class _LogLines:
 def note(text: str) -> None:
     """A line for the user; of several processes, only the leading one says it."""
     if Rank.of_environment().leads:
-        print(f"fairprof: {text}", flush=True)
+        print(f"fairprof: {visible(text)}", flush=True)
 
 
 def progress_bar(description: str, total: int, unit: str) -> tqdm:

@@ -2,7 +2,9 @@
 
 import itertools
 import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import matplotlib
@@ -13,10 +15,14 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from fairprof.reporting.chart import LETTERS, drawn, largest_of, left_out
 from fairprof.reporting.style import INK, LARGE, NORMAL, RIGHT, SMALL, TINY, UNKNOWN, WRONG, Ticks
 from fairprof.reporting.wording import UNDEFINED, counted
 
 EDGE = 1.75  # inches of an image in a panel
+CAPTION = 16  # letters of a name beside another
+ALL_IMAGES = None  # where a group is asked for; no name is it
+MOST_COLUMNS = 16  # of groups in a panel
 LINE = 0.13  # inches a line of a caption
 COLOURS = matplotlib.colormaps["inferno"]
 OVERLAY = 0.5  # share of the map where it is strongest
@@ -54,14 +60,15 @@ def contact_sheet(rows: pd.DataFrame, pixels: np.ndarray, maps: np.ndarray, titl
         line, column = divmod(place, columns)
         above, below = axes[2 * line, column], axes[2 * line + 1, column]
         above.imshow(pixels[place], interpolation="lanczos")
-        above.set_title(
-            f"{row.gender}, {row.race}\n{row.age}" if isinstance(row.age, str) else f"{row.gender}\n{row.race}",
-            fontsize=TINY,
-        )
+        gender, race = (drawn(name, CAPTION) for name in (row.gender, row.race))
+        labels = [f"{gender}, {race}", row.age] if isinstance(row.age, str) else [gender, race]
+        above.set_title("\n".join(textwrap.fill(label, LETTERS) for label in labels), fontsize=TINY)
         below.imshow(overlay(_enlarged(pixels[place]), maps[place], largest))
         right = row.y_true == row.y_pred
         below.set_title(
-            f"{row.y_true}\n{'=' if right else '→'} {row.y_pred}", fontsize=TINY, color=RIGHT if right else WRONG
+            f"{drawn(row.y_true)}\n{'=' if right else '→'} {drawn(row.y_pred)}",
+            fontsize=TINY,
+            color=RIGHT if right else WRONG,
         )
     figure.suptitle(
         f"{title}\nbelow each image: Grad-CAM for the predicted class; true class, then predicted class", fontsize=LARGE
@@ -80,10 +87,16 @@ def mean_map_panel(
     faces: dict[str, dict[str, np.ndarray]],
     title: str,
 ) -> Figure:
-    """A row per attribute, a column per group: the group's mean raw map over its mean image, on one colour scale.
+    """A row per attribute, a column per group: the group's mean raw map over its mean image, on one colour scale; of
+    many groups only the largest.
 
     means: attribute -> group -> (h, w). counts: images behind each. faces: mean images, (S, S, 3) uint8.
     """
+    there = sum(map(len, means.values()))
+    means = {
+        attribute: {name: groups[name] for name in largest_of(pd.Series(counts[attribute])[list(groups)], MOST_COLUMNS)}
+        for attribute, groups in means.items()
+    }
     columns = max(len(groups) for groups in means.values())
     figure = Figure(figsize=(max(EDGE * columns * 1.15, 6.0), (EDGE + 0.65) * len(means) + 0.6), layout="constrained")
     axes = figure.subplots(len(means), columns, squeeze=False)
@@ -94,11 +107,11 @@ def mean_map_panel(
     for line, (attribute, groups) in zip(axes, means.items(), strict=True):
         for axis, (name, mean) in zip(line, groups.items(), strict=False):
             axis.imshow(overlay(_enlarged(faces[attribute][name]), mean, largest))
-            axis.set_title(f"{name}\n{counted(counts[attribute][name], 'image')}", fontsize=TINY)
+            axis.set_title(f"{_wrapped(drawn(name))}\n{counted(counts[attribute][name], 'image')}", fontsize=TINY)
     _colour_bar(
         figure, ScalarMappable(Normalize(0, largest), COLOURS), "mean Grad-CAM (logit units)", ax=axes, shrink=0.7
     )
-    figure.suptitle(title, fontsize=LARGE)
+    figure.suptitle(f"{title}{left_out(sum(map(len, means.values())), there, 'groups')}", fontsize=LARGE)
     return figure
 
 
@@ -138,7 +151,7 @@ def side_by_side_panel(
     for design in designs[1:]:
         if list(predictions[design]["image"]) != list(first["image"]):
             raise ValueError(f"designs {designs[0]} and {design} show other images; give predictions of the same ones")
-    captions = [_wrapped(f"true: {true}") for true in first["y_true"]]
+    captions = [_wrapped(f"true: {drawn(true, 3 * LETTERS)}") for true in first["y_true"]]
     heights = LINE * (2 + max(caption.count("\n") for caption in captions))
     figure, axes = _fixed_grid(len(first), 1 + len(designs), EDGE, below=heights + 0.08, margins=(0.15, 0.1, 0.1, 0.75))
     largest = float(np.quantile(np.concatenate([maps[design].ravel() for design in designs]), 0.995))
@@ -148,12 +161,13 @@ def side_by_side_panel(
         line[0].imshow(
             pixels[place] if mask is None else _outlined(_enlarged(pixels[place]), mask), interpolation="lanczos"
         )
-        _caption(line[0], f"{row.gender}, {row.race}{age}\n{captions[place]}")
+        _caption(line[0], f"{drawn(row.gender, CAPTION)}, {drawn(row.race, CAPTION)}{age}\n{captions[place]}")
         for axis, design in zip(line[1:], designs, strict=True):
             predicted = predictions[design]["y_pred"].iloc[place]
             right = predicted == row.y_true
             axis.imshow(_outlined(overlay(_enlarged(pixels[place]), maps[design][place], largest), mask))
-            _caption(axis, _wrapped(f"{'✓' if right else '✗'} {predicted}"), RIGHT if right else WRONG)
+            answer = f"{'✓' if right else '✗'} {drawn(predicted, 3 * LETTERS)}"
+            _caption(axis, _wrapped(answer), RIGHT if right else WRONG)
     for axis, heading in zip(axes[0], ["image", *(f"{wording.compared} {design}" for design in designs)], strict=True):
         axis.set_title(heading, fontsize=NORMAL, fontweight="bold")
     _entitled(
@@ -181,16 +195,16 @@ def mean_map_difference_panel(
     mean_maps: design to group to (h, w). counts: group to the images behind its maps, in the order of the columns.
     The difference is signed: the group's mean minus the mean over the images of all the other groups, in the maps'
     units. All means share one scale from 0, all differences one that is symmetric about 0. What is undefined, because
-    a group has no images or there is no other group, is grey.
+    a group has no images or there is no other group, is grey. Of many groups only the largest have a column.
     """
-    designs, groups = sorted(mean_maps), list(counts)
+    designs, groups = sorted(mean_maps), largest_of(pd.Series(counts), MOST_COLUMNS)
     differences = {design: _from_the_others(mean_maps[design], counts) for design in designs}
     scales = (
         (mean_maps, MEANS, Normalize(0, _largest(mean_maps))),
         (differences, SIGNED, Normalize(-_largest(differences), _largest(differences))),
     )
     edge = float(np.clip(10 / len(groups) - 0.1, 0.62, 1.5))
-    names = {group: textwrap.fill(group, int(edge * 17), max_lines=8, placeholder=" …") for group in groups}
+    names = _headings(groups, edge)
     top = 0.65 + LINE * (1 + max(name.count("\n") + 1 for name in names.values()))
     figure, axes = _fixed_grid(2 * len(designs), len(groups), edge, below=0.02, margins=(1.1, 1.2, 0.1, top))
     for number, (design, row) in enumerate(itertools.product(designs, range(2))):
@@ -208,13 +222,14 @@ def mean_map_difference_panel(
     ):
         place = figure.add_axes((1 - 0.95 / figure.get_figwidth(), share, 0.13 / figure.get_figwidth(), 0.33))
         _colour_bar(figure, ScalarMappable(scale, colours), f"{label} ({wording.unit})", cax=place)
+    title += left_out(len(groups), len(counts), "groups")
     _entitled(figure, f"{title}\nbelow each: red is stronger than in the images of all other groups, blue is weaker")
     return figure
 
 
 def reference_difference_panel(
-    mean_maps: dict[str, dict[str, np.ndarray]],
-    counts: dict[str, int],
+    mean_maps: dict[str, dict[str | None, np.ndarray]],
+    counts: dict[str | None, int],
     reference: str,
     title: str,
     wording: Wording = OF_DESIGNS,
@@ -224,16 +239,18 @@ def reference_difference_panel(
 
     mean_maps: model to group to (h, w), the mean of *normalised* maps, whose fields sum to 1: otherwise a model with
     larger logits would be stronger everywhere. Differences are in percentage points of the attention. counts: group to
-    its images.
+    its images. ALL_IMAGES may stand in place of a group. Of many groups only the largest have a column.
     """
     others = [model for model in sorted(mean_maps) if model != reference]
     differences = {
         model: {group: 100 * (mean_maps[model][group] - mean_maps[reference][group]) for group in counts}
         for model in others
     }
-    groups = list(counts)
+    named = {group: count for group, count in counts.items() if group is not ALL_IMAGES}
+    shown = largest_of(pd.Series(named), MOST_COLUMNS)
+    groups: list[str | None] = [*(group for group in counts if group is ALL_IMAGES), *shown]
     edge = float(np.clip(10 / len(groups) - 0.1, 0.62, 1.5))
-    names = {group: textwrap.fill(group, int(edge * 17), max_lines=8, placeholder=" …") for group in groups}
+    names = _headings(groups, edge)
     top = 0.65 + LINE * (1 + max(name.count("\n") + 1 for name in names.values()))
     figure, axes = _fixed_grid(len(others), len(groups), edge, below=0.02, margins=(1.1, 1.2, 0.1, top))
     scale = Normalize(-_largest(differences), _largest(differences))
@@ -246,6 +263,7 @@ def reference_difference_panel(
         axis.set_title(f"{names[group]}\n{counted(counts[group], 'image')}", fontsize=TINY)
     place = figure.add_axes((1 - 0.95 / figure.get_figwidth(), 0.1, 0.13 / figure.get_figwidth(), 0.6))
     _colour_bar(figure, ScalarMappable(scale, SIGNED), "percentage points", cax=place)
+    title += left_out(len(shown), len(named), "groups")
     _entitled(
         figure,
         f"{title}\nin percentage points of the attention; red: more of it lies there than {wording.compared} "
@@ -267,10 +285,17 @@ def _from_the_others(means: dict[str, np.ndarray], counts: dict[str, int]) -> di
     return differences
 
 
-def _largest(maps: dict[str, dict[str, np.ndarray]]) -> float:
+def _largest(maps: Mapping[str, Mapping[Any, np.ndarray]]) -> float:
     """The largest absolute value that is defined; 1 where all are 0, since a scale needs two ends."""
     values = np.abs(np.concatenate([group.ravel() for design in maps.values() for group in design.values()]))
     return float(values.max(initial=0, where=np.isfinite(values))) or 1.0
+
+
+def _headings(groups: Sequence[str | None], edge: float) -> dict[str | None, str]:
+    """The name of every group in lines that are no wider than a picture of `edge` inches."""
+    names = {group: "all images" if group is ALL_IMAGES else drawn(group, 3 * LETTERS) for group in groups}
+    letters = int(edge * 17)
+    return {group: textwrap.fill(name, letters, max_lines=8, placeholder=" …") for group, name in names.items()}
 
 
 def _fixed_grid(

@@ -3,8 +3,11 @@
 import json
 from collections.abc import Sequence
 
+from fairprof.plain_text import in_markdown, shortened, visible
+
 SAVED_VIEW = "mlflow.sharedViewState."  # before a view's name in an experiment's tags; MLflow exports no name for it
 RUNS_VIEW = "fairprof"
+MOST_CLASSES, LETTERS = 20, 60  # that a description names, and of the name of one
 LOWEST_WIDTH, MARGINS, LETTER = 110, 30, 6.2  # pixels: of a column, beside its heading, and of a letter in it
 VERSION_TAGS = {  # a version's column of tags is narrow
     "macro-F1": "test/macro_f1",
@@ -68,6 +71,16 @@ def runs_address(experiment_id: str) -> str:
     return f"/#/experiments/{experiment_id}/runs?viewStateShareKey={RUNS_VIEW}&workflowType=machine_learning"
 
 
+def named_class(name: str) -> str:
+    """The name of a class within a description, Markdown: MLflow's databases hold descriptions of 5,000 letters."""
+    return in_markdown(shortened(visible(name), LETTERS))
+
+
+def degenerate_warning(name: str) -> str:
+    """The first paragraph about a version that answers one class, `name`, for every test image; Markdown."""
+    return f"**Degenerate**: it answers {named_class(name)} for every test image.\n\n"
+
+
 def version_tags(metrics: dict[str, float]) -> dict[str, str]:
     """What the list of a registered model's versions shows of each; metrics: by name, those of its run."""
     return {name: f"{metrics[metric]:.4f}" for name, metric in VERSION_TAGS.items() if metric in metrics}
@@ -75,8 +88,10 @@ def version_tags(metrics: dict[str, float]) -> dict[str, str]:
 
 def model_description(name: str, design: str, balanced: Sequence[str], classes: Sequence[str]) -> str:
     """What a registered model is and how it is used, Markdown."""
+    named = ", ".join(map(named_class, classes[:MOST_CLASSES]))
+    more = f" and {len(classes) - MOST_CLASSES:,} more" if len(classes) > MOST_CLASSES else ""
     return (
-        f"Classifies faces as {', '.join(classes)}, trained on **design {design}**: images balanced over "
+        f"Classifies faces as {named}{more}, trained on **design {design}**: images balanced over "
         f"{' x '.join(balanced)}. Every version is a run of its own; the alias `champion` is the best of them on "
         "validation data.\n\n"
         f'```python\nmodel = mlflow.pyfunc.load_model("models:/{name}@champion")\n'

@@ -32,6 +32,7 @@ from fairprof import serving
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS
 from fairprof.errors import UserError
+from fairprof.plain_text import unhidden
 from fairprof.store import claims, pages, server, tracking
 from fairprof.store.tracking import LoggedRun
 
@@ -106,7 +107,7 @@ def register_model(
         "fairprof.hyperparameters": settings.hyperparameters_hash(),
     }
     if degenerate is not None:
-        tags[DEGENERATE_TAG] = degenerate
+        tags[DEGENERATE_TAG] = unhidden(degenerate)
     model_id = str(info.model_id)
     number = _create_version(name, model_id, tags, _version_description(settings, headline, degenerate))
     try:
@@ -253,7 +254,7 @@ def _digest(text: str) -> str:
 
 
 def _version_description(settings: Settings, headline: dict[str, float], degenerate: str | None) -> str:
-    first = f"**Degenerate**: it answers {degenerate} for every test image.\n\n" if degenerate is not None else ""
+    first = pages.degenerate_warning(degenerate) if degenerate is not None else ""
     rows = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in headline.items())
     return (
         f"{first}Design {settings.experiment}, seed {settings.seed}, data `{settings.data.partition(':')[0]}`, "

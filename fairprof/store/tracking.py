@@ -23,9 +23,11 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_RUN_NOTE,
     MLFLOW_SOURCE_NAME,
 )
+from mlflow.utils.validation import MAX_METRICS_PER_BATCH
 
 from fairprof.data.pool import source_of
 from fairprof.errors import UserError
+from fairprof.plain_text import unhidden, visible
 from fairprof.store import opening, pages, server
 from fairprof.store.liveness import PROCESS, has_ended, heartbeat, is_carried, process_tags
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "fairprof"  # where runs go that were not started by `mlflow run`
 CLOSED = "fairprof.closed"
+NAMES = ("gender", "race", "age", "profession")  # columns of tables that hold what a data set calls its groups
 RESOLVED = "resolved/"  # before the name of a parameter whose first text, which MLflow keeps, was the call as given
 STARTING = 180.0  # seconds that the process of `mlflow run` may take to name itself
 PROJECT = Path(__file__).resolve().parents[2]
@@ -55,7 +58,7 @@ def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
     run's tag `fairprof.error` and its status FAILED.
     """
     keep_quiet()
-    tags = tags | process_tags()
+    name, tags = visible(name), _shown(tags | process_tags())
     with server.needed(), _mlflow_run(name, tags) as run:
         _furnish(run.info.experiment_id)
         close_abandoned_runs()
@@ -67,7 +70,7 @@ def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
             if server.is_away(error):
                 server.wait_no_more()
             else:
-                mlflow.set_tag("fairprof.error", f"{type(error).__name__}: {error}"[:500])
+                mlflow.set_tag("fairprof.error", visible(f"{type(error).__name__}: {error}")[:500])
             raise
 
 
@@ -181,9 +184,16 @@ def is_open_elsewhere(tags: dict[str, str]) -> bool:
     return any(run.info.run_id != own and not _is_abandoned(run) for run in _found(tags, "RUNNING"))
 
 
+def _shown(tags: dict[str, str]) -> dict[str, str]:
+    """Tags with the texts that are logged, and found again: databases do not hold all that data may contain."""
+    return {name: unhidden(value) for name, value in tags.items()}
+
+
 @server.needed()
 def _found(tags: dict[str, str], status: str) -> list[Run]:
-    conditions = [f"tags.`{name}` = '{value}'" for name, value in tags.items()]
+    tags = _shown(tags)
+    # MLflow cannot be asked for an apostrophe
+    conditions = [f"tags.`{name}` = '{value}'" for name, value in tags.items() if "'" not in value]
     conditions += [f"attributes.status = '{status}'"] if status else []
     client = mlflow.MlflowClient()
     found: list[Run] = []
@@ -196,7 +206,7 @@ def _found(tags: dict[str, str], status: str) -> list[Run]:
             max_results=1000,
             page_token=token,
         )
-        found += page
+        found += [run for run in page if tags.items() <= run.data.tags.items()]
         token = page.token
         if not token:
             return found
@@ -244,8 +254,8 @@ def load_table(run_id: str, path: str) -> pd.DataFrame:
     with _artifact(run_id, path) as file:
         if file.suffix == ".parquet":
             return pd.read_parquet(file)
-        # a group may be called NA or None: only what is empty is missing
-        return pd.read_csv(file, keep_default_na=False, na_values=[""])
+        # a group may be called NA, None, True or 1: only what is empty is missing, and names are text
+        return pd.read_csv(file, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(NAMES, str))
 
 
 def load_text(run_id: str, path: str) -> str:
@@ -308,7 +318,7 @@ def log_settings(values: dict) -> None:
 
 def set_tags(tags: dict[str, str]) -> None:
     """Tags of the active run."""
-    mlflow.set_tags(tags)
+    mlflow.set_tags(_shown(tags))
 
 
 def set_description(markdown: str) -> None:
@@ -335,8 +345,10 @@ def log_input(rows: pd.DataFrame, data: str, context: str, digest: str) -> None:
 
 
 def log_metrics(metrics: dict[str, float], step: int | None = None) -> None:
-    """Logs named values in one call."""
-    mlflow.log_metrics({name: float(value) for name, value in metrics.items()}, step=step)
+    """Logs named values, in as few calls as MLflow takes them in."""
+    values = [(name, float(value)) for name, value in metrics.items()]
+    for start in range(0, len(values), MAX_METRICS_PER_BATCH):
+        mlflow.log_metrics(dict(values[start : start + MAX_METRICS_PER_BATCH]), step=step)
 
 
 def log_text(text: str, path: str) -> None:

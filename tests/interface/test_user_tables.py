@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow
 import pytest
 
 import fairprof
@@ -47,6 +48,8 @@ def refusal(table, **changes) -> str:
         (pd.concat([TABLE, TABLE["Sex"]], axis=1), {}, "predictions has 2 columns 'Sex'; keep one"),
         (TABLE.assign(image=["same.png"] * 60), {}, "column 'image' of predictions has 'same.png' twice"),
         (TABLE.assign(Sex=[[1]] * 60), {}, "lists or tables"),
+        (TABLE.assign(Sex=pd.array([[1]] * 60, pd.ArrowDtype(pyarrow.list_(pyarrow.int8())))), {}, "lists or tables"),
+        (TABLE.assign(**{"What it is": ["a", "max_over_classes"] * 30}), {}, "hold the class 'max_over_classes'"),
         (TABLE, {"delta": 5}, "delta is 5; give a number between 0 and 1"),
         (TABLE, {"seed": "x"}, "seed is 'x'; give a whole number, at least 0"),
         (TABLE, {"permutations": 9}, "permutations is 9; give a whole number, at least 99"),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from fairprof.reporting.chart import Rows, intervals, occurring, plain, seeds_counted, shortened
+from fairprof.reporting.chart import Rows, drawn, intervals, occurring, plain, seeds_counted
 from fairprof.reporting.style import Ticks
 from tests.reporting.charts import LONG
 
@@ -48,8 +48,8 @@ def test_names_along_an_axis_stay_and_numbers_are_written_as_everywhere(axis):
 
 
 def test_long_names_keep_their_beginning_and_their_end():
-    assert shortened("nurse", 5) == "nurse"
-    short = {shortened(f"{LONG} {number}", 30) for number in range(3)}
+    assert drawn("nurse", 5) == "nurse"
+    short = {drawn(f"{LONG} {number}") for number in range(3)}
     assert len(short) == 3 and {len(name) for name in short} == {30}
     assert all(name.startswith("senior assistant") and "…" in name for name in short)
 

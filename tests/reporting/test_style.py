@@ -1,11 +1,14 @@
 """How pictures look: what an axis writes, and marks that can be told apart."""
 
+import io
 import itertools
 
 import cv2
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from PIL import Image
 
 from fairprof.reporting.style import (
     DESIGN_COLOURS,
@@ -16,6 +19,7 @@ from fairprof.reporting.style import (
     curve_styles,
     design_style,
     ink_on,
+    png_of,
 )
 
 
@@ -86,3 +90,40 @@ def test_colours_of_the_designs_are_told_apart(sight):
 def test_designs_have_marks_of_their_own_too():
     assert list(DESIGN_COLOURS) == list(DESIGN_MARKERS)
     assert len(set(DESIGN_MARKERS.values())) == len(DESIGN_MARKERS)
+
+
+def pixels_of(text: str, **style) -> np.ndarray:
+    figure = Figure(figsize=(4, 1))
+    figure.text(0.05, 0.5, text, **style)
+    return np.asarray(Image.open(io.BytesIO(png_of(figure))))
+
+
+@pytest.mark.parametrize("text", ["$x_{y$", "$x^2$", r"$\undefined{$", r"50 % \$ $", "$", "a$b$c"])
+def test_texts_are_drawn_as_they_are_and_not_as_tex(text):
+    np.testing.assert_array_equal(pixels_of(text), pixels_of(text, parse_math=False))
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn"),
+    [
+        ("女", r"\u5973"),
+        ("\x1b[0m", r"\x1b[0m"),
+        ("\u202eabc", r"\u202eabc"),
+        ("a\tb", "a b"),
+        ("\U0001f9d1", r"\U0001f9d1"),
+        ("\ud800", r"\ud800"),
+    ],
+)
+def test_what_the_font_has_no_letter_for_is_written_out(text, drawn):
+    """A warning of a missing glyph would be an error of the test."""
+    np.testing.assert_array_equal(pixels_of(text), pixels_of(drawn))
+
+
+def test_ticks_titles_and_legends_are_laid_out_by_what_is_drawn():
+    figure = Figure(figsize=(4, 3), layout="constrained")
+    axis = figure.subplots()
+    axis.barh([0, 1], [1, 2], label="$x_{y$")
+    axis.set_yticks([0, 1], ["$x_{y$", "女\u0301" * 2])
+    axis.set_title("$x_{y$\n\x07")
+    axis.legend()
+    assert np.asarray(Image.open(io.BytesIO(png_of(figure)))).shape == (330, 440, 4)

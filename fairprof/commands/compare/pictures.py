@@ -27,14 +27,19 @@ from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, SCORES
 from fairprof.metrics.tradeoffs import pareto_front
 from fairprof.reporting.chart import (
     INTERVAL,
+    LETTERS,
+    MOST_ROWS,
     Rows,
     beside,
     by_attribute,
     design_handles,
     designs_of,
+    drawn,
     finished,
     intervals,
     known_values,
+    largest_of,
+    left_out,
     line,
     main_arm,
     mark,
@@ -42,7 +47,6 @@ from fairprof.reporting.chart import (
     plain,
     seed_points,
     seeds_counted,
-    shortened,
 )
 from fairprof.reporting.gap_chart import gaps_by_class_figure, gaps_figure
 from fairprof.reporting.names import METRIC_NAMES, gap_name, name_of
@@ -219,7 +223,8 @@ def group_changes_figure(group_changes: pd.DataFrame, levelled: pd.DataFrame) ->
     shown = main_arm(group_changes)
     arm, reference, designs = shown["arm"].iloc[0], shown["reference"].iloc[0], designs_of(shown)
     parts = by_attribute(shown)
-    rows = Rows.of({attribute: occurring(part["group"]) for attribute, part in parts.items()})
+    there = sum(part["group"].nunique() for part in parts.values())
+    rows = Rows.of({attribute: _largest_groups(part) for attribute, part in parts.items()})
     labels = _group_labels(rows, parts, reference)
     figure = Figure(figsize=(WIDTH, rows.inches + 1.8), layout="constrained")
     axes = figure.subplots(1, len(designs), sharex=True, sharey=True, squeeze=False)[0]
@@ -230,8 +235,10 @@ def group_changes_figure(group_changes: pd.DataFrame, levelled: pd.DataFrame) ->
         rows.draw(axis, headings, labels=labels)
         axis.axvline(0, **ZERO)
         for attribute, part in of_design.items():
-            places = {group: rows.places[attribute, group] for group in part["group"]}
-            _group_rows(axis, places, part, attribute in shaded)
+            places = {
+                group: rows.places[attribute, group] for group in part["group"] if (attribute, group) in rows.places
+            }
+            _group_rows(axis, places, part[part["group"].isin(places)], attribute in shaded)
         axis.set_title(f"{design} against {reference}", fontsize=NORMAL)
         axis.set_xlabel(f"change in accuracy\nright: better than with {reference}", fontsize=SMALL)
     handles = [
@@ -242,9 +249,15 @@ def group_changes_figure(group_changes: pd.DataFrame, levelled: pd.DataFrame) ->
     return finished(
         figure,
         f"What each design changes for every group, mean over seeds: further right is better; training set: {arm}\n"
-        f"grey: the accuracy gap (best minus worst group) with {reference} → with the design",
+        f"grey: the accuracy gap (best minus worst group) with {reference} → with the design"
+        f"{left_out(len(rows.places), there, 'groups')}",
         handles,
     )
+
+
+def _largest_groups(part: pd.DataFrame) -> list[str]:
+    sizes = part.groupby("group", sort=False, observed=True)["support"].max()
+    return largest_of(sizes.loc[occurring(part["group"])], MOST_ROWS)
 
 
 def _group_rows(axis: Axes, places: dict[str, int], part: pd.DataFrame, shaded: bool) -> None:
@@ -275,8 +288,9 @@ def _group_labels(rows: "Rows", parts: dict[str, pd.DataFrame], reference: str) 
         accuracy, extremes = groups["reference_accuracy"].dropna(), {}
         if len(accuracy) > 1:
             extremes = {accuracy.idxmax(): f", best in {reference}", accuracy.idxmin(): f", worst in {reference}"}
-        for group, support in groups["support"].items():
-            text = f"{shortened(group, 30)} ({support:,} images{extremes.get(group, '')})"
+        for group in (group for of, group in rows.places if of == attribute):
+            support = groups.loc[group, "support"]
+            text = f"{drawn(group, 30)} ({support:,} images{extremes.get(group, '')})"
             labels[rows.places[attribute, group]] = text
     return labels
 
@@ -435,7 +449,9 @@ def confusion_figure(confusion: pd.DataFrame, attribute: str) -> Figure:
     are shown by colour alone.
     """
     shown = confusion[confusion["attribute"].eq(attribute)]
-    classes, groups, designs = occurring(shown["y_true"]), occurring(shown["group"]), designs_of(shown)
+    sizes = {name: shown.groupby(name, sort=False, observed=True)["count"].sum() for name in ("y_true", "group")}
+    classes, groups = (largest_of(sizes[name].loc[occurring(shown[name])], MOST_ROWS) for name in sizes)
+    designs = designs_of(shown)
     edge = 0.33 if len(classes) <= 6 else 0.16  # inches of a square
     width, height = (len(classes) + gap for gap in MATRIX_GAPS)
     line_count = -(-len(groups) // max(1, int(11 / (width * edge))))
@@ -460,7 +476,9 @@ def confusion_figure(confusion: pd.DataFrame, attribute: str) -> Figure:
     bar.ax.tick_params(labelsize=SMALL)
     figure.suptitle(
         f"Confusion by {name_of(attribute)} and design, counts summed over seeds: what images of a true class\n"
-        "(row) were taken for (column), in %; a dark diagonal is better, matrices that are alike are fairer",
+        "(row) were taken for (column), in %; a dark diagonal is better, matrices that are alike are fairer"
+        + left_out(len(classes), len(sizes["y_true"]), "classes")
+        + left_out(len(groups), len(sizes["group"]), "groups"),
         fontsize=LARGE,
     )
     return figure
@@ -490,7 +508,7 @@ def _matrix(axis: Axes, counts: np.ndarray, corner: tuple[float, float]) -> None
 def _matrix_labels(axis: Axes, classes: list[str], designs: list[str], columns: int) -> None:
     """Names of the designs above and of the classes beside the rows of matrices, and of the classes below the last."""
     width, height = (len(classes) + gap for gap in MATRIX_GAPS)
-    names, centres = [shortened(name, 22) for name in classes], np.arange(len(classes)) + 0.5
+    names, centres = [drawn(name, 22) for name in classes], np.arange(len(classes)) + 0.5
     axis.set_yticks(np.add.outer(np.arange(len(designs)) * height, centres).ravel(), names * len(designs))
     axis.set_xticks(np.add.outer(np.arange(columns) * width, centres).ravel(), names * columns, rotation=90)
     for row, design in enumerate(designs):
@@ -508,7 +526,7 @@ def _matrix_labels(axis: Axes, classes: list[str], designs: list[str], columns: 
 def _group_headings(axis: Axes, groups: list[str], class_count: int, letters: int, counts: pd.Series) -> None:
     totals = counts.groupby(["group", "design"], observed=True).sum()
     for column, group in enumerate(groups):
-        name = textwrap.fill(group, letters, max_lines=3, placeholder=" …")
+        name = textwrap.fill(drawn(group, 3 * LETTERS), letters, max_lines=3, placeholder=" …")
         text = f"{name}\n{span(totals.loc[group], count)} predictions"
         centre = column * (class_count + MATRIX_GAPS[0]) + class_count / 2
         axis.text(centre, -1.3, text, ha="center", va="bottom", fontsize=SMALL)

@@ -6,6 +6,7 @@ from fairprof.commands.compare.claims import claims
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.sections import sections
 from fairprof.inference.multiplicity import CONFIRMATORY
+from fairprof.plain_text import in_markdown
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.wording import counted
 
@@ -34,7 +35,7 @@ def findings(
         pictures=pictures,
         folder=FOLDER,
         documents=documents,
-        description="\n\n".join(answer)
+        description="\n\n".join(map(in_markdown, answer))
         + "\n\nThe whole report is the artifact `report.html`; tables and pictures are in `comparison/`.",
         printed=answer,
         metrics=_metrics(tables, protocol),

@@ -17,7 +17,17 @@ from fairprof.metrics.calibration import ERROR, bins_for
 from fairprof.metrics.fairness import PARITY_DIFFERENCES, SUFFICIENT, group_labels
 from fairprof.metrics.performance import class_names, reliability_table
 from fairprof.metrics.selective import confidence_of
-from fairprof.reporting.chart import finished, intervals, mark, plain
+from fairprof.reporting.chart import (
+    MOST_CURVES,
+    MOST_ROWS,
+    drawn,
+    finished,
+    intervals,
+    largest_of,
+    left_out,
+    mark,
+    plain,
+)
 from fairprof.reporting.names import name_of
 from fairprof.reporting.style import (
     BAND_OF_VALUES,
@@ -108,13 +118,15 @@ def _group_reliability(axis: Axes, table: pd.DataFrame, attribute: str, min_supp
     sizes = labels.value_counts()
     enough = sizes[sizes >= min_support]
     bins = bins_for(int(enough.min())) if len(enough) else 1
-    for group, style in zip(labels.cat.categories, curve_styles(), strict=False):
+    shown = largest_of(sizes[list(labels.cat.categories)], MOST_CURVES)
+    for group, style in zip(shown, curve_styles(), strict=False):
         if sizes[group] >= min_support:
             curve = reliability_table(table[labels.eq(group)], bins)
-            axis.plot(curve["mean_confidence"], curve["accuracy"], **style, label=f"{group} ({sizes[group]:,})")
+            axis.plot(curve["mean_confidence"], curve["accuracy"], **style, label=f"{drawn(group)} ({sizes[group]:,})")
         else:
-            axis.plot([], [], **style, label=f"{group} ({sizes[group]:,}): insufficient evidence")
-    axis.set_title(f"by {name_of(attribute)}, after scaling: {bins} bins for every group", fontsize=NORMAL)
+            axis.plot([], [], **style, label=f"{drawn(group)} ({sizes[group]:,}): insufficient evidence")
+    left = left_out(len(shown), len(sizes), "groups").replace("; ", "\n")
+    axis.set_title(f"by {name_of(attribute)}, after scaling: {bins} bins for every group{left}", fontsize=NORMAL)
 
 
 # Selective prediction.
@@ -165,12 +177,19 @@ def _selective_scores(axis: Axes, scores: pd.DataFrame) -> None:
 
 
 def _group_lines(axis: Axes, part: pd.DataFrame, value: str) -> None:
-    for (group, rows), style in zip(part.groupby("group", sort=False, observed=True), curve_styles(), strict=False):
-        axis.plot(rows["coverage"], rows[value], **style | {"marker": ""}, label=str(group))
+    groups = part.groupby("group", sort=False, observed=True)
+    names = largest_of(groups["support"].max(), MOST_CURVES)
+    for group, style in zip(names, curve_styles(), strict=False):
+        rows = groups.get_group(group)
+        axis.plot(rows["coverage"], rows[value], **style | {"marker": ""}, label=drawn(group))
         for evidence, fill in ((True, style["color"]), (False, HOLLOW)):
             shown = rows[rows["evidence"].eq(SUFFICIENT) == evidence]
             axis.plot(shown["coverage"], shown[value], **style | {"linestyle": "", "markerfacecolor": fill})
-    axis.legend(fontsize=TINY)
+    axis.legend(fontsize=TINY, title=_of_groups(len(names), len(groups)), title_fontsize=TINY)
+
+
+def _of_groups(shown: int, there: int) -> str | None:
+    return f"{shown:,} largest of {there:,}" if shown < there else None
 
 
 def _gap_line(axis: Axes, gaps: pd.DataFrame, attribute: str, metric: str) -> None:
@@ -214,10 +233,11 @@ def robustness_figure(accuracy: pd.DataFrame, attribute: str) -> Figure:
         axis.set_ylabel("accuracy", fontsize=SMALL)
     for axis in panels[len(corruptions) :]:
         axis.remove()
+    groups = accuracy.loc[accuracy["attribute"].eq(attribute), "group"].nunique()
     return finished(
         figure,
         f"Accuracy under corruption by {name_of(attribute)}: up is better, a level line is robust, lines that fall "
-        "alike are fairer",
+        f"alike are fairer{left_out(min(groups, MOST_CURVES), groups, 'groups').replace('; ', chr(10))}",
         figure.axes[0].get_legend_handles_labels()[0],
     )
 
@@ -228,9 +248,10 @@ def _corruption_panel(axis: Axes, accuracy: pd.DataFrame) -> None:
     axis.fill_between(everyone["severity"], everyone["lower"], everyone["upper"], color=INK, **BAND_OF_VALUES)
     axis.plot(everyone["severity"], everyone["accuracy"], color=INK, linewidth=2.4, label="all images, 95 % interval")
     groups = accuracy[accuracy["attribute"].ne(ALL)].groupby("group", sort=False, observed=True)
-    for (group, rows), style in zip(groups, curve_styles(), strict=False):
+    for group, style in zip(largest_of(groups["images"].max(), MOST_CURVES), curve_styles(), strict=False):
+        rows = groups.get_group(group)
         enough = rows["evidence"].eq(SUFFICIENT).all()
-        text = f"{group} ({count(rows['images'].iloc[0])})" + ("" if enough else ": insufficient evidence")
+        text = f"{drawn(group)} ({count(rows['images'].iloc[0])})" + ("" if enough else ": insufficient evidence")
         fill = style["color"] if enough else HOLLOW
         axis.plot(rows["severity"], rows["accuracy"], **style | {"markerfacecolor": fill}, label=text)
 
@@ -294,13 +315,15 @@ def shift_figure(shares: dict[str, dict[str, pd.Series]], confidences: dict[str,
     colours = dict(zip(("training", "own test", "evaluated"), (PALETTE[5], NULL_MEAN, PALETTE[0]), strict=True))
     for axis, (attribute, samples) in zip(axes.flat, shares.items(), strict=False):
         names = list(dict.fromkeys(name for counts in samples.values() for name in counts.index))
-        height = 0.8 / len(samples)
+        there, height = len(names), 0.8 / len(samples)
+        total = sum(counts / counts.sum() for counts in (of.reindex(names, fill_value=0) for of in samples.values()))
+        names = largest_of(total, MOST_ROWS)
         for place, (sample, counts) in enumerate(samples.items()):
             share = (counts / counts.sum()).reindex(names, fill_value=0)
             axis.barh(np.arange(len(names)) + (place - 1) * height, share, height=height, color=colours[sample])
-        axis.set_yticks(range(len(names)), names, fontsize=TINY)
+        axis.set_yticks(range(len(names)), map(drawn, names), fontsize=TINY)
         axis.invert_yaxis()
-        axis.set_title(attribute, fontsize=NORMAL)
+        axis.set_title(f"{attribute}{left_out(len(names), there, 'groups')}", fontsize=NORMAL)
         axis.set_xlabel("share of the images", fontsize=SMALL)
         plain(axis, "x")
     _confidence_curves(axes.flat[-1], confidences, colours)

@@ -17,6 +17,7 @@ from fairprof.inference.verdicts import DEGENERATE, ESTABLISHED, NOT_ESTABLISHED
 from fairprof.metrics.best_rules import share_above_chance
 from fairprof.metrics.calibration import AT_BOUND, ERROR, UNDETERMINED
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
+from fairprof.plain_text import in_code, in_markdown
 from fairprof.reporting.blocks import Block, Cell, Column, Paragraph, Picture, Section, Sentences, Table
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.glossary import terms
@@ -317,10 +318,10 @@ def _with_interval(row) -> str:
 
 def description(evaluation: Evaluation) -> str:
     """The run's description in Markdown: the answer and the headline numbers."""
-    said = "\n".join(f"- **{lead}**: {sentence}" for lead, sentence in answer(evaluation).items())
+    said = "\n".join(f"- **{lead}**: {in_markdown(sentence)}" for lead, sentence in answer(evaluation).items())
     subject = evaluation.subject
     return (
-        f"**{subject.model}** evaluated on `{subject.data}` ({subject.partition}).\n\n{said}\n\n"
+        f"**{subject.model}** evaluated on {in_code(subject.data)} ({subject.partition}).\n\n{said}\n\n"
         "The whole report is the artifact `report.html`; tables are in `metrics/`, `calibration/`, `selective/`, "
         "`robustness/`, `shift/` and `speed/`."
     )

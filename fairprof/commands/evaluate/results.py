@@ -14,6 +14,7 @@ from fairprof.inference.calibration_by_group import OVERCONFIDENCE
 from fairprof.inference.verdicts import ESTABLISHED
 from fairprof.measurement.measures import Measurements
 from fairprof.metrics.calibration import ALL, ERROR, Temperature
+from fairprof.plain_text import plain_names
 
 
 @dataclass(frozen=True)
@@ -145,12 +146,7 @@ class TrainingRecord:
 def data_name(data: str) -> str:
     """What a data set is called in names and sentences: its kind, or a manifest's own name."""
     kind, _, path = data.partition(":")
-    return plain_name(Path(path).stem) if kind == "manifest" else kind
-
-
-def plain_name(name: str) -> str:
-    """A name as part of a metric's or tag's: MLflow takes letters, digits and a few signs."""
-    return "".join(letter if letter.isalnum() or letter in "_-. " else "-" for letter in str(name))
+    return plain_names([Path(path).stem])[Path(path).stem] if kind == "manifest" else kind
 
 
 # Tables and metrics.
@@ -211,8 +207,9 @@ def _calibration_metrics(calibration: Calibration) -> dict[str, float]:
 
 def _selective_metrics(selective: Selective) -> dict[str, float]:
     values = {}
+    names = plain_names(selective.areas["group"].unique())
     for row in selective.areas.itertuples():
-        place = "" if row.group == "all" and row.attribute == "all" else f"/{row.attribute}/{plain_name(row.group)}"
+        place = "" if row.attribute == ALL else f"/{row.attribute}/{names[row.group]}"
         values[f"selective/area_under_risk_coverage{place}"] = row.area
     return values
 

@@ -15,6 +15,7 @@ from fairprof.inference.shift import (
     judged_shift,
 )
 from fairprof.inference.units import person_codes
+from fairprof.metrics.fairness import joint_name
 from fairprof.metrics.selective import confidence_of
 
 JOINT = "gender x race x profession"
@@ -104,7 +105,7 @@ def sample_counts(table: pd.DataFrame) -> dict[str, pd.Series]:
 def _labels(table: pd.DataFrame) -> dict[str, pd.Series]:
     """Each image's gender, race, age, profession and the joint of all but age."""
     profession = table["y_true"].astype(str)
-    joint = table["gender"].astype(str) + " x " + table["race"].astype(str) + " x " + profession
+    joint = _joint(table["gender"], table["race"], profession)
     return {
         "gender": table["gender"],
         "race": table["race"],
@@ -112,6 +113,10 @@ def _labels(table: pd.DataFrame) -> dict[str, pd.Series]:
         "profession": profession,
         JOINT: joint,
     }
+
+
+def _joint(*labels: pd.Series) -> pd.Series:
+    return pd.Series([joint_name(of_image) for of_image in zip(*labels, strict=True)], labels[0].index, dtype=object)
 
 
 def _counts_of_persons(table: pd.DataFrame, labels: dict[str, pd.Series]) -> dict[str, pd.Series | pd.DataFrame]:
@@ -125,7 +130,7 @@ def _counts_of_persons(table: pd.DataFrame, labels: dict[str, pd.Series]) -> dic
 def training_counts(composition: pd.DataFrame, validation: pd.DataFrame) -> dict[str, pd.Series]:
     """The same of a run's training images; ages are those of its validation images."""
     train = composition[composition["partition"].eq("train")]
-    joint = train.assign(joint=train["gender"] + " x " + train["race"] + " x " + train["profession"])
+    joint = train.assign(joint=_joint(train["gender"], train["race"], train["profession"]))
     counts = {
         name: joint.groupby(column)["count"].sum()
         for name, column in (("gender", "gender"), ("race", "race"), ("profession", "profession"), (JOINT, "joint"))

@@ -16,11 +16,17 @@ from fairprof.inference.group_means import ALL
 from fairprof.metrics import attention
 from fairprof.metrics.attention import mean_maps
 from fairprof.metrics.fairness import ATTRIBUTES, SUFFICIENT, group_labels
-from fairprof.reporting.chart import finished, intervals, line, mark, plain
+from fairprof.reporting.chart import MOST_ROWS, drawn, finished, intervals, largest_of, left_out, line, mark, plain
 from fairprof.reporting.names import name_of
 from fairprof.reporting.style import GRID, HOLLOW, MARGIN, NARROW, NORMAL, SMALL, WIDTH, WRONG, ZERO, curve_styles
 from fairprof.saliency.faithfulness import HIGHER_IS_BETTER, SCORES
-from fairprof.saliency.panels import Wording, mean_map_difference_panel, reference_difference_panel, side_by_side_panel
+from fairprof.saliency.panels import (
+    ALL_IMAGES,
+    Wording,
+    mean_map_difference_panel,
+    reference_difference_panel,
+    side_by_side_panel,
+)
 from fairprof.saliency.randomisation import EVERYTHING, HEAD, THRESHOLD
 
 SIDE_BY_SIDE_IMAGES = 8
@@ -67,17 +73,17 @@ def _reference_panel(
     counts: dict[str, int],
     wording: Wording,
 ) -> Figure:
-    everybody = "all images"
-    means = {}
+    means: dict[str, dict[str | None, np.ndarray]] = {}
     for label, of_model in maps.items():
         shares = attention.normalised(of_model)
         defined = ~np.isnan(shares).any(axis=(1, 2))
         undefined = np.full(shares.shape[1:], np.nan)
         of_groups = dict.fromkeys(counts, undefined) | mean_maps(shares[defined], groups[defined])
-        means[label] = {everybody: shares[defined].mean(axis=0) if defined.any() else undefined} | of_groups
+        everybody = shares[defined].mean(axis=0) if defined.any() else undefined
+        means[label] = {ALL_IMAGES: everybody, **of_groups}
     return reference_difference_panel(
         means,
-        {everybody: len(groups)} | counts,
+        {ALL_IMAGES: len(groups)} | counts,
         explanation.reference,
         f"Mean of the normalised maps, minus those of model {explanation.reference}",
         wording,
@@ -102,7 +108,7 @@ def attention_figure(explanation: Explanation) -> Figure:
     return finished(
         figure,
         f"Where {explanation.method} lies{prior}, mean and 95 % interval;\n"
-        f"hollow: fewer than {explanation.min_support} images",
+        f"hollow: fewer than {explanation.min_support} images{rows.left_out}",
         [*rows.handles(), line("the region's mean share of the image", **MARGIN)],
     )
 
@@ -118,7 +124,7 @@ def faithfulness_figure(explanation: Explanation) -> Figure:
         axis.set_title(f"{name_of(score)}: {better}", fontsize=NORMAL)
         axis.set_xlabel("difference in probability", fontsize=SMALL)
     title = f"Faithfulness of {explanation.method} minus that of random maps, with bands that hold over the models"
-    return finished(figure, title, rows.handles())
+    return finished(figure, title + rows.left_out, rows.handles())
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,7 @@ class _Rows:
 
     table: pd.DataFrame
     groups: list[tuple[str, str]]
+    left_out: str  # for the end of a title
     labels: list[str]
     models: tuple[str, ...]
     kind: str
@@ -137,8 +144,11 @@ class _Rows:
         models = tuple(explanation.designs) if name == "designs" else explanation.shown
         table = explanation.told(name).rename(columns={kind: "model"})
         table = table[table["attribute"].isin([ALL, "gender", "race"]) & table["model"].isin(models)]
-        groups = list(table[["attribute", "group"]].drop_duplicates().itertuples(index=False, name=None))
-        return cls(table, groups, list(table["model"].unique()), models, kind)
+        sizes = table.groupby(["attribute", "group"], sort=False, observed=True)["images"].max()
+        attributes = sizes.index.get_level_values("attribute").unique()
+        groups = [place for attribute in attributes for place in largest_of(sizes.loc[[attribute]], MOST_ROWS)]
+        left = left_out(len(groups), len(sizes), "groups")
+        return cls(table, groups, left, list(table["model"].unique()), models, kind)
 
     @property
     def height(self) -> float:
@@ -152,7 +162,7 @@ class _Rows:
             for shift, (label, style) in zip(_shifts(len(self.labels), 0.8), self.styles(), strict=True):
                 _point(axis, shown.loc[(attribute, group, label)], value, row + shift, style)
         axis.set_ylim(len(self.groups) - 0.5, -0.5)
-        names = [group if name == ALL else f"{name_of(name)}: {group}" for name, group in self.groups]
+        names = [group if name == ALL else f"{name_of(name)}: {drawn(group)}" for name, group in self.groups]
         axis.set_yticks(range(len(names)), names)
         plain(axis, "x")
 

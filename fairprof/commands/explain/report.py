@@ -24,6 +24,7 @@ from fairprof.inference.multiplicity import CONFIRMATORY, CONFIRMATORY_ATTRIBUTE
 from fairprof.inference.over_seeds_and_images import NEW_SEEDS_AND_IMAGES, THESE_MODELS
 from fairprof.inference.planning import LEAST_SEEDS
 from fairprof.inference.verdicts import ESTABLISHED
+from fairprof.plain_text import in_markdown
 from fairprof.reporting.blocks import Block, Cell, Column, Heading, Paragraph, Picture, Section, Sentences, Table
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.glossary import terms
@@ -75,10 +76,10 @@ def description(explanation: Explanation) -> str:
     """The run's description, Markdown."""
     versions = ", ".join(f"{label}: {name}" for label, name in explanation.models.items())
     return (
-        "\n\n".join(answer(explanation))
+        "\n\n".join(map(in_markdown, answer(explanation)))
         + f"\n\n{explanation.method} of the {explanation.explained} class in {explanation.images:,} test images; "
-        f"{versions}. The whole report is the artifact `report.html`; tables are in `faithfulness/`, `randomisation/` "
-        "and `attention/`, pictures in `pictures/`, the raw maps in `saliency/maps.npz`."
+        f"{in_markdown(versions)}. The whole report is the artifact `report.html`; tables are in `faithfulness/`, "
+        "`randomisation/` and `attention/`, pictures in `pictures/`, the raw maps in `saliency/maps.npz`."
     )
 
 

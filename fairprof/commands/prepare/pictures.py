@@ -1,6 +1,5 @@
 """Pictures of an audit: who is in the data, what is missing, what goes together, sizes, and gaps that could be seen."""
 
-import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +12,18 @@ from fairprof.commands.prepare.counts import UNKNOWN
 from fairprof.data.pool import Pool
 from fairprof.inference.planning import POWER
 from fairprof.metrics.fairness import ATTRIBUTES, MAX_OVER_CLASSES, PARITY_DIFFERENCES
-from fairprof.reporting.chart import finished, intervals, line, mark, plain
+from fairprof.reporting.chart import (
+    LETTERS,
+    MOST_ROWS,
+    drawn,
+    finished,
+    intervals,
+    largest_of,
+    left_out,
+    line,
+    mark,
+    plain,
+)
 from fairprof.reporting.composition import composition_figure
 from fairprof.reporting.names import name_of, short_gap_name
 from fairprof.reporting.style import (
@@ -36,6 +46,7 @@ from fairprof.reporting.style import (
 from fairprof.reporting.wording import NOTHING, UNDEFINED, count, p_value, percent
 
 IMPOSSIBLE = PALETTE[5]
+TICK_LETTERS = 18  # of a category beside its row or below its column
 WRITTEN = 12  # categories up to which a share is written into its square
 
 
@@ -71,19 +82,29 @@ def two_way_figure(two_way: pd.DataFrame) -> Figure:
     panels = figure.subplots(2, 3, height_ratios=[height + 1 for height in heights])
     for axis, (first, second) in zip(panels.flat, pairs, strict=True):
         counts = two_way[two_way["first"].eq(first) & two_way["second"].eq(second)]
+        counts = _largest_categories(counts)
         shares = _wide(counts, "share_of_first")
         largest = max(float(np.nanmax(shares.to_numpy())), 0.01)
         axis.imshow(shares, cmap=SHARES, vmin=0, vmax=largest, aspect="auto")
         _write(axis, shares, _wide(counts, "count"), largest)
-        axis.set_xticks(range(shares.shape[1]), map(_short, shares.columns), rotation=35, ha="right", fontsize=TINY)
-        axis.set_yticks(range(shares.shape[0]), map(_short, shares.index), fontsize=TINY)
+        axis.set_xticks(range(shares.shape[1]), _names(shares.columns), rotation=35, ha="right", fontsize=TINY)
+        axis.set_yticks(range(shares.shape[0]), _names(shares.index), fontsize=TINY)
         axis.set_title(f"{second} within each {first}", fontsize=NORMAL)
-    figure.suptitle("Shares within each row; rows that look alike do not depend on what the row is", fontsize=LARGE)
+    there = int(two_way.groupby("first")["first_category"].nunique().max())
+    title = "Shares within each row; rows that look alike do not depend on what the row is"
+    figure.suptitle(title + left_out(min(there, MOST_ROWS), there, "categories"), fontsize=LARGE)
     return figure
 
 
+def _largest_categories(counts: pd.DataFrame) -> pd.DataFrame:
+    for category in ("first_category", "second_category"):
+        sizes = counts.groupby(category, sort=False)["count"].sum()
+        counts = counts[counts[category].isin(largest_of(sizes, MOST_ROWS))]
+    return counts
+
+
 def _categories(two_way: pd.DataFrame, first: str) -> int:
-    return two_way.loc[two_way["first"].eq(first), "first_category"].nunique()
+    return min(MOST_ROWS, two_way.loc[two_way["first"].eq(first), "first_category"].nunique())
 
 
 def _wide(counts: pd.DataFrame, values: str) -> pd.DataFrame:
@@ -100,8 +121,8 @@ def _write(axis: Axes, shares: pd.DataFrame, counts: pd.DataFrame, largest: floa
         axis.text(column, row, text, ha="center", va="center", fontsize=TINY, color=ink_on(share / largest))
 
 
-def _short(name: str) -> str:
-    return textwrap.shorten(str(name), 18, placeholder="…")
+def _names(categories: pd.Index) -> list[str]:
+    return [drawn(name, TICK_LETTERS) for name in categories]
 
 
 def associations_figure(associations: pd.DataFrame) -> Figure:
@@ -163,9 +184,9 @@ def sizes_figure(sizes: pd.DataFrame) -> Figure:
 
 def _limit(row) -> str:
     if row.reason:
-        return f"impossible: {textwrap.shorten(row.reason, 80, placeholder=' …')}"
+        return f"impossible: {drawn(row.reason, 80)}"
     filled = f", {count(row.images_if_filled)} if filled up" if row.images_if_filled > row.images else ""
-    return f"{row.images:,} ({row.limiting_cell}: {row.limiting_count:,}{filled})"
+    return f"{row.images:,} ({drawn(row.limiting_cell, 3 * LETTERS)}: {row.limiting_count:,}{filled})"
 
 
 def noise_floors_figure(floors: pd.DataFrame, gaps: pd.DataFrame) -> Figure:
@@ -205,6 +226,8 @@ def noise_floors_figure(floors: pd.DataFrame, gaps: pd.DataFrame) -> Figure:
 def quarantine_figure(by_group: pd.DataFrame) -> Figure:
     """Share of quarantined rows of every known group with its interval, a panel for each attribute."""
     known = by_group[by_group["group"].ne(UNKNOWN)]
+    there = len(known)
+    known = known[known.groupby("attribute")["rows"].rank(method="first", ascending=False) <= MOST_ROWS]
     sizes = known.groupby("attribute", sort=False).size()
     figure = Figure(figsize=(NARROW, 0.27 * sizes.sum() + 0.9 * len(sizes) + 0.6), layout="constrained")
     panels = figure.subplots(len(sizes), 1, sharex=True, squeeze=False, height_ratios=sizes + 1)[:, 0]
@@ -212,11 +235,11 @@ def quarantine_figure(by_group: pd.DataFrame) -> Figure:
         places = np.arange(len(table))
         intervals(axis, 100 * table["lower"], 100 * table["upper"], places, PALETTE[0])
         axis.plot(100 * table["share"], places, "o", color=PALETTE[0], markersize=5)
-        _rows(axis, [f"{row.group} ({row.quarantined:,} of {row.rows:,})" for row in table.itertuples()])
+        _rows(axis, [f"{drawn(row.group)} ({row.quarantined:,} of {row.rows:,})" for row in table.itertuples()])
         adjusted = table["p_holm"].iloc[0]
         test = f": equal shares, adjusted {p_value(adjusted)}" if np.isfinite(adjusted) else ""
         axis.set_title(f"by {name_of(attribute)}{test}", fontsize=NORMAL)
     panels[-1].set_xlim(left=0)
     panels[-1].set_xlabel("rows in quarantine, %, with 95 % interval (lower is better)", fontsize=SMALL)
-    figure.suptitle("Whose images are lost", fontsize=LARGE)
+    figure.suptitle("Whose images are lost" + left_out(len(known), there, "groups"), fontsize=LARGE)
     return figure

@@ -18,6 +18,7 @@ from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.measurement.detectable import ASSUMED, SEEDS_TOLD, AssumedClassifier, detectable_told
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.metrics.gap_ranges import NEAR_BEST
+from fairprof.plain_text import in_markdown
 from fairprof.reporting.blocks import (
     Block,
     Cell,
@@ -85,7 +86,7 @@ def findings(audit: Audit, cache: tuple[str, ...], pictures: dict[str, bytes]) -
     """All of an audit, as it is logged. cache: sentences about what lies in it. pictures: name to PNG."""
     said, mend = answer(audit), to_mend(audit)
     pool = f"; pool {audit.pool.fingerprint}" if audit.pool else ""
-    todo = "\n\n**What to mend first**\n\n" + "\n".join(f"- {item}" for item in mend) if mend else ""
+    todo = "\n\n**What to mend first**\n\n" + "\n".join(f"- {in_markdown(item)}" for item in mend) if mend else ""
     return Findings(
         title=f"Audit of {audit.data_kind}",
         subtitle=f"{audit.settings.data}: before anything is trained{pool}",
@@ -93,7 +94,7 @@ def findings(audit: Audit, cache: tuple[str, ...], pictures: dict[str, bytes]) -
         tables=tables_of(audit),
         pictures=pictures,
         folder=FOLDER,
-        description="\n".join(f"- {sentence}" for sentence in said)
+        description="\n".join(f"- {in_markdown(sentence)}" for sentence in said)
         + todo
         + "\n\nThe whole report is the artifact `report.html`; tables and pictures are in `data/`, images of every "
         "cell in `sheets/`.",

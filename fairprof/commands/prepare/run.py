@@ -77,16 +77,11 @@ def _log_sheets(audit: Audit, screened: ScreenedRows) -> None:
         tracking.log_bytes(png_of(figure), "sheets/near_duplicates.png")
     if audit.pool is None:
         return
-    races = audit.pool.table["race"].cat.categories.size
+    races = len(sheets.shown_of(audit.pool)["race"])
     with progress_bar("image sheets", races, "races") as bar:
         for number, (name, figure) in enumerate(sheets.cell_sheets(audit.pool, images, audit.settings.seed), 1):
-            tracking.log_bytes(png_of(figure), f"sheets/{number:02d}-{_file_name(name)}.png")
+            tracking.log_bytes(png_of(figure), f"sheets/{number:02d}-{name}.png")
             bar.update()
-
-
-def _file_name(name: str) -> str:
-    """A name that any file system and MLflow can hold."""
-    return "".join(letter if letter.isalnum() or letter in "-+" else "_" for letter in name)
 
 
 def _log_pool(pool: Pool, data: str) -> None:

@@ -1,6 +1,5 @@
 """Sheets of images: a few of every cell, and the largest groups of near-duplicates, so that somebody looks at them."""
 
-import textwrap
 from collections.abc import Iterator
 
 import cv2
@@ -10,6 +9,8 @@ from matplotlib.figure import Figure
 
 from fairprof.data.pixels import Pixels
 from fairprof.data.pool import Pool
+from fairprof.plain_text import plain_names
+from fairprof.reporting.chart import MOST_CLASSES, drawn, largest_of, left_out
 from fairprof.reporting.style import DPI, LARGE, SMALL, TINY
 from fairprof.seeds import uniforms
 
@@ -21,29 +22,45 @@ LABEL = 190  # pixels for what stands beside a line
 TOP = 64  # pixels for a sheet's title
 COLUMNS = 10  # pictures side by side
 LINES = 24  # of pictures on a page
+MOST_RACES = 40  # that have sheets
+LABEL_LETTERS, PICTURE_LETTERS = 24, 18  # of a name beside a line, and below a picture
 PAPER, NO_IMAGE = 255, 232  # grey values
 DUPLICATE_GROUPS = 16
 
 
+def shown_of(pool: Pool) -> dict[str, list[str]]:
+    """The categories of which there are sheets: of race, profession and gender the most frequent."""
+    return {
+        axis: largest_of(pool.table[axis].value_counts(sort=False), most)
+        for axis, most in (("race", MOST_RACES), ("profession", MOST_CLASSES), ("gender", MOST_CLASSES))
+    }
+
+
 def cell_sheets(pool: Pool, images: int, seed: int) -> Iterator[tuple[str, Figure]]:
-    """Pages by race, each with its name ("White", "White-2"): of every profession x gender at most `images` pictures.
+    """Pages by race, each with its name for a file ("White", "White-2"): of every profession x gender at most `images`
+    pictures. Of many categories only those of `shown_of` have some.
 
     Which ones depends on the seed and the images' names alone. A cell without images is a line that says so.
     """
     table = pool.table.assign(order=uniforms(pool.table["image"], seed, "image sheet")).sort_values("order")
     groups = dict(list(table.groupby(["race", "profession", "gender"], observed=True)))
-    for race in table["race"].cat.categories:
+    shown_axes = shown_of(pool)
+    files = plain_names(shown_axes["race"])
+    lost = ((axis, names, pool.table[axis].cat.categories.size) for axis, names in shown_axes.items())
+    left = "".join(left_out(len(names), there, f"{axis} groups") for axis, names, there in lost).replace("; ", "\n", 1)
+    for race in shown_axes["race"]:
         lines = []
-        for profession in table["profession"].cat.categories:
-            for gender in table["gender"].cat.categories:
+        for profession in shown_axes["profession"]:
+            for gender in shown_axes["gender"]:
                 cell = groups.get((race, profession, gender), table.iloc[:0])
                 shown = pool.pixel_cache.array[np.sort(cell["pixel"].to_numpy()[:images])]
-                label = f"{_short(profession)}\n{_short(gender)}\n{len(shown):,} of {len(cell):,} images"
+                names = "\n".join(drawn(name, LABEL_LETTERS) for name in (profession, gender))
+                label = f"{names}\n{len(shown):,} of {len(cell):,} images"
                 lines += _lines(label, shown, min(images, COLUMNS))
         for number, page in enumerate(_pages(lines)):
-            name = f"{race}-{number + 1}" if number else str(race)
-            title = f"{race}: {min(images, COLUMNS * LINES):,} images of every profession x gender, chosen at random"
-            yield name, _sheet(page, title)
+            name = f"{files[race]}-{number + 1}" if number else files[race]
+            title = f"{drawn(race)}: {min(images, COLUMNS * LINES):,} images of every profession x gender, at random"
+            yield name, _sheet(page, title + left)
 
 
 def duplicates_sheet(groups: pd.DataFrame, pixels: Pixels) -> Figure:
@@ -71,13 +88,9 @@ def duplicates_sheet(groups: pd.DataFrame, pixels: Pixels) -> Figure:
     return _sheet(lines, title, captions)
 
 
-def _short(name: str) -> str:
-    return textwrap.shorten(str(name), 24, placeholder=" …")
-
-
 def _caption(row) -> str:
     labels = [row.gender, row.race, row.age]
-    return "\n".join(_short(label) for label in labels if isinstance(label, str) and label)
+    return "\n".join(drawn(label, PICTURE_LETTERS) for label in labels if isinstance(label, str) and label)
 
 
 def _lines(label: str, pictures: np.ndarray, columns: int) -> list[tuple[str, np.ndarray]]:

@@ -3,6 +3,7 @@
 from fairprof.data.designs import DESIGNS
 from fairprof.measurement.ceilings import HEADLINE_GAPS
 from fairprof.network.records import SELECTION_RULES, Trained, Training
+from fairprof.plain_text import in_code, in_markdown, visible
 from fairprof.reporting.names import GAP_ABBREVIATIONS
 from fairprof.reporting.wording import enumerated, number, of_ceiling
 from fairprof.store import tracking
@@ -41,17 +42,17 @@ def describe(
     rows = "\n".join(f"| {name} | {number(value)} |" for name, value in headline_metrics(values).items())
     tracking.set_description(
         f"**Design {settings.experiment}** (balanced over {' x '.join(DESIGNS[settings.experiment].balanced)}): "
-        f"{sentence}.\n\n"
-        f"Seed {settings.seed}, data `{settings.data.partition(':')[0]}`, "
-        f"weights `{training.classifier.weights.name}`, "
+        f"{in_markdown(sentence)}.\n\n"
+        f"Seed {settings.seed}, data {in_code(settings.data.partition(':')[0])}, "
+        f"weights {in_code(training.classifier.weights.name)}, "
         f"best epoch {trained.best_epoch} of {len(trained.history)} by {SELECTION_RULES[settings.selection].metric}. "
         f"Registered as `models:/{version.name}/{version.version}`"
-        f"{', the champion' if version.champion else ''} ({version.reason}).\n\n"
+        f"{', the champion' if version.champion else ''} ({in_markdown(version.reason)}).\n\n"
         f"| metric | value |\n|---|---|\n{rows}\n\n"
         "Gaps of single runs are biased upward; see how to read them in docs/metrics.md before comparing designs."
     )
     print(
-        f"\n{version.name} version {version.version}: {sentence}\n"
+        f"\n{version.name} version {version.version}: {visible(sentence)}\n"
         f'load it with mlflow.pyfunc.load_model("models:/{version.name}/{version.version}")\n'
         f"browse the runs at {tracking.runs_page()}",
         flush=True,

@@ -13,6 +13,7 @@ from fairprof.commands.tune.pictures import optuna_figures, sensitivity_figure
 from fairprof.commands.tune.remarks import without_remarks
 from fairprof.config import TuneSettings
 from fairprof.errors import UserError
+from fairprof.plain_text import in_markdown
 from fairprof.reporting.names import metric_name
 from fairprof.reporting.style import png_of
 from fairprof.reporting.wording import enumerated, number
@@ -122,7 +123,7 @@ def _numbers(
 def _description(study: optuna.Study, settings: TuneSettings, winner: FrozenTrial, sensitivity: pd.DataFrame) -> str:
     objectives = zip(OBJECTIVES[settings.objective], winner.values, strict=True)
     reached = enumerated(f"{metric_name(metric)} {number(value)}" for (metric, _), value in objectives)
-    rows = "\n".join(f"| {name} | {value} |" for name, value in winner.params.items())
+    rows = "\n".join(f"| {name} | {in_markdown(value)} |" for name, value in winner.params.items())
     first = sensitivity.loc[sensitivity["mean_rank"].idxmin(), "design"]
     return (
         f"**Trial {winner.number}** wins by the rule `{rule_of(study)}`: {reached}, mean over designs "

@@ -19,6 +19,7 @@ MAX_BYTES = 2 * 2**30  # of a label file, and of what a Parquet file holds
 MAX_COLUMNS = 10_000  # of a CSV file
 MAX_ROWS = 20_000_000  # of a Parquet file, in which a kilobyte can stand for any number of equal rows
 NAMED_COLUMNS = 20  # in one message
+LABELS = ("image", "gender", "race", "age", "profession", "person", "partition", "regions")  # that a table may hold
 LINE_BREAK = re.compile(r"[\r\n]")
 
 
@@ -69,9 +70,17 @@ def _parquet(file: BinaryIO, required: tuple[str, ...], path: Path) -> tuple[pd.
         raise UserError(
             f"{path}: it holds {size:,} bytes, more than {MAX_BYTES:,}: leave out columns that are not used"
         )
-    # integers stay integers beside an empty cell
-    table = parquet.read().to_pandas(integer_object_nulls=True)
-    require_columns(list(table.columns), required, path)
+    schema = parquet.schema_arrow
+    require_columns(schema.names, required, path)
+    for name in {*required, *LABELS} & set(schema.names):
+        if not _is_plain(schema.field(name).type):
+            raise UserError(
+                f"{path}: the column {name} is of type {schema.field(name).type}, not of texts, numbers or dates: "
+                "give a column with one text in each row"
+            )
+    read = parquet.read([field.name for field in schema if _is_plain(field.type)])
+    # integers stay integers beside an empty cell; an index that pandas has written is a column as any other
+    table = read.cast(_without_dates(read.schema)).to_pandas(integer_object_nulls=True, ignore_metadata=True)
     table = table.astype(object).where(table.notna(), "").astype(str)
     return table.assign(line=range(1, len(table) + 1)), pd.DataFrame({"line": [], "reason": []})
 
@@ -91,6 +100,24 @@ def _require_text(file: BinaryIO, path: Path) -> None:
             raise UserError(f"{path}, line {line}: not a readable table of UTF-8 text: save it as UTF-8") from None
         lines += chunk.count(b"\n")
     file.seek(0)
+
+
+def _is_plain(of_column: pyarrow.DataType) -> bool:
+    """Whether a row of a column is one text, number or date."""
+    if isinstance(of_column, pyarrow.BaseExtensionType):
+        return _is_plain(of_column.storage_type)
+    if pyarrow.types.is_dictionary(of_column):
+        return _is_plain(of_column.value_type)
+    kinds = ("string", "large_string", "string_view", "integer", "floating", "boolean", "decimal", "temporal", "null")
+    return any(getattr(pyarrow.types, f"is_{kind}")(of_column) for kind in kinds)
+
+
+def _without_dates(schema: pyarrow.Schema) -> pyarrow.Schema:
+    """The schema in which dates and times, of which pandas holds fewer than a file, are texts."""
+    dates = [number for number, field in enumerate(schema) if pyarrow.types.is_temporal(field.type)]
+    for number in dates:
+        schema = schema.set(number, schema.field(number).with_type(pyarrow.string()))
+    return schema
 
 
 def _csv(file: BinaryIO, required: tuple[str, ...], path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -1,5 +1,7 @@
 """Label files as text tables: every line is a record, a quarantined line or the reason to refuse the file."""
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pyarrow
@@ -105,3 +107,69 @@ def test_parquet_without_a_column_or_a_row_is_refused(tmp_path, refused):
     pd.DataFrame({"image": pd.Series([], dtype=str)}).to_parquet(tmp_path / "t.parquet")
     with refused("t.parquet", "no rows"):
         read_table(tmp_path / "t.parquet", ("image",))
+
+
+NESTED = {
+    "list": pyarrow.array([["a"], ["b"]]),
+    "struct": pyarrow.array([{"a": 1}, {"a": 2}]),
+    "map": pyarrow.array([[("a", 1)], []], pyarrow.map_(pyarrow.string(), pyarrow.int64())),
+    "fixed_size_list": pyarrow.array([[1, 2], [3, 4]], pyarrow.list_(pyarrow.int8(), 2)),
+    "binary": pyarrow.array([b"a", b"\xff"]),
+    "arrow.uuid": pyarrow.array([b"0" * 16] * 2, pyarrow.uuid()),
+}
+
+
+@pytest.mark.parametrize("kind", NESTED)
+@pytest.mark.parametrize("name", ["gender", "person"])
+def test_a_nested_column_is_named_with_its_type(tmp_path, refused, kind, name):
+    columns = {"image": ["a.png", "b.png"], "gender": ["m", "f"], name: NESTED[kind]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
+    with refused(f"t.parquet: the column {name} is of type", kind, "one text in each row"):
+        read_table(tmp_path / "t.parquet", ("image", "gender"))
+
+
+@pytest.mark.parametrize(
+    ("column", "texts"),
+    [
+        (pyarrow.array(["u", None]).dictionary_encode(), ["u", ""]),
+        (pyarrow.array([1, None]), ["1", ""]),
+        (pyarrow.array([True, False]), ["True", "False"]),
+        (pyarrow.nulls(2), ["", ""]),
+        (pyarrow.array([Decimal("1.50"), None]), ["1.50", ""]),
+        (pyarrow.array([0, None], pyarrow.date32()), ["1970-01-01", ""]),
+        (pyarrow.array(["1", "2"], pyarrow.json_(pyarrow.string())), ["1", "2"]),
+        (pyarrow.array(["a", "b"], pyarrow.string_view()), ["a", "b"]),
+        (pyarrow.array(["a", "b"], pyarrow.large_string()), ["a", "b"]),
+    ],
+    ids=str,
+)
+def test_columns_of_texts_numbers_and_dates_are_read_as_text(tmp_path, column, texts):
+    columns = {"image": ["a.png", "b.png"], "gender": column, "faces": [{"left": 1}, {"left": 2}]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
+    table, _ = read_table(tmp_path / "t.parquet", ("image", "gender"))
+    assert table["gender"].tolist() == texts
+    assert list(table) == ["image", "gender", "line"]  # nobody asks for what is nested elsewhere
+
+
+def test_dates_that_pandas_cannot_hold_are_texts(tmp_path):
+    column = pyarrow.array([2**62, 0], pyarrow.timestamp("us"))
+    pyarrow.parquet.write_table(pyarrow.table({"image": ["a", "b"], "gender": column}), tmp_path / "t.parquet")
+    table, _ = read_table(tmp_path / "t.parquet", ("image", "gender"))
+    assert table["gender"].iloc[1].startswith("1970-01-01") and table["gender"].is_unique
+
+
+def test_an_index_that_pandas_wrote_is_a_column_and_a_folder_is_none(tmp_path, refused):
+    folder = tmp_path / "gender=m"
+    folder.mkdir()
+    table = pd.DataFrame({"race": ["x", "y"]}, index=pd.Index(["a.png", "b.png"], name="image"))
+    table.to_parquet(folder / "t.parquet")
+    assert read_table(folder / "t.parquet", ("image", "race"))[0]["image"].tolist() == ["a.png", "b.png"]
+    with refused("missing column gender"):
+        read_table(folder / "t.parquet", ("image", "gender"))
+
+
+def test_a_column_that_a_parquet_file_has_twice_is_named(tmp_path, refused):
+    table = pyarrow.Table.from_arrays([pyarrow.array(["a"])] * 3, names=["image", "gender", "gender"])
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    with refused("the column gender occurs twice"):
+        read_table(tmp_path / "t.parquet", ("image", "gender"))

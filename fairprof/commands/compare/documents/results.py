@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from fairprof.commands.compare.protocol import Protocol
+from fairprof.documents.rendering import index_first
 from fairprof.inference.levels import CONFIDENCE
 from fairprof.metrics.fairness import INSUFFICIENT, MAX_OVER_CLASSES, SUFFICIENT, UNDEFINED
 from fairprof.reporting.names import gap_name, name_of
@@ -196,7 +197,7 @@ def training_composition(tables: Tables, design: str) -> pd.DataFrame:
     if rows.empty:
         return rows
     counts = rows.pivot_table(index=["gender", "race"], columns="profession", values="count", sort=False, observed=True)
-    return counts.map(count).rename_axis(columns=None).reset_index()
+    return index_first(counts.map(count))
 
 
 def class_counts(tables: Tables, design: str, partition: str) -> list[str]:
