@@ -338,7 +338,7 @@ def test_mlflow_opens_its_stores_with_the_plugins_and_loads_little_for_it(instal
     monkeypatch.setenv("PYTHONPATH", f"{installed}:{ROOT}")
     assert run(OPENED) == {
         "named": [f"fairprof.store.opening.{kind}_store" for kind in ("tracking", "registry") for _ in range(2)],
-        "rooms": ["fairprof", "fairprof.errors", "fairprof.store", "fairprof.store.opening"],
+        "rooms": ["fairprof", "fairprof.errors", "fairprof.plain_text", "fairprof.store", "fairprof.store.opening"],
         "torch": False,
     }
 

@@ -79,7 +79,7 @@ def test_run_that_mlflow_run_has_started_is_taken_over(client, monkeypatch):
     ("error", "text"),
     [
         (UserError("data=faces is not a data source"), "UserError: data=faces is not a data source"),
-        (KeyboardInterrupt(), "KeyboardInterrupt: "),
+        (KeyboardInterrupt(), "KeyboardInterrupt:"),
         (ValueError("x" * 9000), "ValueError: " + "x" * 488),
     ],
     ids=["user error", "interrupt", "long"],
