@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from fairprof.config import Settings, StudySettings, TrainingSettings, shared_settings
+from fairprof.config import EVERYBODY, Settings, StudySettings, TrainingSettings, shared_settings
 from fairprof.data.pool import source_of
 from fairprof.errors import UserError
 from fairprof.runtime.files import UnreadableFile, path_of, read_file
@@ -42,7 +42,7 @@ def with_hyperparameters(settings: RunsOrStudy) -> RunsOrStudy:
 def data_key(settings: TrainingSettings) -> str:
     """Equal for settings that train on the same images and labels."""
     labels = (settings.label_bias, settings.label_bias_strength, settings.label_seed)
-    groups = (settings.merge, settings.exclude)
+    groups = [text for text in (settings.merge, settings.exclude) if text != EVERYBODY]
     return " ".join(map(str, (source_of(settings.data), *labels, settings.cue_gap, *groups)))
 
 

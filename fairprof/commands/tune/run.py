@@ -98,7 +98,8 @@ def _log_winner(winner: FrozenTrial, settings: TuneSettings) -> None:
 def search_name(settings: TuneSettings, pool: Pool, weights_sha256: str) -> str:
     """Equal for searches of the same space on the same data for the same objective."""
     names = settings.identifying(Identifies.RUN, Identifies.STUDY, Identifies.SHARED)
-    said = settings.model_dump(include=set(names) - {"data"})  # whose name is no matter: the pool's fingerprint is
+    # whose data, and with which groups, the pool's fingerprint says
+    said = settings.model_dump(include=set(names) - {"data", "merge", "exclude"})
     text = "\x1f".join(map(str, (sorted(said.items()), pool.fingerprint, weights_sha256)))
     return f"fairprof-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
