@@ -89,7 +89,8 @@ def register_model(
     }
     with tempfile.TemporaryDirectory() as folder:
         weights, description = Path(folder) / "weights.safetensors", Path(folder) / "settings.json"
-        safetensors.torch.save_file({key: value.contiguous() for key, value in tensors.items()}, weights)
+        # `save_file` has an error of its own for a full disk
+        weights.write_bytes(safetensors.torch.save({key: value.contiguous() for key, value in tensors.items()}))
         description.write_text(json.dumps(model | {"settings": settings.model_dump()}, indent=2), encoding="utf-8")
         info = mlflow.pyfunc.log_model(
             name="model",

@@ -387,7 +387,8 @@ def log_weights(tensors: dict[str, "torch.Tensor"], path: str) -> None:
     import safetensors.torch  # who has tensors to log has loaded PyTorch; who only reads runs does without
 
     with _new_artifact(path) as file:
-        safetensors.torch.save_file({name: value.contiguous() for name, value in tensors.items()}, file)
+        # `save_file` has an error of its own for a full disk
+        file.write_bytes(safetensors.torch.save({name: value.contiguous() for name, value in tensors.items()}))
 
 
 @contextmanager

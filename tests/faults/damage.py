@@ -15,7 +15,7 @@ CHECKPOINT = Window("the training is logged", "fairprof.commands.train.run:log_t
 
 
 def kinds(stage: Stage) -> list[Kind]:
-    return [Kind("damage", 40, functools.partial(_drawn, stage))]
+    return [Kind("damage", 24, functools.partial(_drawn, stage))]
 
 
 def _drawn(stage: Stage, number: int, generator: np.random.Generator):

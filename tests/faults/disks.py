@@ -14,7 +14,7 @@ ROOM = 2**30  # bytes, for all that a training writes
 
 
 def kinds(stage: Stage) -> list[Kind]:
-    return [Kind("disk", 20, functools.partial(_drawn, stage))]
+    return [Kind("disk", 12, functools.partial(_drawn, stage))]
 
 
 def _drawn(stage: Stage, number: int, generator: np.random.Generator):

@@ -15,7 +15,7 @@ STARTS = 4
 
 
 def kinds(stage: Stage) -> list[Kind]:
-    return [Kind("starts", 56, functools.partial(_drawn, stage))]
+    return [Kind("starts", 52, functools.partial(_drawn, stage))]
 
 
 def _drawn(stage: Stage, number: int, generator: np.random.Generator):

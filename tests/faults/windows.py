@@ -23,7 +23,7 @@ TARGETS = {  # what happens there, and the function in which it does
     "a file takes its place": "os:replace",
     "room in the cache is made": "fairprof.runtime.cache:Cache.make_room",
     "a checkpoint is written": "torch:save",
-    "weights are written": "safetensors.torch:save_file",
+    "weights are written": "safetensors.torch:save",
     "an epoch is measured": "fairprof.commands.train.run:scores_and_gaps",
     "the training is fitted": "fairprof.commands.train.run:fitted",
     "the training is logged": "fairprof.commands.train.run:log_training",

@@ -1,11 +1,13 @@
 """What MLflow keeps of a run, in a real store: tags, parameters, inputs, and runs that were abandoned."""
 
+import errno
 import json
 import os
 import platform
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -271,6 +273,16 @@ def test_runs_that_name_the_same_rows_at_once_all_keep_them(store):
     with ThreadPoolExecutor(count) as threads:
         runs = list(threads.map(log, range(count)))
     assert [len(kept(run).inputs.dataset_inputs) for run in runs] == [1] * count
+
+
+def test_weights_for_which_there_is_no_room_are_a_full_disk(store, on_small_disk, monkeypatch):
+    def log(disk: Path) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        with pytest.raises(OSError) as full, tracking.started_run("A-seed0", {}):
+            tracking.log_weights({"weight": torch.zeros(10**6)}, "training/last.safetensors")
+        assert full.value.errno == errno.ENOSPC
+
+    on_small_disk(2**16, log)
 
 
 def test_metrics_keep_their_steps_and_numbers_of_any_type(client):
