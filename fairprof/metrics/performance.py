@@ -8,7 +8,6 @@ none, it is the order of the categories of `y_true`, and what needs probabilitie
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.metrics import brier_score_loss, classification_report, confusion_matrix, log_loss
 
 PROBABILITY_PREFIX = "probability_"
 PROBABILITY_TOLERANCE = 1e-3
@@ -170,6 +169,8 @@ def performance(predictions: pd.DataFrame, weights: ArrayLike | None = None) -> 
       binary form). Range [0, 2], ideal 0.
     - calibration_error: see `calibration_error`. Range [0, 1], ideal 0.
     """
+    from sklearn.metrics import brier_score_loss, log_loss  # which is slow to load
+
     weights = row_weights(predictions, weights)
     true = label_codes(predictions, "y_true")
     probabilities = class_probabilities(predictions)
@@ -215,6 +216,8 @@ def classification_table(predictions: pd.DataFrame) -> pd.DataFrame:
     and leave undefined values (NaN: a denominator of 0) out. Range [0, 1], ideal 1. It is scikit-learn's
     `classification_report` with `zero_division=nan`.
     """
+    from sklearn.metrics import classification_report
+
     classes = class_names(predictions)
     # Numbered names: a class may itself be called "accuracy" or "macro avg".
     numbers = [str(number) for number in range(len(classes))]
@@ -290,6 +293,8 @@ def calibration_error(
 
 
 def _confusion(predictions: pd.DataFrame, weights: np.ndarray | None = None) -> np.ndarray:
+    from sklearn.metrics import confusion_matrix
+
     return confusion_matrix(
         label_codes(predictions, "y_true"),
         label_codes(predictions, "y_pred"),

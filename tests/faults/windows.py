@@ -34,7 +34,6 @@ TARGETS = {  # what happens there, and the function in which it does
     "the logged model is finished": f"{_TRACKING}.finalize_logged_model",
     "the registered model is created": f"{_REGISTRY}.create_registered_model",
     "the version is created": f"{_REGISTRY}.create_model_version",
-    "the version is described": f"{_REGISTRY}.update_model_version",
     "the version is tagged": f"{_REGISTRY}.set_model_version_tag",
     "the model is tagged": f"{_REGISTRY}.set_registered_model_tag",
     "the champion moves": f"{_REGISTRY}.set_registered_model_alias",

@@ -95,7 +95,7 @@ def test_folders_that_are_not_looked_into_are_in_quarantine_and_links_end_nowher
     ]
     (deep, loop) = listing.quarantine.sort_values("image").to_dict("records")
     assert loop["image"] == "sub/loop" and "a link to a folder, which is not followed" in loop["reason"]
-    assert deep["image"].count("/") == 20 and "path is too long" in deep["reason"]
+    assert deep["image"].count("/") in (18, 19, 20) and "path is too long" in deep["reason"]
     for name in ("50_0_0_circle.jpg", "70_0_0_pipe.jpg"):
         with pytest.raises(UnreadableFile):
             listing.images.read(listing.rows["image"].tolist().index(name))
