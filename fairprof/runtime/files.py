@@ -17,11 +17,13 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from fairprof.errors import UserError, reason_of
+from fairprof.runtime.progress import note
 
 # Nobody is waited for at the other end of a pipe, and no terminal becomes this process's own
 OPENING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 # What is no fault of the folder in which something is to be kept
 NOT_OF_A_FOLDER = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+UNTOLD_WAIT = 5.0  # seconds for a lock, after which the user is told
 KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
     (stat.S_ISSOCK, "a socket"),
@@ -222,14 +224,14 @@ def lock_file(path: Path) -> FileLock:
 
 @contextmanager
 def locked(path: Path, what: str, timeout: float) -> Iterator[None]:
-    """Holds the lock file `path` for the block.
+    """Holds the lock file `path` for the block; says so where another process lets it wait.
 
-    Raises `UserError` where another process still holds it after `timeout` seconds, or its folder cannot be had.
+    Raises `UserError` where that one still holds it after `timeout` seconds, or its folder cannot be had.
     """
     make_folder(path.parent, what)
     lock = lock_file(path)
     try:
-        lock.acquire(timeout=timeout)
+        _acquire(lock, what, timeout)
     except Timeout:
         raise UserError(
             f"{what} is in use by another process, which holds {path} for more than "
@@ -241,6 +243,17 @@ def locked(path: Path, what: str, timeout: float) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _acquire(lock: FileLock, what: str, timeout: float) -> None:
+    if 0 <= timeout <= UNTOLD_WAIT:
+        lock.acquire(timeout=timeout)
+        return
+    try:
+        lock.acquire(timeout=UNTOLD_WAIT)
+    except Timeout:
+        note(f"waiting for {what}, which another process is using")
+        lock.acquire(timeout=timeout if timeout < 0 else timeout - UNTOLD_WAIT)
 
 
 def require_room(folder: Path, size: int, what: str) -> None:

@@ -68,6 +68,17 @@ def test_a_lock_that_another_process_holds_is_an_error_after_the_timeout_and_fre
             pass
 
 
+def test_who_waits_long_for_a_lock_is_told(tmp_path, refused, held, monkeypatch, capsys):
+    monkeypatch.setattr("fairprof.runtime.files.UNTOLD_WAIT", 0.1)
+    with held(tmp_path / "lock"):
+        with refused("the cache is in use"), locked(tmp_path / "lock", "the cache", 0.1):
+            pass
+        assert capsys.readouterr().out == ""
+        with refused("the cache is in use", "0.2 s"), locked(tmp_path / "lock", "the cache", 0.2):
+            pass
+        assert capsys.readouterr().out == "fairprof: waiting for the cache, which another process is using\n"
+
+
 def test_a_folder_in_the_place_of_a_lock_makes_way_and_a_file_stays(tmp_path, refused, held):
     (tmp_path / "lock" / "deep").mkdir(parents=True)
     with locked(tmp_path / "lock", "the thing", 0.0):
