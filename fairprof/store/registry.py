@@ -1,4 +1,4 @@
-"""MLflow's model registry: registering a trained classifier, its champion, and reading a registered one again."""
+"""MLflow's model registry: registering a trained classifier as one version, and reading a registered one again."""
 
 import base64
 import hashlib
@@ -8,7 +8,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -34,16 +33,19 @@ from fairprof.data.designs import DESIGNS
 from fairprof.errors import UserError
 from fairprof.plain_text import unhidden
 from fairprof.store import claims, pages, server, tracking
+from fairprof.store.champion import (
+    CHAMPION,
+    CHAMPION_METRIC,
+    CHAMPION_TAG,
+    DEGENERATE_TAG,
+    leave_champion_unsettled,
+    settle_champion,
+    tell_of_champion,
+)
 from fairprof.store.tracking import LoggedRun
 
-CHAMPION = "champion"
-CHAMPION_RULE = "val_macro_f1"
-CHAMPION_METRIC = "best_val/macro_f1"
-CHAMPION_TAG = "best_val.macro_f1"
-DEGENERATE_TAG = "fairprof.degenerate"  # of a run and of a version: the class that it answers for every test image
 DESCRIPTION_TAG = "fairprof.description"  # of a model: the digest of the description as it was written here
 RUN_KEY_TAG = "fairprof.run_key"  # equal for versions of the same training, as for runs
-CHAMPION_REASON_TAG = "fairprof.champion"
 PATIENCE = 300.0  # seconds that a finished training waits for others that decide on the same champion
 TRIES, PAUSE = 5, 0.5  # of a write to the registry that somebody else's disturbs, and seconds before the next one
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pyarrow", "safetensors", "torch", "torchvision")
@@ -115,13 +117,13 @@ def register_model(
         with claims.held(f"champion of {name}", PATIENCE):
             _again(lambda: _describe_model(name, settings.experiment, classes))
             superseded = _superseded_versions(name, number, run_key)
-            champion, reason, before = _again(lambda: _champion_by_rule(name, number, tags, superseded))
-            _again(lambda: _tell(name, number, champion, reason, before))
+            champion, reason, before = _again(lambda: settle_champion(name, number, tags, superseded))
+            _again(lambda: tell_of_champion(name, number, champion, reason, before))
             _again(lambda: _delete_superseded(name, number, run_key, model_id))
     except (MlflowException, UserError) as error:  # of others' making: the training has ended well
         if server.is_away(error):
             raise
-        champion, reason = _undecided(name, number, error)
+        champion, reason = leave_champion_unsettled(name, number, error)
     return RegisteredVersion(name, number, champion, reason)
 
 
@@ -340,96 +342,3 @@ def _delete_superseded(name: str, number: str, run_key: str, model_id: str) -> N
     for model in client.search_logged_models([experiment], f"tags.`{RUN_KEY_TAG}` = '{run_key}'"):
         if model.model_id != model_id and _is_left_over(model.source_run_id):
             client.delete_logged_model(model.model_id)
-
-
-# --- the champion -------------------------------------------------------------------------------------------------
-
-
-def _champion_by_rule(
-    name: str, number: str, tags: dict[str, str], superseded: list[str]
-) -> tuple[bool, str, str | None]:
-    """Gives the alias to a new version if it is the champion; returns whether it is, why, and which was before.
-
-    tags: of the new version. superseded: versions whose place it takes. Raises `MlflowException` where somebody else
-    writes at the same moment.
-    """
-    client = mlflow.MlflowClient()
-    alias = client.get_registered_model(name).aliases.get(CHAMPION)
-    before = None if alias is None else str(alias)
-    champion, reason = _champion_decision(client, name, number, tags, before, superseded)
-    if champion and before != number:
-        client.set_registered_model_alias(name, CHAMPION, number)
-    return champion, reason, before
-
-
-def _tell(name: str, number: str, champion: bool, reason: str, before: str | None) -> None:
-    """Says why on the version's page; of a new champion on the model's too, and on that of the version before it."""
-    client = mlflow.MlflowClient()
-    client.set_model_version_tag(name, number, CHAMPION_REASON_TAG, reason)
-    if champion:
-        move = f"version {number}, {reason}"
-        if before is not None:
-            client.set_model_version_tag(name, before, "fairprof.replaced_by", move)
-        client.set_registered_model_tag(name, CHAMPION_REASON_TAG, move)
-
-
-def _undecided(name: str, number: str, error: Exception) -> tuple[bool, str]:
-    """Says on the screen and on the version's page that its place was not settled; whether it is champion, and why."""
-    reason = (
-        f"rule {CHAMPION_RULE}: not settled, since the registry could not be written "
-        f"({' '.join(str(error).split())[:150]}): see that the alias {CHAMPION} names the best version"
-    )
-    print(f"{name} version {number}: {reason}", file=sys.stderr, flush=True)
-    client, champion = mlflow.MlflowClient(), False
-    with suppress(MlflowException):
-        champion = str(client.get_registered_model(name).aliases.get(CHAMPION)) == number
-        client.set_model_version_tag(name, number, CHAMPION_REASON_TAG, reason)
-    return champion, reason
-
-
-def _champion_decision(
-    client: mlflow.MlflowClient,
-    name: str,
-    number: str,
-    own: dict[str, str],
-    before: str | None,
-    superseded: list[str],
-) -> tuple[bool, str]:
-    """Whether a new version becomes champion by the rule `val_macro_f1`, and the reason as a sentence.
-
-    own: its tags. before: the version that is champion now. superseded: versions whose place it takes. Before the
-    rule: a version that answers one class for every image never replaces one that does not, and always gives way to
-    one that does not.
-    """
-    score = f"rule {CHAMPION_RULE}: {own[CHAMPION_TAG]}"
-    if before is None:
-        return True, f"{score}, the first version"
-    if before == number:
-        return True, f"{score}; somebody has made it champion"
-    if before in superseded:
-        return True, (
-            f"{score}; it takes the place of champion version {before}, whose run of the same training did not finish"
-        )
-    tags = client.get_model_version(name, before).tags
-    if DEGENERATE_TAG in own and DEGENERATE_TAG not in tags:
-        return False, (
-            f"{score}, but it answers {own[DEGENERATE_TAG]} for every test image, which champion version {before} "
-            "does not"
-        )
-    if DEGENERATE_TAG not in own and DEGENERATE_TAG in tags:
-        return True, (
-            f"{score}; champion before was version {before}, which answers {tags[DEGENERATE_TAG]} for every test image"
-        )
-    if tags.get("fairprof.pool") != own["fairprof.pool"]:
-        return True, (
-            f"{score}; champion before was version {before}, trained on other data, so that the two scores cannot be "
-            "compared and the newer data count"
-        )
-    if CHAMPION_TAG not in tags:
-        return True, (
-            f"{score}; champion before was version {before}, chosen by another rule, so that it has no score to "
-            "compare with and the newer version counts"
-        )
-    better = float(own[CHAMPION_TAG]) > float(tags[CHAMPION_TAG])
-    verdict = "more" if better else "not more"
-    return better, f"{score} is {verdict} than {float(tags[CHAMPION_TAG]):.4f} of champion version {before}"

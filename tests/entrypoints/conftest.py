@@ -20,7 +20,7 @@ def trained_once(common_folder, synthetic_cache) -> Path:
     import mlflow
 
     from fairprof.commands.train.run import run_experiment
-    from fairprof.store.registry import DEGENERATE_TAG
+    from fairprof.store.champion import DEGENERATE_TAG
     from tests.entrypoints.runs import TELLING
 
     folder = common_folder / "trained"

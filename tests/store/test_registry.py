@@ -235,7 +235,7 @@ def test_a_version_is_complete_from_its_first_moment(own_store, network, monkeyp
     )
 
 
-@pytest.mark.parametrize("at", ["_describe_model", "_tell", "_delete_superseded"])
+@pytest.mark.parametrize("at", ["_describe_model", "tell_of_champion", "_delete_superseded"])
 def test_a_registration_that_was_interrupted_is_replaced_by_the_next_one(at, own_store, network, monkeypatch, capsys):
     name, key = "fairprof-C", f"interrupted {at}"
     registered(network, 0.3, experiment="C", run_key=f"another {at}")

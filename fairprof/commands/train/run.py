@@ -29,7 +29,7 @@ from fairprof.reporting.findings import finite
 from fairprof.runtime.hardware import keep_freed_memory, on_gpu
 from fairprof.runtime.processes import ALONE, Processes, process_group
 from fairprof.store import registry, tracking
-from fairprof.store.registry import DEGENERATE_TAG
+from fairprof.store.champion import DEGENERATE_TAG
 
 
 def run_experiment(settings: Settings) -> str | None:
