@@ -128,9 +128,15 @@ def close_abandoned_runs() -> None:
     own = _active_run().info
     is_open = "attributes.status = 'RUNNING'"
     for run in client.search_runs([own.experiment_id], filter_string=is_open, max_results=1000):
-        if run.info.run_id != own.run_id and _is_abandoned(run):
+        if run.info.run_id != own.run_id and _is_abandoned(run) and _is_still_open(run):
             client.set_tag(run.info.run_id, CLOSED, "its process ended without closing the run")
             client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
+
+
+def _is_still_open(run: Run) -> bool:
+    """Whether a run whose process is gone was left open: it may have finished after it was found, and before the look
+    for its process."""
+    return mlflow.MlflowClient().get_run(run.info.run_id).info.status == "RUNNING"
 
 
 def _keep_open(run_id: str) -> None:

@@ -142,6 +142,20 @@ def test_runs_of_dead_processes_of_this_machine_are_closed_and_no_others(client)
         assert kept(alive).info.status == "KILLED"  # its process is gone by now
 
 
+def test_a_run_that_finished_while_it_was_looked_for_stays_finished(client, monkeypatch):
+    ended = left_open(client, platform.node(), "1:12345.67")  # of a process that is gone
+    looked_for = tracking.has_ended
+
+    def finished_meanwhile(run):
+        client.set_terminated(run.info.run_id)
+        return looked_for(run)
+
+    monkeypatch.setattr(tracking, "has_ended", finished_meanwhile)
+    with tracking.started_run("A-seed1", {}):
+        pass
+    assert kept(ended).info.status == "FINISHED" and "fairprof.closed" not in kept(ended).data.tags
+
+
 KILLED_RUN = """
 import os, signal
 from fairprof.store import liveness, tracking
