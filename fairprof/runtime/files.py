@@ -17,7 +17,6 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from fairprof.errors import UserError, reason_of
-from fairprof.runtime.progress import note
 
 # Nobody is waited for at the other end of a pipe, and no terminal becomes this process's own
 OPENING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
@@ -252,6 +251,8 @@ def _acquire(lock: FileLock, what: str, timeout: float) -> None:
     try:
         lock.acquire(timeout=UNTOLD_WAIT)
     except Timeout:
+        from fairprof.runtime.progress import note  # tqdm and NumPy, which a refused setting does without
+
         note(f"waiting for {what}, which another process is using")
         lock.acquire(timeout=timeout if timeout < 0 else timeout - UNTOLD_WAIT)
 

@@ -44,25 +44,21 @@ def gaps_of(study) -> pd.DataFrame:
 def test_four_workers_of_which_one_is_killed_train_every_run_once_and_find_what_one_finds(
     tmp_path, synthetic_cache, postgresql, monkeypatch
 ):
-    settings = {"cache_dir": str(synthetic_cache), **STUDY}
+    settings, elsewhere = {"cache_dir": str(synthetic_cache), **STUDY}, tmp_path / "elsewhere"
+    elsewhere.mkdir()
     with mlflow_in(tmp_path):
         alone = run_study(StudySettings(**settings))
         expected = gaps_of(tracking.get_run(alone))
-    with mlflow_server(tmp_path, postgresql) as address:
+    with mlflow_server(tmp_path, postgresql) as address, mlflow_in(elsewhere):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-        monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
-        mlflow.set_tracking_uri(address)
-        try:
-            said = started_together(tmp_path, [settings] * 4, killed=1)
-            trained = tracking.find_runs({"fairprof.role": "run"})
-            studies = tracking.find_runs({"fairprof.role": "study"}, finished=False)
-            compared = [study for study in studies if study.tags.get("fairprof.compared") == "true"]
-            tables = [tracking.load_table(study.run_id, STUDY_RUNS) for study in studies if study.status == "FINISHED"]
-            open_runs = tracking.find_runs({"fairprof.role": "run"}, finished=False)
-            versions = mlflow.MlflowClient().search_model_versions()
-            found = gaps_of(compared[0])
-        finally:
-            mlflow.set_tracking_uri(None)
+        said = started_together(tmp_path, [settings] * 4, killed=1)
+        trained = tracking.find_runs({"fairprof.role": "run"})
+        studies = tracking.find_runs({"fairprof.role": "study"}, finished=False)
+        compared = [study for study in studies if study.tags.get("fairprof.compared") == "true"]
+        tables = [tracking.load_table(study.run_id, STUDY_RUNS) for study in studies if study.status == "FINISHED"]
+        open_runs = tracking.find_runs({"fairprof.role": "run"}, finished=False)
+        versions = mlflow.MlflowClient().search_model_versions()
+        found = gaps_of(compared[0])
     assert Counter(run.tags["fairprof.run_key"] for run in trained).most_common(1)[0][1] == 1
     assert sorted(run.name for run in trained) == [
         "A-seed0-matched",
