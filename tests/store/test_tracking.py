@@ -218,6 +218,7 @@ def test_run_that_mlflow_run_has_created_is_closed_where_its_process_never_came(
 def tracking_in(experiment: str):
     """Closes abandoned runs as a run of this experiment does."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
         patch.setenv("MLFLOW_EXPERIMENT_NAME", experiment)
         with tracking.started_run("A-seed1", {}):
             yield tracking.close_abandoned_runs
