@@ -104,7 +104,12 @@ class Cache:
                 ) from None
 
     def has_folder(self, entry: Path, what: str) -> None:
-        """Makes the folder of an entry that grows, unless it is there; the caller holds its lock."""
+        """Makes the folder of an entry that grows, unless it is there; the caller holds its lock.
+
+        What a process left that was killed while it removed the entry goes.
+        """
+        for abandoned in unfinished_folders(entry):
+            shutil.rmtree(abandoned, ignore_errors=True)
         if os.path.lexists(entry) and (entry.is_symlink() or not entry.is_dir()):
             self.tell_of_damage(entry, what, "no folder")
             self.remove(entry, what)

@@ -353,3 +353,11 @@ def test_processes_that_fill_and_evict_at_once_find_whole_entries_and_end_within
     assert sum((entry / "data").stat().st_size for entry in entries) <= 2**20
     left = {path for room in ("pixels", "prefix") for path in (tmp_path / room).iterdir()} - set(entries)
     assert all(path.suffix == ".lock" for path in left)
+
+
+def test_what_a_killed_removal_left_goes_when_the_entry_is_made_again(cache):
+    entry = cache.entry("trainings", "key")
+    left = entry.with_name(".key-abcdefgh")
+    (left / "key").mkdir(parents=True)
+    cache.has_folder(entry, "the training")
+    assert entry.is_dir() and not left.exists()
