@@ -1,18 +1,16 @@
 """What is wrong with the data, files and designs that were asked for, as far as labels alone show it: answered within
 seconds, before torch and MLflow are loaded and before any image is decoded."""
 
-import re
 from collections.abc import Iterator
 from io import BytesIO
 
-from fairprof.commands.train.hyperparameters import with_hyperparameters
+from fairprof.commands.train.hyperparameters import RUN_ID, with_hyperparameters
 from fairprof.config import DataSettings, PrepareSettings, Settings, StudySettings, TrainingSettings, TuneSettings
 from fairprof.data.drawable import Asked, obstacles, require_drawable
 from fairprof.data.pool import Pool, ScreenedRows, pool_of, refuse_if_mostly_unusable, regrouped, screened_rows
 from fairprof.errors import UserError
 from fairprof.runtime.files import UnreadableFile, open_file, path_of
 
-RUN_ID = re.compile(r"[0-9a-f]{32}")
 OPENED = 20  # images of a small group that are opened at most, to see whether it has any
 
 
@@ -42,23 +40,13 @@ def _require_weights(weights: str) -> None:
     try:
         open_file(path).close()
     except UnreadableFile as error:
-        fault = f"no file {path}" if error.missing else f"{path} cannot be read ({error})"
-        raise UserError(f"weights={weights}: {fault}: give auto, imagenet, random or a file") from None
+        raise UserError(f"weights={weights}: {error.about(path)}: give auto, imagenet, random or a file") from None
 
 
 def _require_hyperparameters(settings: Settings | StudySettings) -> None:
     """Those of a file are read and tried; whether a run has the id that is given, the tracking server alone knows."""
-    name = settings.hparams
-    if name in ("default", "tuned") or RUN_ID.fullmatch(name):
-        return
-    try:
-        open_file(path_of(name, "hparams")).close()
-    except UnreadableFile as error:
-        if error.missing:
-            raise UserError(
-                f"hparams={name} is neither a file nor a run's id: give default, tuned, an id or a file"
-            ) from None
-    with_hyperparameters(settings)
+    if settings.hparams != "tuned" and not RUN_ID.fullmatch(settings.hparams):
+        with_hyperparameters(settings)
 
 
 def _fail_surely(settings: Asked, screened: ScreenedRows, pool: Pool) -> bool:

@@ -63,8 +63,7 @@ def _digest(path: Path, weights: str, remedy: str) -> str:
     try:
         return sha256_of(path, MAX_BYTES)
     except UnreadableFile as error:
-        fault = f"no file {path}" if error.missing else f"{path} cannot be read ({error})"
-        raise UserError(f"weights={weights}: {fault}: {remedy}") from None
+        raise UserError(f"weights={weights}: {error.about(path)}: {remedy}") from None
 
 
 def _imagenet_file(architecture: str) -> Path:

@@ -108,8 +108,7 @@ class Cache:
 
         What a process left that was killed while it removed the entry goes.
         """
-        for abandoned in unfinished_folders(entry):
-            shutil.rmtree(abandoned, ignore_errors=True)
+        _clear(entry)
         if os.path.lexists(entry) and (entry.is_symlink() or not entry.is_dir()):
             self.tell_of_damage(entry, what, "no folder")
             self.remove(entry, what)
@@ -215,10 +214,15 @@ def _taken(entry: Path) -> int:
         with _tried(entry) as free:
             if not free:
                 return max(_reserved(entry), _size(entry))
-            for abandoned in unfinished_folders(entry):
-                shutil.rmtree(abandoned, ignore_errors=True)
+            _clear(entry)
             discard(_beside(entry, "reserved"))
     return _size(entry)
+
+
+def _clear(entry: Path) -> None:
+    """Removes what killed processes left half filled or half removed; the caller holds the entry's lock."""
+    for abandoned in unfinished_folders(entry):
+        shutil.rmtree(abandoned, ignore_errors=True)
 
 
 def _reserved(entry: Path) -> int:

@@ -57,6 +57,10 @@ class UnreadableFile(Exception):
         super().__init__(reason)
         self.missing = missing
 
+    def about(self, path: Path) -> str:
+        """What is wrong with the file, which is named."""
+        return f"no file {path}" if self.missing else f"{path} cannot be read ({self})"
+
 
 def open_file(path: str | Path, limit: int | None = None) -> BufferedReader:
     """Opens a file that a user or a data set names, for reading.

@@ -1,5 +1,6 @@
 """Where the hyperparameters come from that all designs share: defaults, a search, another run, or a file."""
 
+import re
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from fairprof.runtime.flat_yaml import MAX_BYTES, pairs_of
 
 WINNER = "best_hparams.yaml"  # among a search's artifacts
 SEARCHED_DATA = "fairprof.searched_data"
+RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 RunsOrStudy = TypeVar("RunsOrStudy", bound=Settings | StudySettings)
 
@@ -74,14 +76,15 @@ def _tuned(settings: Settings | StudySettings) -> dict[str, str]:
 
 
 def _of_run(run_id: str) -> dict[str, str]:
+    unknown = UserError(f"hparams={run_id} is neither a file nor a run's id: give default, tuned, an id or a file")
+    if not RUN_ID.fullmatch(run_id):
+        raise unknown
     from fairprof.store import tracking
 
     try:
         run = tracking.get_run(run_id)
     except UserError:
-        raise UserError(
-            f"hparams={run_id} is neither a file nor a run's id: give default, tuned, an id or a file"
-        ) from None
+        raise unknown from None
     if run.tags.get("fairprof.role") == "search":
         return _of_search(run.run_id)
     absent = [name for name in shared_settings() if name not in run.params]
