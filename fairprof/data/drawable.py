@@ -161,7 +161,7 @@ def _sizes(settings: Asked, pool: Pool) -> Change:
     where a size cannot help."""
     runs = draws_of(settings)
     whole = {run.experiment: run.model_copy(update={"train_size": "natural", "fraction": 1.0}) for run in runs}
-    if any(_fails(run, pool) for run in whole.values()):
+    if not all(_drawable(run, pool) for run in whole.values()):
         return {}
     quotas = [quotas_drawn(pool, DESIGNS[name], run)["train"] for name, run in whole.items()]
     most = min(int(found.sum()) for found in quotas)
@@ -172,20 +172,12 @@ def _sizes(settings: Asked, pool: Pool) -> Change:
     text = ",".join(map(str, sizes))
     change: Change = {} if text == str(settings.train_size) else {"train_size": text}
     fractions = list(dict.fromkeys(run.fraction for run in runs))
-    failing = {run.fraction for run in runs if _fails(run.model_copy(update={"train_size": "natural"}), pool)}
+    failing = {run.fraction for run in runs if not _drawable(run.model_copy(update={"train_size": "natural"}), pool)}
     if failing:
         kept = [fraction for fraction in fractions if fraction not in failing] or [1.0]
         name = "fractions" if isinstance(settings, StudySettings) else "fraction"
         change |= {name: ",".join(f"{fraction:g}" for fraction in kept)}
     return change
-
-
-def _fails(run: Settings, pool: Pool) -> bool:
-    try:
-        quotas_drawn(pool, DESIGNS[run.experiment], run)
-    except Undrawable:
-        return True
-    return False
 
 
 def _of_designs(settings: Asked, pool: Pool) -> Iterator[Change]:
