@@ -601,6 +601,7 @@ def search_laws() -> dict[str, SearchLaw]:
 
 
 OF_STUDY = "study:"  # before the run id, in `models` of an explanation
+OF_RUN = "run:"  # before the id of a run whose model is meant
 
 
 def _references(text: str) -> list[str]:
@@ -608,6 +609,8 @@ def _references(text: str) -> list[str]:
 
 
 def _label_of(reference: str) -> str:
+    if reference.startswith(OF_RUN):
+        return f"run-{reference.removeprefix(OF_RUN)[:8]}"
     name = reference.removeprefix("models:/").removeprefix("fairprof-").removesuffix("@champion")
     return name.upper() if len(name) == 1 else name.replace("/", "-").replace("@", "-")
 

@@ -55,7 +55,8 @@ from fairprof.serving import (
     stored_size,
     visible_square,
 )
-from fairprof.store import registry, tracking
+from fairprof.store import tracking
+from tests.models import register_in_active_run
 from tests.places import mlflow_in
 
 # mlflow converts an input example with an operation that pandas will change
@@ -385,13 +386,11 @@ def store(tmp_path_factory):
         patch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
         classifier = build_classifier("resnet18", "random", "all", len(CLASSES), seed=0)
         with tracking.started_run("B-seed0", {}):
-            registry.register_model(
+            register_in_active_run(
                 classifier.network.state_dict(),
                 classifier.gradcam_layer,
                 Settings(experiment="B", architecture="resnet18", image_size=32),
                 CLASSES,
-                "pool",
-                "key",
                 {"best_val/macro_f1": 0.5},
             )
         yield folder

@@ -32,14 +32,17 @@ def settle_champion(
 
 
 def tell_of_champion(name: str, number: str, champion: bool, reason: str, before: str | None) -> None:
-    """Says why on the version's page; of a new champion on the model's too, and on that of the version before it."""
-    client = mlflow.MlflowClient()
-    client.set_model_version_tag(name, number, CHAMPION_REASON_TAG, reason)
+    """Says of a new champion why, on the model's page and on that of the version before it."""
     if champion:
-        move = f"version {number}, {reason}"
-        if before is not None:
-            client.set_model_version_tag(name, before, "fairprof.replaced_by", move)
+        client, move = mlflow.MlflowClient(), f"version {number}, {reason}"
+        if before not in (None, number):
+            client.set_model_version_tag(name, str(before), "fairprof.replaced_by", move)
         client.set_registered_model_tag(name, CHAMPION_REASON_TAG, move)
+
+
+def tell_why(name: str, number: str, reason: str) -> None:
+    """Says on a version's page why it is champion, or why not: the last that a registration does."""
+    mlflow.MlflowClient().set_model_version_tag(name, number, CHAMPION_REASON_TAG, reason)
 
 
 def leave_champion_unsettled(name: str, number: str, error: Exception) -> tuple[bool, str]:
@@ -74,7 +77,7 @@ def _decision(
     if before is None:
         return True, f"{score}, the first version"
     if before == number:
-        return True, f"{score}; somebody has made it champion"
+        return True, f"{score}; it had been made champion before"
     if before in superseded:
         return True, (
             f"{score}; it takes the place of champion version {before}, whose run of the same training did not finish"

@@ -1,4 +1,4 @@
-"""MLflow's model registry: registering a trained classifier as one version, and reading a registered one again."""
+"""MLflow's model registry: a trained model becomes one version, once."""
 
 import base64
 import hashlib
@@ -15,37 +15,35 @@ from typing import TypeVar
 
 import mlflow
 import pandas as pd
-import safetensors
 import safetensors.torch
-import torch
-from mlflow.entities import LoggedModelInput
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
+from mlflow.models import Model, ModelSignature
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec, Schema, TensorSpec
 from mlflow.utils.mlflow_tags import MLFLOW_MODEL_VERSIONS
 from PIL import Image
 
 from fairprof import serving
-from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS
 from fairprof.errors import UserError
-from fairprof.plain_text import unhidden
 from fairprof.store import claims, pages, server, tracking
 from fairprof.store.champion import (
     CHAMPION,
     CHAMPION_METRIC,
+    CHAMPION_REASON_TAG,
     CHAMPION_TAG,
     DEGENERATE_TAG,
     leave_champion_unsettled,
     settle_champion,
     tell_of_champion,
+    tell_why,
 )
+from fairprof.store.models import FROZEN_TAG, StoredModel, model_id_of
 from fairprof.store.tracking import LoggedRun
 
 DESCRIPTION_TAG = "fairprof.description"  # of a model: the digest of the description as it was written here
-RUN_KEY_TAG = "fairprof.run_key"  # equal for versions of the same training, as for runs
+RUN_KEY_TAG = "fairprof.run_key"  # equal for runs and versions of the same training
 PATIENCE = 300.0  # seconds that a finished training waits for others that decide on the same champion
 TRIES, PAUSE = 5, 0.5  # of a write to the registry that somebody else's disturbs, and seconds before the next one
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pyarrow", "safetensors", "torch", "torchvision")
@@ -63,63 +61,31 @@ class RegisteredVersion:
     reason: str
 
 
-def register_model(
-    tensors: dict[str, torch.Tensor],
-    gradcam_layer: str,
-    settings: Settings,
-    classes: tuple[str, ...],
-    pool_fingerprint: str,
-    run_key: str,
-    headline: dict[str, float],
-    degenerate: str | None = None,
-) -> RegisteredVersion:
-    """Logs the classifier as an MLflow model and registers it as the next version of `fairprof-<experiment>`.
+def register_model(model: StoredModel, headline: dict[str, float]) -> RegisteredVersion:
+    """Logs a trained model, with all its weights, as an MLflow model of its run, registers it as the next version of
+    `fairprof-<experiment>`, and decides whether it is the champion. What has been done before is not done again: where
+    a process was killed, the next call goes on.
 
-    run_key: equal for runs that train the same; versions that such a run has left without finishing are deleted.
-
-    The model needs no code of this project and unpickles nothing. gradcam_layer: path of the block of the network
-    whose maps explain it. headline: metrics for the version's description and tags; `best_val/macro_f1` among them
-    decides whether the alias `champion` moves here. degenerate: the class that it answers for every test image, if it
-    does; it then never replaces a champion that tells images apart.
+    The MLflow model needs no code of this project and unpickles nothing. headline: metrics for the version's
+    description and tags; `best_val/macro_f1` among them decides whether the alias `champion` moves here. A model that
+    answers one class for every test image never replaces a champion that tells images apart. Versions that runs of the
+    same training have left without finishing are deleted.
     """
-    name = f"fairprof-{settings.experiment}"
-    model = {
-        "architecture": settings.architecture,
-        "classes": list(classes),
-        "image_size": settings.image_size,
-        "gradcam_layer": gradcam_layer,
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        weights, description = Path(folder) / "weights.safetensors", Path(folder) / "settings.json"
-        # `save_file` has an error of its own for a full disk
-        weights.write_bytes(safetensors.torch.save({key: value.contiguous() for key, value in tensors.items()}))
-        description.write_text(json.dumps(model | {"settings": settings.model_dump()}, indent=2), encoding="utf-8")
-        info = mlflow.pyfunc.log_model(
-            name="model",
-            python_model=serving.__file__,
-            signature=_signature(classes),
-            input_example=_example_input(),
-            artifacts={"weights": str(weights), "settings": str(description)},
-            pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in MODEL_REQUIREMENTS],
-            tags={RUN_KEY_TAG: run_key},
-        )
-    tags = pages.version_tags(headline) | {CHAMPION_TAG: f"{headline[CHAMPION_METRIC]:.4f}"}
-    tags |= {
-        RUN_KEY_TAG: run_key,
-        "fairprof.pool": pool_fingerprint,
-        "fairprof.hyperparameters": settings.hyperparameters_hash(),
-    }
-    if degenerate is not None:
-        tags[DEGENERATE_TAG] = unhidden(degenerate)
-    model_id = str(info.model_id)
-    number = _create_version(name, model_id, tags, _version_description(settings, headline, degenerate))
+    run, design = model.run, model.settings["settings"]["experiment"]
+    name = f"fairprof-{design}"
+    with claims.held(f"registration of {run.run_id}", PATIENCE):
+        version = _newest_version(run.run_id) or _create_version(name, model, headline)
+    if CHAMPION_REASON_TAG in version.tags:
+        return _as_settled(version)
+    number = str(version.version)
     try:
         with claims.held(f"champion of {name}", PATIENCE):
-            _again(lambda: _describe_model(name, settings.experiment, classes))
-            superseded = _superseded_versions(name, number, run_key)
-            champion, reason, before = _again(lambda: settle_champion(name, number, tags, superseded))
+            _again(lambda: _describe_model(name, design, tuple(model.settings["classes"])))
+            superseded = _superseded_versions(name, number, run)
+            champion, reason, before = _again(lambda: settle_champion(name, number, version.tags, superseded))
             _again(lambda: tell_of_champion(name, number, champion, reason, before))
-            _again(lambda: _delete_superseded(name, number, run_key, model_id))
+            _again(lambda: _delete_superseded(name, version, run))
+            _again(lambda: tell_why(name, number, reason))
     except (MlflowException, UserError) as error:  # of others' making: the training has ended well
         if server.is_away(error):
             raise
@@ -127,100 +93,63 @@ def register_model(
     return RegisteredVersion(name, number, champion, reason)
 
 
-@dataclass(frozen=True)
-class StoredModel:
-    """What the registry keeps of one version: its settings (architecture, classes, image_size, and the training's own
-    under `settings`), its state dict, its tags, and the run that trained it."""
-
-    name: str
-    version: str
-    model_id: str
-    run: LoggedRun
-    tags: dict[str, str]
-    settings: dict
-    weights: dict[str, torch.Tensor]
-
-    def __str__(self) -> str:
-        return f"{self.name} version {self.version}"
+def version_of_run(run_id: str) -> RegisteredVersion | None:
+    """The newest version that a run has registered to the end; None where there is none."""
+    version = _newest_version(run_id)
+    return None if version is None or CHAMPION_REASON_TAG not in version.tags else _as_settled(version)
 
 
-def load_registered(reference: str) -> StoredModel:
-    """The version that a reference names; nothing of it is executed.
+def _newest_version(run_id: str) -> ModelVersion | None:
+    versions = mlflow.MlflowClient().search_model_versions(f"run_id='{run_id}'")
+    return max(versions, key=lambda found: int(found.version), default=None)
 
-    reference: `B` or `fairprof-B` (the champion), `fairprof-B@alias`, `B/3`, `fairprof-B/latest`, each with or without
-    `models:/` before it. Raises `UserError` where there is none, or it is not a model of this project.
-    """
-    tracking.keep_quiet()
-    version = _find_version(reference)
+
+def _as_settled(version: ModelVersion) -> RegisteredVersion:
+    """A version that has been registered before, as it stands now."""
+    alias = mlflow.MlflowClient().get_registered_model(version.name).aliases.get(CHAMPION)
+    number = str(version.version)
+    return RegisteredVersion(version.name, number, str(alias) == number, version.tags[CHAMPION_REASON_TAG])
+
+
+def _log_model(model: StoredModel) -> str:
+    """The trained model as an MLflow model of its run; returns its id."""
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            files = Path(
-                mlflow.artifacts.download_artifacts(
-                    artifact_uri=f"models:/{version.name}/{version.version}", dst_path=folder
-                )
-            )
-            settings = json.loads((files / "artifacts" / "settings.json").read_text(encoding="utf-8"))
-            weights = safetensors.torch.load_file(files / "artifacts" / "weights.safetensors")
-        except (MlflowException, OSError, ValueError, safetensors.SafetensorError) as error:
-            raise UserError(
-                f"{version.name} version {version.version} cannot be read as a model of fairprof "
-                f"({' '.join(str(error).split())[:100]}): name another version, or train it again"
-            ) from None
-    run = tracking.get_run(str(version.run_id))
-    # the registry of MLflow 3.17 leaves `model_id` empty in databases; the version's source names the model
-    model_id = version.model_id or str(version.source).removeprefix("models:/")
-    return StoredModel(version.name, str(version.version), model_id, run, version.tags, settings, weights)
+        weights, description = Path(folder) / "weights.safetensors", Path(folder) / "settings.json"
+        # `save_file` has an error of its own for a full disk
+        weights.write_bytes(safetensors.torch.save({key: value.contiguous() for key, value in model.weights.items()}))
+        description.write_text(json.dumps(model.settings, indent=2), encoding="utf-8")
+        # `mlflow.pyfunc.log_model` would make it one of the active run, which may only register it
+        info = Model.log(
+            None,
+            mlflow.pyfunc,
+            name="model",
+            run_id=model.run.run_id,
+            flavor_name="pyfunc.ModelFromCode",
+            python_model=serving.__file__,
+            signature=_signature(tuple(model.settings["classes"])),
+            input_example=_example_input(),
+            artifacts={"weights": str(weights), "settings": str(description)},
+            pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in MODEL_REQUIREMENTS],
+            tags={RUN_KEY_TAG: model.run.tags[RUN_KEY_TAG]},
+        )
+    return str(info.model_id)
 
 
-def version_of_run(run: LoggedRun) -> str:
-    """A reference to the newest version that a run has registered; raises `UserError` where there is none."""
-    versions = mlflow.MlflowClient().search_model_versions(f"run_id='{run.run_id}'")
-    if not versions:
-        raise UserError(f"{run.name} ({run.run_id}) has no registered model: it was deleted; train it again")
-    newest = max(versions, key=lambda found: int(found.version))
-    return f"{newest.name}/{newest.version}"
-
-
-@server.needed()
-def _find_version(reference: str) -> ModelVersion:
-    name, _, number = reference.strip().removeprefix("models:/").partition("/")
-    name, _, alias = name.partition("@")
-    name = f"fairprof-{name.upper()}" if len(name) == 1 else name
-    client = mlflow.MlflowClient()
-    try:
-        if number == "latest":
-            return max(client.search_model_versions(f"name='{name}'"), key=lambda found: int(found.version))
-        if number:
-            return client.get_model_version(name, number)
-        return client.get_model_version_by_alias(name, alias or CHAMPION)
-    except (MlflowException, ValueError):
-        known = ", ".join(model.name for model in client.search_registered_models()) or "none"
-        raise UserError(
-            f"there is no registered model {reference} in {mlflow.get_registry_uri()} (registered are: {known}): name "
-            "one as fairprof-B, fairprof-B@champion or fairprof-B/3, or train it first with `mlflow run . -P "
-            "experiment=B`"
-        ) from None
-
-
-def link_to_model(model: StoredModel, metrics: dict[str, float]) -> None:
-    """Makes a model the input of the active run, and shows metrics of the run on the model's own page, beside the data
-    set that the run has logged."""
-    run_id = tracking.active_run_id()
-    client = mlflow.MlflowClient()
-    client.log_inputs(run_id, models=[LoggedModelInput(model.model_id)])
-    inputs = client.get_run(run_id).inputs
-    datasets = inputs.dataset_inputs if inputs else []
-    mlflow.log_metrics(
-        {name: float(value) for name, value in metrics.items()},
-        model_id=model.model_id,
-        dataset=datasets[0].dataset if datasets else None,
+def _version_tags(run: LoggedRun, headline: dict[str, float]) -> dict[str, str]:
+    """Tags of the version that a run registers."""
+    of_run = {
+        name: run.tags[name]
+        for name in (RUN_KEY_TAG, "fairprof.hyperparameters", FROZEN_TAG, DEGENERATE_TAG)
+        if name in run.tags
+    }
+    return (
+        pages.version_tags(headline)
+        | of_run
+        | {
+            CHAMPION_TAG: f"{headline[CHAMPION_METRIC]:.4f}",
+            "fairprof.pool": run.params["pool_fingerprint"],
+        }
     )
-
-
-def tag_version(model: StoredModel, tags: dict[str, str]) -> None:
-    """Tags of a registered version."""
-    for name, value in tags.items():
-        mlflow.MlflowClient().set_model_version_tag(model.name, model.version, name, value)
 
 
 def _signature(classes: tuple[str, ...]) -> ModelSignature:
@@ -256,12 +185,13 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _version_description(settings: Settings, headline: dict[str, float], degenerate: str | None) -> str:
-    first = pages.degenerate_warning(degenerate) if degenerate is not None else ""
+def _version_description(run: LoggedRun, headline: dict[str, float]) -> str:
+    first = pages.degenerate_warning(run.tags[DEGENERATE_TAG]) if DEGENERATE_TAG in run.tags else ""
     rows = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in headline.items())
     return (
-        f"{first}Design {settings.experiment}, seed {settings.seed}, data `{settings.data.partition(':')[0]}`, "
-        f"hyperparameters `{settings.hyperparameters_hash()}`.\n\n| metric | value |\n|---|---|\n{rows}\n\n"
+        f"{first}Design {run.tags['fairprof.design']}, seed {run.tags['fairprof.seed']}, data "
+        f"`{run.tags['fairprof.data']}`, hyperparameters `{run.tags['fairprof.hyperparameters']}`.\n\n"
+        f"| metric | value |\n|---|---|\n{rows}\n\n"
         "Takes encoded images, bytes or base64 text, as a list or as a data frame's column `image`. Adds `gradcam` "
         'with `params={"explain": true}` and `error` with `params={"invalid_rows": "report"}`.\n\n'
         "For research on data set composition; not for decisions about people."
@@ -283,9 +213,10 @@ def _again(work: Callable[[], Outcome]) -> Outcome:
 # --- one version a run --------------------------------------------------------------------------------------------
 
 
-def _create_version(name: str, model_id: str, tags: dict[str, str], description: str) -> str:
-    """Registers a logged model as the next version of `name`, complete in one step, and returns its number."""
+def _create_version(name: str, model: StoredModel, headline: dict[str, float]) -> ModelVersion:
+    """Logs a model and registers it as the next version of `name`, complete in one step."""
     client = mlflow.MlflowClient()
+    model_id = _log_model(model)
 
     def create() -> ModelVersion:
         try:
@@ -296,42 +227,42 @@ def _create_version(name: str, model_id: str, tags: dict[str, str], description:
         return client.create_model_version(
             name,
             f"models:/{model_id}",
-            run_id=tracking.active_run_id(),
-            tags=tags,
-            description=description,
+            run_id=model.run.run_id,
+            tags=_version_tags(model.run, headline),
+            description=_version_description(model.run, headline),
             model_id=model_id,
         )
 
     created = _again(create)
     versions = json.dumps([{"name": name, "version": created.version}])
     client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: versions})  # the model's page shows it by them
-    return str(created.version)
+    return created
 
 
-def _superseded_versions(name: str, number: str, run_key: str) -> list[str]:
-    """Other versions of the same training, by their numbers, that are left over."""
+def _superseded_versions(name: str, number: str, run: LoggedRun) -> list[str]:
+    """Other versions of the same training as that of a run, by their numbers, that are left over."""
     tracking.close_abandoned_runs()
     found = mlflow.MlflowClient().search_model_versions(
-        f"name = '{name}' and tags.`{RUN_KEY_TAG}` = '{run_key}'", max_results=1000
+        f"name = '{name}' and tags.`{RUN_KEY_TAG}` = '{run.tags[RUN_KEY_TAG]}'", max_results=1000
     )
-    numbers = [str(version.version) for version in found if _is_left_over(version.run_id)]
+    numbers = [str(version.version) for version in found if _is_left_over(version.run_id, run)]
     return sorted(set(numbers) - {number}, key=int)
 
 
-def _is_left_over(run_id: str | None) -> bool:
-    """Whether what a run has registered is the active run's to replace: it did not finish, or is the active one, whose
-    call was sent twice when the answer to the first got lost."""
-    if run_id == tracking.active_run_id():
+def _is_left_over(run_id: str | None, run: LoggedRun) -> bool:
+    """Whether what a run has registered is for another one to replace: it did not finish, or is the same one, whose
+    call was sent twice when the answer to the first got lost, or whose registration was killed."""
+    if run_id == run.run_id:
         return True
-    run = tracking.find_run(str(run_id))
-    return run is not None and run.status in ("KILLED", "FAILED")
+    other = tracking.find_run(str(run_id))
+    return other is not None and other.status in ("KILLED", "FAILED")
 
 
-def _delete_superseded(name: str, number: str, run_key: str, model_id: str) -> None:
+def _delete_superseded(name: str, version: ModelVersion, run: LoggedRun) -> None:
     """Deletes what is left over of the same training, and says so; models that were never registered as well, which
     would look finished."""
     client = mlflow.MlflowClient()
-    for other in _superseded_versions(name, number, run_key):
+    for other in _superseded_versions(name, str(version.version), run):
         client.delete_model_version(name, other)
         print(
             f"{name} version {other} is deleted: the run of the same training that registered it did not finish",
@@ -339,6 +270,6 @@ def _delete_superseded(name: str, number: str, run_key: str, model_id: str) -> N
             flush=True,
         )
     experiment = client.get_run(tracking.active_run_id()).info.experiment_id
-    for model in client.search_logged_models([experiment], f"tags.`{RUN_KEY_TAG}` = '{run_key}'"):
-        if model.model_id != model_id and _is_left_over(model.source_run_id):
+    for model in client.search_logged_models([experiment], f"tags.`{RUN_KEY_TAG}` = '{run.tags[RUN_KEY_TAG]}'"):
+        if model.model_id != model_id_of(version) and _is_left_over(model.source_run_id, run):
             client.delete_logged_model(model.model_id)

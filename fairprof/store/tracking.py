@@ -276,6 +276,17 @@ def load_arrays(run_id: str, path: str) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
+def load_weights(run_id: str, path: str) -> dict[str, "torch.Tensor"]:
+    """What `log_weights` has logged; raises `UserError` where the run has none."""
+    import safetensors.torch  # who only reads tables does without PyTorch
+
+    with _artifact(run_id, path) as file:
+        try:
+            return safetensors.torch.load_file(file)
+        except safetensors.SafetensorError as error:
+            raise UserError(f"run {run_id}: {path} is damaged ({error}): train it again") from None
+
+
 @contextmanager
 def _artifact(run_id: str, path: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
@@ -330,6 +341,14 @@ def set_tags(tags: dict[str, str]) -> None:
 def set_description(markdown: str) -> None:
     """The run's description, shown at the top of its page."""
     mlflow.set_tag(MLFLOW_RUN_NOTE, markdown)
+
+
+def change_description(run_id: str, before: str, now: str) -> None:
+    """Changes a passage in the description of any run; one that somebody has written anew, without it, stays."""
+    client = mlflow.MlflowClient()
+    written = client.get_run(run_id).data.tags.get(MLFLOW_RUN_NOTE, "")
+    if before in written:
+        client.set_tag(run_id, MLFLOW_RUN_NOTE, written.replace(before, now))
 
 
 def log_input(rows: pd.DataFrame, data: str, context: str, digest: str) -> None:

@@ -19,8 +19,10 @@ from fairprof.data.sources import synthetic
 from fairprof.errors import UserError
 from fairprof.network.classifier import build_classifier
 from fairprof.saliency.panels import Wording, reference_difference_panel
-from fairprof.store import registry, tracking
+from fairprof.store import tracking
+from fairprof.store.models import load_stored
 from tests.entrypoints.runs import MLFLOW_WARNS
+from tests.models import register_in_active_run
 from tests.places import mlflow_in
 
 pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
@@ -40,14 +42,13 @@ def models(trained):
 def register_small_network():
     classifier = build_classifier("resnet18", "random", "all", len(PROFESSIONS), 0)
     with tracking.started_run("A-small", {}):
-        registry.register_model(
+        register_in_active_run(
             classifier.network.state_dict(),
             classifier.gradcam_layer,
             Settings(image_size=32, architecture="resnet18"),
             PROFESSIONS,
-            "another pool",
-            "key",
             {"best_val/macro_f1": 0.1},
+            "another pool",
         )
 
 
@@ -77,10 +78,10 @@ def test_a_run_is_named_tagged_and_linked_to_the_models(explained):
         "synthetic",
     ]
     linked = {used.model_id for used in explained.inputs.model_inputs}
-    versions = [registry.load_registered(reference) for reference in ("fairprof-A/1", "fairprof-B/1")]
-    assert linked == {version.model_id for version in versions}
+    versions = [load_stored(reference) for reference in ("fairprof-A/1", "fairprof-B/1")]
+    assert linked == {version.version.model_id for version in versions}
     for version, label in zip(versions, ("A-1", "B"), strict=True):
-        logged = {metric.key for metric in mlflow.get_logged_model(version.model_id).metrics}
+        logged = {metric.key for metric in mlflow.get_logged_model(version.version.model_id).metrics}
         assert f"{label}/maps_trusted" in logged
     assert re.match("(The|Whether the) maps of model A-1 ", tags["mlflow.note.content"])
 

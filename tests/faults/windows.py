@@ -29,7 +29,7 @@ TARGETS = {  # what happens there, and the function in which it does
     "the training is logged": "fairprof.commands.train.run:log_training",
     "maps are logged": "fairprof.commands.train.maps:log_maps",
     "the model is registered": "fairprof.store.registry:register_model",
-    "the model is logged": "mlflow.pyfunc:log_model",
+    "the model is logged": "fairprof.store.registry:_log_model",
     "the logged model is created": f"{_TRACKING}.create_logged_model",
     "the logged model is finished": f"{_TRACKING}.finalize_logged_model",
     "the registered model is created": f"{_REGISTRY}.create_registered_model",
@@ -46,7 +46,7 @@ OF_STORES = {
     "the experiment is created": f"{_TRACKING}.create_experiment",
 }
 OF_STUDIES = {
-    "a run of the study is trained": "fairprof.commands.study.workers:train_and_register",
+    "a run of the study is trained": "fairprof.commands.study.workers:train_and_record",
     "the runs are compared": "fairprof.commands.study.run:compare_and_log",
     "a table is logged": "fairprof.store.tracking:log_table",
     "the study's settings are logged": "fairprof.store.tracking:log_settings",

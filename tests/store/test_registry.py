@@ -20,6 +20,8 @@ from fairprof.config import Settings
 from fairprof.network.classifier import build_classifier
 from fairprof.serving import decode_image, evaluation_input, square_pixels, stored_size
 from fairprof.store import registry, tracking
+from fairprof.store.models import StoredModel, link_to_model, load_stored, model_settings, tag_model
+from tests.models import register_in_active_run
 from tests.places import ROOT, mlflow_in
 
 CLASSES = ("cook", "driver", "nurse")
@@ -51,8 +53,8 @@ def registered(
     settings = Settings(experiment=experiment, architecture="mobilenet_v2", image_size=IMAGE_SIZE)
     headline = {"test/accuracy": 0.4321, "test/demographic_parity_difference/race": 0.25, "best_val/macro_f1": macro_f1}
     with tracking.started_run(f"{experiment}-seed0", {}):
-        return registry.register_model(
-            network.state_dict(), "features.18", settings, classes, pool, run_key, headline, degenerate
+        return register_in_active_run(
+            network.state_dict(), "features.18", settings, classes, headline, pool, run_key, degenerate
         )
 
 
@@ -246,17 +248,17 @@ def test_a_registration_that_was_interrupted_is_replaced_by_the_next_one(at, own
     assert str(left.version) not in numbers_of(name) and version.version in numbers_of(name)
     assert version.champion
     assert str(mlflow.MlflowClient().get_model_version_by_alias(name, "champion").version) == version.version
-    assert models_of(key) == [registry.load_registered(f"{name}/{version.version}").model_id]
+    assert models_of(key) == [load_stored(f"{name}/{version.version}").version.model_id]
     if at != "_describe_model":  # it had become champion
         assert f"the place of champion version {left.version}, whose run of the same training" in version.reason
 
 
 def test_a_model_that_was_logged_but_never_registered_is_deleted_by_the_next_one(own_store, network, monkeypatch):
-    interrupted(network, "_create_version", monkeypatch, macro_f1=0.5, experiment="C", run_key="logged")
+    interrupted(network, "_version_tags", monkeypatch, macro_f1=0.5, experiment="C", run_key="logged")
     assert len(models_of("logged")) == 1
     version = registered(network, 0.5, experiment="C", run_key="logged")
     assert version.version == "1"
-    assert models_of("logged") == [registry.load_registered("fairprof-C/1").model_id]
+    assert models_of("logged") == [load_stored("fairprof-C/1").version.model_id]
 
 
 def test_the_same_training_twice_is_two_versions(own_store, network):
@@ -272,20 +274,48 @@ def test_a_version_whose_run_is_open_stays(own_store, network, monkeypatch):
     mlflow.MlflowClient().set_terminated(run_id, "KILLED")
 
 
-def test_what_the_same_run_registered_twice_is_one_version(own_store, network):
+def test_what_the_same_run_registered_twice_is_one_version(own_store, network, monkeypatch):
     """As when the answer to a call is lost and MLflow's client sends it again."""
-    settings = Settings(experiment="C", architecture="mobilenet_v2", image_size=IMAGE_SIZE)
-    with tracking.started_run("C-seed0", {}):
-        for _ in range(2):
-            version = registry.register_model(
-                network.state_dict(), "features.18", settings, CLASSES, "pool", "sent twice", {"best_val/macro_f1": 0.5}
-            )
+    create = mlflow.MlflowClient.create_model_version
+
+    def twice(*given, **named):
+        create(*given, **named)
+        return create(*given, **named)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "create_model_version", twice)
+    version = registered(network, 0.5, experiment="C", run_key="sent twice")
     assert numbers_of("fairprof-C") == {version.version} == {"2"}
     assert len(models_of("sent twice")) == 1
 
 
+@pytest.mark.parametrize(
+    "at", ["_log_model", "_version_tags", "_describe_model", "tell_of_champion", "_delete_superseded", "tell_why"]
+)
+def test_a_registration_that_was_killed_goes_on_where_it_was_when_it_is_asked_for_again(
+    at, own_store, network, monkeypatch
+):
+    """That of a run which has finished."""
+    run_id = interrupted(network, at, monkeypatch, macro_f1=0.5, experiment="C", run_key="again")
+    mlflow.MlflowClient().set_terminated(run_id, "FINISHED")
+    run = tracking.get_run(run_id)
+    assert registry.version_of_run(run_id) is None
+    settings = Settings(experiment="C", architecture="mobilenet_v2", image_size=IMAGE_SIZE)
+    model = StoredModel(run, model_settings(settings, CLASSES, "features.18"), network.state_dict())
+    with tracking.started_run("registration", {}) as other:
+        versions = [registry.register_model(model, {"best_val/macro_f1": 0.5}) for _ in range(2)]
+        assert versions[0] == versions[1] == registry.version_of_run(run_id)
+    assert numbers_of("fairprof-C") == {"1"} and len(models_of("again")) == 1
+    assert versions[0].version == "1" and versions[0].champion
+    (of_run,) = mlflow.MlflowClient().search_model_versions("name = 'fairprof-C'")
+    assert of_run.run_id == run_id != other
+    assert mlflow.get_logged_model(models_of("again")[0]).source_run_id == run_id
+    tags = mlflow.MlflowClient().get_registered_model("fairprof-C").tags
+    assert tags["fairprof.champion"] == f"version 1, {of_run.tags['fairprof.champion']}"
+    assert "fairprof.replaced_by" not in of_run.tags
+
+
 def test_the_model_names_its_version_on_its_page(versions):
-    model = mlflow.MlflowClient().get_logged_model(registry.load_registered("fairprof-B/2").model_id)
+    model = mlflow.MlflowClient().get_logged_model(load_stored("fairprof-B/2").version.model_id)
     assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "fairprof-B", "version": 2}]
 
 
@@ -318,6 +348,7 @@ from mlflow.exceptions import MlflowException
 from fairprof.config import Settings
 from fairprof.network.classifier import build_classifier
 from fairprof.store import registry, tracking
+from tests.models import register_in_active_run
 
 logging.disable(logging.CRITICAL)
 forked = multiprocessing.get_context("fork")
@@ -328,17 +359,17 @@ client = mlflow.MlflowClient
 
 def train(score, barrier):
     with tracking.started_run("C", {}):
-        log_model = mlflow.pyfunc.log_model
+        log_model = registry._log_model
 
-        def log_and_wait(**given):
-            logged = log_model(**given)
+        def log_and_wait(model):
+            logged = log_model(model)
             barrier.wait()
             return logged
 
-        mlflow.pyfunc.log_model = log_and_wait
-        registry.register_model(
-            network.state_dict(), "features.18", settings, ("a", "b", "c"), "pool", f"key {score}",
-            {"best_val/macro_f1": score},
+        registry._log_model = log_and_wait
+        register_in_active_run(
+            network.state_dict(), "features.18", settings, ("a", "b", "c"), {"best_val/macro_f1": score},
+            run_key=f"key {score}",
         )
 
 
@@ -402,8 +433,8 @@ def test_four_writers_at_once_and_somebody_else_lose_no_training(tmp_path):
     ],
 )
 def test_a_reference_names_a_version(reference, number, versions, network):
-    stored = registry.load_registered(reference)
-    assert (stored.name, stored.version, str(stored)) == ("fairprof-B", number, f"fairprof-B version {number}")
+    stored = load_stored(reference)
+    assert (stored.reference, str(stored)) == (f"fairprof-B/{number}", f"fairprof-B version {number}")
     assert stored.settings["classes"] == list(CLASSES)
     assert all(torch.equal(value, stored.weights[name]) for name, value in network.state_dict().items())
 
@@ -411,19 +442,19 @@ def test_a_reference_names_a_version(reference, number, versions, network):
 @pytest.mark.parametrize("reference", ["C", "fairprof-B/7", "fairprof-B@best", "fairprof-X/latest", "a b", ""])
 def test_a_reference_to_nothing_is_refused_with_what_there_is(reference, versions, refused):
     with refused(f"there is no registered model {reference} in", "fairprof-B", "mlflow run . -P experiment=B"):
-        registry.load_registered(reference)
+        load_stored(reference)
 
 
 def test_what_is_logged_of_a_model_is_on_its_page(versions, client):
-    stored = registry.load_registered("fairprof-B/2")
+    stored = load_stored("fairprof-B/2")
     with tracking.started_run("evaluation", {}) as run_id:
-        registry.link_to_model(stored, {"test/accuracy": 0.5})
-    registry.tag_version(stored, {"fairprof.evaluation": run_id})
-    assert {metric.key: metric.value for metric in client.get_logged_model(stored.model_id).metrics} == {
+        link_to_model(stored, {"test/accuracy": 0.5})
+    tag_model(stored, {"fairprof.evaluation": run_id})
+    assert {metric.key: metric.value for metric in client.get_logged_model(stored.version.model_id).metrics} == {
         "test/accuracy": 0.5
     }
     assert mlflow.get_run(run_id).data.metrics == {"test/accuracy": 0.5}
-    assert [model.model_id for model in mlflow.get_run(run_id).inputs.model_inputs] == [stored.model_id]
+    assert [model.model_id for model in mlflow.get_run(run_id).inputs.model_inputs] == [stored.version.model_id]
     assert client.get_model_version("fairprof-B", "2").tags["fairprof.evaluation"] == run_id
 
 

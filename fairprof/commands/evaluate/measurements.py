@@ -25,11 +25,11 @@ from fairprof.measurement.measures import measure
 from fairprof.metrics.calibration import fitted_temperature, with_temperature
 from fairprof.metrics.performance import class_probabilities, label_codes
 from fairprof.network.images import pixels_seen
-from fairprof.network.registered import RegisteredModel
+from fairprof.network.loaded import LoadedModel
 from fairprof.seeds import numpy_generator
 
 
-def speed_of(model: RegisteredModel, pool: Pool, rows: np.ndarray) -> Speed:
+def speed_of(model: LoadedModel, pool: Pool, rows: np.ndarray) -> Speed:
     """Of as many images as the largest batch has, the first of the rows, repeated where there are fewer."""
     repeated = np.resize(pool.table["pixel"].to_numpy()[rows], max(BATCHES))
     return measured_speed(model.classifier.network, model.image_size, np.asarray(pool.pixel_cache.array[repeated]))
@@ -71,9 +71,7 @@ def selective_of(settings: EvaluateSettings, predictions: pd.DataFrame) -> Selec
     )
 
 
-def robustness_of(
-    settings: EvaluateSettings, model: RegisteredModel, pool: Pool, rows: np.ndarray
-) -> Robustness | None:
+def robustness_of(settings: EvaluateSettings, model: LoadedModel, pool: Pool, rows: np.ndarray) -> Robustness | None:
     """What corruptions do to a balanced sample of the rows; None where no images are asked for."""
     if settings.robustness_images == 0:
         return None
@@ -92,7 +90,7 @@ def robustness_of(
 
 def shift_of(
     settings: EvaluateSettings,
-    model: RegisteredModel,
+    model: LoadedModel,
     evaluated: dict[str, pd.DataFrame],
     training: TrainingRecord,
     temperature: float,

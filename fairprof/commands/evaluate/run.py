@@ -1,4 +1,4 @@
-"""The path of an evaluation: from a registered model and any data to measurements, tables, pictures and a report."""
+"""The path of an evaluation: from a trained model and any data to measurements, tables, pictures and a report."""
 
 from datetime import datetime
 
@@ -23,12 +23,12 @@ from fairprof.inference.verdicts import ESTABLISHED
 from fairprof.measurement.ceilings import HEADLINE_GAPS
 from fairprof.measurement.measures import pictures_of
 from fairprof.network.images import ImageInputs
+from fairprof.network.loaded import LoadedModel, load_model, pool_for, require_unseen, with_groups_of
 from fairprof.network.predictions import predict
-from fairprof.network.registered import RegisteredModel, load_model, pool_for, require_unseen, with_groups_of
 from fairprof.reporting.findings import finite, log_findings
 from fairprof.reporting.style import png_of
 from fairprof.runtime.hardware import device_of
-from fairprof.store import registry, tracking
+from fairprof.store import models, tracking
 
 ON_THE_MODEL = (
     "test/accuracy",
@@ -45,17 +45,17 @@ ON_THE_MODEL = (
 
 
 def run_evaluation(settings: EvaluateSettings) -> str:
-    """Evaluates a registered model and returns the id of the evaluation's MLflow run, which is linked to the model.
+    """Evaluates a trained model and returns the id of the evaluation's MLflow run, which is linked to the model.
 
     Raises `UserError` where there is no such model, the data are of other professions, or training images would be
     among those that are evaluated.
     """
     model = load_model(settings.model)
     settings = with_groups_of(model, settings)
-    name = f"evaluate-{model.stored.name}-{model.stored.version}-on-{data_name(settings.data)}"
+    name = f"evaluate-{model.stored.short_name}-on-{data_name(settings.data)}"
     tags = {
         "fairprof.role": "evaluation",
-        "fairprof.model": f"{model.stored.name}/{model.stored.version}",
+        "fairprof.model": model.stored.reference,
         "fairprof.design": model.settings.experiment,
         "fairprof.data": settings.data.partition(":")[0],
         "fairprof.partition": settings.partition,
@@ -67,7 +67,7 @@ def run_evaluation(settings: EvaluateSettings) -> str:
     return run_id
 
 
-def evaluate_and_log(settings: EvaluateSettings, model: RegisteredModel, pool: Pool) -> None:
+def evaluate_and_log(settings: EvaluateSettings, model: LoadedModel, pool: Pool) -> None:
     """All of an evaluation, logged to the MLflow run that is active."""
     rows = pool.rows_of("test") if settings.partition == "test" else np.arange(len(pool.table))
     training = _training_record(model)
@@ -99,7 +99,7 @@ def evaluate_and_log(settings: EvaluateSettings, model: RegisteredModel, pool: P
     _tell_the_model(evaluation, finite(report.metrics), model)
 
 
-def _training_record(model: RegisteredModel) -> TrainingRecord:
+def _training_record(model: LoadedModel) -> TrainingRecord:
     run_id = model.run.run_id
     return TrainingRecord(
         tracking.load_table(run_id, "predictions/val.parquet"),
@@ -108,11 +108,11 @@ def _training_record(model: RegisteredModel) -> TrainingRecord:
     )
 
 
-def log_inputs(settings: EvaluateSettings, model: RegisteredModel, pool: Pool, rows: np.ndarray) -> None:
+def log_inputs(settings: EvaluateSettings, model: LoadedModel, pool: Pool, rows: np.ndarray) -> None:
     """Settings, fingerprint and the evaluated rows as a data set."""
     tracking.log_settings(
         settings.model_dump()
-        | {"model": f"{model.stored.name}/{model.stored.version}", "pool_fingerprint": pool.fingerprint}
+        | {"model": model.stored.reference, "pool_fingerprint": pool.fingerprint}
         | {"image_size": model.image_size, "architecture": model.settings.architecture}
     )
     context = "test" if settings.partition == "test" else "evaluation"
@@ -122,7 +122,7 @@ def log_inputs(settings: EvaluateSettings, model: RegisteredModel, pool: Pool, r
 
 def _subject(
     settings: EvaluateSettings,
-    model: RegisteredModel,
+    model: LoadedModel,
     pool: Pool,
     predictions: pd.DataFrame,
     training: TrainingRecord,
@@ -145,9 +145,9 @@ def _subject(
     )
 
 
-def _tell_the_model(evaluation: Evaluation, metrics: dict[str, float], model: RegisteredModel) -> None:
-    """Links the headline metrics to the registered model, and says on both sides what came of the evaluation."""
-    registry.link_to_model(model.stored, {name: metrics[name] for name in ON_THE_MODEL if name in metrics})
-    registry.tag_version(model.stored, {f"fairprof.evaluation.{evaluation.subject.data}": tracking.active_run_id()})
+def _tell_the_model(evaluation: Evaluation, metrics: dict[str, float], model: LoadedModel) -> None:
+    """Links the headline metrics to the model, and says on both sides what came of the evaluation."""
+    models.link_to_model(model.stored, {name: metrics[name] for name in ON_THE_MODEL if name in metrics})
+    models.tag_model(model.stored, {f"fairprof.evaluation.{evaluation.subject.data}": tracking.active_run_id()})
     shifted = evaluation.shift.data["verdict"].eq(ESTABLISHED).any()
     tracking.set_tags({"fairprof.shift": "established" if shifted else "none found"})

@@ -12,7 +12,7 @@ from fairprof.inference.group_means import ImageValues
 from fairprof.inference.multiplicity import adjusted_in_families
 from fairprof.metrics import attention
 from fairprof.network.classifier import build_classifier
-from fairprof.network.registered import RegisteredModel
+from fairprof.network.loaded import LoadedModel
 from fairprof.saliency.faithfulness import SCORES, faithfulness, random_maps
 from fairprof.saliency.gradcam import COSTLY
 from fairprof.saliency.randomisation import EVERYTHING, randomised_networks, similarities
@@ -176,7 +176,7 @@ def _randomised_maps(
     return maps
 
 
-def _blocks(model: RegisteredModel) -> tuple[str, ...]:
+def _blocks(model: LoadedModel) -> tuple[str, ...]:
     """The sequences of blocks of a network that has several, such as layer1 to layer4 of a ResNet."""
     children = model.classifier.network.named_children()
     paths = [name for name, child in children if isinstance(child, nn.Sequential)]

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from fairprof.config import ExplainSettings
 from fairprof.errors import UserError
-from fairprof.network.registered import RegisteredModel, load_model
-from fairprof.store import registry, tracking
+from fairprof.network.loaded import LoadedModel, load_model
+from fairprof.store import tracking
+from fairprof.store.models import run_reference
 from fairprof.store.studies import confirmatory_arm, design_of, is_study, newest_study_runs, runs_of_study, seed_of
 from fairprof.store.tracking import LoggedRun
 
@@ -35,7 +36,7 @@ def chosen_models(settings: ExplainSettings) -> ChosenModels:
     designs: dict[str, dict[int, str]] = {}
     for run in runs:
         designs.setdefault(design_of(run), {})[seed_of(run)] = f"{design_of(run)}-seed{seed_of(run)}"
-    references = {designs[design_of(run)][seed_of(run)]: registry.version_of_run(run) for run in runs}
+    references = {designs[design_of(run)][seed_of(run)]: run_reference(run.run_id) for run in runs}
     if min(map(len, designs.values())) == 1:
         designs = {}
     return ChosenModels(references, {design: dict(sorted(designs[design].items())) for design in sorted(designs)})
@@ -50,7 +51,7 @@ def _runs_of(name: str) -> list[LoggedRun]:
     return runs_of_study(run, planned_alone=True)
 
 
-def load_models(settings: ExplainSettings, references: dict[str, str]) -> dict[str, RegisteredModel]:
+def load_models(settings: ExplainSettings, references: dict[str, str]) -> dict[str, LoadedModel]:
     """The models by label; raises `UserError` where one occurs twice, or their classes or image sizes differ."""
     models = {label: load_model(reference) for label, reference in references.items()}
     (first, reference), *others = models.items()

@@ -1,4 +1,4 @@
-"""The path of an explanation: whether the maps of registered models can be trusted, and what they look at in the same
+"""The path of an explanation: whether the maps of trained models can be trusted, and what they look at in the same
 images, measured by group."""
 
 from datetime import datetime
@@ -16,16 +16,17 @@ from fairprof.config import ExplainSettings
 from fairprof.data.pool import Pool
 from fairprof.data.regions import RegionMasks
 from fairprof.metrics import attention
-from fairprof.network.registered import RegisteredModel, pool_for, require_unseen, with_groups_of
+from fairprof.network.loaded import LoadedModel, pool_for, require_unseen, with_groups_of
 from fairprof.reporting.findings import log_findings
 from fairprof.reporting.style import png_of
 from fairprof.runtime.hardware import device_of
 from fairprof.saliency.gradcam import unit_of
-from fairprof.store import registry, tracking
+from fairprof.store import tracking
+from fairprof.store.models import link_to_model
 
 
 def run_explanation(settings: ExplainSettings) -> str:
-    """Explains registered models on the same test images; returns the id of the explanation's MLflow run.
+    """Explains trained models on the same test images; returns the id of the explanation's MLflow run.
 
     Raises `UserError` where there is no such model, the models or the data do not fit each other, training images
     would be among those that are explained, or a region mask cannot be used.
@@ -46,7 +47,7 @@ def run_explanation(settings: ExplainSettings) -> str:
 
 
 def explain_and_log(
-    settings: ExplainSettings, models: dict[str, RegisteredModel], pool: Pool, designs: dict[str, dict[int, str]]
+    settings: ExplainSettings, models: dict[str, LoadedModel], pool: Pool, designs: dict[str, dict[int, str]]
 ) -> None:
     """All of an explanation, logged to the MLflow run that is active; designs: of a study, as in `ChosenModels`."""
     for model in models.values():
@@ -86,7 +87,7 @@ def explain_and_log(
     figures = figures_of(explanation, subject, maps)
     log_findings(findings(explanation, {name: png_of(figure) for name, figure in figures.items()}))
     for label, values in metrics_of(explanation).items():
-        registry.link_to_model(models[label].stored, values)
+        link_to_model(models[label].stored, values)
 
 
 def _mean_areas(masks: RegionMasks) -> list[float]:

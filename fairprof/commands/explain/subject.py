@@ -12,8 +12,8 @@ from fairprof.data.regions import RegionMasks, region_masks
 from fairprof.data.sample import balanced_sample
 from fairprof.network.batches import InputsOfRows
 from fairprof.network.images import ImageInputs, pixels_seen
+from fairprof.network.loaded import LoadedModel
 from fairprof.network.predictions import predict
-from fairprof.network.registered import RegisteredModel
 from fairprof.saliency.gradcam import saliency_maps
 
 
@@ -23,7 +23,7 @@ class Subject:
     pixels: (N, S, S, 3) uint8, what the networks see. masks: their regions. predictions: label to a table of the same
     images. classes: label to (N,) int, the class that is explained. designs: as in `ChosenModels`."""
 
-    models: dict[str, RegisteredModel]
+    models: dict[str, LoadedModel]
     pool: Pool
     rows: np.ndarray
     entering: InputsOfRows
@@ -61,7 +61,7 @@ class Subject:
 
 
 def subject_of(
-    settings: ExplainSettings, models: dict[str, RegisteredModel], pool: Pool, designs: dict[str, dict[int, str]]
+    settings: ExplainSettings, models: dict[str, LoadedModel], pool: Pool, designs: dict[str, dict[int, str]]
 ) -> Subject:
     """A balanced sample of the pool's test images, with every model's predictions."""
     test = pool.rows_of("test")

@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from fairprof.commands.study.plan import FAILED, WAITING, PlannedRun, after, distinct_runs
+from fairprof.commands.train.headline import tell
 from fairprof.commands.train.identity import run_name, run_tags
-from fairprof.commands.train.run import train_and_register
+from fairprof.commands.train.registration import register
+from fairprof.commands.train.run import train_and_record
 from fairprof.data.pool import Pool
 from fairprof.errors import ServerAway, UserError
 from fairprof.reporting.wording import counted
@@ -96,7 +98,9 @@ def _trained(run: PlannedRun, pool: Pool) -> PlannedRun:
     settings = run.settings
     try:
         with tracking.started_run(run_name(settings), run_tags(settings)) as run_id:
-            train_and_register(settings, pool)
+            model = train_and_record(settings, pool)
+            if model is not None:
+                tell(model.run, register(model))
     except ServerAway:
         raise  # it would be away for all others too
     except Exception as error:  # whatever it is, it is this run's: it is reported, and the others go on

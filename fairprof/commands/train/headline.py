@@ -7,7 +7,10 @@ from fairprof.plain_text import in_code, in_markdown, visible
 from fairprof.reporting.names import GAP_ABBREVIATIONS
 from fairprof.reporting.wording import enumerated, number, of_ceiling
 from fairprof.store import tracking
+from fairprof.store.champion import DEGENERATE_TAG
+from fairprof.store.models import run_reference
 from fairprof.store.registry import RegisteredVersion
+from fairprof.store.tracking import LoggedRun
 
 HEADLINE = (
     "test/accuracy",
@@ -26,18 +29,14 @@ def headline_metrics(values: dict[str, float]) -> dict[str, float]:
     return {name: values[name] for name in HEADLINE if name in values}
 
 
-def describe(
-    training: Training,
-    trained: Trained,
-    values: dict[str, float],
-    version: RegisteredVersion,
-    degenerate: str | None,
-) -> None:
-    """Describes the active run on its page, and says on the screen what it has come to.
+def describe(training: Training, trained: Trained, values: dict[str, float], degenerate: str | None) -> None:
+    """Describes the active run, which has not registered its model, on its page.
 
     values: all its metrics. degenerate: the class that the model answers for every test image, if it does.
     """
     settings = training.settings
+    if degenerate is not None:
+        tracking.set_tags({DEGENERATE_TAG: degenerate})
     sentence = headline_sentence(values, degenerate)
     rows = "\n".join(f"| {name} | {number(value)} |" for name, value in headline_metrics(values).items())
     tracking.set_description(
@@ -46,13 +45,31 @@ def describe(
         f"Seed {settings.seed}, data {in_code(settings.data.partition(':')[0])}, "
         f"weights {in_code(training.classifier.weights.name)}, "
         f"best epoch {trained.best_epoch} of {len(trained.history)} by {SELECTION_RULES[settings.selection].metric}. "
-        f"Registered as `models:/{version.name}/{version.version}`"
-        f"{', the champion' if version.champion else ''} ({in_markdown(version.reason)}).\n\n"
+        f"{unregistered(tracking.active_run_id())}\n\n"
         f"| metric | value |\n|---|---|\n{rows}\n\n"
         "Gaps of single runs are biased upward; see how to read them in docs/metrics.md before comparing designs."
     )
+
+
+def unregistered(run_id: str) -> str:
+    """How the model of a run that has not registered it is named, Markdown."""
+    return f"Not registered: it is named `run:{run_id}`; `mlflow run . -e register -P run={run_id}` registers it."
+
+
+def registered(version: RegisteredVersion) -> str:
+    """As which version the model of a run is registered, Markdown."""
+    champion = ", the champion" if version.champion else ""
+    return f"Registered as `models:/{version.name}/{version.version}`{champion} ({in_markdown(version.reason)})."
+
+
+def tell(run: LoggedRun, version: RegisteredVersion | None) -> None:
+    """Says on the screen what a run has come to and how its model is loaded; version: as which it is registered."""
+    sentence = visible(headline_sentence(run.metrics, run.tags.get(DEGENERATE_TAG)))
+    if version is None:
+        print(f"\n{run.name}: {sentence}\nits model is named {run_reference(run.run_id)}", flush=True)
+        return
     print(
-        f"\n{version.name} version {version.version}: {visible(sentence)}\n"
+        f"\n{version.name} version {version.version}: {sentence}\n"
         f'load it with mlflow.pyfunc.load_model("models:/{version.name}/{version.version}")\n'
         f"browse the runs at {tracking.runs_page()}",
         flush=True,

@@ -1,5 +1,7 @@
 """What a run leaves, logged after it has trained: curves and weights, predictions and all that is measured on them."""
 
+import json
+
 import pandas as pd
 
 from fairprof.commands.train import pictures
@@ -9,6 +11,7 @@ from fairprof.metrics import performance
 from fairprof.network.records import Trained, Training
 from fairprof.reporting.style import png_of
 from fairprof.store import tracking
+from fairprof.store.models import BEST_WEIGHTS, LAST_WEIGHTS, MODEL_SETTINGS, StoredModel, model_settings
 
 
 def log_training(training: Training, trained: Trained) -> None:
@@ -17,8 +20,17 @@ def log_training(training: Training, trained: Trained) -> None:
     tracking.log_metrics({"best_epoch": trained.best_epoch})
     tracking.log_table(pd.DataFrame(trained.history, index=epochs), "training/history.csv", index=True)
     tracking.log_bytes(png_of(pictures.training_figure(trained.history, trained.best_epoch)), "training/curves.png")
-    tracking.log_weights(trained.last_weights, "training/last.safetensors")
-    tracking.log_weights(training.classifier.network.state_dict(), "training/best.safetensors")
+    tracking.log_weights(trained.last_weights, LAST_WEIGHTS)
+    tracking.log_weights(training.classifier.network.state_dict(), BEST_WEIGHTS)
+    described = model_settings(training.settings, training.pool.professions, training.classifier.gradcam_layer)
+    tracking.log_text(json.dumps(described, indent=2), MODEL_SETTINGS)
+
+
+def stored_model(training: Training) -> StoredModel:
+    """The model of the active run, which has logged all that it leaves."""
+    classifier = training.classifier
+    described = model_settings(training.settings, training.pool.professions, classifier.gradcam_layer)
+    return StoredModel(tracking.get_run(tracking.active_run_id()), described, classifier.network.state_dict())
 
 
 def log_predictions(training: Training, val: pd.DataFrame, test: pd.DataFrame) -> dict[str, float]:

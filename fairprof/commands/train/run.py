@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from fairprof.commands.train.folder import training_folder
-from fairprof.commands.train.headline import describe, headline_metrics
+from fairprof.commands.train.headline import describe, tell
 from fairprof.commands.train.hyperparameters import with_hyperparameters
-from fairprof.commands.train.identity import run_key, run_name, run_tags
+from fairprof.commands.train.identity import run_name, run_tags
 from fairprof.commands.train.inputs import log_cached_work, log_inputs
-from fairprof.commands.train.outcome import log_predictions, log_training
+from fairprof.commands.train.outcome import log_predictions, log_training, stored_model
+from fairprof.commands.train.registration import register
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.drawable import require_drawable
@@ -28,8 +29,8 @@ from fairprof.network.records import Report, Trained, Training
 from fairprof.reporting.findings import finite
 from fairprof.runtime.hardware import keep_freed_memory, on_gpu
 from fairprof.runtime.processes import ALONE, Processes, process_group
-from fairprof.store import registry, tracking
-from fairprof.store.champion import DEGENERATE_TAG
+from fairprof.store import tracking
+from fairprof.store.models import StoredModel
 
 
 def run_experiment(settings: Settings) -> str | None:
@@ -46,15 +47,18 @@ def run_experiment(settings: Settings) -> str | None:
             with processes.leader_first():  # it fills the pixel cache
                 pool = load_pool(settings, settings.image_size)
             require_drawable(settings, pool, lambda: screened_rows(settings, settings.image_size))
-            train_and_register(settings, pool, processes)
+            model = train_and_record(settings, pool, processes)
+            if model is not None:
+                tell(model.run, register(model))
     return run_id
 
 
-def train_and_register(settings: Settings, pool: Pool, processes: Processes = ALONE) -> None:
-    """The path of one run, logged to the MLflow run that is active; pool: of these settings.
+def train_and_record(settings: Settings, pool: Pool, processes: Processes = ALONE) -> StoredModel | None:
+    """The path of one run, logged to the MLflow run that is active; pool: of these settings. Returns the model, which
+    is not registered yet.
 
-    All processes of a torchrun walk it. What the leading one does alone is not told of the others, and so cannot wait
-    for them.
+    All processes of a torchrun walk it, and the leading one returns the model. What it does alone is not told of the
+    others, and so cannot wait for them.
     """
     require_memory(settings, pool)
     with processes.leader_first():  # it may download the weights
@@ -77,7 +81,9 @@ def train_and_register(settings: Settings, pool: Pool, processes: Processes = AL
             log_training(training, trained)
             values = log_predictions(training, val, test)
             log_maps(training, test)
-            register(training, trained, values, only_class(test))
+            describe(training, trained, values, only_class(test))
+            return stored_model(training)
+    return None
 
 
 def validation_scores(settings: Settings, pool: Pool) -> dict[str, float]:
@@ -130,23 +136,3 @@ def log_epoch(epoch: int, values: dict[str, float]) -> None:
 def only_class(predictions: pd.DataFrame) -> str | None:
     """The class that is predicted for every image; None where it is not the same for all."""
     return str(predictions["y_pred"].iloc[0]) if predicts_one_class(predictions) else None
-
-
-def register(training: Training, trained: Trained, values: dict[str, float], degenerate: str | None) -> None:
-    """Registers the model and describes the run by its headline metrics.
-
-    values: all metrics of the run. degenerate: the class that the model answers for every test image, if it does.
-    """
-    if degenerate is not None:
-        tracking.set_tags({DEGENERATE_TAG: degenerate})
-    version = registry.register_model(
-        training.classifier.network.state_dict(),
-        training.classifier.gradcam_layer,
-        training.settings,
-        training.pool.professions,
-        training.pool.fingerprint,
-        run_key(training.settings, training.pool, training.drawn, training.classifier.weights),
-        headline_metrics(values),
-        degenerate,
-    )
-    describe(training, trained, values, version, degenerate)

@@ -21,7 +21,7 @@ from fairprof.config import StudySettings
 def killed_in_training() -> None:
     """The first epoch of this process is its last."""
     train.log_epoch = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-    workers.train_and_register = train.train_and_register
+    workers.train_and_record = train.train_and_record
 
 
 def worker(number: int, killed: int, settings: StudySettings) -> int:

@@ -1,4 +1,4 @@
-"""A registered model as a classifier: what `evaluate` and `explain` start from."""
+"""A trained model as a classifier again: what `evaluate` and `explain` start from."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -9,8 +9,8 @@ from fairprof.config import AS_TRAINED, EVERYBODY, DataSettings, EvaluateSetting
 from fairprof.data.pool import Pool, load_pool, source_of
 from fairprof.errors import UserError
 from fairprof.network.classifier import Classifier, trained_classifier
-from fairprof.store import registry
-from fairprof.store.registry import StoredModel
+from fairprof.store import models
+from fairprof.store.models import StoredModel
 from fairprof.store.tracking import LoggedRun
 
 AnySettings = TypeVar("AnySettings", EvaluateSettings, ExplainSettings)
@@ -19,8 +19,8 @@ SPLIT_HERE = ("synthetic", "utkface")  # kinds of data without partitions of the
 
 
 @dataclass(frozen=True)
-class RegisteredModel:
-    """A version of a registered model: its network, and what it was trained on and how.
+class LoadedModel:
+    """A trained model, registered or of a run: its network, and what it was trained on and how.
 
     classes: the professions in the order of the logits. settings: those of its training, as they were resolved.
     """
@@ -44,12 +44,12 @@ class RegisteredModel:
         return str(self.stored)
 
 
-def load_model(reference: str) -> RegisteredModel:
-    """The registered model that a reference names (see `registry.load_registered`); none of its code is executed.
+def load_model(reference: str) -> LoadedModel:
+    """The model that a reference names (see `models.load_stored`); none of its code is executed.
 
     Raises `UserError` where there is none, or it is not one of fairprof's.
     """
-    stored = registry.load_registered(reference)
+    stored = models.load_stored(reference)
     known = {name: value for name, value in stored.settings["settings"].items() if name in Settings.model_fields}
     try:
         settings = Settings(**known)
@@ -57,13 +57,13 @@ def load_model(reference: str) -> RegisteredModel:
         classifier = trained_classifier(stored.settings["architecture"], stored.weights, len(classes))
     except (KeyError, ValidationError, RuntimeError) as error:
         raise UserError(
-            f"{stored} was registered by another fairprof, whose model this one cannot read "
+            f"{stored} was trained by another fairprof, whose model this one cannot read "
             f"({' '.join(str(error).split())[:100]}): train it again"
         ) from None
-    return RegisteredModel(stored, classifier, classes, settings)
+    return LoadedModel(stored, classifier, classes, settings)
 
 
-def with_groups_of(model: RegisteredModel, settings: AnySettings) -> AnySettings:
+def with_groups_of(model: LoadedModel, settings: AnySettings) -> AnySettings:
     """The settings with the groups merged and left out that `auto` means: as the model was trained where it was trained
     on these data, everybody as labelled elsewhere."""
     same = source_of(settings.data) == source_of(model.settings.data)
@@ -75,7 +75,7 @@ def with_groups_of(model: RegisteredModel, settings: AnySettings) -> AnySettings
     return settings.model_copy(update=found)
 
 
-def pool_for(model: RegisteredModel, settings: DataSettings) -> Pool:
+def pool_for(model: LoadedModel, settings: DataSettings) -> Pool:
     """The data set that the settings name, at the model's image size.
 
     Raises `UserError` where its professions are not those of the model.
@@ -89,7 +89,7 @@ def pool_for(model: RegisteredModel, settings: DataSettings) -> Pool:
     return pool
 
 
-def require_unseen(model: RegisteredModel, pool: Pool, settings: DataSettings, partition: str) -> None:
+def require_unseen(model: LoadedModel, pool: Pool, settings: DataSettings, partition: str) -> None:
     """Raises `UserError` where images of a partition (test, or all) may be among those that the model was trained on.
 
     The test partition of the pool that it was trained on is unseen. Of the same data set under other labels or with
@@ -113,6 +113,6 @@ def require_unseen(model: RegisteredModel, pool: Pool, settings: DataSettings, p
         )
 
 
-def trained_on(model: RegisteredModel, pool: Pool) -> bool:
+def trained_on(model: LoadedModel, pool: Pool) -> bool:
     """Whether the pool is the one that the model's training images were drawn from."""
-    return model.stored.tags.get("fairprof.pool") == pool.fingerprint
+    return model.stored.pool_fingerprint == pool.fingerprint

@@ -11,8 +11,10 @@ import torch
 from fairprof.config import EvaluateSettings, Settings
 from fairprof.data.pool import load_pool
 from fairprof.network.classifier import build_classifier
-from fairprof.network.registered import load_model, pool_for, require_unseen, trained_on, with_groups_of
-from fairprof.store import registry, tracking
+from fairprof.network.loaded import load_model, pool_for, require_unseen, trained_on, with_groups_of
+from fairprof.store import tracking
+from fairprof.store.models import link_to_model, tag_model
+from tests.models import register_in_active_run
 
 # mlflow converts an input example with an operation that pandas will change
 pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")
@@ -49,14 +51,13 @@ def model(store):
     classifier = build_classifier("resnet18", "random", "all", 2, seed=0)
     pool = load_pool(settings, settings.image_size)
     with tracking.started_run("C-seed0", {"fairprof.role": "run"}):
-        registry.register_model(
+        register_in_active_run(
             classifier.network.state_dict(),
             classifier.gradcam_layer,
             settings,
             pool.professions,
-            pool.fingerprint,
-            "key",
             {"best_val/macro_f1": 0.5},
+            pool.fingerprint,
         )
     return load_model("C"), classifier, EvaluateSettings(model="C", data=data, cache_dir=cache)
 
@@ -123,12 +124,12 @@ def test_the_model_and_metrics_of_an_evaluation_are_linked(model, store):
     pool = pool_for(loaded, settings)
     with tracking.started_run("evaluation", {}) as run_id:
         tracking.log_input(pool.table.iloc[pool.rows_of("test")], settings.data, "test", pool.fingerprint)
-        registry.link_to_model(loaded.stored, {"test/accuracy": 0.5})
-        registry.tag_version(loaded.stored, {"fairprof.evaluation.manifest": run_id})
+        link_to_model(loaded.stored, {"test/accuracy": 0.5})
+        tag_model(loaded.stored, {"fairprof.evaluation.manifest": run_id})
         assert tracking.active_run_id() == run_id
     client = mlflow.MlflowClient()
     (used,) = client.get_run(run_id).inputs.model_inputs
-    assert used.model_id == loaded.stored.model_id
+    assert used.model_id == loaded.stored.version.model_id
     shown = client.get_logged_model(used.model_id).metrics
     assert [(m.key, m.value, m.run_id, m.dataset_name) for m in shown if m.run_id == run_id] == [
         ("test/accuracy", 0.5, run_id, "manifest[test]")
