@@ -179,29 +179,27 @@ def rates_by_group(
     "insufficient_evidence" where the support is under `min_support`, otherwise "sufficient".
     """
     classes = class_names(predictions)
-    tables = []
+    columns: dict[str, list[np.ndarray]] = {}
     for attribute in attributes:
-        counts, groups = count_table(predictions, attribute, weights)
-        supports = fractions(count_table(predictions, attribute)[0])
+        rows, groups = count_table(predictions, attribute)
+        counts = rows if weights is None else count_table(predictions, attribute, weights)[0]
+        supports = fractions(rows)
         for rate, (numerator, denominator) in fractions(counts).items():
-            value = divide(numerator, denominator)
-            support = supports[rate][1].astype(int)
-            tables.append(
-                pd.DataFrame(
-                    {
-                        "attribute": attribute,
-                        "group": np.repeat(groups, len(classes)),
-                        "class": np.tile(classes, len(groups)),
-                        "rate": rate,
-                        "value": value.ravel(),
-                        "numerator": numerator.ravel(),
-                        "denominator": denominator.ravel(),
-                        "support": support.ravel(),
-                        "evidence": _evidence(value, support, min_support).ravel(),
-                    }
-                )
-            )
-    return pd.concat(tables, ignore_index=True)
+            value, support = divide(numerator, denominator), supports[rate][1].astype(int)
+            of_rate = {
+                "attribute": np.repeat(attribute, value.size),
+                "group": np.repeat(groups, len(classes)),
+                "class": np.tile(classes, len(groups)),
+                "rate": np.repeat(rate, value.size),
+                "value": value.ravel(),
+                "numerator": numerator.ravel(),
+                "denominator": denominator.ravel(),
+                "support": support.ravel(),
+                "evidence": _evidence(value, support, min_support).ravel(),
+            }
+            for name, column in of_rate.items():
+                columns.setdefault(name, []).append(column)
+    return pd.DataFrame({name: np.concatenate(parts) for name, parts in columns.items()})
 
 
 def _evidence(value: np.ndarray, support: np.ndarray, min_support: int) -> np.ndarray:
@@ -505,37 +503,42 @@ def summary(predictions: pd.DataFrame, min_support: int = MIN_SUPPORT) -> dict[s
     differences by attribute (maximum over classes) and the number of `empty_cells` (gender x race x
     y_true without rows, which no weight can balance). What is undefined is NaN.
     """
-    by_group = rates_by_group(predictions, min_support)
-    gap = _headline_gaps(by_group)
-    performances = performance_by_group(predictions, min_support)
-    numbers = {}
+    weights = balanced_weights(predictions)
+    natural, balanced = (
+        {name: count_table(predictions, name, weight)[0] for name in ATTRIBUTES} for weight in (None, weights)
+    )
+    return summary_of_counts(natural, balanced, empty_cells(predictions), min_support)
+
+
+def summary_of_counts(
+    natural: dict[str, np.ndarray], balanced: dict[str, np.ndarray], empty_cells: int, min_support: int
+) -> dict[str, float]:
+    """The numbers of `summary` from counts (G, K, K) of every attribute, of rows and under `balanced_weights`."""
+    numbers: dict[str, float] = {}
     for a in ATTRIBUTES:
+        of_groups = fractions(natural[a])
+        found = {rate: divide(*fraction) for rate, fraction in of_groups.items()}
         for name in DIFFERENCES:
-            numbers[f"{name}/{a}"] = gap[a, name, MAX_OVER_CLASSES]
-            numbers[f"{name}_mean/{a}"] = gap[a, name, MEAN_OVER_CLASSES]
+            numbers[f"{name}/{a}"], numbers[f"{name}_mean/{a}"] = _over_classes(GAP_METRICS[name], found)
         for name in RATIOS:
-            numbers[f"{name}/{a}"] = gap[a, name, MIN_OVER_CLASSES]
-        worst = _worst_groups(performances[performances["attribute"] == a])
-        for name, value in worst.set_index("metric")["value"].items():
-            numbers[f"{name}/{a}"] = value
-        evidence = by_group.loc[by_group["attribute"] == a, "evidence"]
+            numbers[f"{name}/{a}"] = _over_classes(GAP_METRICS[name], found)[0]
+        for score, values in scores_from_counts(natural[a]).items():
+            numbers[f"worst_group_{score}/{a}"] = np.fmin.reduce(values)
+        supports = np.stack([support for _, support in of_groups.values()])
+        evidence = _evidence(np.stack(list(found.values())), supports, min_support)
         numbers[f"undefined_cells/{a}"] = (evidence == UNDEFINED).sum()
         numbers[f"insufficient_cells/{a}"] = (evidence == INSUFFICIENT).sum()
-    numbers |= {f"balanced_view/{name}": value for name, value in _balanced_view(predictions).items()}
-    return {name: float(value) for name, value in numbers.items()}
-
-
-def _headline_gaps(by_group: pd.DataFrame) -> dict[tuple[str, str, str], float]:
-    return gaps(by_group).set_index(["attribute", "metric", "class"])["value"].to_dict()
-
-
-def _balanced_view(predictions: pd.DataFrame) -> dict[str, float]:
-    weights = balanced_weights(predictions)
-    gap = _headline_gaps(rates_by_group(predictions, weights=weights))
     # The sum over the groups of an attribute is the confusion table of all rows.
-    scores = scores_from_counts(count_table(predictions, "gender", weights)[0].sum(axis=0))
-    numbers = {name: float(scores[name]) for name in ("accuracy", "macro_f1")}
+    scores = scores_from_counts(balanced["gender"].sum(axis=0))
+    numbers |= {f"balanced_view/{name}": float(scores[name]) for name in ("accuracy", "macro_f1")}
     for a in ATTRIBUTES:
-        for name in DIFFERENCES:
-            numbers[f"{name}/{a}"] = gap[a, name, MAX_OVER_CLASSES]
-    return numbers | {"empty_cells": empty_cells(predictions)}
+        found = rates(balanced[a])
+        numbers |= {f"balanced_view/{name}/{a}": _over_classes(GAP_METRICS[name], found)[0] for name in DIFFERENCES}
+    return {name: float(value) for name, value in numbers.items()} | {"balanced_view/empty_cells": float(empty_cells)}
+
+
+def _over_classes(metric: GapMetric, rates: dict[str, np.ndarray]) -> tuple[float, float]:
+    """The worst and the mean gap of rates (G, K), over the classes that have one; NaN where none has."""
+    gap = metric.of_rates(rates)
+    worst = np.fmax if metric.kind is difference else np.fmin
+    return float(worst.reduce(gap)), float(mean_of_defined(gap))

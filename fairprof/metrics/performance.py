@@ -169,20 +169,31 @@ def performance(predictions: pd.DataFrame, weights: ArrayLike | None = None) -> 
       binary form). Range [0, 2], ideal 0.
     - calibration_error: see `calibration_error`. Range [0, 1], ideal 0.
     """
+    return performance_of_codes(
+        label_codes(predictions, "y_true"),
+        label_codes(predictions, "y_pred"),
+        class_probabilities(predictions),
+        row_weights(predictions, weights),
+    )
+
+
+def performance_of_codes(
+    true: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray, weights: np.ndarray
+) -> dict[str, float]:
+    """As `performance`, of N rows in codes: true, predicted (N,) int; probabilities (N, K) float, whose rows sum to 1;
+    weights (N,) float."""
     from sklearn.metrics import brier_score_loss, log_loss  # which is slow to load
 
-    weights = row_weights(predictions, weights)
-    true = label_codes(predictions, "y_true")
-    probabilities = class_probabilities(predictions)
     classes = np.arange(probabilities.shape[1])
-    scores = scores_from_counts(_confusion(predictions, weights))
+    scores = scores_from_counts(_confusion(true, predicted, len(classes), weights))
+    bins = _reliability(true, predicted, probabilities, weights, CALIBRATION_BINS)
     return {
         **{name: float(value) for name, value in scores.items()},
         "log_loss": float(log_loss(true, probabilities, sample_weight=weights, labels=classes)),
         "brier_score": float(
             brier_score_loss(true, probabilities, sample_weight=weights, labels=classes, scale_by_half=False)
         ),
-        "calibration_error": calibration_error(predictions, weights=weights),
+        "calibration_error": _expected_error(bins),
     }
 
 
@@ -202,8 +213,9 @@ def predicts_one_class(predictions: pd.DataFrame) -> bool:
 def confusion_table(predictions: pd.DataFrame) -> pd.DataFrame:
     """K x K numbers of rows: true class (index) by predicted class (columns), in class order."""
     classes = class_names(predictions)
+    true, predicted = (label_codes(predictions, column) for column in ("y_true", "y_pred"))
     return pd.DataFrame(
-        _confusion(predictions),
+        _confusion(true, predicted, len(classes)),
         index=pd.Index(classes, name="y_true"),
         columns=pd.Index(classes, name="y_pred"),
     )
@@ -252,9 +264,16 @@ def reliability_table(
     if bins < 1:
         raise ValueError(f"bins is {bins}; give at least 1")
     weights = row_weights(predictions, weights)
-    predicted = label_codes(predictions, "y_pred")
-    correct = predicted == label_codes(predictions, "y_true")
-    confidence = np.take_along_axis(class_probabilities(predictions), predicted[:, None], axis=1)[:, 0]
+    true, predicted = (label_codes(predictions, column) for column in ("y_true", "y_pred"))
+    return pd.DataFrame(_reliability(true, predicted, class_probabilities(predictions), weights, bins))
+
+
+def _reliability(
+    true: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray, weights: np.ndarray, bins: int
+) -> dict[str, np.ndarray]:
+    """The columns of `reliability_table` by name."""
+    correct = predicted == true
+    confidence = np.take_along_axis(probabilities, predicted[:, None], axis=1)[:, 0]
 
     # A full sort, so that every sum below is taken in an order that the order of the rows cannot change.
     order = np.lexsort((correct, weights, confidence))
@@ -267,15 +286,13 @@ def reliability_table(
     position = middle * min(bins, len(order)) / mass.sum()
     _, bin_of_row = np.unique(np.floor(position)[tie], return_inverse=True)
     bin_mass = np.bincount(bin_of_row, weights)
-    return pd.DataFrame(
-        {
-            "bin": np.arange(len(bin_mass)),
-            "count": np.bincount(bin_of_row),
-            "share": bin_mass / bin_mass.sum(),
-            "mean_confidence": np.bincount(bin_of_row, weights * confidence) / bin_mass,
-            "accuracy": np.bincount(bin_of_row, weights * correct) / bin_mass,
-        }
-    )
+    return {
+        "bin": np.arange(len(bin_mass)),
+        "count": np.bincount(bin_of_row),
+        "share": bin_mass / bin_mass.sum(),
+        "mean_confidence": np.bincount(bin_of_row, weights * confidence) / bin_mass,
+        "accuracy": np.bincount(bin_of_row, weights * correct) / bin_mass,
+    }
 
 
 def calibration_error(
@@ -289,15 +306,13 @@ def calibration_error(
     arXiv:1508.05154 (bins of equal mass).
     """
     table = reliability_table(predictions, bins, weights)
-    return float((table["share"] * (table["accuracy"] - table["mean_confidence"]).abs()).sum())
+    return _expected_error({name: column.to_numpy() for name, column in table.items()})
 
 
-def _confusion(predictions: pd.DataFrame, weights: np.ndarray | None = None) -> np.ndarray:
-    from sklearn.metrics import confusion_matrix
+def _expected_error(bins: dict[str, np.ndarray]) -> float:
+    return float((bins["share"] * np.abs(bins["accuracy"] - bins["mean_confidence"])).sum())
 
-    return confusion_matrix(
-        label_codes(predictions, "y_true"),
-        label_codes(predictions, "y_pred"),
-        labels=range(len(class_names(predictions))),
-        sample_weight=weights,
-    )
+
+def _confusion(true: np.ndarray, predicted: np.ndarray, classes: int, weights: np.ndarray | None = None) -> np.ndarray:
+    """(K, K) numbers of rows, or their summed weights, by true and predicted class."""
+    return np.bincount(true * classes + predicted, weights, minlength=classes**2).reshape(classes, classes)

@@ -32,8 +32,8 @@ SELECTION_RULES = {
 }
 
 
-# What is measured on validation data every epoch: row numbers (N,) and probabilities (N, K) to named values.
-Measure = Callable[[np.ndarray, np.ndarray], dict[str, float]]
+# What is measured on validation data every epoch: probabilities (N, K) of the validation rows to named values.
+Measure = Callable[[np.ndarray], dict[str, float]]
 
 
 # Who is told the values of an epoch: epoch (from 1) and values by name.

@@ -124,7 +124,7 @@ class TrainingStep(lightning.LightningModule):
         values = {"train/loss": train_loss.item(), "val/loss": val_loss.item()}
         self.train_losses.clear()
         probabilities = logits.softmax(dim=1).double().cpu().numpy()
-        values |= {f"val/{name}": float(value) for name, value in self.measure(self.drawn.val, probabilities).items()}
+        values |= {f"val/{name}": float(value) for name, value in self.measure(probabilities).items()}
         (optimizer,) = self.trainer.optimizers
         values["learning_rate"] = optimizer.param_groups[-1]["lr"]
         self.history.append(values)

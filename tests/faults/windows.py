@@ -24,7 +24,7 @@ TARGETS = {  # what happens there, and the function in which it does
     "room in the cache is made": "fairprof.runtime.cache:Cache.make_room",
     "a checkpoint is written": "torch:save",
     "weights are written": "safetensors.torch:save",
-    "an epoch is measured": "fairprof.commands.train.run:scores_and_gaps",
+    "an epoch is measured": "fairprof.measurement.validation:ValidationMeasure.__call__",
     "the training is fitted": "fairprof.commands.train.run:fitted",
     "the training is logged": "fairprof.commands.train.run:log_training",
     "maps are logged": "fairprof.commands.train.maps:log_maps",
@@ -54,7 +54,7 @@ OF_STUDIES = {
 }
 OF_SEARCHES = {
     "a trial is trained": "fairprof.commands.tune.run:validation_scores",
-    "an epoch of a trial is measured": "fairprof.commands.train.run:scores_and_gaps",
+    "an epoch of a trial is measured": "fairprof.measurement.validation:ValidationMeasure.__call__",
     "the results are logged": "fairprof.commands.tune.run:log_results",
     "a checkpoint is written": "torch:save",
 }

@@ -128,7 +128,7 @@ class Watched:
         self.trained = fit(Training(settings, pool, drawn, self.classifier, inputs), self.measure, self.report, folder)
         self.digest = weights_digest(self.classifier.network)
 
-    def measure(self, rows: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    def measure(self, probabilities: np.ndarray) -> dict[str, float]:
         self.digests.append(weights_digest(self.classifier.network))
         values = {"macro_f1": 0.5, "confidence": float(probabilities.max(axis=1).mean())}
         return values | {name: series[len(self.digests) - 1] for name, series in self.scripted.items()}
@@ -444,7 +444,7 @@ def test_another_order_alone_gives_other_weights(small_settings, pool, drawn, tm
         classifier = new_classifier(small_settings())
         classifier.network.load_state_dict(start)
         settings = small_settings(seed=seed, epochs=1)
-        measure, report = lambda rows, probabilities: {"macro_f1": 0.5}, lambda epoch, values: None
+        measure, report = lambda probabilities: {"macro_f1": 0.5}, lambda epoch, values: None
         fit(
             Training(settings, pool, drawn, classifier, images_of(pool, settings)),
             measure,
@@ -603,7 +603,7 @@ def train(case):
     classifier = build_classifier(settings.architecture, settings.weights, settings.finetune, 2, settings.seed)
     kill_at_call(OWNERS[case["owner"]], case["call"], case["number"], case["before"])
     series = iter(case["macro_f1"])
-    def measure(rows, probabilities):
+    def measure(probabilities):
         return {"macro_f1": next(series), "confidence": float(probabilities.max(axis=1).mean())}
     images = ImageInputs(pool, settings.image_size, settings.view_count(), settings.seed)
     prepared = Training(settings, pool, drawn, classifier, images)

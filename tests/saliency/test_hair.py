@@ -81,8 +81,8 @@ def trained_and_randomised(pool, settings, folder):
     inputs = ImageInputs(pool, settings.image_size, None, settings.seed)
     drawn = Draw(None, train, val, test, "", "")
 
-    def measure(rows, probabilities):
-        return performance(predictions_table(pool, rows, probabilities))
+    def measure(probabilities):
+        return performance(predictions_table(pool, val, probabilities))
 
     fit(Training(settings, pool, drawn, classifier, inputs), measure, lambda *_: None, folder)
     rows = np.concatenate([val, test])

@@ -18,8 +18,8 @@ from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.drawable import require_drawable
 from fairprof.data.pool import Pool, load_pool, screened_rows
-from fairprof.data.predictions_table import predictions_table
-from fairprof.measurement.measures import require_memory, scores_and_gaps
+from fairprof.measurement.measures import require_memory
+from fairprof.measurement.validation import ValidationMeasure
 from fairprof.metrics.performance import predicts_one_class
 from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs
@@ -122,9 +122,7 @@ def fitted(training: Training, report: Report, folder: Path, processes: Processe
     """Trains the classifier as `fit` does, measured on validation data after every epoch."""
     from fairprof.network.training import fit  # Lightning, which nothing needs before
 
-    def measure(rows: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-        return scores_and_gaps(predictions_table(training.pool, rows, probabilities), training.settings.min_support)
-
+    measure = ValidationMeasure(training.pool, training.drawn.val, training.settings.min_support)
     return fit(training, measure, report, folder, processes)
 
 
