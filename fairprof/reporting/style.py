@@ -4,14 +4,18 @@ import functools
 import io
 import itertools
 import re
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from matplotlib.ticker import ScalarFormatter
+from PIL import Image
 
 from fairprof.plain_text import visible, written
 
@@ -85,14 +89,19 @@ def _glyphs(font_file: str) -> frozenset[int]:
 def png_of(figure: Figure) -> bytes:
     """A picture as a PNG file, at the size at which it is read; what its texts hold is drawn as it is."""
     figure.set_dpi(DPI)
-    figure.set_canvas(_Canvas(figure))
+    canvas = _Canvas(figure)
+    figure.set_canvas(canvas)
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # otherwise it takes "\\$" for "$", too
     if (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)  # and not in `savefig`, which draws everything twice where it lays out
         figure.set_layout_engine(None)
+    canvas.draw()
+    pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])  # nothing shines through a picture
+    # in photographs there is nothing that repeats itself, and looking for it takes longer than drawing them
+    strategy = zlib.Z_RLE if figure.findobj(AxesImage) else zlib.Z_DEFAULT_STRATEGY
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
+    Image.fromarray(pixels).save(buffer, format="png", dpi=(DPI, DPI), compress_type=strategy)
     return buffer.getvalue()
 
 

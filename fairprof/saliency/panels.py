@@ -2,7 +2,7 @@
 
 import itertools
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from fairprof.reporting.chart import LETTERS, drawn, largest_of, left_out
 from fairprof.reporting.style import INK, LARGE, NORMAL, RIGHT, SMALL, TINY, UNKNOWN, WRONG, Ticks
 from fairprof.reporting.wording import UNDEFINED, counted
 
-EDGE = 1.75  # inches of an image in a panel
+EDGE, SMALL_EDGE = 1.75, 1.4  # inches of an image in a panel, and of one among many
 CAPTION = 16  # letters of a name beside another
 ALL_IMAGES = None  # where a group is asked for; no name is it
 MOST_COLUMNS = 16  # of groups in a panel
@@ -49,31 +49,48 @@ def contact_sheet(rows: pd.DataFrame, pixels: np.ndarray, maps: np.ndarray, titl
     rows: a predictions table's rows. pixels: (N, S, S, 3) uint8. maps: (N, h, w) raw.
     """
     columns = min(8, len(rows))
-    lines = -(-len(rows) // columns)
-    figure = Figure(figsize=(EDGE * columns, (2 * EDGE + 0.75) * lines + 0.7), layout="constrained")
-    axes = np.atleast_2d(figure.subplots(2 * lines, columns, squeeze=False))
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])  # laid out even where they are not shown, which takes seconds
-        axis.axis("off")
-    largest = float(np.quantile(maps, 0.995))
-    for place, row in enumerate(rows.itertuples(index=False)):
-        line, column = divmod(place, columns)
-        above, below = axes[2 * line, column], axes[2 * line + 1, column]
-        above.imshow(pixels[place], interpolation="lanczos")
-        gender, race = (drawn(name, CAPTION) for name in (row.gender, row.race))
-        labels = [f"{gender}, {race}", row.age] if isinstance(row.age, str) else [gender, race]
-        above.set_title("\n".join(textwrap.fill(label, LETTERS) for label in labels), fontsize=TINY)
-        below.imshow(overlay(_enlarged(pixels[place]), maps[place], largest))
-        right = row.y_true == row.y_pred
-        below.set_title(
-            f"{drawn(row.y_true)}\n{'=' if right else '→'} {drawn(row.y_pred)}",
-            fontsize=TINY,
-            color=RIGHT if right else WRONG,
-        )
-    figure.suptitle(
-        f"{title}\nbelow each image: Grad-CAM for the predicted class; true class, then predicted class", fontsize=LARGE
+    shown = list(rows.itertuples(index=False))
+    above, below = [_of_whom(row) for row in shown], [_answered(row) for row in shown]
+    caption = _height_of([*above, *below])
+    figure, axes = _fixed_grid(
+        2 * -(-len(rows) // columns),
+        columns,
+        SMALL_EDGE,
+        below=caption,
+        margins=(0.1, 0.1, 0.05 - caption, 0.5 + caption),
     )
+    largest = float(np.quantile(maps, 0.995))
+    for place, row in enumerate(shown):
+        line, column = divmod(place, columns)
+        image, explained = axes[2 * line, column], axes[2 * line + 1, column]
+        image.imshow(pixels[place], interpolation="bicubic")
+        image.set_title(above[place], fontsize=TINY)
+        explained.imshow(overlay(_enlarged(pixels[place]), maps[place], largest))
+        explained.set_title(below[place], fontsize=TINY, color=RIGHT if row.y_true == row.y_pred else WRONG)
+    _entitled(figure, f"{title}\nbelow each image: Grad-CAM for the predicted class; true class, then predicted class")
     return figure
+
+
+def _of_whom(row: Any) -> str:
+    """Group and age of a predictions table's row, a line each."""
+    gender, race = (drawn(name, CAPTION) for name in (row.gender, row.race))
+    labels = [f"{gender}, {race}", row.age] if isinstance(row.age, str) else [gender, race]
+    return _in_lines(labels, SMALL_EDGE)
+
+
+def _answered(row: Any) -> str:
+    """True and predicted class of a predictions table's row, a line each."""
+    return _in_lines([drawn(row.y_true), f"{'=' if row.y_true == row.y_pred else '→'} {drawn(row.y_pred)}"], SMALL_EDGE)
+
+
+def _in_lines(texts: Iterable[str], edge: float) -> str:
+    """Texts below each other, in lines that are no wider than a picture of `edge` inches."""
+    return "\n".join(textwrap.fill(text, int(edge * 17)) for text in texts)
+
+
+def _height_of(captions: Iterable[str]) -> float:
+    """Inches that the longest of these captions needs above a picture."""
+    return LINE * (1 + max(caption.count("\n") + 1 for caption in captions))
 
 
 def _enlarged(pixels: np.ndarray) -> np.ndarray:
@@ -98,20 +115,26 @@ def mean_map_panel(
         for attribute, groups in means.items()
     }
     columns = max(len(groups) for groups in means.values())
-    figure = Figure(figsize=(max(EDGE * columns * 1.15, 6.0), (EDGE + 0.65) * len(means) + 0.6), layout="constrained")
-    axes = figure.subplots(len(means), columns, squeeze=False)
+    edge = float(np.clip(10.6 / columns - 0.08, 0.92, EDGE))
+    headings = {
+        attribute: {
+            name: f"{heading}\n{counted(counts[attribute][name], 'image')}"
+            for name, heading in zip(groups, _headings(list(groups), edge).values(), strict=True)
+        }
+        for attribute, groups in means.items()
+    }
+    caption = _height_of(heading for of_groups in headings.values() for heading in of_groups.values())
+    figure, axes = _fixed_grid(
+        len(means), columns, edge, below=caption, margins=(0.1, 1.2, 0.05 - caption, 0.3 + caption)
+    )
     largest = max(float(group.max()) for groups in means.values() for group in groups.values())
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-        axis.axis("off")
     for line, (attribute, groups) in zip(axes, means.items(), strict=True):
         for axis, (name, mean) in zip(line, groups.items(), strict=False):
             axis.imshow(overlay(_enlarged(faces[attribute][name]), mean, largest))
-            axis.set_title(f"{_wrapped(drawn(name))}\n{counted(counts[attribute][name], 'image')}", fontsize=TINY)
-    _colour_bar(
-        figure, ScalarMappable(Normalize(0, largest), COLOURS), "mean Grad-CAM (logit units)", ax=axes, shrink=0.7
-    )
-    figure.suptitle(f"{title}{left_out(sum(map(len, means.values())), there, 'groups')}", fontsize=LARGE)
+            axis.set_title(headings[attribute][name], fontsize=TINY)
+    place = figure.add_axes((1 - 0.95 / figure.get_figwidth(), 0.15, 0.13 / figure.get_figwidth(), 0.6))
+    _colour_bar(figure, ScalarMappable(Normalize(0, largest), COLOURS), "mean Grad-CAM (logit units)", cax=place)
+    _entitled(figure, f"{title}{left_out(sum(map(len, means.values())), there, 'groups')}")
     return figure
 
 
@@ -159,7 +182,7 @@ def side_by_side_panel(
         age = f", {row.age}" if isinstance(row.age, str) else ""
         mask = None if masks is None else masks[place]
         line[0].imshow(
-            pixels[place] if mask is None else _outlined(_enlarged(pixels[place]), mask), interpolation="lanczos"
+            pixels[place] if mask is None else _outlined(_enlarged(pixels[place]), mask), interpolation="bicubic"
         )
         _caption(line[0], f"{drawn(row.gender, CAPTION)}, {drawn(row.race, CAPTION)}{age}\n{captions[place]}")
         for axis, design in zip(line[1:], designs, strict=True):

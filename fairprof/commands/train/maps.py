@@ -6,7 +6,7 @@ import pandas as pd
 from fairprof.commands.train.inputs import log_cached_work
 from fairprof.data.sample import balanced_sample
 from fairprof.metrics import fairness
-from fairprof.metrics.attention import mean_maps
+from fairprof.metrics.attention import mean_maps, mean_pictures
 from fairprof.network.batches import InputsOfRows
 from fairprof.network.images import pixels_seen
 from fairprof.network.prefix import explained_inputs
@@ -66,10 +66,7 @@ def _log_means(predictions: pd.DataFrame, pixels: np.ndarray, maps: np.ndarray, 
     panel = mean_map_panel(
         {attribute: mean_maps(maps, names) for attribute, names in groups.items()},
         {attribute: pd.Series(names).value_counts().to_dict() for attribute, names in groups.items()},
-        {
-            attribute: {name: pixels[names == name].mean(axis=0).astype(np.uint8) for name in set(names)}
-            for attribute, names in groups.items()
-        },
+        mean_pictures(pixels, groups),
         f"{title}: mean Grad-CAM of the predicted class, by group",
     )
     tracking.log_bytes(png_of(panel), "gradcam/mean_by_group.png")
