@@ -5,27 +5,71 @@ factor of ten and more as soon as any other process uses the same cores. This ha
 imported, and a user's own choice stands.
 """
 
+import gc
 import importlib
 import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
-from fairprof.config import AnalysisSettings, DataSettings
+from fairprof.config import AnalysisSettings, DataSettings, TrainingSettings
 from fairprof.errors import shown_in_one_line
 from fairprof.runtime.files import cache_folder
+from fairprof.runtime.leaving import is_idle, leave
 from fairprof.runtime.temporary import own_temporary_folder
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# of a run
+LOGGED_BY = ("fairprof.commands.train.recorder", "fairprof.commands.train.inputs", "fairprof.commands.train.outcome")
 
-def start(settings: type[AnalysisSettings], command: str) -> None:
+
+def start(settings: type[AnalysisSettings], command: str, logged_by: Sequence[str] = ()) -> None:
     """Runs a command, the dotted path of a function, with the settings on the command line.
 
     torch and MLflow take long to import: a wrong setting is answered before the command's module is, and so is what
-    is wrong with the data, as far as labels show it.
+    is wrong with the data, as far as labels show it. logged_by: modules that log what the command hands over to a
+    recorder, which has imported them.
     """
     with shown_in_one_line(cache_folder("auto") / "logs"):
         given = settings.from_arguments()
-        if isinstance(given, DataSettings):
-            importlib.import_module("fairprof.commands.first_look").look(given)
-        module, _, function = command.rpartition(".")
-        with own_temporary_folder():
-            getattr(importlib.import_module(module), function)(given)
+        with own_temporary_folder(), _recorder(given, logged_by) as recorder:
+            if isinstance(given, DataSettings):
+                importlib.import_module("fairprof.commands.first_look").look(given)
+            _loaded(command)(given, **recorder)
+    if _is_all():
+        leave()
+
+
+@contextmanager
+def _recorder(settings: AnalysisSettings, logged_by: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The argument `recorder` of a command that takes one."""
+    if not (logged_by and isinstance(settings, TrainingSettings)):
+        yield {}
+        return
+    beside = importlib.import_module("fairprof.runtime.beside")
+    if settings.recorder == "here" or (settings.recorder == "auto" and not beside.has_spare_core()):
+        yield {"recorder": beside.HERE}
+        return
+    process = beside.Beside(logged_by)
+    try:
+        yield {"recorder": process}
+    finally:
+        process.close()
+
+
+def _loaded(command: str) -> Callable:
+    """The function with this dotted path. What is imported stays: to look for what could go would take a second."""
+    module, _, name = command.rpartition(".")
+    gc.disable()
+    function = getattr(importlib.import_module(module), name)
+    gc.freeze()
+    gc.enable()
+    return function
+
+
+def _is_all() -> bool:
+    """Whether an entry point is all that this process was started for, and nothing in it still works."""
+    started = getattr(sys.modules["__main__"], "__spec__", None)
+    return started is not None and started.name.startswith(f"{__name__}.") and is_idle()

@@ -332,6 +332,12 @@ class TrainingSettings(DataSettings):
     compile: bool = setting(
         False, Identifies.MACHINE, "compile the trained part of the network (torch.compile): for long trainings"
     )
+    recorder: Literal["auto", "beside", "here"] = setting(
+        "auto",
+        Identifies.MACHINE,
+        "what logs, measures and draws: a process beside the training, or (here) the training's own; auto: beside it "
+        "where there is a core for it",
+    )
     prefix_cache: Literal["auto", "off"] = setting(
         "auto",
         Identifies.MACHINE,

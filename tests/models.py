@@ -4,6 +4,7 @@ import torch
 
 from fairprof.commands.train.identity import run_tags
 from fairprof.config import Settings
+from fairprof.network.weights import arrays_of
 from fairprof.store import registry, tracking
 from fairprof.store.champion import DEGENERATE_TAG
 from fairprof.store.models import StoredModel, model_settings
@@ -30,5 +31,5 @@ def register_in_active_run(
     tracking.log_settings({"pool_fingerprint": pool})
     run = tracking.get_run(tracking.active_run_id())
     return registry.register_model(
-        StoredModel(run, model_settings(settings, classes, gradcam_layer), weights), headline
+        StoredModel(run, model_settings(settings, classes, gradcam_layer), arrays_of(weights)), headline
     )

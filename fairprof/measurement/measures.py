@@ -3,13 +3,9 @@
 from dataclasses import dataclass
 
 import pandas as pd
-import psutil
 
 from fairprof.config import AnalysisSettings
-from fairprof.data.pool import Pool
-from fairprof.errors import UserError
 from fairprof.inference.intervals import bootstrap_scores, with_intervals
-from fairprof.inference.memory import resampling_bytes
 from fairprof.inference.standardised_gaps import standardised_gaps
 from fairprof.inference.verdicts import gaps_and_contrasts
 from fairprof.measurement.pictures import confusion_figure, rates_figure, reliability_figure
@@ -18,8 +14,6 @@ from fairprof.metrics.fairness import MAX_OVER_CLASSES
 from fairprof.reporting.findings import finite, log_pictures, log_tables
 from fairprof.reporting.gap_chart import gaps_figure
 from fairprof.reporting.style import png_of
-from fairprof.reporting.wording import counted
-from fairprof.runtime.cache import readable
 from fairprof.seeds import numpy_generator
 
 NATURAL, BALANCED = "natural", "balanced"
@@ -57,23 +51,6 @@ class Measurements:
         """The natural view of a table that has views."""
         table = self.table(name)
         return table[table["view"].eq(NATURAL)].drop(columns="view")
-
-
-def require_memory(settings: AnalysisSettings, pool: Pool, designs: int = 1, seeds: int = 1) -> None:
-    """Raises `UserError` where what is measured on runs of the pool, or on all of a study, would not fit into memory.
-
-    It would fail after the training.
-    """
-    groups = pool.table["gender"].cat.categories.size * pool.table["race"].cat.categories.size
-    counts = groups * len(pool.professions) ** 2
-    needed = resampling_bytes(counts, settings.permutations, settings.replicates, designs, seeds)
-    there = psutil.virtual_memory().total
-    if needed > there:
-        raise UserError(
-            f"replicates={settings.replicates} and permutations={settings.permutations} of "
-            f"{counted(designs * seeds, 'run')} need about {readable(needed)} of memory, and this machine has "
-            f"{readable(there)}: lower them{' or seeds' if seeds > 1 else ''}"
-        )
 
 
 def scores_and_gaps(predictions: pd.DataFrame, min_support: int) -> dict[str, float]:

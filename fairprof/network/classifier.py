@@ -10,7 +10,8 @@ from torchvision.models import list_models
 from fairprof.config import PREFIX_FINETUNE
 from fairprof.errors import UserError
 from fairprof.network.parts import Boundary, part
-from fairprof.network.weights import Weights, find_weights, load_backbone, read_state_dict
+from fairprof.network.records import Weights
+from fairprof.network.weights import find_weights, load_backbone, read_state_dict
 from fairprof.seeds import derive_seed
 from fairprof.serving import build_network
 

@@ -9,6 +9,7 @@ from fairprof.config import AS_TRAINED, EVERYBODY, DataSettings, EvaluateSetting
 from fairprof.data.pool import Pool, load_pool, source_of
 from fairprof.errors import UserError
 from fairprof.network.classifier import Classifier, trained_classifier
+from fairprof.network.weights import tensors_of
 from fairprof.store import models
 from fairprof.store.models import StoredModel
 from fairprof.store.tracking import LoggedRun
@@ -54,7 +55,7 @@ def load_model(reference: str) -> LoadedModel:
     try:
         settings = Settings(**known)
         classes = tuple(stored.settings["classes"])
-        classifier = trained_classifier(stored.settings["architecture"], stored.weights, len(classes))
+        classifier = trained_classifier(stored.settings["architecture"], tensors_of(stored.weights), len(classes))
     except (KeyError, ValidationError, RuntimeError) as error:
         raise UserError(
             f"{stored} was trained by another fairprof, whose model this one cannot read "

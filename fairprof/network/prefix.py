@@ -213,6 +213,19 @@ def cached_inputs(
     return None
 
 
+def cached_work(inputs: Inputs, name: str) -> dict[str, float]:
+    """How much of what entered the network a run had to compute, and how much it found in the cache, as metrics under a
+    name; none where nothing is cached."""
+    if not isinstance(inputs, PrefixInputs):
+        return {}
+    cache = inputs.cache
+    return {
+        f"{name}/computed_images": cache.computed,
+        f"{name}/reused_images": cache.reused,
+        f"{name}/seconds": cache.seconds,
+    }
+
+
 def _views_of_training(images: ImageInputs, rows: np.ndarray, epochs: int) -> dict[int, np.ndarray]:
     """Rows of the pixel cache by number of the view that some of the epochs takes."""
     numbers = np.stack([images.view_numbers(rows, epoch) for epoch in range(epochs)])

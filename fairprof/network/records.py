@@ -1,16 +1,29 @@
-"""What a training starts from and what it leaves, and the rules by which its best epoch is chosen."""
+"""What a training starts from and what it leaves, and the rules by which its best epoch is chosen.
+
+PyTorch is not loaded for them: what a training leaves is logged by a process that does without it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from fairprof.config import Settings
 from fairprof.data.designs import Draw
 from fairprof.data.pool import Pool
-from fairprof.network.batches import Inputs
-from fairprof.network.classifier import Classifier
+
+if TYPE_CHECKING:
+    from fairprof.network.batches import Inputs
+    from fairprof.network.classifier import Classifier
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Which weights the backbone starts from: `name` is imagenet, random or a file; sha256 is "" for random."""
+
+    name: str
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -48,17 +61,19 @@ class Training:
     settings: Settings
     pool: Pool
     drawn: Draw
-    classifier: Classifier
-    inputs: Inputs
+    classifier: "Classifier"
+    inputs: "Inputs"
 
 
 @dataclass(frozen=True)
 class Trained:
     """What a training leaves: values by name of every epoch (a list, epoch 1 first), and the best epoch (from 1).
 
-    The classifier's network holds the weights of the best epoch; `last_weights` is the last epoch's state dict.
+    The classifier's network holds the weights of the best epoch. best_weights, last_weights: the state dicts of the
+    best and the last epoch, as arrays; they share what was not trained.
     """
 
     history: list[dict[str, float]]
     best_epoch: int
-    last_weights: dict[str, torch.Tensor]
+    best_weights: dict[str, np.ndarray]
+    last_weights: dict[str, np.ndarray]

@@ -20,6 +20,7 @@ from fairprof.network import checkpoints
 from fairprof.network.batches import TrainingBatch, evaluation_batches, training_batches
 from fairprof.network.records import SELECTION_RULES, Measure, Report, Trained, Training
 from fairprof.network.synchronised import announce, synchronised
+from fairprof.network.weights import arrays_of
 from fairprof.reporting.wording import number
 from fairprof.runtime.hardware import channels_last, device_of, on_gpu, precision_of
 from fairprof.runtime.processes import ALONE, Processes
@@ -241,7 +242,8 @@ def fit(training: Training, measure: Measure, report: Report, folder: Path, proc
     network = training.classifier.network
     network.load_state_dict(_network_weights(best), strict=False)
     network.to(device_of(training.settings.accelerator)).eval()
-    return Trained(step.history, best["epoch"] + 1, network.state_dict() | _network_weights(last))
+    best_weights = arrays_of(network.state_dict())
+    return Trained(step.history, best["epoch"] + 1, best_weights, best_weights | arrays_of(_network_weights(last)))
 
 
 def _run(step: TrainingStep, report: Report, folder: Path, resume_from: Path | None) -> None:

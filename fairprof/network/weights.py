@@ -7,16 +7,17 @@ import socket
 import urllib.error
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import nn
 from torchvision.models import get_model_weights
 
 from fairprof.errors import UserError
+from fairprof.network.records import Weights
 from fairprof.plain_text import visible
 from fairprof.runtime.files import UnreadableFile, open_file, path_of, sha256_of
 from fairprof.runtime.limits import memory_limited
@@ -25,14 +26,6 @@ MAX_BYTES = 4 * 2**30  # of a file; the largest of torchvision's classifiers hav
 FILES_IN_MEMORY, SPARE_MEMORY = 3, 2**29  # what reading a file may take: how often its size, and bytes beside
 FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 DOWNLOAD_TIMEOUT = 20.0  # seconds without an answer
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Which weights the backbone starts from: `name` is imagenet, random or a file; sha256 is "" for random."""
-
-    name: str
-    sha256: str
 
 
 def find_weights(architecture: str, weights: str) -> tuple[Weights, Path | None]:
@@ -188,6 +181,16 @@ def _common_prefix(tensors: dict[str, torch.Tensor], own: dict[str, torch.Tensor
     prefixes = {name.removesuffix(anchor) for name in tensors if name.endswith(anchor)} | {""}
     # momentum encoders are trained copies too, but it is the query encoder that a checkpoint is meant to give
     return max(sorted(prefixes), key=lambda prefix: (sum(prefix + name in tensors for name in own), "_k" not in prefix))
+
+
+def arrays_of(tensors: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:
+    """A state dict as arrays, which are read without PyTorch."""
+    return {name: value.detach().cpu().contiguous().numpy() for name, value in tensors.items()}
+
+
+def tensors_of(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    """Arrays as a state dict."""
+    return {name: torch.from_numpy(value) for name, value in arrays.items()}
 
 
 def weights_digest(network: nn.Module) -> str:

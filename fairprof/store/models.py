@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
+import numpy as np
 import safetensors
-import safetensors.torch
-import torch
+import safetensors.numpy
 from mlflow.entities import LoggedModelInput
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -40,7 +40,7 @@ class StoredModel:
 
     run: LoggedRun
     settings: dict
-    weights: dict[str, torch.Tensor]
+    weights: dict[str, np.ndarray]
     version: StoredVersion | None = None
 
     @property
@@ -122,7 +122,7 @@ def _model_of_version(version: ModelVersion) -> StoredModel:
                 )
             )
             settings = json.loads((files / "artifacts" / "settings.json").read_text(encoding="utf-8"))
-            weights = safetensors.torch.load_file(files / "artifacts" / "weights.safetensors")
+            weights = safetensors.numpy.load_file(files / "artifacts" / "weights.safetensors")
         except (MlflowException, OSError, ValueError, safetensors.SafetensorError) as error:
             raise UserError(
                 f"{version.name} version {version.version} cannot be read as a model of fairprof "

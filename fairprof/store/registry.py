@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import mlflow
 import pandas as pd
-import safetensors.torch
+import safetensors.numpy
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
@@ -116,7 +116,7 @@ def _log_model(model: StoredModel) -> str:
     with tempfile.TemporaryDirectory() as folder:
         weights, description = Path(folder) / "weights.safetensors", Path(folder) / "settings.json"
         # `save_file` has an error of its own for a full disk
-        weights.write_bytes(safetensors.torch.save({key: value.contiguous() for key, value in model.weights.items()}))
+        weights.write_bytes(safetensors.numpy.save(model.weights))
         description.write_text(json.dumps(model.settings, indent=2), encoding="utf-8")
         # `mlflow.pyfunc.log_model` would make it one of the active run, which may only register it
         info = Model.log(

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import mlflow
 import numpy as np
 import pandas as pd
+import safetensors.numpy
 from mlflow.data.code_dataset_source import CodeDatasetSource
 from mlflow.data.pandas_dataset import from_pandas
 from mlflow.entities import Run, RunStatus
@@ -31,9 +31,6 @@ from fairprof.plain_text import unhidden, visible
 from fairprof.store import opening, pages, server
 from fairprof.store.liveness import PROCESS, has_ended, heartbeat, is_carried, process_tags
 
-if TYPE_CHECKING:
-    import torch
-
 EXPERIMENT = "fairprof"  # where runs go that were not started by `mlflow run`
 CLOSED = "fairprof.closed"
 NAMES = ("gender", "race", "age", "profession")  # columns of tables that hold what a data set calls its groups
@@ -49,17 +46,18 @@ opening.guard()  # before anything is asked of MLflow
 
 
 @contextmanager
-def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
+def started_run(name: str, tags: dict[str, str], parent: str | None = None) -> Iterator[str]:
     """Starts a run, or takes over the one that `mlflow run` has started, and yields its id.
 
-    Within the block of another run it becomes a child of that.
+    Within the block of another run it becomes a child of that. parent: the id of a run, of another process, whose child
+    it becomes.
 
     Runs that a killed process left open are closed first. An error in the block becomes the
     run's tag `fairprof.error` and its status FAILED.
     """
     keep_quiet()
     name, tags = visible(name), _shown(tags | process_tags())
-    with server.needed(), _mlflow_run(name, tags) as run:
+    with server.needed(), _mlflow_run(name, tags, parent) as run:
         _furnish(run.info.experiment_id)
         close_abandoned_runs()
         try:
@@ -74,13 +72,15 @@ def started_run(name: str, tags: dict[str, str]) -> Iterator[str]:
             raise
 
 
-def _mlflow_run(name: str, tags: dict[str, str]) -> mlflow.ActiveRun:
+def _mlflow_run(name: str, tags: dict[str, str], parent: str | None) -> mlflow.ActiveRun:
+    if parent is not None:  # which has taken over the run of `mlflow run`, if there is one
+        os.environ.pop("MLFLOW_RUN_ID", None)
     if "MLFLOW_RUN_ID" in os.environ:
         run = mlflow.start_run()
         mlflow.set_tags(tags | {"mlflow.runName": name})
         return run
     # with all its tags from the start: whenever its process is killed, it can be found and closed
-    return mlflow.start_run(experiment_id=_experiment(), run_name=name, nested=True, tags=tags)
+    return mlflow.start_run(experiment_id=_experiment(), run_name=name, nested=True, parent_run_id=parent, tags=tags)
 
 
 def keep_quiet() -> None:
@@ -276,13 +276,11 @@ def load_arrays(run_id: str, path: str) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def load_weights(run_id: str, path: str) -> dict[str, "torch.Tensor"]:
+def load_weights(run_id: str, path: str) -> dict[str, np.ndarray]:
     """What `log_weights` has logged; raises `UserError` where the run has none."""
-    import safetensors.torch  # who only reads tables does without PyTorch
-
     with _artifact(run_id, path) as file:
         try:
-            return safetensors.torch.load_file(file)
+            return safetensors.numpy.load_file(file)
         except safetensors.SafetensorError as error:
             raise UserError(f"run {run_id}: {path} is damaged ({error}): train it again") from None
 
@@ -407,13 +405,10 @@ def log_arrays(arrays: dict[str, np.ndarray], path: str) -> None:
         np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
-def log_weights(tensors: dict[str, "torch.Tensor"], path: str) -> None:
+def log_weights(weights: dict[str, np.ndarray], path: str) -> None:
     """A state dict as a safetensors file."""
-    import safetensors.torch  # who has tensors to log has loaded PyTorch; who only reads runs does without
-
     with _new_artifact(path) as file:
-        # `save_file` has an error of its own for a full disk
-        file.write_bytes(safetensors.torch.save({name: value.contiguous() for name, value in tensors.items()}))
+        file.write_bytes(safetensors.numpy.save(weights))  # `save_file` has an error of its own for a full disk
 
 
 @contextmanager

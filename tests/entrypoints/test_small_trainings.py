@@ -13,7 +13,6 @@ from fairprof.commands.train.run import prepared, run_experiment
 from fairprof.config import Settings, StudySettings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.pool import load_pool
-from fairprof.runtime.processes import ALONE
 from tests.entrypoints.runs import BRIEF, MLFLOW_WARNS, SMALL, artifact, client, kill_when, runs_in
 from tests.places import mlflow_in
 
@@ -88,7 +87,7 @@ def test_the_same_training_twice_at_once_waits_for_lock_timeout_seconds(tmp_path
     settings = Settings(experiment="D", cache_dir=str(synthetic_cache), lock_timeout=0.5, **BRIEF)
     training = prepared(settings, load_pool(settings, settings.image_size))
     with mlflow_in(tmp_path):
-        with training_folder(training, ALONE), refused("this very training is in use by another process"):
+        with training_folder(training), refused("this very training is in use by another process"):
             run_experiment(settings)
     assert [run.info.status for run in runs_in(tmp_path)] == ["FAILED"]
 

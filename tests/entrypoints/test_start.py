@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from fairprof import config
+from fairprof.runtime.beside import HERE
 from tests.entrypoints.runs import python
 from tests.places import ROOT, mlflow_in
 
@@ -20,6 +21,7 @@ COMMANDS = {
     "explain": (config.ExplainSettings, "run_explanation"),
     "prepare": (config.PrepareSettings, "run_preparation"),
 }
+RECORDED = ("train", "study")
 WRONG = """
 import json, runpy, sys
 answers = {}
@@ -51,11 +53,14 @@ def test_a_wrong_setting_is_answered_before_anything_heavy_is_imported():
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_command_is_run_with_the_settings_that_were_given(name, monkeypatch):
     settings, function = COMMANDS[name]
+    here = {"recorder": "here"} if name in RECORDED else {}  # and no process beside this one
     given = []
-    monkeypatch.setattr(f"fairprof.commands.{name}.run.{function}", given.append)
-    monkeypatch.setattr(sys, "argv", [name, "--delta", "0.07"])
+    command = f"fairprof.commands.{name}.run.{function}"
+    monkeypatch.setattr(command, lambda settings, recorder=None: given.append((settings, recorder)))
+    arguments = [word for setting, value in here.items() for word in (f"--{setting}", value)]
+    monkeypatch.setattr(sys, "argv", [name, "--delta", "0.07", *arguments])
     runpy.run_module(f"entrypoints.{name}", run_name="__main__")
-    assert given == [settings(delta=0.07)] and type(given[0]) is settings
+    assert given == [(settings(delta=0.07, **here), HERE if here else None)] and type(given[0][0]) is settings
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from fairprof.commands.study.run import run_study
-from fairprof.commands.train.run import train_and_record
+from fairprof.commands.train.recording import Recording
+from fairprof.commands.train.run import train
 from fairprof.config import Settings, StudySettings
 from fairprof.data.pool import Pool
 from tests.entrypoints.runs import MLFLOW_WARNS, QUICK, artifact, compare, with_role
@@ -43,12 +44,12 @@ def test_a_run_that_two_arms_share_is_trained_once_and_counts_in_both(tmp_path, 
 
 
 def test_a_run_that_fails_is_reported_and_the_others_go_on(tmp_path, synthetic_cache, refused, monkeypatch):
-    def failing(settings: Settings, pool: Pool) -> None:
+    def failing(settings: Settings, pool: Pool, recording: Recording) -> None:
         if settings.experiment == "A":
             raise RuntimeError("the machine is on fire")
-        train_and_record(settings, pool)
+        train(settings, pool, recording)
 
-    monkeypatch.setattr("fairprof.commands.study.workers.train_and_record", failing)
+    monkeypatch.setattr("fairprof.commands.study.workers.train", failing)
     settings = {"cache_dir": str(synthetic_cache), **QUICK, "experiments": "A,B", "seeds": 1, "train_size": 300}
     with mlflow_in(tmp_path), refused("1 of 2 runs failed (A-seed0-300)", "RuntimeError: the machine is on fire"):
         run_study(StudySettings(**settings))

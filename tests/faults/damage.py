@@ -11,7 +11,7 @@ from tests.faults.stage import Stage, again
 from tests.faults.windows import Window
 from tests.faults.worlds import copied
 
-CHECKPOINT = Window("the training is logged", "fairprof.commands.train.run:log_training", False, 1)
+CHECKPOINT = Window("the training is logged", "fairprof.commands.train.outcome:log_training", False, 1)
 
 
 def kinds(stage: Stage) -> list[Kind]:

@@ -23,11 +23,11 @@ TARGETS = {  # what happens there, and the function in which it does
     "a file takes its place": "os:replace",
     "room in the cache is made": "fairprof.runtime.cache:Cache.make_room",
     "a checkpoint is written": "torch:save",
-    "weights are written": "safetensors.torch:save",
+    "weights are written": "safetensors.numpy:save",
     "an epoch is measured": "fairprof.measurement.validation:ValidationMeasure.__call__",
     "the training is fitted": "fairprof.commands.train.run:fitted",
-    "the training is logged": "fairprof.commands.train.run:log_training",
-    "maps are logged": "fairprof.commands.train.maps:log_maps",
+    "the training is logged": "fairprof.commands.train.outcome:log_training",
+    "maps are logged": "fairprof.commands.train.outcome:log_maps",
     "the model is registered": "fairprof.store.registry:register_model",
     "the model is logged": "fairprof.store.registry:_log_model",
     "the logged model is created": f"{_TRACKING}.create_logged_model",
@@ -46,7 +46,7 @@ OF_STORES = {
     "the experiment is created": f"{_TRACKING}.create_experiment",
 }
 OF_STUDIES = {
-    "a run of the study is trained": "fairprof.commands.study.workers:train_and_record",
+    "a run of the study is trained": "fairprof.commands.study.workers:train",
     "the runs are compared": "fairprof.commands.study.run:compare_and_log",
     "a table is logged": "fairprof.store.tracking:log_table",
     "the study's settings are logged": "fairprof.store.tracking:log_settings",

@@ -32,6 +32,7 @@ SHARED = {
     "permutations": 99,
     "replicates": 100,
     "lock_timeout": 200.0,
+    "recorder": "here",  # whatever is done is done in the process that is watched
 }
 VERSION_TAGS = {"fairprof.pool", "fairprof.champion", "fairprof.hyperparameters", "best_val.macro_f1"}
 

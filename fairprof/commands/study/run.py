@@ -28,8 +28,10 @@ from fairprof.data.drawable import require_drawable
 from fairprof.data.pool import Pool, fingerprint, load_pool, screened_rows
 from fairprof.errors import UserError
 from fairprof.inference.planning import SeedPlan
-from fairprof.measurement.measures import require_memory
-from fairprof.network.weights import Weights, find_weights
+from fairprof.measurement.memory import require_memory
+from fairprof.network.records import Weights
+from fairprof.network.weights import find_weights
+from fairprof.runtime.beside import HERE, Executor
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.progress import note
 from fairprof.runtime.ranks import Rank
@@ -38,8 +40,10 @@ from fairprof.store.studies import STUDY_RUNS, runs_of_study
 from fairprof.store.tracking import LoggedRun
 
 
-def run_study(settings: StudySettings) -> str:
+def run_study(settings: StudySettings, recorder: Executor = HERE) -> str:
     """Trains what has not been trained yet, compares all, and returns the id of the study's MLflow run.
+
+    recorder: logs the runs.
 
     Started several times at once, on any machines with one tracking server, it is one study whose runs are shared, and
     which the last worker compares. A run that finished in an earlier, interrupted start of the same study is taken
@@ -74,7 +78,7 @@ def run_study(settings: StudySettings) -> str:
             note(sentence)
         if any(run.status == WAITING for run in runs):
             tell_outlook(settings, pool, _trained_before(runs))
-        runs = train_all(runs, pool, lambda ended: _log_runs(ended, seeds))
+        runs = train_all(runs, pool, lambda ended: _log_runs(ended, seeds), recorder)
         failed = [run for run in runs if run.status == FAILED]
         if len(failed) < len(runs):
             reasons = tuple((run_name(run.settings), run.reason) for run in failed)

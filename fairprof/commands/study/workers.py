@@ -8,54 +8,87 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 from fairprof.commands.study.plan import FAILED, WAITING, PlannedRun, after, distinct_runs
-from fairprof.commands.train.headline import tell
 from fairprof.commands.train.identity import run_name, run_tags
-from fairprof.commands.train.registration import register
-from fairprof.commands.train.run import train_and_record
+from fairprof.commands.train.recording import Recording
+from fairprof.commands.train.run import train
 from fairprof.data.pool import Pool
 from fairprof.errors import ServerAway, UserError
 from fairprof.reporting.wording import counted
+from fairprof.runtime.beside import Executor
 from fairprof.runtime.progress import note, progress_bar
 from fairprof.store import claims, tracking
 from fairprof.store.studies import FINISHED, REUSED
 
 PAUSE = 2.0  # seconds, on average, between looks at what other workers have finished
 PLAN, COMPARED, COMPARED_IN = "fairprof.study_plan", "fairprof.compared", "fairprof.compared_in"
+RUN_KEY = "fairprof.run_key"
+
+Outcome = TypeVar("Outcome")
 
 
-def train_all(runs: list[PlannedRun], pool: Pool, log: Callable[[Sequence[PlannedRun]], None]) -> list[PlannedRun]:
-    """The runs once all have ended, here or in other workers; `log` is called whenever one has.
+def train_all(
+    runs: list[PlannedRun], pool: Pool, log: Callable[[Sequence[PlannedRun]], None], recorder: Executor
+) -> list[PlannedRun]:
+    """The runs once all have ended, here or in other processes; `log` is called whenever one has.
 
-    A run whose worker dies is trained by another one.
+    While a run trains, the one before it may still be logged by the recorder. A run whose process dies is trained by
+    another one.
     """
     places = {run.key: place for place, run in enumerate(distinct_runs(runs), 1)}
-    left = _waiting(runs)
+    trained: list[TrainedRun] = []  # and not recorded yet
     told = 0
-    with progress_bar("study", len(left), "runs") as bar:
-        while left:
-            ended = _next_ended(left, pool, places)
-            if ended is None:
+    with progress_bar("study", len(_waiting(runs)), "runs") as bar:
+        while left := _waiting(runs):
+            begun = {each.run.key for each in trained}
+            rest = [run for run in left if run.key not in begun]
+            ended = (
+                _next_recorded(trained, wait=False)
+                or _next_ended(rest, pool, places, recorder)
+                or _next_recorded(trained, wait=True)
+            )
+            if isinstance(ended, TrainedRun):
+                trained.append(ended)
+            elif ended is not None:
+                runs = after(runs, ended)
+                log(runs)
+                bar.update()
+            else:
                 if told != len(left):
                     told = len(left)
                     note(f"waiting for {counted(told, 'run')} that other processes are training")
                 time.sleep(random.uniform(0, 2 * PAUSE))  # not of the study's seeds: it decides nothing
                 tracking.close_abandoned_runs()
-                continue
-            runs = after(runs, ended)
-            left = _waiting(runs)
-            log(runs)
-            bar.update()
     return runs
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run that has been trained here and is still being recorded."""
+
+    run: PlannedRun
+    recording: Recording
 
 
 def _waiting(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
     return [run for run in distinct_runs(runs) if run.status == WAITING]
 
 
-def _next_ended(left: Sequence[PlannedRun], pool: Pool, places: dict[str, int]) -> PlannedRun | None:
+def _next_recorded(trained: list[TrainedRun], wait: bool) -> PlannedRun | None:
+    """The first of the trained runs, which are recorded in their order, once it is; it is taken off the list."""
+    if not trained or not (wait or trained[0].recording.is_recorded()):
+        return None
+    first = trained.pop(0)
+    return _unless_it_fails(first.run, lambda: replace(first.run, status=FINISHED, run_id=first.recording.wait()))
+
+
+def _next_ended(
+    left: Sequence[PlannedRun], pool: Pool, places: dict[str, int], recorder: Executor
+) -> PlannedRun | TrainedRun | None:
     """One of the runs that has ended meanwhile, or is trained now; None where others are training all of them."""
     taken = claims.of_others()
     for run in left:
@@ -63,7 +96,7 @@ def _next_ended(left: Sequence[PlannedRun], pool: Pool, places: dict[str, int]) 
         if finished.status != WAITING:
             note(f"{run_name(run.settings)} was trained by another process")
             return finished
-        if _claim_of(run) in taken or tracking.is_open_elsewhere({"fairprof.run_key": run.key}):
+        if _claim_of(run) in taken or tracking.is_open_elsewhere({RUN_KEY: run.key}):
             continue
         if not claims.announced(_claim_of(run)):
             time.sleep(random.uniform(0, claims.FIRST_PAUSE))
@@ -73,7 +106,7 @@ def _next_ended(left: Sequence[PlannedRun], pool: Pool, places: dict[str, int]) 
             if finished.status != WAITING:
                 return finished
             note(f"run {places[run.key]} of {len(places)}: {run_name(run.settings)}")
-            return _trained(run, pool)
+            return _unless_it_fails(run, partial(_trained, run, pool, recorder))
         finally:
             claims.withdraw()
     return None
@@ -85,7 +118,7 @@ def _claim_of(run: PlannedRun) -> str:
 
 def found(run: PlannedRun) -> PlannedRun:
     """The run, taken over from where it has finished, if it has."""
-    earlier = tracking.find_runs({"fairprof.run_key": run.key})
+    earlier = tracking.find_runs({RUN_KEY: run.key})
     if not earlier:
         return run
     newest = earlier[0]
@@ -94,23 +127,35 @@ def found(run: PlannedRun) -> PlannedRun:
     return replace(run, status=REUSED, run_id=newest.run_id)
 
 
-def _trained(run: PlannedRun, pool: Pool) -> PlannedRun:
+def _trained(run: PlannedRun, pool: Pool, recorder: Executor) -> TrainedRun:
     settings = run.settings
+    recording = Recording(
+        recorder, run_name(settings), run_tags(settings) | {RUN_KEY: run.key}, tracking.active_run_id()
+    )
     try:
-        with tracking.started_run(run_name(settings), run_tags(settings)) as run_id:
-            model = train_and_record(settings, pool)
-            if model is not None:
-                tell(model.run, register(model))
+        train(settings, pool, recording)
+        recording.close()
+        recording.run_id()  # until then only the claim tells others that it is being trained
+    except BaseException as failure:
+        recording.fail(failure)
+        raise
+    return TrainedRun(run, recording)
+
+
+def _unless_it_fails(run: PlannedRun, work: Callable[[], Outcome]) -> Outcome | PlannedRun:
+    """What the work gives; the run as failed, which is said, where it does not."""
+    try:
+        return work()
     except ServerAway:
         raise  # it would be away for all others too
     except Exception as error:  # whatever it is, it is this run's: it is reported, and the others go on
         reason = " ".join(str(error).split()) or type(error).__name__
+        name = run_name(run.settings)
         if not isinstance(error, UserError):
-            tracking.log_text(traceback.format_exc(), f"study/errors/{run_name(settings)}.txt")
+            tracking.log_text("".join(traceback.format_exception(error)), f"study/errors/{name}.txt")
             reason = f"{type(error).__name__}: {reason}"
-        note(f"{run_name(settings)} failed: {reason}")
+        note(f"{name} failed: {reason}")
         return replace(run, status=FAILED, reason=reason)
-    return replace(run, status=FINISHED, run_id=run_id)
 
 
 def compared_before(key: str) -> frozenset[str]:

@@ -1,8 +1,9 @@
 """What is said of a run first: its headline metrics, in the registry, in its description and on the screen."""
 
+from fairprof.commands.train.subject import RunSubject
 from fairprof.data.designs import DESIGNS
 from fairprof.measurement.ceilings import HEADLINE_GAPS
-from fairprof.network.records import SELECTION_RULES, Trained, Training
+from fairprof.network.records import SELECTION_RULES
 from fairprof.plain_text import in_code, in_markdown, visible
 from fairprof.reporting.names import GAP_ABBREVIATIONS
 from fairprof.reporting.wording import enumerated, number, of_ceiling
@@ -29,23 +30,19 @@ def headline_metrics(values: dict[str, float]) -> dict[str, float]:
     return {name: values[name] for name in HEADLINE if name in values}
 
 
-def describe(training: Training, trained: Trained, values: dict[str, float], degenerate: str | None) -> None:
-    """Describes the active run, which has not registered its model, on its page.
-
-    values: all its metrics. degenerate: the class that the model answers for every test image, if it does.
-    """
-    settings = training.settings
-    if degenerate is not None:
-        tracking.set_tags({DEGENERATE_TAG: degenerate})
-    sentence = headline_sentence(values, degenerate)
+def describe(subject: RunSubject, best_epoch: int, epochs: int) -> None:
+    """Describes the active run, which has logged its metrics and not registered its model, on its page."""
+    settings, run = subject.settings, tracking.get_run(tracking.active_run_id())
+    values = run.metrics
+    sentence = headline_sentence(values, run.tags.get(DEGENERATE_TAG))
     rows = "\n".join(f"| {name} | {number(value)} |" for name, value in headline_metrics(values).items())
     tracking.set_description(
         f"**Design {settings.experiment}** (balanced over {' x '.join(DESIGNS[settings.experiment].balanced)}): "
         f"{in_markdown(sentence)}.\n\n"
         f"Seed {settings.seed}, data {in_code(settings.data.partition(':')[0])}, "
-        f"weights {in_code(training.classifier.weights.name)}, "
-        f"best epoch {trained.best_epoch} of {len(trained.history)} by {SELECTION_RULES[settings.selection].metric}. "
-        f"{unregistered(tracking.active_run_id())}\n\n"
+        f"weights {in_code(subject.weights.name)}, "
+        f"best epoch {best_epoch} of {epochs} by {SELECTION_RULES[settings.selection].metric}. "
+        f"{unregistered(run.run_id)}\n\n"
         f"| metric | value |\n|---|---|\n{rows}\n\n"
         "Gaps of single runs are biased upward; see how to read them in docs/metrics.md before comparing designs."
     )

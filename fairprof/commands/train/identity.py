@@ -6,7 +6,7 @@ from fairprof.config import Settings, TrainingSettings
 from fairprof.data.designs import DESIGNS, Draw, draw
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
-from fairprof.network.weights import Weights
+from fairprof.network.records import Weights
 
 
 def run_name(settings: Settings) -> str:

@@ -1,22 +1,20 @@
 """What goes into a run, logged before it trains: settings, fingerprints, the rows drawn, the data set's faults."""
 
 from fairprof.commands.train.identity import run_key, study_key, train_sizes
+from fairprof.commands.train.subject import RunSubject
 from fairprof.data.designs import composition
 from fairprof.documents.datasheet import datasheet, datasheet_facts
-from fairprof.network.batches import Inputs
-from fairprof.network.prefix import PrefixInputs
-from fairprof.network.records import Training
 from fairprof.reporting.composition import composition_figure
 from fairprof.reporting.style import png_of
 from fairprof.store import tracking
 
 
-def log_inputs(training: Training) -> None:
-    """Logs what goes into the training: settings, fingerprints, data sets, composition, datasheet, quarantine."""
-    _log_identity(training)
-    _log_rows(training)
-    _log_quarantine(training)
-    pool, drawn = training.pool, training.drawn
+def log_inputs(subject: RunSubject) -> None:
+    """Logs what goes into a training: settings, fingerprints, data sets, composition, datasheet, quarantine."""
+    _log_identity(subject)
+    _log_rows(subject)
+    _log_quarantine(subject)
+    pool, drawn = subject.pool, subject.drawn
     tracking.log_metrics(
         {
             "data/pool": len(pool.table),
@@ -29,21 +27,8 @@ def log_inputs(training: Training) -> None:
     )
 
 
-def log_cached_work(inputs: Inputs, name: str) -> None:
-    """Logs how much of what enters the network this run had to compute, and how much it found in the cache."""
-    if isinstance(inputs, PrefixInputs):
-        cache = inputs.cache
-        tracking.log_metrics(
-            {
-                f"{name}/computed_images": cache.computed,
-                f"{name}/reused_images": cache.reused,
-                f"{name}/seconds": cache.seconds,
-            }
-        )
-
-
-def _log_identity(training: Training) -> None:
-    settings, pool, drawn, weights = training.settings, training.pool, training.drawn, training.classifier.weights
+def _log_identity(subject: RunSubject) -> None:
+    settings, pool, drawn, weights = subject.settings, subject.pool, subject.drawn, subject.weights
     tracking.log_settings(
         settings.model_dump()
         | {
@@ -66,8 +51,8 @@ def _log_identity(training: Training) -> None:
     )
 
 
-def _log_rows(training: Training) -> None:
-    settings, pool, drawn = training.settings, training.pool, training.drawn
+def _log_rows(subject: RunSubject) -> None:
+    settings, pool, drawn = subject.settings, subject.pool, subject.drawn
     for partition in ("train", "val", "test"):
         rows = pool.table.iloc[drawn.rows(partition)]
         digest = drawn.test_fingerprint if partition == "test" else drawn.fingerprint
@@ -79,8 +64,8 @@ def _log_rows(training: Training) -> None:
     tracking.log_text(datasheet(datasheet_facts(pool, drawn, settings)), "data/datasheet.md")
 
 
-def _log_quarantine(training: Training) -> None:
-    quarantine = training.pool.quarantine
+def _log_quarantine(subject: RunSubject) -> None:
+    quarantine = subject.pool.quarantine
     tracking.log_table(quarantine, "data/quarantine.csv")
     by_group = quarantine.fillna("unknown").groupby(["reason", "gender", "race"]).size()
     tracking.log_table(by_group.reset_index(name="count"), "data/quarantine_by_group.csv")

@@ -1,89 +1,105 @@
 """The path of one run: from settings to a trained, measured, explained and registered model."""
 
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from fairprof.commands.train.folder import training_folder
-from fairprof.commands.train.headline import describe, tell
+from fairprof.commands.train.folder import folder_of, training_folder
 from fairprof.commands.train.hyperparameters import with_hyperparameters
 from fairprof.commands.train.identity import run_name, run_tags
-from fairprof.commands.train.inputs import log_cached_work, log_inputs
-from fairprof.commands.train.outcome import log_predictions, log_training, stored_model
-from fairprof.commands.train.registration import register
+from fairprof.commands.train.recording import Recording, recorded
+from fairprof.commands.train.subject import RunSubject
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.drawable import require_drawable
 from fairprof.data.pool import Pool, load_pool, screened_rows
-from fairprof.measurement.measures import require_memory
+from fairprof.measurement.memory import require_memory
 from fairprof.measurement.validation import ValidationMeasure
-from fairprof.metrics.performance import predicts_one_class
+from fairprof.network.checkpoints import can_resume
 from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs
 from fairprof.network.predictions import predict
-from fairprof.network.prefix import cached_inputs
+from fairprof.network.prefix import cached_inputs, cached_work
 from fairprof.network.records import Report, Trained, Training
-from fairprof.reporting.findings import finite
+from fairprof.runtime.beside import HERE, Executor
 from fairprof.runtime.hardware import keep_freed_memory, on_gpu
 from fairprof.runtime.processes import ALONE, Processes, process_group
-from fairprof.store import tracking
-from fairprof.store.models import StoredModel
 
 
-def run_experiment(settings: Settings) -> str | None:
+def run_experiment(settings: Settings, recorder: Executor = HERE) -> str | None:
     """Trains, measures, explains and registers one experiment; returns the id of its MLflow run.
 
-    Of several processes that torchrun has started, the leading one alone has that run; the others return None.
-    Raises `UserError` for anything in settings or data that the user can put right.
+    recorder: logs the run. Of several processes that torchrun has started, the leading one alone has that run; the
+    others return None. Raises `UserError` for anything in settings or data that the user can put right.
     """
     keep_freed_memory()
     settings = with_hyperparameters(settings)
     with process_group(on_gpu(settings.accelerator)) as processes:
-        started = tracking.started_run(run_name(settings), run_tags(settings)) if processes.leads else nullcontext()
-        with started as run_id:
-            with processes.leader_first():  # it fills the pixel cache
-                pool = load_pool(settings, settings.image_size)
-            require_drawable(settings, pool, lambda: screened_rows(settings, settings.image_size))
-            model = train_and_record(settings, pool, processes)
-            if model is not None:
-                tell(model.run, register(model))
-    return run_id
+        if not processes.leads:
+            train(settings, _pool(settings, processes), None, processes)
+            return None
+        with recorded(recorder, run_name(settings), run_tags(settings)) as recording:
+            train(settings, _pool(settings, processes), recording, processes, registers=True)
+        return recording.run_id()
 
 
-def train_and_record(settings: Settings, pool: Pool, processes: Processes = ALONE) -> StoredModel | None:
-    """The path of one run, logged to the MLflow run that is active; pool: of these settings. Returns the model, which
-    is not registered yet.
+def _pool(settings: Settings, processes: Processes) -> Pool:
+    with processes.leader_first():  # it fills the pixel cache
+        pool = load_pool(settings, settings.image_size)
+    require_drawable(settings, pool, lambda: screened_rows(settings, settings.image_size))
+    return pool
 
-    All processes of a torchrun walk it, and the leading one returns the model. What it does alone is not told of the
-    others, and so cannot wait for them.
+
+def train(
+    settings: Settings,
+    pool: Pool,
+    recording: Recording | None,
+    processes: Processes = ALONE,
+    registers: bool = False,
+) -> None:
+    """The path of one run, handed over to its recording, which the leading process alone has; pool: of these settings.
+
+    registers: whether the model is registered. All processes of a torchrun walk the path. What the leading one does
+    alone is not told of the others, and so cannot wait for them.
     """
     require_memory(settings, pool)
     with processes.leader_first():  # it may download the weights
         training = prepared(settings, pool)
-    if processes.leads:
-        log_inputs(training)
-    with training_folder(training, processes) as folder:
-        with processes.leader_first():  # it fills the prefix cache
-            training = with_cached_prefix(training)
-        if processes.leads:
-            log_cached_work(training.inputs, "prefix")
-        trained = fitted(training, log_epoch, folder, processes)
-        val, test = (
-            predict(training.classifier, training.inputs, pool, rows, settings, f"predicting {name}", processes)
-            for name, rows in (("val", training.drawn.val), ("test", training.drawn.test))
-        )
-        if processes.leads:
-            from fairprof.commands.train.maps import log_maps  # pytorch-grad-cam, which nothing needs before
+    subject = RunSubject.of(training)
+    if recording is None:
+        folder = folder_of(training)
+    else:
+        recording.inputs(subject)
+        folder = recording.until_recorded.enter_context(training_folder(training))
+        if can_resume(folder):
+            recording.tags({"fairprof.resumed": "true"})
+    with processes.leader_first():  # it fills the prefix cache
+        training = with_cached_prefix(training)
+    trained = fitted(training, recording.epoch if recording else _nobody_told, folder, processes)
+    val, test = (
+        predict(training.classifier, training.inputs, pool, rows, settings, f"predicting {name}", processes)
+        for name, rows in (("val", training.drawn.val), ("test", training.drawn.test))
+    )
+    if recording is None:
+        return
+    from fairprof.commands.train.maps import explained  # pytorch-grad-cam, which nothing needs before
 
-            log_training(training, trained)
-            values = log_predictions(training, val, test)
-            log_maps(training, test)
-            describe(training, trained, values, only_class(test))
-            return stored_model(training)
-    return None
+    recording.metrics(cached_work(training.inputs, "prefix"))
+    recording.training(subject, trained)
+    recording.predictions(subject, val, test)
+    images, explained_from = explained(training, test)
+    recording.metrics(cached_work(explained_from, "gradcam") if explained_from is not training.inputs else {})
+    recording.maps(subject, images)
+    recording.description(subject, trained.best_epoch, len(trained.history))
+    if registers:
+        recording.registration(subject, trained.best_weights)
+    else:
+        recording.without_registration()
+
+
+def _nobody_told(epoch: int, values: dict[str, float]) -> None:
+    """Only the leading process reports."""
 
 
 def validation_scores(settings: Settings, pool: Pool) -> dict[str, float]:
@@ -92,9 +108,9 @@ def validation_scores(settings: Settings, pool: Pool) -> dict[str, float]:
     The pool may lack its test rows. Killed and called again, it goes on with the last finished epoch.
     """
     training = prepared(settings, pool)
-    with training_folder(training, ALONE) as folder:
+    with training_folder(training) as folder:
         training = with_cached_prefix(training)
-        trained = fitted(training, lambda *_: None, folder)
+        trained = fitted(training, _nobody_told, folder)
     return trained.history[trained.best_epoch - 1]
 
 
@@ -124,13 +140,3 @@ def fitted(training: Training, report: Report, folder: Path, processes: Processe
 
     measure = ValidationMeasure(training.pool, training.drawn.val, training.settings.min_support)
     return fit(training, measure, report, folder, processes)
-
-
-def log_epoch(epoch: int, values: dict[str, float]) -> None:
-    """Logs what is finite of an epoch's values; epoch: from 1."""
-    tracking.log_metrics(finite(values), step=epoch)
-
-
-def only_class(predictions: pd.DataFrame) -> str | None:
-    """The class that is predicted for every image; None where it is not the same for all."""
-    return str(predictions["y_pred"].iloc[0]) if predicts_one_class(predictions) else None

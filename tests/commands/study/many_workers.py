@@ -12,16 +12,14 @@ import traceback
 
 import torch
 
-from fairprof.commands.study import workers
 from fairprof.commands.study.run import run_study
-from fairprof.commands.train import run as train
+from fairprof.commands.train import outcome
 from fairprof.config import StudySettings
 
 
 def killed_in_training() -> None:
     """The first epoch of this process is its last."""
-    train.log_epoch = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-    workers.train_and_record = train.train_and_record
+    outcome.log_epoch = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 
 
 def worker(number: int, killed: int, settings: StudySettings) -> int:

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from fairprof.commands.train.headline import headline_sentence
-from fairprof.commands.train.run import only_class
+from fairprof.commands.train.outcome import only_class
 
 VALUES = {
     "test/macro_f1": 0.1,

@@ -1,0 +1,41 @@
+"""What a run is about: all that is logged, measured and registered refers to it."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from fairprof.config import Settings
+from fairprof.data.designs import Draw
+from fairprof.data.pool import Pool
+from fairprof.network.records import Training, Weights
+
+CONTACT_SHEET_IMAGES = 16  # at least so many are explained
+
+
+@dataclass(frozen=True)
+class RunSubject:
+    """Settings, pool (without its pixels), the rows drawn from it, the weights that the network starts from, and the
+    path of the block of the network whose maps explain it."""
+
+    settings: Settings
+    pool: Pool
+    drawn: Draw
+    weights: Weights
+    gradcam_layer: str
+
+    @classmethod
+    def of(cls, training: Training) -> Self:
+        classifier, pool = training.classifier, replace(training.pool, pixels=None)
+        return cls(training.settings, pool, training.drawn, classifier.weights, classifier.gradcam_layer)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Test images whose predicted class is explained, a row each: their predictions, what the network sees of them, (N,
+    H, H, 3) uint8, and their maps, (N, h, w) float32."""
+
+    predictions: pd.DataFrame
+    pixels: np.ndarray
+    maps: np.ndarray
