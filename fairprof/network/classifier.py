@@ -1,6 +1,8 @@
 """The network: a torchvision classifier with the study's head, what is frozen, where it is cut, the Grad-CAM layer."""
 
+import functools
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torchvision
@@ -71,15 +73,21 @@ def build_classifier(architecture: str, weights: str, finetune: str, class_count
     head = _last_weighted(network).rpartition(".")[0]
     used, file = find_weights(architecture, weights)
     if file is not None:
-        load_backbone(network, read_state_dict(file), head, file)
+        load_backbone(network, _tensors_of_file(file, used.sha256), head, file)
     elif finetune == "head":
         print(NOTHING_TO_LEARN_FROM, flush=True)
     gradcam_layer = _last_convolutional_block(network, architecture)
-    frozen = _frozen_blocks(network, finetune, head)
+    frozen = _frozen_blocks(architecture, finetune)
     for path in frozen:
         network.get_submodule(path).requires_grad_(False)
     network = network.to(memory_format=torch.channels_last).eval()
     return Classifier(network, used, head, frozen, gradcam_layer, *_cut(network, finetune, head, frozen))
+
+
+@functools.lru_cache(maxsize=1)
+def _tensors_of_file(file: Path, sha256: str) -> dict[str, torch.Tensor]:
+    """The tensors of a file, read once for all runs of a process while it stays as it is."""
+    return read_state_dict(file)
 
 
 def trained_classifier(architecture: str, tensors: dict[str, torch.Tensor], class_count: int) -> Classifier:
@@ -121,11 +129,11 @@ def _blocks(network: nn.Module) -> list[str]:
     return blocks
 
 
-def _frozen_blocks(network: nn.Module, finetune: str, head: str) -> tuple[str, ...]:
+def _frozen_blocks(architecture: str, finetune: str) -> tuple[str, ...]:
     if finetune == "all":
         return ()
     trained = FINETUNED_STAGES[finetune]
-    return tuple(block for block, stage in _stages(network, head).items() if stage not in trained)
+    return tuple(block for block, stage in _stages(architecture).items() if stage not in trained)
 
 
 def _cut(
@@ -150,11 +158,14 @@ def _weighted_blocks(network: nn.Module, head: str) -> list[str]:
     ]
 
 
-def _stages(network: nn.Module, head: str) -> dict[str, str]:
+@functools.cache
+def _stages(architecture: str) -> dict[str, str]:
     """The stage of every block with parameters but the head's: layer4 ... layer1 by its output's resolution.
 
-    Linear layers before the head, which have no resolution, count as layer4.
+    Linear layers before the head, which have no resolution, count as layer4. Found without computing anything.
     """
+    with torch.device("meta"):
+        network, image = build_network(architecture, 2), torch.empty(1, 3, PROBE_SIZE, PROBE_SIZE)
     sizes: dict[str, int] = {}
 
     def note(path: str):
@@ -164,15 +175,11 @@ def _stages(network: nn.Module, head: str) -> dict[str, str]:
 
         return hook
 
-    hooks = [network.get_submodule(path).register_forward_hook(note(path)) for path in _blocks(network)]
-    was_training = network.training
-    try:
-        with torch.inference_mode():
-            network.eval()(torch.zeros(1, 3, PROBE_SIZE, PROBE_SIZE))
-    finally:
-        network.train(was_training)
-        for hook in hooks:
-            hook.remove()
+    for path in _blocks(network):
+        network.get_submodule(path).register_forward_hook(note(path))
+    with torch.inference_mode():
+        network.eval()(image)
+    head = _last_weighted(network).rpartition(".")[0]
     return {path: _stage(PROBE_SIZE / sizes.get(path, 1)) for path in _weighted_blocks(network, head)}
 
 

@@ -31,6 +31,10 @@ CENTRE_CROP = -1  # the number of the view that is not augmented
 WHAT = "the prefix cache"
 
 
+# Shape and scale of a prefix's outputs by what decides on them: the same for all runs of a process
+_forms: dict[tuple, tuple[torch.Size, float]] = {}
+
+
 class PrefixCache:
     """Outputs of a network's part before a boundary, by view and row of the pixel cache.
 
@@ -41,7 +45,6 @@ class PrefixCache:
     def __init__(
         self, classifier: Classifier, boundary: Boundary, images: ImageInputs, pool: Pool, settings: TrainingSettings
     ):
-        self.prefix = part(classifier.network, None, boundary)
         self.boundary, self.images, self.settings = boundary, images, settings
         self.cache = Cache.of(settings)
         self.device = device_of(settings.accelerator)
@@ -49,18 +52,28 @@ class PrefixCache:
             f"{boundary} of {settings.architecture} ({classifier.weights.name} weights) at {settings.image_size} px "
             f"for {settings.data}"
         )
-        noise = torch.randn(1, 3, settings.image_size, settings.image_size, generator=torch.Generator().manual_seed(0))
-        outputs = self._computed(noise)
-        self.shape = outputs.shape[1:]
-        self.scale = 2.0 ** (EXPONENT_OF_NOISE - int(torch.frexp(outputs.abs().max()).exponent))
-        self.entry = self.cache.entry("prefix", self._key(pool))
+        known = classifier.prefix if boundary == classifier.boundary else None
+        self.prefix = part(classifier.network, None, boundary) if known is None else known
+        digest = weights_digest(self.prefix)
+        self.shape, self.scale = self._form(digest)
+        self.entry = self.cache.entry("prefix", self._key(pool, digest))
         self.pixels = self.cache.entry("pixels", pool.pixel_cache.key)
         self.stores: dict[int, RowStore] = {}
         self.computed = self.reused = 0
         self.seconds = 0.0
 
-    def _key(self, pool: Pool) -> str:
-        computation = (weights_digest(self.prefix), self.boundary, self.images.augment, self.settings.image_size)
+    def _form(self, digest: str) -> tuple[torch.Size, float]:
+        """The shape of an image's outputs, and by what they are multiplied before they are kept."""
+        size = self.settings.image_size
+        decided_by = (self.settings.architecture, self.boundary, size, self.device, digest)
+        if decided_by not in _forms:
+            outputs = self._computed(torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0)))
+            scale = 2.0 ** (EXPONENT_OF_NOISE - int(torch.frexp(outputs.abs().max()).exponent))
+            _forms[decided_by] = outputs.shape[1:], scale
+        return _forms[decided_by]
+
+    def _key(self, pool: Pool, digest: str) -> str:
+        computation = (digest, self.boundary, self.images.augment, self.settings.image_size)
         parts = (LAYOUT, *computation, self.scale, pool.pixel_cache.key)
         return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:24]
 

@@ -1,6 +1,7 @@
 """Arrays of one shape, one per row number, appended to a file that other processes read."""
 
 import os
+import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,11 @@ from fairprof.runtime.files import discard
 
 DAMAGED, GIVEN_UP = -2, -1  # instead of a record's row: its checksum is wrong; it was wrong, and that has been told
 CHUNK = 2**22  # bytes that a thread reads at a time
+CLOCK_TICK = 2.0  # seconds within which a file system may give two changes the same time
+
+
+# Files that this process has read through, in which state, and what it found: until they change, not again
+_read: dict[Path, tuple[tuple, np.ndarray]] = {}
 
 
 class RowStore:
@@ -25,7 +31,8 @@ class RowStore:
     """
 
     def __init__(self, folder: Path, name: str, shape: tuple[int, ...]):
-        """shape: of one record, float16. The file, `view-0.64x7x7.records`, need not be there; every byte is read."""
+        """shape: of one record, float16. The file, `view-0.64x7x7.records`, need not be there; every byte is read, but
+        only once in a process while the file stays as it is."""
         self.path = folder / f"{name}.{'x'.join(map(str, shape))}.records"
         self.shape = shape
         self.record = np.dtype([("checksum", "<u4"), ("row", "<i8"), ("values", "<f2", shape)])
@@ -55,6 +62,16 @@ class RowStore:
 
     def _verified(self, count: int) -> np.ndarray:
         """The row of each of the file's records, (N,) int64, or DAMAGED."""
+        status = os.stat(self.path)
+        state = (self.seed, status.st_ino, status.st_size, status.st_mtime_ns)
+        if self.path in _read and _read[self.path][0] == state:
+            return _read[self.path][1]
+        rows = self._read_through(count)
+        if time.time() - status.st_mtime > CLOCK_TICK:  # or another change might not show
+            _read[self.path] = (state, rows)
+        return rows
+
+    def _read_through(self, count: int) -> np.ndarray:
         length = max(1, CHUNK // self.record.itemsize)
 
         def verified(start: int) -> np.ndarray:
