@@ -1,9 +1,11 @@
 """One seed per purpose, all derived from the seed that the user gave."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
+
+CHUNK = 2**16  # keys that are objects at a time
 
 
 def derive_seed(seed: int, *purpose: str | int) -> int:
@@ -21,7 +23,7 @@ def numpy_generator(seed: int, *purpose: str | int) -> np.random.Generator:
     return np.random.default_rng(derive_seed(seed, *purpose))
 
 
-def uniforms(keys: Iterable[str], seed: int, purpose: str) -> np.ndarray:
+def uniforms(keys: Sequence[str], seed: int, purpose: str) -> np.ndarray:
     """One number per key, uniform on [0, 1), (N,) float64, that depends on the key, seed and purpose alone.
 
     Adding, removing or permuting other keys changes no key's number.
@@ -33,6 +35,10 @@ def uniforms(keys: Iterable[str], seed: int, purpose: str) -> np.ndarray:
         hashed.update(key.encode())
         return hashed.digest()
 
-    # as objects: a column of Arrow's strings makes a new one for every step of a loop
-    digests = b"".join([digest(key) for key in np.asarray(keys, dtype=object)])
-    return (np.frombuffer(digests, dtype=">u8") >> 11) / 2.0**53
+    numbers = np.empty(len(keys))
+    for start in range(0, len(keys), CHUNK):
+        # as objects: a column of Arrow's strings makes a new one for every step of a loop
+        chunk = np.asarray(keys[start : start + CHUNK], dtype=object)
+        digests = b"".join([digest(key) for key in chunk])
+        numbers[start : start + CHUNK] = (np.frombuffer(digests, dtype=">u8") >> 11) / 2.0**53
+    return numbers

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from fairprof.config import Settings
-from fairprof.data.pool import Pool, fingerprint
+from fairprof.data.pool import Pool
 from fairprof.errors import UserError
 from fairprof.seeds import numpy_generator
 
@@ -86,14 +86,13 @@ def draw(pool: Pool, design: Design, settings: Settings) -> Draw:
     quotas = quotas_drawn(pool, design, settings)
     train, val = (_rows_of(pool, partition, quotas[partition], settings.seed) for partition in DRAWN)
     test = pool.rows_of("test")
-    drawn = pool.table.iloc[np.concatenate((train, val))].assign(partition=["train"] * len(train) + ["val"] * len(val))
     return Draw(
         design,
         train,
         val,
         test,
-        fingerprint(drawn),
-        fingerprint(pool.table.iloc[test]),
+        pool.fingerprint_of(np.concatenate((train, val))),
+        pool.fingerprint_of(test),
         smallest_design(pool, settings.imbalance, "train") if settings.train_size == "matched" else "",
     )
 
@@ -157,13 +156,14 @@ def smallest_design(pool: Pool, imbalance: str | float, partition: str) -> str:
 def _rows_of(pool: Pool, partition: str, quotas: pd.Series, seed: int) -> np.ndarray:
     """As many rows of every cell as its quota says, ascending."""
     rows = pool.rows_of(partition)
-    labels = pool.table.iloc[rows]
+    labels = pool.table[list(quotas.index.names)].iloc[rows]
     # the random order is the same for all designs and sizes of a seed, so that draws are nested and paired
     order = numpy_generator(seed, "draw", partition).permutation(len(labels))
-    cells = labels[list(quotas.index.names)].iloc[order]
-    place = cells.groupby(list(quotas.index.names), observed=True).cumcount().to_numpy()
-    quota = quotas.reindex(pd.MultiIndex.from_frame(cells)).to_numpy()
-    return np.sort(rows[order[place < quota]])
+    axes = [labels[axis].cat for axis in quotas.index.names]
+    shape = [len(axis.categories) for axis in axes]
+    cells = np.ravel_multi_index([axis.codes.to_numpy()[order] for axis in axes], shape)  # as quotas are ordered
+    place = pd.Series(cells).groupby(cells).cumcount().to_numpy()
+    return np.sort(rows[order[place < quotas.to_numpy()[cells]]])
 
 
 def _quotas(pool: Pool, design: Design, imbalance: str | float, partition: str) -> pd.Series:

@@ -18,7 +18,7 @@ def require_groups(labels: pd.DataFrame, settings: DataSettings) -> None:
     """Raises `UserError` where `merge` or `exclude` names a group that the data do not have, leaves one group alone,
     merges what it leaves out, or gives merged groups the name of another. labels: gender, race."""
     for attribute in GROUPED:
-        there = sorted(set(labels[attribute].dropna().astype(str)))
+        there = sorted(set(labels[attribute].dropna().drop_duplicates().astype(str)))
         merges = [merge for merge in settings.merges() if merge.attribute == attribute]
         merged = [group for merge in merges for group in merge.groups]
         excluded = [group for name, group in settings.exclusions() if name == attribute]

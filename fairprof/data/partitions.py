@@ -18,7 +18,7 @@ CELL = ("gender", "race", "profession")
 MOST_MOVES = 5  # of groups, to bring a partition into a cell
 MOST_TRIES = 20_000  # of moves, for one cell and partition: persons under many labels could be tried for ever
 
-Need = tuple[int, str]  # a cell's number, and a partition that it should have
+Need = tuple[int, int]  # a cell's number, and that of a partition, in PARTITIONS, which it should have
 
 
 def partitions(table: pd.DataFrame, given: pd.Series, groups: pd.Series) -> pd.Series:
@@ -43,17 +43,23 @@ def _split(table: pd.DataFrame, groups: pd.Series, shares: dict[str, float]) -> 
     """
     group_numbers, names = pd.factorize(groups)  # numbered as they appear: as the rows that lead them
     order = uniforms(names, PARTITION_SEED, "partition")
-    leaders = table[~groups.duplicated()].assign(order=order)
+    leaders = table.loc[~groups.duplicated(), list(CELL)].assign(order=order)
     strata = leaders.groupby(list(CELL), observed=True)["order"]
     quantile = ((strata.rank(method="first") - 0.5) / strata.transform("size")).to_numpy()
-    partition = np.full(len(leaders), "train", dtype=object)
+    partition = np.full(len(leaders), PARTITIONS.index("train"), dtype=np.int8)
     start = 0.0
     for name, share in shares.items():
-        partition[(quantile >= start) & (quantile < start + share)] = name
+        partition[(quantile >= start) & (quantile < start + share)] = PARTITIONS.index(name)
         start += share
     cells = table.groupby(list(CELL), observed=True).ngroup().to_numpy()
-    _Cells(cells, group_numbers, order, partition, tuple(n for n in PARTITIONS if n in ("train", *shares))).fill()
-    return pd.Series(partition[group_numbers], index=groups.index, dtype=str)
+    wanted = [number for number, name in enumerate(PARTITIONS) if name in ("train", *shares)]
+    _Cells(cells, group_numbers, order, partition, wanted).fill()
+    named = pd.Categorical.from_codes(partition[group_numbers], PARTITIONS)
+    return pd.Series(named, index=groups.index).astype(str)
+
+
+def _by_name(need: Need) -> tuple[int, str]:
+    return need[0], PARTITIONS[need[1]]
 
 
 class _Cells:
@@ -63,25 +69,35 @@ class _Cells:
     """
 
     def __init__(
-        self, cells: np.ndarray, groups: np.ndarray, order: np.ndarray, partition: np.ndarray, wanted: tuple[str, ...]
+        self, cells: np.ndarray, groups: np.ndarray, order: np.ndarray, partition: np.ndarray, wanted: list[int]
     ):
         """cells, groups: (N,) int, those of every row. order: (G,) float, by which groups are moved. partition: (G,)
-        str, changed in place. wanted: the partitions that a cell should have, the most important first: as many of
+        int, changed in place. wanted: the partitions that a cell should have, the most important first: as many of
         them as it has groups."""
-        pairs = pd.DataFrame({"cell": cells, "group": groups}).drop_duplicates()
-        pairs = pairs.iloc[np.lexsort((order[pairs["group"]], pairs["cell"]))]
-        self.members: dict[int, list[int]] = {}
-        self.cells_of: dict[int, list[int]] = {}
-        for cell, group in zip(pairs["cell"].tolist(), pairs["group"].tolist(), strict=True):
-            self.members.setdefault(cell, []).append(group)
-            self.cells_of.setdefault(group, []).append(cell)
+        pairs = np.unique(groups * (cells.max() + 1) + cells)  # by group
+        groups, cells = np.divmod(pairs, cells.max() + 1)
+        sizes = np.bincount(cells)
+        by_cell = np.lexsort((order[groups], cells))
+        self.members = np.split(groups[by_cell], np.cumsum(sizes)[:-1])
+        self.cells, self.starts = cells, np.searchsorted(groups, np.arange(len(partition) + 1))
+        self.counts = np.zeros((len(sizes), len(PARTITIONS)), dtype=int)  # of a cell's groups in each partition
+        np.add.at(self.counts, (cells, partition[groups]), 1)
         self.partition = partition
         self.wanted = wanted
         self.tries = 0  # that are left
 
+    def cells_of(self, group: int) -> list[int]:
+        return self.cells[self.starts[group] : self.starts[group + 1]].tolist()
+
+    def put(self, group: int, partition: int) -> None:
+        for cell in self.cells_of(group):
+            self.counts[cell, self.partition[group]] -= 1
+            self.counts[cell, partition] += 1
+        self.partition[group] = partition
+
     def fill(self) -> None:
         """Moves groups until every cell has what it should, as far as no other cell loses its last for it."""
-        unmet = [need for cell in self.members for need in self.unmet_in(cell)]
+        unmet = [need for cell in range(len(self.members)) for need in self.unmet_in(cell)]
         while True:
             for need in unmet:
                 if need in self.unmet_in(need[0]):  # a move for another cell may have met it
@@ -92,9 +108,7 @@ class _Cells:
 
     def unmet_in(self, cell: int) -> list[Need]:
         """The partitions that a cell should have and has not."""
-        members = self.members[cell]
-        here = {self.partition[group] for group in members}
-        return [(cell, name) for name in self.wanted[: len(members)] if name not in here]
+        return [(cell, number) for number in self.wanted[: len(self.members[cell])] if not self.counts[cell, number]]
 
     def meet(self, need: Need) -> None:
         """Moves as few groups as possible so that a need is met, and every need that is met now still is."""
@@ -105,31 +119,31 @@ class _Cells:
                 self.move(found)
                 return
 
-    def ways(self, needs: list[Need], moves: int, moved: frozenset[int]) -> Iterator[dict[int, str]]:
+    def ways(self, needs: list[Need], moves: int, moved: frozenset[int]) -> Iterator[dict[int, int]]:
         """Every way to meet needs with so many moves, of groups in the order of their hash, none twice.
 
         A move that takes a cell's last makes a need of it, which the moves after it have to meet.
         """
-        (cell, name), rest = needs[0], needs[1:]
-        for group in self.members[cell]:
+        (cell, wanted), rest = needs[0], needs[1:]
+        for group in self.members[cell].tolist():
             if group in moved or not self.tries:
                 continue
             self.tries -= 1
             before = self.partition[group]
-            known = {unmet for place in self.cells_of[group] for unmet in self.unmet_in(place)}
-            self.partition[group] = name
-            unmet = {unmet for place in self.cells_of[group] for unmet in self.unmet_in(place)}
-            left = [other for other in rest if other not in known - unmet] + sorted(unmet - known)
+            known = {unmet for place in self.cells_of(group) for unmet in self.unmet_in(place)}
+            self.put(group, wanted)
+            unmet = {unmet for place in self.cells_of(group) for unmet in self.unmet_in(place)}
+            left = [other for other in rest if other not in known - unmet] + sorted(unmet - known, key=_by_name)
             if not left:
-                yield {group: name}
+                yield {group: wanted}
             elif moves > 1:
                 for others in self.ways(left, moves - 1, moved | {group}):
-                    yield {group: name} | others
-            self.partition[group] = before
+                    yield {group: wanted} | others
+            self.put(group, before)
 
-    def gain_of(self, moves: dict[int, str]) -> int:
+    def gain_of(self, moves: dict[int, int]) -> int:
         """How many more needs are met after these moves."""
-        cells = {cell for group in moves for cell in self.cells_of[group]}
+        cells = {cell for group in moves for cell in self.cells_of(group)}
         before = sum(len(self.unmet_in(cell)) for cell in cells)
         kept = {group: self.partition[group] for group in moves}
         self.move(moves)
@@ -137,6 +151,6 @@ class _Cells:
         self.move(kept)
         return before - after
 
-    def move(self, moves: dict[int, str]) -> None:
-        for group, name in moves.items():
-            self.partition[group] = name
+    def move(self, moves: dict[int, int]) -> None:
+        for group, partition in moves.items():
+            self.put(group, partition)

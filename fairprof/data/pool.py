@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fairprof.data.pixels import Pixels
 
 LABELS = ["gender", "race"]  # of the groups that can be merged and left out
+CHUNK = 2**18  # rows that are hashed at a time
 LEFT_OUT = "left out"  # the reason of rows that cannot be used because `exclude` says so
 
 
@@ -64,6 +65,14 @@ class Pool:
         if self.pixels is None:
             raise ValueError(f"the pool of {self.name} was read without its pixels")
         return self.pixels
+
+    @cached_property
+    def _row_hashes(self) -> np.ndarray:
+        return _row_hashes(self.table)
+
+    def fingerprint_of(self, rows: np.ndarray) -> str:
+        """Hexadecimal digest of rows of the table, in this order."""
+        return _digest_of(self._row_hashes[rows])
 
     def rows_of(self, partition: str) -> np.ndarray:
         """Row numbers of a partition, ascending."""
@@ -289,8 +298,20 @@ def pool_of(screened: ScreenedRows, settings: DataSettings) -> Pool:
 
 def fingerprint(table: pd.DataFrame, digests: np.ndarray | None = None) -> str:
     """Sixteen hexadecimal digits over image names, labels, partitions and, where known, the files' contents."""
+    return _digest_of(_row_hashes(table), digests)
+
+
+def _row_hashes(table: pd.DataFrame) -> np.ndarray:
+    """(N,) uint64: a number per row that its image's name, labels and partition give, whatever the other rows are."""
     columns = [name for name in ("image", "gender", "race", "age", "profession", "partition") if name in table]
-    hashes = pd.util.hash_pandas_object(table[columns], index=False, categorize=False).to_numpy()
+    hashes = np.empty(len(table), dtype=np.uint64)
+    for start in range(0, len(table), CHUNK):
+        rows = table[columns].iloc[start : start + CHUNK]
+        hashes[start : start + CHUNK] = pd.util.hash_pandas_object(rows, index=False, categorize=False)
+    return hashes
+
+
+def _digest_of(hashes: np.ndarray, digests: np.ndarray | None = None) -> str:
     digest = hashlib.sha256(hashes.tobytes())
     if digests is not None:
         digest.update("".join(digests).encode())

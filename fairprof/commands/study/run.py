@@ -25,7 +25,7 @@ from fairprof.commands.train.identity import run_key, run_name, study_key
 from fairprof.config import Settings, StudySettings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.drawable import require_drawable
-from fairprof.data.pool import Pool, fingerprint, load_pool, screened_rows
+from fairprof.data.pool import Pool, load_pool, screened_rows
 from fairprof.errors import UserError
 from fairprof.inference.planning import SeedPlan
 from fairprof.measurement.memory import require_memory
@@ -112,7 +112,7 @@ def _describe(settings: StudySettings, pool: Pool, weights: Weights) -> None:
 def _recorded_seeds(runs: Sequence[Settings], pool: Pool, weights: Weights) -> SeedPlan:
     """What was planned, as an earlier look at this study has recorded it or, where there was none, as it is recorded
     now; told where seeds have been added."""
-    test_fingerprint = fingerprint(pool.table.iloc[pool.rows_of("test")])
+    test_fingerprint = pool.fingerprint_of(pool.rows_of("test"))
     key = study_key(runs[0], pool, test_fingerprint, weights)
     record = record_name(key, (str(run.imbalance) for run in runs))
     seeds = recorded_plan(record, (run.seed for run in runs))

@@ -79,6 +79,8 @@ def first_reason(index: pd.Index, *checks: tuple[pd.Series, pd.Series | str]) ->
     """For each row, the message of the first check that fails, "" if none; a check is (failed, message)."""
     reasons = pd.Series("", index=index, dtype=object)
     for failed, message in checks:
+        if not failed.any():
+            continue
         here = failed & reasons.eq("")
         reasons[here] = message[here] if isinstance(message, pd.Series) else message
     return reasons

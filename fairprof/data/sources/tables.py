@@ -79,10 +79,11 @@ def _parquet(file: BinaryIO, required: tuple[str, ...], path: Path) -> tuple[pd.
                 "give a column with one text in each row"
             )
     read = parquet.read([field.name for field in schema if _is_plain(field.type)])
-    # integers stay integers beside an empty cell; an index that pandas has written is a column as any other
-    table = read.cast(_without_dates(read.schema)).to_pandas(integer_object_nulls=True, ignore_metadata=True)
-    table = table.astype(object).where(table.notna(), "").astype(str)
-    return table.assign(line=range(1, len(table) + 1)), pd.DataFrame({"line": [], "reason": []})
+    # an index that pandas has written is a column as any other
+    table = read.cast(_as_texts(read.schema)).to_pandas(ignore_metadata=True)
+    others = table.select_dtypes(exclude="str")
+    table[others.columns] = others.astype(object).where(others.notna(), "").astype(str)
+    return table.fillna("").assign(line=np.arange(1, len(table) + 1)), pd.DataFrame({"line": [], "reason": []})
 
 
 def _require_text(file: BinaryIO, path: Path) -> None:
@@ -112,11 +113,12 @@ def _is_plain(of_column: pyarrow.DataType) -> bool:
     return any(getattr(pyarrow.types, f"is_{kind}")(of_column) for kind in kinds)
 
 
-def _without_dates(schema: pyarrow.Schema) -> pyarrow.Schema:
-    """The schema in which dates and times, of which pandas holds fewer than a file, are texts."""
-    dates = [number for number, field in enumerate(schema) if pyarrow.types.is_temporal(field.type)]
-    for number in dates:
-        schema = schema.set(number, schema.field(number).with_type(pyarrow.string()))
+def _as_texts(schema: pyarrow.Schema) -> pyarrow.Schema:
+    """The schema in which dates and times, of which pandas holds fewer than a file, and whole numbers, of which pandas
+    makes floating ones beside an empty cell, are texts."""
+    for number, field in enumerate(schema):
+        if pyarrow.types.is_temporal(field.type) or pyarrow.types.is_integer(field.type):
+            schema = schema.set(number, field.with_type(pyarrow.string()))
     return schema
 
 
