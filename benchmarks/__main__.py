@@ -68,6 +68,7 @@ def random_weights(scale: Scale, folder: Path) -> str:
 
 def pool(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
     measured = {f"manifest of {rows:,}": measure_pool(rows) for rows in scale.pool_rows}
+    measured[f"Parquet manifest of {scale.parquet_rows:,}"] = measure_pool(scale.parquet_rows, ".parquet")
     if arguments.fairface:
         measured["FairFace"] = measure_fairface(arguments.fairface)
     return measured
@@ -131,9 +132,10 @@ def ratios(measured: dict[str, dict]) -> list[dict]:
         )
 
     for name, pool in measured.get("pool", {}).items():
-        seconds, limit = pool["draw_seconds"], 1 if pool["rows"] < 1e5 else 10
-        row(f"four draws, {name}", seconds, limit, "<= 1 (limit)", seconds <= limit, "s")
-        row(f"peak memory, {name}", pool["peak_gib"], 2, "<= 1 (limit)", pool["peak_gib"] <= 2, "GiB")
+        seconds, peak = pool["load_seconds"] + pool["draw_seconds"], pool["peak_gib"]
+        limit, most = (60, 4) if pool["rows"] > 1e6 else (10, 2)
+        row(f"read and drawn four times, {name}", seconds, limit, "<= 1 (limit)", seconds <= limit, "s")
+        row(f"peak memory, {name}", peak, most, "<= 1 (limit)", peak <= most, "GiB")
     if opening := measured.get("opening"):
         opened, decoded = opening["open_seconds"], opening["decode_seconds"]
         row("pixels opened, checksums compared / decoded", opened, decoded, "<= 0.05", 20 * opened <= decoded, "s")

@@ -12,7 +12,7 @@ from fairprof.runtime.cache import Cache
 class Scale:
     """architecture, image size (pixels), images per step, measured steps; epochs, training images, designs and seeds of
     the study, and how often its predictions are permuted and resampled; images explained; rows of the generated
-    manifests."""
+    manifests, as CSV and as Parquet."""
 
     architecture: str
     image_size: int
@@ -27,10 +27,11 @@ class Scale:
     replicates: int
     gradcam_images: int
     pool_rows: tuple[int, ...]
+    parquet_rows: int
 
 
-FULL = Scale("resnet50", 224, 32, 6, 2, 20, "natural", "BACD", 6, 999, 1000, 64, (97_698, 1_000_000))
-QUICK = Scale("resnet18", 32, 16, 3, 1, 2, "60", "BA", 1, 99, 100, 8, (2_000,))
+FULL = Scale("resnet50", 224, 32, 6, 2, 20, "natural", "BACD", 6, 999, 1000, 64, (97_698, 1_000_000), 10_000_000)
+QUICK = Scale("resnet18", 32, 16, 3, 1, 2, "60", "BA", 1, 99, 100, 8, (2_000,), 3_000)
 
 
 def settings_of(scale: Scale, data: str, weights: str, cache: Path, **values) -> Settings:

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pandas as pd
 
 AGE_BINS = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
@@ -38,7 +39,8 @@ def age_bin(value: str) -> str | None:
 
 def age_bins(values: pd.Series) -> pd.Series:
     """`age_bin` of every value, with missing where a value is no age."""
-    return values.map({value: age_bin(value) for value in values.unique()})
+    codes, found = pd.factorize(values)
+    return pd.Series(pd.array([age_bin(value) for value in found], dtype="str").take(codes, allow_fill=True), values.index)
 
 
 def count_mangled_ages(values: pd.Series) -> int:
@@ -54,6 +56,8 @@ def decoded(codes: pd.Series, names: tuple[str, ...]) -> pd.Series:
 
 def categorical(values: pd.Series, order: tuple[str, ...] = ()) -> pd.Categorical:
     """Values as a categorical of those that occur: in the given order, then unlisted ones sorted."""
-    occurring = set(values.dropna().unique())
-    listed = [name for name in order if name in occurring]
-    return pd.Categorical(values, categories=listed + sorted(occurring - set(listed)))
+    codes, found = pd.factorize(values)
+    listed = [name for name in order if name in set(found)]
+    categories = listed + sorted(set(found) - set(listed))
+    places = pd.Index(categories).get_indexer(found)
+    return pd.Categorical.from_codes(np.append(places, -1)[codes], categories)

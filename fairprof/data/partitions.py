@@ -41,21 +41,36 @@ def _split(table: pd.DataFrame, groups: pd.Series, shares: dict[str, float]) -> 
     on nothing but the pool. Then as few groups as possible are moved, so that a cell of one group trains, one of two
     is validated as well, and one of three or more has some in every partition.
     """
-    group_numbers, names = pd.factorize(groups)  # numbered as they appear: as the rows that lead them
-    order = uniforms(names, PARTITION_SEED, "partition")
-    leaders = table.loc[~groups.duplicated(), list(CELL)].assign(order=order)
-    strata = leaders.groupby(list(CELL), observed=True)["order"]
-    quantile = ((strata.rank(method="first") - 0.5) / strata.transform("size")).to_numpy()
+    group_numbers, order = _numbered(groups)
+    cells = table.groupby(list(CELL), observed=True).ngroup().to_numpy()
+    leaders = np.flatnonzero(np.diff(np.maximum.accumulate(group_numbers), prepend=-1))
+    quantile = _quantiles(cells[leaders], order)
     partition = np.full(len(leaders), PARTITIONS.index("train"), dtype=np.int8)
     start = 0.0
     for name, share in shares.items():
         partition[(quantile >= start) & (quantile < start + share)] = PARTITIONS.index(name)
         start += share
-    cells = table.groupby(list(CELL), observed=True).ngroup().to_numpy()
     wanted = [number for number, name in enumerate(PARTITIONS) if name in ("train", *shares)]
     _Cells(cells, group_numbers, order, partition, wanted).fill()
     named = pd.Categorical.from_codes(partition[group_numbers], PARTITIONS)
     return pd.Series(named, index=groups.index).astype(str)
+
+
+def _numbered(groups: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    """The number of every row's group, (N,) int, as they appear, and a hash of every group's name, (G,) float."""
+    numbers, names = pd.factorize(groups)
+    return numbers, uniforms(names, PARTITION_SEED, "partition")
+
+
+def _quantiles(strata: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Where each value of `order` lies among those of its stratum, (N,) float in (0, 1); strata: (N,) int from 0."""
+    sizes = np.bincount(strata)
+    starts = np.cumsum(sizes) - sizes
+    quantiles = np.empty(len(order))
+    by_stratum = np.lexsort((order, strata))
+    ordered = strata[by_stratum]
+    quantiles[by_stratum] = (np.arange(len(order)) - starts[ordered] + 0.5) / sizes[ordered]
+    return quantiles
 
 
 def _by_name(need: Need) -> tuple[int, str]:
@@ -74,20 +89,29 @@ class _Cells:
         """cells, groups: (N,) int, those of every row. order: (G,) float, by which groups are moved. partition: (G,)
         int, changed in place. wanted: the partitions that a cell should have, the most important first: as many of
         them as it has groups."""
-        pairs = np.unique(groups * (cells.max() + 1) + cells)  # by group
-        groups, cells = np.divmod(pairs, cells.max() + 1)
-        sizes = np.bincount(cells)
-        by_cell = np.lexsort((order[groups], cells))
-        self.members = np.split(groups[by_cell], np.cumsum(sizes)[:-1])
-        self.cells, self.starts = cells, np.searchsorted(groups, np.arange(len(partition) + 1))
-        self.counts = np.zeros((len(sizes), len(PARTITIONS)), dtype=int)  # of a cell's groups in each partition
-        np.add.at(self.counts, (cells, partition[groups]), 1)
+        count = int(cells.max(initial=-1)) + 1
+        pairs = np.sort(groups * count + cells)  # of a group and a cell, by group
+        self.groups, self.cells = np.divmod(pairs[np.diff(pairs, prepend=-1) > 0], count)
+        places = self.cells * len(PARTITIONS) + partition[self.groups]
+        # of a cell's groups, how many are in each partition
+        self.counts = np.bincount(places, minlength=count * len(PARTITIONS)).reshape(count, len(PARTITIONS))
+        self.sizes = self.counts.sum(axis=1).tolist()
+        self.order = order
+        self._members: dict[int, list[int]] = {}
         self.partition = partition
         self.wanted = wanted
         self.tries = 0  # that are left
 
+    def members(self, cell: int) -> list[int]:
+        """The groups of a cell, in the order in which they are moved: found when they are asked for, of few cells."""
+        if cell not in self._members:
+            members = self.groups[self.cells == cell]
+            self._members[cell] = members[np.argsort(self.order[members], kind="stable")].tolist()
+        return self._members[cell]
+
     def cells_of(self, group: int) -> list[int]:
-        return self.cells[self.starts[group] : self.starts[group + 1]].tolist()
+        start, end = np.searchsorted(self.groups, (group, group + 1))
+        return self.cells[start:end].tolist()
 
     def put(self, group: int, partition: int) -> None:
         for cell in self.cells_of(group):
@@ -97,7 +121,7 @@ class _Cells:
 
     def fill(self) -> None:
         """Moves groups until every cell has what it should, as far as no other cell loses its last for it."""
-        unmet = [need for cell in range(len(self.members)) for need in self.unmet_in(cell)]
+        unmet = [need for cell in range(len(self.sizes)) for need in self.unmet_in(cell)]
         while True:
             for need in unmet:
                 if need in self.unmet_in(need[0]):  # a move for another cell may have met it
@@ -108,7 +132,7 @@ class _Cells:
 
     def unmet_in(self, cell: int) -> list[Need]:
         """The partitions that a cell should have and has not."""
-        return [(cell, number) for number in self.wanted[: len(self.members[cell])] if not self.counts[cell, number]]
+        return [(cell, number) for number in self.wanted[: self.sizes[cell]] if not self.counts[cell, number]]
 
     def meet(self, need: Need) -> None:
         """Moves as few groups as possible so that a need is met, and every need that is met now still is."""
@@ -125,7 +149,7 @@ class _Cells:
         A move that takes a cell's last makes a need of it, which the moves after it have to meet.
         """
         (cell, wanted), rest = needs[0], needs[1:]
-        for group in self.members[cell].tolist():
+        for group in self.members(cell):
             if group in moved or not self.tries:
                 continue
             self.tries -= 1

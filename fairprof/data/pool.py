@@ -12,7 +12,7 @@ from fairprof.config import DataSettings
 from fairprof.data.attributes import AGE_BINS, GENDERS, categorical
 from fairprof.data.groups import left_out, merged, merged_order, require_groups
 from fairprof.data.partitions import CELL, PARTITIONS, partitions
-from fairprof.data.professions import PROFESSIONS, LabelBias, draw_professions, profession_probabilities
+from fairprof.data.professions import LabelBias, draw_professions, profession_probabilities
 from fairprof.data.sources import open_source
 from fairprof.data.sources.listing import QUARANTINE_COLUMNS, Listing, RegionFiles
 from fairprof.errors import UserError
@@ -23,6 +23,10 @@ from fairprof.runtime.files import path_of
 if TYPE_CHECKING:
     from fairprof.data.pixels import Pixels
 
+USED = [  # of what was read, in a pool
+    *("image", "gender", "race", "age", "profession", "pixel", "person", "partition", "group"),
+    *("labelled_gender", "labelled_race"),
+]
 LABELS = ["gender", "race"]  # of the groups that can be merged and left out
 CHUNK = 2**18  # rows that are hashed at a time
 LEFT_OUT = "left out"  # the reason of rows that cannot be used because `exclude` says so
@@ -135,9 +139,11 @@ def screened_rows(settings: DataSettings, image_size: int | None) -> ScreenedRow
     listing = open_source(settings.data, cache, settings.cue_gap, images_needed=image_size is not None)
     labelled = {f"labelled_{name}": listing.rows[name] for name in LABELS}
     rows = listing.rows.assign(pixel=np.arange(len(listing.rows)), **labelled)
-    faults = pd.Series("", index=rows.index, dtype=object)
+    faults = pd.Series("", index=rows.index, dtype=str)
     faults[rows["image"].duplicated()] = "duplicate: the image is listed on an earlier line"
-    pixels, groups = None, rows["person"].where(rows["person"].fillna("").ne(""), rows["image"])
+    pixels, groups, named = None, rows["image"], rows["person"].fillna("").ne("")
+    if named.any():
+        groups = rows["person"].where(named, groups)
     near = pd.Series(-1, index=rows.index)
     if image_size is not None and len(rows):
         # SciPy and MLflow, which labels alone do not need
@@ -145,7 +151,7 @@ def screened_rows(settings: DataSettings, image_size: int | None) -> ScreenedRow
         from fairprof.data.pixels import cached_pixels, perceptual_bits
 
         pixels = cached_pixels(listing.images, image_size, cache)
-        faults = faults.where(faults.ne(""), pixels.records["reason"].astype(object))
+        faults = faults.where(faults.ne(""), pixels.records["reason"].astype(str))
         faults = faults.where(faults.ne(""), _identical_files(rows, pixels.records["sha256"], faults))
         usable = faults.eq("")
         near[usable] = near_duplicate_groups(perceptual_bits(pixels.records["perceptual_hash"][usable]))
@@ -187,7 +193,7 @@ def _identical_files(rows: pd.DataFrame, digests: pd.Series, reasons: pd.Series)
     original = files["image"].transform("first")
     conflicting = files["labels"].transform("nunique").gt(1)
     repeated = usable["digest"].duplicated()
-    found = pd.Series("", index=rows.index, dtype=object)
+    found = pd.Series("", index=rows.index, dtype=str)
     found.loc[usable.index[repeated]] = "duplicate: same file as " + original[repeated]
     found.loc[usable.index[conflicting]] = "duplicate: same file under different labels, see " + original[conflicting]
     return found
@@ -212,7 +218,7 @@ def _joined_groups(groups: pd.Series, near: pd.Series, usable: pd.Series) -> pd.
 def _leaks(rows: pd.DataFrame, groups: pd.Series, reasons: pd.Series) -> pd.Series:
     """Reasons for rows whose person or near-duplicate is in a partition of the data set's own that must stay unseen:
     test goes before val, and val before train."""
-    leaks = pd.Series("", index=rows.index, dtype=object)
+    leaks = pd.Series("", index=rows.index, dtype=str)
     for held_out, others in (("test", ("val", "train")), ("val", ("train",))):
         usable = reasons.eq("") & leaks.eq("")
         unseen = set(groups[usable & rows["partition"].eq(held_out)])
@@ -241,10 +247,11 @@ def pool_of(screened: ScreenedRows, settings: DataSettings) -> Pool:
     Raises `UserError` where they cannot be used together: one profession only, a label bias on labels that were read.
     """
     listing, pixels = screened.listing, screened.pixels
-    rows = screened.rows[screened.usable]
-    groups = rows["group"]
-    order = rows["image"].argsort(kind="stable")
-    rows, groups = rows.iloc[order].reset_index(drop=True), groups.iloc[order].reset_index(drop=True)
+    rows, images = screened.rows[USED], screened.rows["image"].array
+    if not screened.usable.all():
+        rows = rows[screened.usable].reset_index(drop=True)
+    if not (images[1:] >= images[:-1]).all():  # otherwise sorted already, as most lists are: that takes long
+        rows = rows.iloc[rows["image"].argsort(kind="stable")].reset_index(drop=True)
     probabilities, professions = None, rows["profession"]
     if professions.isna().all():
         bias = LabelBias(settings.label_bias, settings.label_bias_strength)
@@ -261,15 +268,13 @@ def pool_of(screened: ScreenedRows, settings: DataSettings) -> Pool:
             "gender": categorical(rows["gender"], merged_order(GENDERS, "gender", settings)),
             "race": categorical(rows["race"], merged_order(listing.races, "race", settings)),
             "age": categorical(rows["age"], AGE_BINS),
-            "profession": pd.Categorical(professions, PROFESSIONS)
-            if probabilities is not None
-            else categorical(professions),
+            "profession": professions if probabilities is not None else categorical(professions),
             "pixel": rows["pixel"],
         }
     )
     if rows["person"].fillna("").ne("").any():
         table["person"] = rows["person"].fillna("").astype(str)
-    table["partition"] = partitions(table, rows["partition"], groups)
+    table["partition"] = partitions(table, rows["partition"], rows["group"])
     if table["profession"].cat.categories.size < 2:
         raise UserError(
             f"{settings.data}: every row has the profession {table['profession'].iloc[0]}: "

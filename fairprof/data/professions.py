@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from fairprof.data.attributes import AGE_BINS, BIASED_GENDERS, BIASED_RACES
+from fairprof.data.attributes import AGE_BINS, BIASED_GENDERS, BIASED_RACES, categorical
 from fairprof.errors import UserError
 from fairprof.seeds import uniforms
 
@@ -65,16 +65,18 @@ def profession_probabilities(
     `ages` are names of AGE_BINS. A bias of strength s multiplies P(white_collar) by 1 - s and P(blue_collar)
     by 1 + s for those whom it affects, and scales the row to sum 1 again.
     """
-    probabilities = PROFESSION_GIVEN_AGE[pd.Categorical(ages, categories=AGE_BINS).codes].copy()
+    bins = categorical(ages, AGE_BINS)
+    probabilities = PROFESSION_GIVEN_AGE[[AGE_BINS.index(name) for name in bins.categories]][bins.codes]
     affected = bias.affects(genders, races)
     probabilities[affected, PROFESSIONS.index("white_collar")] *= 1 - bias.strength
     probabilities[affected, PROFESSIONS.index("blue_collar")] *= 1 + bias.strength
-    return probabilities / probabilities.sum(axis=1, keepdims=True)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return probabilities
 
 
-def draw_professions(images: pd.Series, probabilities: np.ndarray, label_seed: int) -> np.ndarray:
-    """A profession per row, (N,) str: the inverse distribution function at a number that depends on the image's
+def draw_professions(images: pd.Series, probabilities: np.ndarray, label_seed: int) -> pd.Categorical:
+    """A profession per row, (N,) of PROFESSIONS: the inverse distribution function at a number that depends on the image's
     name and the label seed alone, so that adding or removing rows changes no other row's label."""
     cumulative = np.cumsum(probabilities, axis=1)
     below = uniforms(images, label_seed, "profession")[:, None] >= cumulative[:, :-1]
-    return np.array(PROFESSIONS)[below.sum(axis=1)]
+    return pd.Categorical.from_codes(below.sum(axis=1, dtype=np.int8), PROFESSIONS)

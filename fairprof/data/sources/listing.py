@@ -69,7 +69,7 @@ def split_by_reason(records: pd.DataFrame, reasons: pd.Series) -> tuple[pd.DataF
     """Records without a reason, as rows of a listing, and those with one, as quarantine."""
     rejected = reasons.ne("")
     unknown = {name: None for name in ROW_COLUMNS if name not in records}
-    rows = records[~rejected].assign(**unknown).astype(dict.fromkeys(unknown, object))
+    rows = records[~rejected].assign(**unknown).astype(dict.fromkeys(unknown, str))
     rows = rows[[*ROW_COLUMNS, *records.columns.difference(ROW_COLUMNS)]]
     quarantine = records.assign(reason=reasons)[rejected].reindex(columns=QUARANTINE_COLUMNS)
     return rows.reset_index(drop=True), quarantine.reset_index(drop=True)
@@ -77,7 +77,7 @@ def split_by_reason(records: pd.DataFrame, reasons: pd.Series) -> tuple[pd.DataF
 
 def first_reason(index: pd.Index, *checks: tuple[pd.Series, pd.Series | str]) -> pd.Series:
     """For each row, the message of the first check that fails, "" if none; a check is (failed, message)."""
-    reasons = pd.Series("", index=index, dtype=object)
+    reasons = pd.Series("", index=index, dtype=str)
     for failed, message in checks:
         if not failed.any():
             continue
