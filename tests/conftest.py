@@ -30,7 +30,7 @@ from tests.places import ROOT
 from tests.servers import postgresql_server
 
 SHARED = ROOT.parent / "shared"
-TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 NEW_MOUNTS = 0x00020000  # CLONE_NEWNS of unshare(2)
 HOLD = """
 import sys, filelock
@@ -225,7 +225,7 @@ def torchrun(tmp_path_factory):
         folder = tmp_path_factory.mktemp("torchrun")
         (folder / "script.py").write_text(script)
         done = subprocess.run(
-            [*TORCHRUN, f"--nproc_per_node={count}", str(folder / "script.py"), str(folder)],
+            [*TORCHRUN, "--standalone", f"--nproc_per_node={count}", str(folder / "script.py"), str(folder)],
             env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -20,7 +20,10 @@ TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page 
 MLPROJECT = yaml.safe_load((ROOT / "MLproject").read_text())["entry_points"]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 PATH = re.compile(r"\b(?:fairprof|entrypoints|tests|benchmarks|docs)/[\w./*-]*\w")
-HEADS = {"mlflow", "mypy", "python", "pip", "pytest", "ruff", "torchrun", "echo"}  # programs that the commands start
+HEADS = {  # programs that the commands start
+    *("docker", "echo", "export", "mlflow", "mypy", "pip", "pytest", "python", "ruff", "srun", "torchrun"),
+}
+KUBERNETES = "docs/clusters/kubernetes"
 
 
 # Commands.
@@ -72,13 +75,14 @@ def test_the_two_commands_of_the_readme_are_the_first_ones():
 def test_every_command_starts_what_there_is_with_settings_that_parse(command):
     assert command[0] in HEADS
     if command[:2] == ["mlflow", "run"]:
-        assert command[2] == "."
+        assert command[2] in (".", KUBERNETES)
         (entry_point,) = options_of(command, "-e") or ["main"]
         parameters = options_of(command, "-P")
         arguments = [word for pair in parameters for word in (f"--{pair.partition('=')[0]}", pair.partition("=")[2])]
         ENTRY_POINTS[entry_point].from_arguments(arguments)
         rest = [word for word in command[3:] if word not in {"-e", "-P", entry_point, *parameters}]
-        assert rest in ([], ["--env-manager", "local"])
+        on_kubernetes = ["--backend", "kubernetes", "--backend-config", f"{KUBERNETES}/backend.json"]
+        assert rest == on_kubernetes if command[2] == KUBERNETES else rest in ([], ["--env-manager", "local"])
     elif "-m" in command and command[0] in ("python", "torchrun"):
         (module,) = options_of(command, "-m")
         if module not in ("benchmarks", "tests.faults"):  # which have options of their own

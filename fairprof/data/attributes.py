@@ -40,7 +40,9 @@ def age_bin(value: str) -> str | None:
 def age_bins(values: pd.Series) -> pd.Series:
     """`age_bin` of every value, with missing where a value is no age."""
     codes, found = pd.factorize(values)
-    return pd.Series(pd.array([age_bin(value) for value in found], dtype="str").take(codes, allow_fill=True), values.index)
+    return pd.Series(
+        pd.array([age_bin(value) for value in found], dtype="str").take(codes, allow_fill=True), values.index
+    )
 
 
 def count_mangled_ages(values: pd.Series) -> int:

@@ -75,8 +75,8 @@ def profession_probabilities(
 
 
 def draw_professions(images: pd.Series, probabilities: np.ndarray, label_seed: int) -> pd.Categorical:
-    """A profession per row, (N,) of PROFESSIONS: the inverse distribution function at a number that depends on the image's
-    name and the label seed alone, so that adding or removing rows changes no other row's label."""
+    """A profession per row, (N,) of PROFESSIONS: the inverse distribution function at a number that depends on the
+    image's name and the label seed alone, so that adding or removing rows changes no other row's label."""
     cumulative = np.cumsum(probabilities, axis=1)
     below = uniforms(images, label_seed, "profession")[:, None] >= cumulative[:, :-1]
     return pd.Categorical.from_codes(below.sum(axis=1, dtype=np.int8), PROFESSIONS)

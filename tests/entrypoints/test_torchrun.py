@@ -17,6 +17,7 @@ from fairprof.data.pool import load_pool
 from tests.conftest import TORCHRUN
 from tests.entrypoints.runs import MLFLOW_WARNS, SMALL, artifact, environment, runs_in
 from tests.places import ROOT, mlflow_in
+from tests.servers import free_port
 
 pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
 
@@ -47,12 +48,12 @@ with open(f"met-{os.environ['RANK']}.json", "w") as file:
 """
 
 
-def start_together(folder: Path, settings: dict, program: tuple = ("-m", "entrypoints.train")) -> subprocess.Popen:
-    """A training of two processes, which says everything to the file `log`."""
+def started(folder: Path, settings: dict, options: list[str], program: tuple) -> subprocess.Popen:
+    """A torchrun, which says everything to the file `log`."""
     arguments = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
     with open(folder / "log", "a") as log:
         return subprocess.Popen(
-            [*TORCHRUN, "--nproc_per_node=2", *program, *arguments],
+            [*TORCHRUN, *options, *program, *arguments],
             cwd=folder,
             stdout=log,
             stderr=log,
@@ -60,9 +61,23 @@ def start_together(folder: Path, settings: dict, program: tuple = ("-m", "entryp
         )
 
 
-def train_together(folder: Path, settings: dict, program: tuple = ("-m", "entrypoints.train")) -> None:
-    with start_together(folder, settings, program) as process:
+def start_together(folder: Path, settings: dict) -> subprocess.Popen:
+    """A training of two processes on one machine."""
+    return started(folder, settings, ["--standalone", "--nproc_per_node=2"], ("-m", "entrypoints.train"))
+
+
+def train_together(folder: Path, settings: dict) -> None:
+    with start_together(folder, settings) as process:
         assert process.wait(timeout=300) == 0, (folder / "log").read_text()[-3000:]
+
+
+def train_on_two_machines(folder: Path, settings: dict, program: tuple) -> None:
+    """As two machines do that share folder and cache: each has a torchrun, with one process."""
+    options = ["--nnodes=2", "--nproc_per_node=1", "--rdzv-backend=c10d", "--rdzv-id=fairprof"]
+    options += [f"--rdzv-endpoint=127.0.0.1:{free_port()}", "--local-addr=127.0.0.1"]
+    with started(folder, settings, options, program) as first, started(folder, settings, options, program) as second:
+        ended = [process.wait(timeout=300) for process in (first, second)]
+    assert ended == [0, 0], (folder / "log").read_text()[-3000:]
 
 
 def kill(process: subprocess.Popen) -> None:
@@ -76,10 +91,10 @@ def kill(process: subprocess.Popen) -> None:
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory, synthetic_cache):
-    """A folder in which two processes have trained together, and the run."""
+    """A folder in which two processes have trained together, on a machine each, and the run."""
     folder = tmp_path_factory.mktemp("together")
     (folder / "observed.py").write_text(OBSERVED)
-    train_together(folder, {**HEAD, "cache_dir": synthetic_cache}, ("observed.py",))
+    train_on_two_machines(folder, {**HEAD, "cache_dir": synthetic_cache}, ("observed.py",))
     (run,) = runs_in(folder)  # one process alone talks to MLflow
     return folder, run
 

@@ -150,7 +150,14 @@ with shown_in_one_line(Path(sys.argv[1])), process_group(on_gpu=False) as proces
 def test_an_error_of_the_leading_process_ends_the_others_without_a_word(tmp_path):
     (tmp_path / "script.py").write_text(FAILING)
     done = subprocess.run(
-        [*TORCHRUN, "--nproc_per_node=3", tmp_path / "script.py", tmp_path / "logs", tmp_path / "failed"],
+        [
+            *TORCHRUN,
+            "--standalone",
+            "--nproc_per_node=3",
+            tmp_path / "script.py",
+            tmp_path / "logs",
+            tmp_path / "failed",
+        ],
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
