@@ -20,6 +20,7 @@ from benchmarks.opening import measure_opening
 from benchmarks.pool import measure_fairface, measure_pool
 from benchmarks.prefix import measure_prefix
 from benchmarks.scale import FULL, QUICK, Scale, image_folder, settings_of
+from benchmarks.shards import measure_shards
 from benchmarks.training import measure_gpu, measure_training
 from fairprof.config import Settings
 from fairprof.data.pool import load_pool
@@ -96,6 +97,11 @@ def prefix(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> d
     return measure_prefix(scale, settings, image_folder(settings, Cache.of(settings)))
 
 
+def shards(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
+    with TemporaryDirectory(dir=arguments.folder) as folder:
+        return measure_shards(scale, settings, load_pool(settings, settings.image_size), Path(folder))
+
+
 def gpu(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
     if not torch.cuda.is_available():
         return {"not measured": "PyTorch finds no GPU on this machine"}
@@ -110,6 +116,7 @@ PARTS = {
     "gradcam": gradcam,
     "training": training,
     "prefix": prefix,
+    "shards": shards,
     "gpu": gpu,
 }
 
@@ -173,6 +180,10 @@ def ratios(measured: dict[str, dict]) -> list[dict]:
         row(f"{prefix['runs']} runs, head / filling the cache", study, fill, "< 1.5", study < 1.5 * fill, "s")
         computed, distinct = prefix["computed"], prefix["distinct"]
         row("outputs computed / distinct ones", computed, distinct, "== 1", computed == distinct, "images")
+    if shards := measured.get("shards"):
+        for part, claim in (("training", "training, layer2"), ("inputs", "augmented images")):
+            ours, cached = shards[f"shards_{part}"], shards[f"cache_{part}"]
+            row(f"{claim}, shards / cache", ours, cached, ">= 0.95", ours >= 0.95 * cached, "images/s")
     if "fairprof" in (gpu_rates := measured.get("gpu", {})):
         ours, memory = gpu_rates["fairprof"], gpu_rates["in_memory"]
         row("GPU, layer2, bf16 / batch in memory", ours, memory, ">= 2,000 images/s", ours >= 2000, "images/s")

@@ -77,11 +77,12 @@ def measure_training(scale: Scale, settings: Settings, pool: Pool, folder: Path)
         seconds["plain"] += plain_step_seconds(scale, settings.finetune, folder)
         seconds["plain_workers"] += plain_step_seconds(scale, settings.finetune, folder, PLAIN_WORKERS)
         for kind, inputs in kinds.items():
-            seconds[kind] += _step_seconds(settings, pool, few, inputs, scale)
+            seconds[kind] += step_seconds(settings, pool, few, inputs, scale)
     return {kind: scale.batch_size / statistics.median(steps) for kind, steps in seconds.items()}
 
 
-def _step_seconds(settings: Settings, pool: Pool, drawn: Draw, inputs: Inputs, scale: Scale) -> list[float]:
+def step_seconds(settings: Settings, pool: Pool, drawn: Draw, inputs: Inputs, scale: Scale) -> list[float]:
+    """Seconds of training steps on these inputs, the first ones left out."""
     settings = settings.model_copy(update={"epochs": 1, "workers": 0})
     classifier = build_classifier(settings.architecture, "random", settings.finetune, len(pool.professions), 0)
     timed = TimedInputs(inputs)

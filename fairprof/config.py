@@ -88,7 +88,7 @@ SALIENCY_METHODS = get_args(SaliencyMethod)
 # what lies below layer2 is too little work, and too large, to be kept
 PREFIX_FINETUNE = ("head", "layer4", "layer3")
 AUTOMATIC_VIEWS = 4
-PATHS = ("data", "weights", "hparams", "cache_dir")  # what is a path, or may be one
+PATHS = ("data", "weights", "hparams", "cache_dir", "shards")  # what is a path, or may be one
 
 
 def setting(
@@ -170,7 +170,7 @@ class DataSettings(AnalysisSettings):
     data: str = setting(
         "synthetic",
         Identifies.STUDY,
-        "synthetic, utkface:FOLDER, fairface:FOLDER or manifest:FILE (relative to the project's folder)",
+        "synthetic, utkface:FOLDER, fairface:FOLDER, manifest:FILE or shards:FOLDER (relative to the project's folder)",
     )
     label_bias: Literal["none", "gender", "race", "intersectional"] = setting(
         "none", Identifies.STUDY, "whose pseudo-professions are biased against white_collar"
@@ -517,6 +517,11 @@ class PrepareSettings(DataSettings):
 
     image_size: int = setting(
         64, Identifies.SHARED, "edge, in pixels, of the input that the cache is filled for", ge=32, le=1024
+    )
+    shards: str = setting(
+        "none",
+        Identifies.ANALYSIS,
+        "new folder to which labels and decoded pixels are written, which data=shards:FOLDER reads; none: they are not",
     )
     imbalance: Literal["natural"] | Annotated[float, Field(ge=1, le=1000)] = setting(
         "natural",

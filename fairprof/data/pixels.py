@@ -12,6 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from fairprof.data.encoded_images import MISSING, EncodedImages
+from fairprof.data.shards import PixelShards
 from fairprof.errors import UserError
 from fairprof.runtime.cache import DESCRIPTION, Cache, readable
 from fairprof.runtime.files import UnreadableFile, require_room
@@ -70,14 +71,14 @@ class StreamedPixels:
 class Pixels:
     """Decoded images of a data set in the row order of its listing.
 
-    array: (N, S, S, 3) uint8, indexed by row, slice or row numbers; a read-only memory map, or decoded at every
-    access where the cache cannot hold them; zeros where an image could not be decoded.
+    array: (N, S, S, 3) uint8, indexed by row, slice or row numbers; a read-only memory map, shards, or decoded at
+    every access where the cache cannot hold them; zeros where an image could not be decoded.
     records: N rows with `reason` (empty, or why it could not be decoded), `sha256` of the file (hexadecimal)
     and `perceptual_hash` (hexadecimal, 256 bits).
     key: hexadecimal digest of what the images are and the size S at which they are kept.
     """
 
-    array: np.ndarray | StreamedPixels
+    array: np.ndarray | StreamedPixels | PixelShards
     records: pd.DataFrame
     key: str
 
@@ -85,12 +86,16 @@ class Pixels:
 def cached_pixels(images: EncodedImages, image_size: int, cache: Cache) -> Pixels:
     """Opens the pixels of `images` for networks of `image_size`, and decodes them first if nobody has yet.
 
+    Those in shards are read where they are, and nothing is cached.
     Pixels that are larger than the whole cache may be are not kept, their records are. What is damaged is decoded
     again, which is said.
-    Raises `NoImages` where not a single image exists, and `UserError` where the disk has no room or another process
-    fills this cache for longer than the cache's `lock_timeout`.
+    Raises `NoImages` where not a single image exists, and `UserError` where shards hold another size, the disk has no
+    room or another process fills this cache for longer than the cache's `lock_timeout`.
     """
     size = stored_size(image_size)
+    if isinstance(images, PixelShards):
+        images.require_size(size, image_size)
+        return Pixels(images, images.records, images.key)
     key = _key(images, size)
     entry = cache.entry("pixels", key)
     with cache.locked(entry, WHAT):

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from fairprof.data.shards import read_description
 from fairprof.data.sources import synthetic
 from fairprof.documents.rendering import PROVIDER_INPUT
+from fairprof.runtime.files import path_of
 
 SEEN_IN_PAPER = "the data set's paper may say"
 
@@ -168,11 +170,14 @@ PROVENANCE = {
 
 
 def provenance_of(data: str) -> Provenance:
-    """What is known of the data set that a value of the setting `data` names, as in "utkface:faces".
+    """What is known of the data set that a value of the setting `data` names, as in "utkface:faces"; of shards, that which they were
+    written from.
 
     Raises ValueError for an unknown kind.
     """
-    kind = data.partition(":")[0]
+    kind, _, path = data.partition(":")
+    if kind == "shards":
+        kind = read_description(path_of(path, "data")).name
     if kind not in PROVENANCE:
         raise ValueError(f"data={data} is of no known kind: it should begin with {', '.join(PROVENANCE)}")
     return PROVENANCE[kind]

@@ -16,7 +16,8 @@ from fairprof.store.tracking import LoggedRun
 
 AnySettings = TypeVar("AnySettings", EvaluateSettings, ExplainSettings)
 
-SPLIT_HERE = ("synthetic", "utkface")  # kinds of data without partitions of their own: labels and rows decide on them
+# kinds of data without partitions of their own, or which may have none: labels and rows decide on them
+SPLIT_HERE = ("synthetic", "utkface", "shards")
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ def test_every_claim_has_a_measured_value_a_baseline_and_their_ratio(quick):
         "training, layer2 / batch in memory",
         "2 runs, head / filling the cache",
         "outputs computed / distinct ones",
+        "training, layer2, shards / cache",
+        "augmented images, shards / cache",
     }
     for row in measured.values():
         assert row["measured"] > 0 and row["baseline"] > 0
@@ -135,6 +137,6 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path, monkeypatch, refused):
 def test_an_unknown_part_is_one_line(tmp_path, monkeypatch, refused):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick", "--parts", "pool,speed"])
-    with refused("--parts: speed is not one of pool, opening, inference, gradcam, training, prefix, gpu"):
+    with refused("--parts: speed is not one of pool, opening, inference, gradcam, training, prefix, shards, gpu"):
         main()
     assert list(tmp_path.iterdir()) == []

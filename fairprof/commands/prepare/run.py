@@ -10,11 +10,14 @@ from fairprof.commands.prepare.report import findings
 from fairprof.config import PrepareSettings
 from fairprof.data.pixels import ARRAY, NoImages, StreamedPixels
 from fairprof.data.pool import Pool, ScreenedRows, pool_of, refuse_if_mostly_unusable, screened_rows
+from fairprof.data.shards import PixelShards, require_new, write_shards
 from fairprof.errors import UserError
 from fairprof.reporting.findings import log_findings
 from fairprof.reporting.style import png_of
+from fairprof.reporting.wording import counted
 from fairprof.runtime.cache import Cache, readable
-from fairprof.runtime.progress import progress_bar
+from fairprof.runtime.files import path_of
+from fairprof.runtime.progress import note, progress_bar
 from fairprof.store import tracking
 
 
@@ -29,12 +32,15 @@ def run_preparation(settings: PrepareSettings) -> str:
     with tracking.started_run(f"prepare-{kind}", tags) as run_id:
         tracking.log_settings(settings.model_dump())
         started = time.time()
+        if settings.shards != "none":
+            require_new(path_of(settings.shards, "shards"))
         screened, pool, refusal = read(settings)
         cache = cache_facts(screened, settings, started)
         audit = audited(screened, pool, str(refusal or "").rstrip("."), settings)
         _log_sheets(audit, screened)
         if pool is not None:
             _log_pool(pool, settings.data)
+            _write_shards(screened, settings)
         pictures = {name: png_of(figure) for name, figure in figures_of(audit).items()}
         log_findings(findings(audit, cache, pictures))
         if refusal:
@@ -94,6 +100,13 @@ def _log_pool(pool: Pool, data: str) -> None:
             tracking.log_input(rows, data, context, pool.fingerprint)
 
 
+def _write_shards(screened: ScreenedRows, settings: PrepareSettings) -> None:
+    if settings.shards != "none" and screened.pixels is not None:
+        folder = path_of(settings.shards, "shards")
+        write_shards(folder, screened.listing, screened.pixels, settings.lock_timeout)
+        note(f"labels and pixels of {counted(len(screened.rows), 'image')} are in {folder}: data=shards:{folder}")
+
+
 # The cache.
 
 
@@ -102,6 +115,8 @@ def cache_facts(screened: ScreenedRows, settings: PrepareSettings, started: floa
     pixels, cache = screened.pixels, Cache.of(settings)
     if pixels is None:
         return ("Nothing: no image was read.",)
+    if isinstance(pixels.array, PixelShards):
+        return (f"Nothing: {len(pixels.array):,} images of {pixels.array.size} px are read from their shards.",)
     if isinstance(pixels.array, StreamedPixels):
         return (
             f"The pixels of {len(pixels.records):,} images do not fit into cache_gib={settings.cache_gib:g}: they are "

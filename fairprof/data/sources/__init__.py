@@ -1,12 +1,12 @@
 """Each module turns one kind of data set into a `Listing`."""
 
-from fairprof.data.sources import fairface, manifest, synthetic, utkface
+from fairprof.data.sources import fairface, manifest, shards, synthetic, utkface
 from fairprof.data.sources.listing import Listing
 from fairprof.errors import UserError
 from fairprof.runtime.cache import Cache
 from fairprof.runtime.files import path_of
 
-FROM_PATH = {"utkface": utkface.read, "fairface": fairface.read, "manifest": manifest.read}
+FROM_PATH = {"utkface": utkface.read, "fairface": fairface.read, "manifest": manifest.read, "shards": shards.read}
 
 
 def open_source(data: str, cache: Cache, cue_gap: float = 0.0, images_needed: bool = True) -> Listing:
