@@ -1,7 +1,6 @@
 """Pixels from shards against the local cache: images per second of what enters the network, and of a training."""
 
 import statistics
-from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
@@ -11,12 +10,9 @@ from benchmarks.scale import Scale
 from benchmarks.training import WARM_UP, step_seconds
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, Draw, draw
-from fairprof.data.pixels import Pixels
-from fairprof.data.pool import Pool, screened_rows
+from fairprof.data.pool import Pool, load_pool, screened_rows
 from fairprof.data.shards import write_shards
-from fairprof.data.sources import open_source
 from fairprof.network.images import ImageInputs
-from fairprof.runtime.cache import Cache
 
 BATCHES = 8  # of the input pipeline, in every round
 MORE_ROUNDS = 3  # than elsewhere: what is compared differs by little
@@ -29,9 +25,8 @@ def measure_shards(scale: Scale, settings: Settings, pool: Pool, folder: Path) -
     started = perf_counter()
     write_shards(folder / "shards", screened.listing, pool.pixel_cache, settings.lock_timeout)
     written = perf_counter() - started
-    listing = open_source(f"shards:{folder / 'shards'}", Cache.of(settings))
-    pixels = Pixels(listing.images, pool.pixel_cache.records, pool.pixel_cache.key)
-    pools = {"cache": pool, "shards": replace(pool, pixels=pixels)}
+    stored = settings.model_copy(update={"data": f"shards:{folder / 'shards'}"})
+    pools = {"cache": pool, "shards": load_pool(stored, settings.image_size)}
     rows = draw(pool, DESIGNS["B"], settings)
     count = (scale.steps + WARM_UP) * scale.batch_size
     few = Draw(rows.design, np.resize(rows.train, count), rows.val[: scale.batch_size], rows.test, "few", "few")
@@ -42,7 +37,7 @@ def measure_shards(scale: Scale, settings: Settings, pool: Pool, folder: Path) -
             seconds.setdefault(f"{name}_inputs", []).extend(_input_seconds(inputs, rows.train, scale.batch_size))
             seconds.setdefault(f"{name}_training", []).extend(step_seconds(settings, source, few, inputs, scale))
     rates = {name: scale.batch_size / statistics.median(times) for name, times in seconds.items()}
-    return rates | {"images": len(pixels.records), "write_seconds": written}
+    return rates | {"images": len(pool.pixel_cache.records), "write_seconds": written}
 
 
 def _input_seconds(inputs: ImageInputs, rows: np.ndarray, batch: int) -> list[float]:

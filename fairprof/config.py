@@ -88,7 +88,7 @@ SALIENCY_METHODS = get_args(SaliencyMethod)
 # what lies below layer2 is too little work, and too large, to be kept
 PREFIX_FINETUNE = ("head", "layer4", "layer3")
 AUTOMATIC_VIEWS = 4
-PATHS = ("data", "weights", "hparams", "cache_dir", "shards")  # what is a path, or may be one
+PATHS = ("data", "weights", "hparams", "cache_dir")  # what is a path, or may be one
 
 
 def setting(

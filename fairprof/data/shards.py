@@ -9,9 +9,9 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from functools import cached_property
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -74,8 +74,8 @@ class PixelShards:
         """Raises `UserError` unless the pixels are of the size that is kept for inputs of `image_size`."""
         if size != self.size:
             raise UserError(
-                f"{self.folder}: its images are {self.size} px, and image_size={image_size} needs {size} px: write shards "
-                f"with that image_size, or set image_size={round(self.size * image_size / size)}"
+                f"{self.folder}: its images are {self.size} px, and image_size={image_size} needs {size} px: write "
+                f"shards with that image_size, or set image_size={round(self.size * image_size / size)}"
             )
 
     @cached_property
@@ -115,13 +115,13 @@ class PixelShards:
         except OSError as error:
             raise UserError(f"{path} cannot be read ({reason_of(error)}): {REMEDY}") from None
 
-    def _read_one(self, path: Path, file: BinaryIO, row: int, target: np.ndarray) -> None:
+    def _read_one(self, path: Path, file: BufferedReader, row: int, target: np.ndarray) -> None:
         header = len(npy_header(self.size))
         member = tarfile.BLOCKSIZE + -(-(header + target.nbytes) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
         file.seek(row % IMAGES * member + tarfile.BLOCKSIZE + header)
-        if file.readinto(memoryview(target).cast("B")) < target.nbytes:  # type: ignore[attr-defined]
+        if file.readinto(target.data.cast("B")) < target.nbytes:
             raise UserError(f"{path} ends before {member_name(row)}: {REMEDY}")
-        if zlib.crc32(target) != self._checksums[row]:
+        if zlib.crc32(target.data) != self._checksums[row]:
             raise UserError(f"{path}: {member_name(row)} is not as it was written: {REMEDY}")
 
     # As encoded images, which a listing has.
@@ -151,7 +151,7 @@ def npy_header(size: int) -> bytes:
     """What stands in a file of NumPy before the bytes of an image of `size` pixels."""
     header = BytesIO()
     shape = {"descr": "|u1", "fortran_order": False, "shape": (size, size, 3)}
-    np.lib.format.write_array_header_1_0(header, shape)  # type: ignore[arg-type]
+    np.lib.format.write_array_header_1_0(header, shape)
     return header.getvalue()
 
 
@@ -202,7 +202,7 @@ def _write_pixels(folder: Path, pixels: "Pixels") -> list[int]:
                 for first in range(start, min(start + IMAGES, count), WRITTEN_AT_ONCE):
                     images = pixels.array[first : min(first + WRITTEN_AT_ONCE, start + IMAGES)]
                     for row, image in enumerate(images, first):
-                        checksums.append(zlib.crc32(image))
+                        checksums.append(zlib.crc32(image.data))
                         _add(shard, member_name(row), npy_header(len(image)) + image.tobytes())
                         bar.update()
     return checksums

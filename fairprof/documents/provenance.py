@@ -170,8 +170,8 @@ PROVENANCE = {
 
 
 def provenance_of(data: str) -> Provenance:
-    """What is known of the data set that a value of the setting `data` names, as in "utkface:faces"; of shards, that which they were
-    written from.
+    """What is known of the data set that a value of the setting `data` names, as in "utkface:faces", or from which the
+    shards were written that it names.
 
     Raises ValueError for an unknown kind.
     """

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from fairprof.commands.prepare.run import run_preparation
-from fairprof.config import PrepareSettings
+from fairprof.config import PrepareSettings, Settings
+from fairprof.data.pool import load_pool
 from tests.entrypoints.runs import MLFLOW_WARNS, artifact, client, mlflow_run, runs_in
 from tests.places import ROOT, mlflow_in
 
@@ -39,6 +40,7 @@ def faces(tmp_path_factory):
 def prepared(faces, tmp_path_factory):
     folder = tmp_path_factory.mktemp("user")
     settings = {"data": f"manifest:{faces / 'faces.csv'}", "cache_dir": folder / "cache", "sheet_images": 3, **QUICK}
+    settings["shards"] = folder / "shards"
     done = mlflow_run(folder, str(ROOT), settings, ("-e", "prepare"))
     assert done.returncode == 0, done.stderr[-3000:]
     (run,) = runs_in(folder)
@@ -60,6 +62,14 @@ def test_one_run_holds_the_audit(prepared):
     assert 0 < measured["data/equal_opportunity_difference_null_mean/race"] < 1
     assert "All four designs can be trained" in run.data.tags["mlflow.note.content"]
     assert "All four designs can be trained" in done.stdout and "Traceback" not in done.stderr
+
+
+def test_the_pool_is_in_shards_as_well(prepared):
+    folder, run, done = prepared
+    assert f"data=shards:{folder / 'shards'}" in done.stdout
+    pool = load_pool(Settings(data=f"shards:{folder / 'shards'}", cache_dir=str(folder / "cache")), QUICK["image_size"])
+    assert pool.fingerprint == run.data.params["pool_fingerprint"]
+    assert pool.pixel_cache.array[pool.table["pixel"].to_numpy()].shape == (95, 37, 37, 3)
 
 
 def test_tables_pictures_sheets_and_one_page(prepared):
