@@ -58,21 +58,33 @@ def contrasts(
     `rates_by_group`; "undefined" where the group or the rest has no rows, all rates being NaN then). Whether a group
     differs is said by a test: see `contrasts_with_tests`.
     """
+    attributes = list(attributes)
+    bands = group_bands(predictions, replicates, generator, attributes, confidence)
+    return contrast_table(rates_by_group(predictions, min_support, attributes=attributes), bands)
+
+
+def group_bands(
+    predictions: pd.DataFrame,
+    replicates: int,
+    generator: np.random.Generator,
+    attributes: Iterable[str],
+    confidence: float = CONFIDENCE,
+) -> list[dict[str, Bands]]:
+    """Of every attribute, the bands of each rate behind the table of `contrasts`."""
     check_number(replicates, "replicates")
-    attributes, bands = list(attributes), []
-    runs = one_run(predictions, attributes)
+    bands, runs = [], one_run(predictions, attributes)
     if runs.person is not None:
         found, drawn = (table.squeeze(axis=-4) for table in resampled_counts_of_runs(runs, replicates, generator))
-        for attribute in attributes:
+        for attribute in runs.groups:
             counts, resampled = runs.by_group(found, attribute), runs.by_group(drawn, attribute)
             bands.append(contrast_bands(counts, counts, resampled, resampled, confidence=confidence))
-        return contrast_table(predictions, bands, attributes, min_support)
-    for attribute in attributes:
+        return bands
+    for attribute in runs.groups:
         counts, _ = count_table(predictions, attribute)
         order = name_free_order(counts)
         resampled = resampled_counts(counts[order], replicates, generator)[:, np.argsort(order)]
         bands.append(contrast_bands(counts, counts, resampled, resampled, confidence=confidence))
-    return contrast_table(predictions, bands, attributes, min_support)
+    return bands
 
 
 def name_free_order(counts: np.ndarray) -> np.ndarray:
@@ -174,12 +186,10 @@ def _moments(votes: np.ndarray, squares: np.ndarray, runs: int) -> dict[str, tup
     return found
 
 
-def contrast_table(
-    predictions: pd.DataFrame, bands: list[dict[str, Bands]], attributes: list[str], min_support: int
-) -> pd.DataFrame:
-    """The table of `contrasts` from the bands of each attribute; support and evidence are those of `predictions`."""
-    table = rates_by_group(predictions, min_support, attributes=attributes)
-    table = table[["attribute", "rate", "class", "group", "support", "evidence"]].copy()
+def contrast_table(by_group: pd.DataFrame, bands: list[dict[str, Bands]]) -> pd.DataFrame:
+    """The table of `contrasts` from the bands of each attribute; support and evidence are those of `by_group`, a table
+    of `rates_by_group` of these attributes."""
+    table = by_group[["attribute", "rate", "class", "group", "support", "evidence"]].copy()
     supports = table.groupby(["attribute", "rate", "class"], sort=False)["support"]
     table["rest_support"] = supports.transform("sum") - table["support"]
     in_order = [of_rate for of_attribute in bands for of_rate in of_attribute.values()]
@@ -216,27 +226,20 @@ def gap_upper_bounds(contrasts: pd.DataFrame, predictions: pd.DataFrame) -> pd.D
     for attribute, table in contrasts.groupby("attribute", sort=False):
         counts, groups = count_table(predictions, attribute)
         bands = {
-            str(rate): (_of_cells(rows, "lower", groups, classes), _of_cells(rows, "upper", groups, classes))
+            str(rate): tuple(rows[end].to_numpy().reshape(len(groups), -1) for end in ("lower", "upper"))
             for rate, rows in table.groupby("rate", sort=False)
         }
         tables.append(table_of_bounds(attribute, classes, largest_gaps(bands, counts)))
     return pd.concat(tables, ignore_index=True)
 
 
-def with_bounds(
-    tests: pd.DataFrame, bounds: pd.DataFrame, predictions: pd.DataFrame, attributes: Iterable[str], min_support: int
-) -> pd.DataFrame:
+def with_bounds(tests: pd.DataFrame, bounds: pd.DataFrame, by_group: pd.DataFrame) -> pd.DataFrame:
     """Tests of gaps with their upper bounds (both a row for each attribute, metric and class), and with
-    undefined_cells and insufficient_cells of `fairprof.metrics.fairness.gaps`."""
+    undefined_cells and insufficient_cells of `fairprof.metrics.fairness.gaps` of `by_group`."""
     key = ["attribute", "metric", "class"]
-    cells = gaps(rates_by_group(predictions, min_support, attributes=attributes))
+    cells = gaps(by_group)
     table = tests.merge(bounds, on=key, validate="one_to_one")
     return table.merge(cells[[*key, "undefined_cells", "insufficient_cells"]], on=key, validate="one_to_one")
-
-
-def _of_cells(table: pd.DataFrame, column: str, groups: list[str], classes: list[str]) -> np.ndarray:
-    """(G, K): a column of the rows of one attribute and rate."""
-    return table.pivot(index="group", columns="class", values=column).loc[groups, classes].to_numpy()
 
 
 def largest_gaps(bands: dict[str, tuple[np.ndarray, np.ndarray]], counts: np.ndarray) -> dict[str, np.ndarray]:

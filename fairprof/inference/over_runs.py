@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from fairprof.inference.bands import (
+    Bands,
     contrast_bands,
     contrast_table,
     contrasts_with_tests,
@@ -30,7 +31,7 @@ from fairprof.inference.same_images import (
     resampled_sums,
     runs_on_the_same_images,
 )
-from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MIN_SUPPORT, rates
+from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MIN_SUPPORT, rates, rates_by_group
 from fairprof.metrics.performance import predicts_one_class, scores_from_counts
 
 # Gaps against chance.
@@ -59,7 +60,13 @@ def gaps_and_groups_over_runs(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tables of `gap_tests_over_runs` and of `fairprof.inference.permutation.group_table`, from the same
     permutations."""
-    permuted = permuted_runs(runs_on_the_same_images(tables, attributes), permutations, generator)
+    return _gaps_and_groups(runs_on_the_same_images(tables, attributes), permutations, generator)
+
+
+def _gaps_and_groups(
+    runs: Runs, permutations: int, generator: np.random.Generator
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    permuted = permuted_runs(runs, permutations, generator)
     return gap_table(permuted), group_table(permuted)
 
 
@@ -80,7 +87,14 @@ def contrasts_over_runs(
     of the images, the runs being what they are. The columns are those of `contrasts`.
     """
     check_number(replicates, "replicates")
-    runs = runs_on_the_same_images(tables, attributes)
+    bands = _bands_over_runs(runs_on_the_same_images(tables, attributes), replicates, generator, confidence)
+    return contrast_table(rates_by_group(tables[0], min_support, attributes=list(bands)), list(bands.values()))
+
+
+def _bands_over_runs(
+    runs: Runs, replicates: int, generator: np.random.Generator, confidence: float = CONFIDENCE
+) -> dict[str, dict[str, Bands]]:
+    """By attribute, the bands of each rate's mean over the runs."""
     votes = np.stack([(runs.predicted == c).sum(axis=0) for c in range(len(runs.classes))], axis=1)
     image, predicted = votes.nonzero()
     number = votes[image, predicted].astype(float)
@@ -92,11 +106,11 @@ def contrasts_over_runs(
     observed = [matrix.sum(axis=1).reshape(shape) for matrix in sums]
     drawn = resampled_sums(sums, size, replicates, generator)
     drawn = [table.reshape(replicates, *shape) for table in drawn]
-    bands = []
+    bands = {}
     for attribute in runs.groups:
-        found, squares, drawn_found, drawn_squares = (runs.by_group(table, attribute) for table in (*observed, *drawn))
-        bands.append(contrast_bands(found, squares, drawn_found, drawn_squares, len(tables), confidence))
-    return contrast_table(tables[0], bands, list(runs.groups), min_support)
+        tables = (runs.by_group(table, attribute) for table in (*observed, *drawn))
+        bands[attribute] = contrast_bands(*tables, len(runs.predicted), confidence)
+    return bands
 
 
 def gap_upper_bounds_over_runs(
@@ -113,7 +127,12 @@ def gap_upper_bounds_over_runs(
     valid whatever the runs have in common, and wider than it need be. Columns: attribute, metric, class, upper.
     """
     check_number(replicates, "replicates")
-    runs = runs_on_the_same_images(tables, attributes)
+    return _upper_bounds(runs_on_the_same_images(tables, attributes), replicates, generator, confidence)
+
+
+def _upper_bounds(
+    runs: Runs, replicates: int, generator: np.random.Generator, confidence: float = CONFIDENCE
+) -> pd.DataFrame:
     counts, drawn = resampled_counts_of_runs(runs, replicates, generator)
     bounds = []
     for attribute in runs.groups:
@@ -139,16 +158,18 @@ def gaps_and_contrasts_over_runs(
     undefined_cells and insufficient_cells, seeds (the number of runs) and degenerate (whether one of them predicts one
     class only), as `fairprof.inference.verdicts.judged` takes them. contrasts: of `contrasts_with_tests`.
     """
+    check_number(replicates, "replicates")
     attributes = list(attributes)
-    bands = contrasts_over_runs(
-        tables, replicates, generator("contrasts"), attributes=attributes, min_support=min_support
-    )
-    tested, groups = gaps_and_groups_over_runs(tables, permutations, generator("groups"), attributes)
-    upper = gap_upper_bounds_over_runs(tables, replicates, generator("upper bounds"), attributes=attributes)
+    runs = runs_on_the_same_images(tables, attributes)
+    bands = _bands_over_runs(runs, replicates, generator("contrasts"))
+    tested, groups = _gaps_and_groups(runs, permutations, generator("groups"))
+    upper = _upper_bounds(runs, replicates, generator("upper bounds"))
     # rates rest on labels and groups, which all runs share
-    table = with_bounds(tested, upper, tables[0], attributes, min_support)
+    of_labels = rates_by_group(tables[0], min_support, attributes=attributes)
+    table = with_bounds(tested, upper, of_labels)
     degenerate = any(predicts_one_class(predictions) for predictions in tables)
-    return table.assign(seeds=len(tables), degenerate=degenerate), contrasts_with_tests(bands, groups)
+    contrasts = contrast_table(of_labels, list(bands.values()))
+    return table.assign(seeds=len(tables), degenerate=degenerate), contrasts_with_tests(contrasts, groups)
 
 
 class Replicates(NamedTuple):

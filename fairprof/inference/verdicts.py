@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from fairprof.inference.bands import contrasts, contrasts_with_tests, gap_upper_bounds, with_bounds
+from fairprof.inference.bands import contrast_table, contrasts_with_tests, gap_upper_bounds, group_bands, with_bounds
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.multiplicity import CONFIRMATORY_ATTRIBUTES, EXPLORATORY, adjusted_in_families
 from fairprof.inference.over_seeds_and_images import THESE_MODELS
@@ -19,6 +19,7 @@ from fairprof.metrics.fairness import (
     MIN_SUPPORT,
     PARITY_DIFFERENCES,
     UNDEFINED,
+    rates_by_group,
 )
 from fairprof.metrics.performance import predicts_one_class
 
@@ -49,8 +50,10 @@ def gaps_and_contrasts(
     attributes = list(attributes)
     permuted = permuted_runs(one_run(predictions, attributes), permutations, generator)
     tests = gap_table(permuted).drop(columns="seed_sd")
-    found = contrasts(predictions, replicates, generator, attributes=attributes, min_support=min_support)
-    table = with_bounds(tests, gap_upper_bounds(found, predictions), predictions, attributes, min_support)
+    bands = group_bands(predictions, replicates, generator, attributes)
+    by_group = rates_by_group(predictions, min_support, attributes=attributes)
+    found = contrast_table(by_group, bands)
+    table = with_bounds(tests, gap_upper_bounds(found, predictions), by_group)
     confirmatory = is_confirmatory(table, confirmatory_attributes)
     judged_gaps = judged(table, confirmatory, delta, degenerate=predicts_one_class(predictions))
     return judged_gaps, contrasts_with_tests(found, group_table(permuted))

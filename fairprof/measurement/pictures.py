@@ -53,7 +53,8 @@ def confusion_figure(confusion: pd.DataFrame, title: str) -> Figure:
     axis.imshow(shares, cmap=SHARES, vmin=0, vmax=1)
     for row, column in np.ndindex(counts.shape):
         text = f"{count(counts[row, column])}\n{percent(shares[row, column], '.0f')}"
-        axis.text(column, row, text, ha="center", va="center", fontsize=NORMAL, color=ink_on(shares[row, column]))
+        colour = ink_on(shares[row, column])
+        axis.text(column, row, text, ha="center", va="center", fontsize=NORMAL, color=colour, in_layout=False)
     axis.set_xticks(range(len(counts)), labels, rotation=30, ha="right", fontsize=SMALL)
     axis.set_yticks(range(len(counts)), labels, fontsize=SMALL)
     axis.set_xlabel("predicted class", fontsize=SMALL)

@@ -79,6 +79,7 @@ class Rows:
                 va="center",
                 fontsize=SMALL,
                 fontweight="bold" if block in bold else "normal",
+                in_layout=False,  # it lies within its band
             )
         axis.set_ylim(len(self.headings) + len(self.places) - 0.5, -0.5)
         shown = labels or {row: design for (_, design), row in self.places.items()}

@@ -6,6 +6,7 @@ Both are laid out from one list of sections, so that they say the same.
 import base64
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from pathlib import Path
 
 import jinja2
@@ -72,6 +73,7 @@ def _markdown() -> jinja2.Template:
     return _environment(finalize=_markdown_text).get_template("report.md.j2")
 
 
+@cache  # templates are read and compiled once
 def _environment(finalize: Callable | None) -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -101,4 +103,11 @@ def _code(text: str) -> Markup:
 
 
 def _markdown_text(value: object) -> Markup:
-    return value if isinstance(value, Markup) else Markup(in_markdown(value))
+    if isinstance(value, Markup):
+        return value
+    return _escaped(value) if isinstance(value, str) else Markup(in_markdown(value))
+
+
+@lru_cache(maxsize=2**14)  # the cells of tables repeat few texts
+def _escaped(text: str) -> Markup:
+    return Markup(in_markdown(text))

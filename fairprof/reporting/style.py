@@ -12,7 +12,6 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
-from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from matplotlib.ticker import ScalarFormatter
 from PIL import Image
@@ -94,12 +93,16 @@ def png_of(figure: Figure) -> bytes:
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # otherwise it takes "\\$" for "$", too
     if (layout := figure.get_layout_engine()) is not None:
+        for axis in figure.axes:
+            for spine in axis.spines.values():
+                spine.set_in_layout(False)  # the frame is measured as that of the axes
         layout.execute(figure)  # and not in `savefig`, which draws everything twice where it lays out
         figure.set_layout_engine(None)
     canvas.draw()
     pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])  # nothing shines through a picture
     # in photographs there is nothing that repeats itself, and looking for it takes longer than drawing them
-    strategy = zlib.Z_RLE if figure.findobj(AxesImage) else zlib.Z_DEFAULT_STRATEGY
+    photographs = any(image.get_array().ndim == 3 for axis in figure.axes for image in axis.images)
+    strategy = zlib.Z_RLE if photographs else zlib.Z_DEFAULT_STRATEGY
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="png", dpi=(DPI, DPI), compress_type=strategy)
     return buffer.getvalue()

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import mlflow
@@ -23,6 +24,7 @@ from mlflow.utils.mlflow_tags import (
     MLFLOW_RUN_NOTE,
     MLFLOW_SOURCE_NAME,
 )
+from mlflow.utils.uri import append_to_uri_path
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH
 
 from fairprof.data.pool import source_of
@@ -289,13 +291,20 @@ def load_weights(run_id: str, path: str) -> dict[str, np.ndarray]:
 def _artifact(run_id: str, path: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         try:
-            file = Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path, dst_path=folder))
+            address = append_to_uri_path(_artifacts_of(run_id), path)
+            file = Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=folder))
         except (MlflowException, OSError) as error:
             raise UserError(
                 f"run {run_id} has no readable artifact {path} ({' '.join(str(error).split())[:100]}): "
                 "train it again, or leave it out"
             ) from None
         yield file
+
+
+@cache
+def _artifacts_of(run_id: str) -> str:
+    """Where a run's artifacts are, which stays the same: asked once, and not three times for every one of them."""
+    return mlflow.MlflowClient().get_run(run_id).info.artifact_uri
 
 
 def git_commit(run: LoggedRun) -> str:

@@ -502,6 +502,7 @@ def _matrix(axis: Axes, counts: np.ndarray, corner: tuple[float, float]) -> None
             va="center",
             fontsize=TINY,
             color=ink_on(share),
+            in_layout=False,  # it lies within its square
         )
 
 

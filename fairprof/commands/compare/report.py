@@ -23,21 +23,21 @@ def findings(
 
     Raises `ValueError` where a table is missing.
     """
-    answer = claims(tables, protocol).answer
+    said = claims(tables, protocol)
     return Findings(
         title=protocol.title,
         subtitle=(
             f"Comparison of the designs {', '.join(protocol.designs)} over {counted(len(protocol.seeds), 'seed')}; "
             f"made {protocol.created}; study {protocol.study_key}"
         ),
-        sections=sections(tables, protocol, pictures),
+        sections=sections(tables, protocol, said, pictures),
         tables=_artifacts(tables),
         pictures=pictures,
         folder=FOLDER,
         documents=documents,
-        description="\n\n".join(map(in_markdown, answer))
+        description="\n\n".join(map(in_markdown, said.answer))
         + "\n\nThe whole report is the artifact `report.html`; tables and pictures are in `comparison/`.",
-        printed=answer,
+        printed=said.answer,
         metrics=_metrics(tables, protocol),
         in_markdown=True,
     )

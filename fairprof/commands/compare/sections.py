@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fairprof.commands.compare.claims import Claim, Claims, claims
+from fairprof.commands.compare.claims import Claim, Claims
 from fairprof.commands.compare.collect import LATER_SEEDS
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.data.designs import DESIGNS
@@ -46,10 +46,9 @@ MANY = 4  # sentences: more of them that claim nothing are folded
 
 
 def sections(
-    tables: dict[str, pd.DataFrame], protocol: Protocol, picture_names: Collection[str]
+    tables: dict[str, pd.DataFrame], protocol: Protocol, said: Claims, picture_names: Collection[str]
 ) -> tuple[Section, ...]:
-    """What both layouts show, in order; see `findings`."""
-    said = claims(tables, protocol)
+    """What both layouts show, in order; see `findings`. said: the claims of these tables."""
     present = {name: table for name, table in tables.items() if len(table)}
     return (
         Section("The answer", (Sentences("", said.answer),)),

@@ -15,6 +15,7 @@ from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.report import findings
 from fairprof.commands.compare.sections import EVIDENCE, _data, sections
 from fairprof.config import CompareSettings, StudySettings
+from fairprof.reporting.blocks import Section
 from tests.reporting.pages import Outline, plain_markdown, plain_text, rows_of
 
 NASTY = "<b>A&B</b>"
@@ -268,16 +269,20 @@ def test_long_tables_are_folded_and_short_ones_are_not(page):
 NEEDED = {"performance", "gaps", "differences"}
 
 
+def said_in_sections(tables: dict[str, pd.DataFrame]) -> tuple[Section, ...]:
+    return sections(tables, PROTOCOL, claims(tables, PROTOCOL), [])
+
+
 @pytest.mark.slow
 def test_tables_that_are_not_needed_may_be_missing_or_empty(study):
     needed = {name: table for name, table in study.items() if name in NEEDED}
     assert Outline(findings(needed, PROTOCOL, {}, {}).html()).of("table")
     assert findings(needed, PROTOCOL, {}, {}).markdown().startswith("# Four designs")
-    complete = sections(study, PROTOCOL, [])
+    complete = said_in_sections(study)
     for missing in study.keys() - NEEDED:
         without = {name: table for name, table in study.items() if name != missing}
         empty = study | {missing: study[missing].iloc[:0]}
-        assert sections(without, PROTOCOL, []) == sections(empty, PROTOCOL, []) != complete
+        assert said_in_sections(without) == said_in_sections(empty) != complete
 
 
 def test_one_design_and_one_seed(make_tables):
@@ -312,7 +317,10 @@ def test_the_protocol_names_what_it_takes_to_judge_and_repeat_it(page, markdown)
 def test_the_commands_repeat_the_study_and_its_comparison(study, seeds, arms):
     protocol = replace(PROTOCOL, seeds=seeds, arms=arms)
     (block,) = (
-        block for section in sections(study, protocol, []) for block in section.blocks if block.kind == "commands"
+        block
+        for section in sections(study, protocol, claims(study, protocol), [])
+        for block in section.blocks
+        if block.kind == "commands"
     )
     checkout, train, compare = block.text.replace("\\\n", "").splitlines()
     assert checkout == "git checkout c0ffee"
