@@ -63,7 +63,7 @@ def measure(predictions: pd.DataFrame, settings: AnalysisSettings, seed: int) ->
 
     seed: of the permutations and bootstraps.
     """
-    min_support = settings.min_support
+    predictions, min_support = fairness.in_categories(predictions), settings.min_support
     tested, contrasts = gaps_and_contrasts(
         predictions,
         settings.permutations,

@@ -64,12 +64,24 @@ def group_labels(predictions: pd.DataFrame, attribute: str) -> pd.Series:
     """The group of each row: a categorical whose categories are the groups that occur, in their order.
 
     The order is that of the column's categories where it is categorical, otherwise sorted. The groups of
-    `gender_x_race` are named "Female x Black" and ordered by gender, then race.
+    `gender_x_race` are named "Female x Black" and ordered by gender, then race, unless there is a column of that name.
     """
-    if attribute == "gender_x_race":
+    if attribute == "gender_x_race" and attribute not in predictions:
         return intersection([group_labels(predictions, name) for name in ("gender", "race")])
     labels = checked_column(predictions, attribute).astype("category")
+    occurs = np.bincount(labels.cat.codes, minlength=len(labels.cat.categories)) > 0
+    if occurs.all() and labels.cat.categories.dtype == "str":
+        return labels
     return labels.cat.remove_unused_categories().cat.rename_categories(str)
+
+
+def in_categories(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The same table with labels and groups, `gender_x_race` too, as categories: coded once for all that follows."""
+    classes = class_names(predictions)
+    labels = {
+        column: pd.Categorical.from_codes(label_codes(predictions, column), classes) for column in ("y_true", "y_pred")
+    }
+    return predictions.assign(**labels, **{name: group_labels(predictions, name) for name in ATTRIBUTES})
 
 
 def intersection(labels: Sequence[pd.Series]) -> pd.Series:

@@ -55,6 +55,8 @@ def label_codes(predictions: pd.DataFrame, column: str) -> np.ndarray:
     """(N,) int: the position of each label of `y_true` or `y_pred` in the class order."""
     classes = class_names(predictions)
     labels = checked_column(predictions, column)
+    if isinstance(labels.dtype, pd.CategoricalDtype) and list(labels.cat.categories) == classes:
+        return labels.cat.codes.to_numpy(dtype=int)
     code, found = pd.factorize(labels)
     codes = pd.Index(classes).get_indexer(pd.Index(found).astype(object))[code]
     unknown = codes < 0

@@ -8,6 +8,7 @@ import pandas as pd
 
 from fairprof.config import CompareSettings, shared_settings
 from fairprof.errors import UserError
+from fairprof.metrics.fairness import in_categories
 from fairprof.store import tracking
 from fairprof.store.studies import (
     counted_in,
@@ -30,7 +31,7 @@ LATER_SEEDS = ", later seeds too"  # of the name of an arm, beside that of the s
 class RunResults:
     """A finished run in one of its arms, and what a comparison reads of it.
 
-    test: its test predictions. history: validation metrics by epoch. composition: counts of its draw.
+    test: its test predictions, `in_categories`. history: validation metrics by epoch. composition: counts of its draw.
     with_later_seeds: it stands in the arm that holds the seeds, too, which were added to those that were planned.
     """
 
@@ -177,7 +178,7 @@ def collect(runs: Sequence[LoggedRun]) -> list[RunResults]:
     order = main_arm_first(run.params["train_size"] for run in runs)
     left = {
         run_id: (
-            tracking.load_table(run_id, "predictions/test.parquet"),
+            in_categories(tracking.load_table(run_id, "predictions/test.parquet")),
             tracking.load_table(run_id, "training/history.csv"),
             tracking.load_table(run_id, "data/composition.csv"),
         )
