@@ -89,11 +89,11 @@ def rates_figure(by_group: pd.DataFrame) -> Figure:
     classes = largest_of(of_class, MOST_CURVES)
     row = 0.55 if len(groups) <= MOST_ROWS else 0.3  # inches
     figure = Figure(figsize=(2.6 * len(classes) + 1, row * len(groups) * len(RATES) + 1.9), layout="constrained")
-    panels = figure.subplots(len(RATES), len(classes), sharey=True, squeeze=False)
+    panels = figure.subplots(len(RATES), len(classes), squeeze=False)
     for panels_of_rate, (rate, gap) in zip(panels, RATES.items(), strict=True):
         for axis, profession in zip(panels_of_rate, classes, strict=True):
             rates = shown[shown["rate"].eq(rate) & shown["class"].eq(profession)]
-            _rates_of_groups(axis, rates.set_index(["attribute", "group"]).loc[groups])
+            _rates_of_groups(axis, rates.set_index(["attribute", "group"]).loc[groups], named=profession == classes[0])
             axis.set_title(textwrap.fill(drawn(profession, 3 * LETTERS), LETTERS), fontsize=NORMAL)
         panels_of_rate[0].set_ylabel(f"{name_of(rate)}\n({gap})", fontsize=SMALL)
     handles = [
@@ -105,8 +105,8 @@ def rates_figure(by_group: pd.DataFrame) -> Figure:
     return finished(figure, f"{title}\n{left.removeprefix('; ')}" if left else title, handles)
 
 
-def _rates_of_groups(axis: Axes, rates: pd.DataFrame) -> None:
-    """rates: of one kind and class, indexed by attribute and group."""
+def _rates_of_groups(axis: Axes, rates: pd.DataFrame, named: bool) -> None:
+    """rates: of one kind and class, indexed by attribute and group. named: whether the groups' names stand beside."""
     colours = [COLOURS[attribute] for attribute in rates.index.get_level_values("attribute")]
     places = np.arange(len(rates))
     fills = np.where(rates["evidence"].eq(SUFFICIENT), colours, HOLLOW)
@@ -116,5 +116,5 @@ def _rates_of_groups(axis: Axes, rates: pd.DataFrame) -> None:
     names = rates.index.get_level_values("group")
     both = set(names[names.duplicated()])  # which are groups of both attributes
     labels = [f"{name_of(of)}: {drawn(name)}" if name in both else drawn(name) for of, name in rates.index]
-    axis.set_yticks(places, labels)
+    axis.set_yticks(*((places, labels) if named else ([],)))
     plain(axis, "x")

@@ -19,6 +19,7 @@ from fairprof.reporting.chart import LETTERS, drawn, largest_of, left_out
 from fairprof.reporting.style import INK, LARGE, NORMAL, RIGHT, SMALL, TINY, UNKNOWN, WRONG, Ticks
 from fairprof.reporting.wording import UNDEFINED, counted
 
+SIDE_BY_SIDE_IMAGES = 8  # of which a run keeps the pixels with its maps, and which a comparison shows
 EDGE, SMALL_EDGE = 1.75, 1.4  # inches of an image in a panel, and of one among many
 CAPTION = 16  # letters of a name beside another
 ALL_IMAGES = None  # where a group is asked for; no name is it

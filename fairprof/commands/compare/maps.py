@@ -10,10 +10,8 @@ from fairprof.commands.compare.collect import RunResults
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.metrics import fairness
 from fairprof.metrics.attention import mean_maps
-from fairprof.saliency.panels import mean_map_difference_panel, side_by_side_panel
+from fairprof.saliency.panels import SIDE_BY_SIDE_IMAGES, mean_map_difference_panel, side_by_side_panel
 from fairprof.store import tracking
-
-SIDE_BY_SIDE_IMAGES = 8
 
 
 def map_figures(results: Sequence[RunResults], protocol: Protocol) -> dict[str, Figure]:

@@ -13,7 +13,7 @@ from fairprof.metrics.attention import mean_maps, mean_pictures
 from fairprof.network.records import Trained
 from fairprof.reporting.findings import finite
 from fairprof.reporting.style import png_of
-from fairprof.saliency.panels import contact_sheet, mean_map_panel
+from fairprof.saliency.panels import SIDE_BY_SIDE_IMAGES, contact_sheet, mean_map_panel
 from fairprof.store import tracking
 from fairprof.store.champion import DEGENERATE_TAG
 from fairprof.store.models import BEST_WEIGHTS, LAST_WEIGHTS, MODEL_SETTINGS, model_settings
@@ -71,7 +71,7 @@ def log_maps(subject: RunSubject, explained: Explained) -> None:
     tracking.log_arrays(
         {
             "maps": maps,
-            "pixels": pixels[shown],
+            "pixels": pixels[:SIDE_BY_SIDE_IMAGES],  # most of the file; every run explains the same images
             "image": predictions["image"].to_numpy(dtype=str),
             "target": predictions["y_pred"].to_numpy(dtype=str),
         },
