@@ -108,8 +108,8 @@ def _bands_over_runs(
     drawn = [table.reshape(replicates, *shape) for table in drawn]
     bands = {}
     for attribute in runs.groups:
-        tables = (runs.by_group(table, attribute) for table in (*observed, *drawn))
-        bands[attribute] = contrast_bands(*tables, len(runs.predicted), confidence)
+        found, squares, drawn_found, drawn_squares = (runs.by_group(table, attribute) for table in (*observed, *drawn))
+        bands[attribute] = contrast_bands(found, squares, drawn_found, drawn_squares, len(runs.predicted), confidence)
     return bands
 
 

@@ -101,7 +101,7 @@ def png_of(figure: Figure) -> bytes:
     canvas.draw()
     pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])  # nothing shines through a picture
     # in photographs there is nothing that repeats itself, and looking for it takes longer than drawing them
-    photographs = any(image.get_array().ndim == 3 for axis in figure.axes for image in axis.images)
+    photographs = any(np.ndim(image.get_array()) == 3 for axis in figure.axes for image in axis.images)
     strategy = zlib.Z_RLE if photographs else zlib.Z_DEFAULT_STRATEGY
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="png", dpi=(DPI, DPI), compress_type=strategy)
