@@ -218,8 +218,8 @@ def contrasts_with_tests(contrasts: pd.DataFrame, groups: pd.DataFrame, alpha: f
 def gap_upper_bounds(contrasts: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     """The largest value of each gap that the simultaneous bands of `contrasts` admit: see `largest_gaps`.
 
-    `predictions` is the table behind `contrasts`, whose rows keep their order. Columns: attribute, metric, class, upper (in [0, 1], NaN where
-    the gap is undefined), in the order of `gap_tests`.
+    `predictions` is the table behind `contrasts`, whose rows keep their order. Columns: attribute, metric, class, upper
+    (in [0, 1], NaN where the gap is undefined), in the order of `gap_tests`.
     """
     classes = class_names(predictions)
     tables = []

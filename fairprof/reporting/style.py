@@ -101,7 +101,8 @@ def png_of(figure: Figure) -> bytes:
     canvas.draw()
     pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])  # nothing shines through a picture
     # in photographs there is nothing that repeats itself, and looking for it takes longer than drawing them
-    photographs = any(np.ndim(image.get_array()) == 3 for axis in figure.axes for image in axis.images)
+    shown = (image.get_array() for axis in figure.axes for image in axis.images)
+    photographs = any(pixels is not None and pixels.ndim == 3 for pixels in shown)
     strategy = zlib.Z_RLE if photographs else zlib.Z_DEFAULT_STRATEGY
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="png", dpi=(DPI, DPI), compress_type=strategy)
