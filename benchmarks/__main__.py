@@ -19,6 +19,7 @@ from benchmarks.inference import measure_inference
 from benchmarks.opening import measure_opening
 from benchmarks.pool import measure_fairface, measure_pool
 from benchmarks.prefix import measure_prefix
+from benchmarks.recording import measure_recording
 from benchmarks.scale import FULL, QUICK, Scale, image_folder, settings_of
 from benchmarks.shards import measure_shards
 from benchmarks.training import measure_gpu, measure_training
@@ -29,6 +30,7 @@ from fairprof.runtime.cache import Cache
 from fairprof.runtime.files import cache_folder
 
 GPU_BATCH = 256
+MEASURED_OF_A_RUN = {"measure": "tables and metrics", "picture": "pictures"}
 
 
 def main() -> None:
@@ -87,6 +89,10 @@ def inference(scale: Scale, settings: Settings, arguments: argparse.Namespace) -
     return measure_inference(arguments.quick)
 
 
+def recording(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
+    return measure_recording(scale, settings, load_pool(settings, None))
+
+
 def training(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
     images = image_folder(settings, Cache.of(settings))
     return measure_training(scale, settings, load_pool(settings, settings.image_size), images)
@@ -114,6 +120,7 @@ PARTS = {
     "opening": opening,
     "inference": inference,
     "gradcam": gradcam,
+    "recording": recording,
     "training": training,
     "prefix": prefix,
     "shards": shards,
@@ -165,6 +172,14 @@ def ratios(measured: dict[str, dict]) -> list[dict]:
         value, baseline = gradcam["gradcam"], gradcam["forward"] + gradcam["layer4_backward"]
         row("Grad-CAM / forward + layer4 backward", value, baseline, "<= 1.6", value <= 1.6 * baseline, "s")
         row("Grad-CAM / pytorch-grad-cam, not cut", value, gradcam["library"], "< 1", value < gradcam["library"], "s")
+    if recording := measured.get("recording"):
+        epoch, table = recording["epoch_seconds"], recording["table_seconds"]
+        row("validation of an epoch, on counts / from a table", epoch, table, "<= 0.5", 2 * epoch <= table, "s")
+        for what, limit in {"measure": 0.8, "picture": 2}.items():
+            seconds = recording[f"{what}_seconds"]
+            row(f"{MEASURED_OF_A_RUN[what]} of a run", seconds, limit, "<= 1 (limit)", seconds <= limit, "s")
+        seconds, runs = recording["comparison_seconds"], recording["runs"]
+        row(f"comparison of {runs:,.0f} runs, a run", seconds / runs, 0.6, "<= 1 (limit)", seconds <= 0.6 * runs, "s")
     if training := measured.get("training"):
         ours, plain, memory = training["fairprof"], training["plain"], training["in_memory"]
         row("training, layer2 / plain loop", ours, plain, ">= 1.8", ours >= 1.8 * plain, "images/s")

@@ -92,17 +92,14 @@ def png_of(figure: Figure) -> bytes:
     figure.set_canvas(canvas)
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # otherwise it takes "\\$" for "$", too
-    if (layout := figure.get_layout_engine()) is not None:
-        for axis in figure.axes:
-            for spine in axis.spines.values():
-                spine.set_in_layout(False)  # the frame is measured as that of the axes
-        layout.execute(figure)  # and not in `savefig`, which draws everything twice where it lays out
-        figure.set_layout_engine(None)
-    canvas.draw()
+    for axis in figure.axes:
+        for spine in axis.spines.values():
+            spine.set_in_layout(False)  # the frame is measured as that of the axes
+    canvas.draw()  # and not `savefig`, which draws everything twice where it lays out
     pixels = np.ascontiguousarray(np.asarray(canvas.buffer_rgba())[..., :3])  # nothing shines through a picture
     # in photographs there is nothing that repeats itself, and looking for it takes longer than drawing them
-    shown = (image.get_array() for axis in figure.axes for image in axis.images)
-    photographs = any(pixels is not None and pixels.ndim == 3 for pixels in shown)
+    images = (image.get_array() for axis in figure.axes for image in axis.images)
+    photographs = any(image is not None and image.ndim == 3 for image in images)
     strategy = zlib.Z_RLE if photographs else zlib.Z_DEFAULT_STRATEGY
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="png", dpi=(DPI, DPI), compress_type=strategy)
