@@ -51,7 +51,7 @@ def markdown_page(title: str, subtitle: str, content: Iterable[Section], folder:
 
 @dataclass(frozen=True)
 class _Image:
-    source: str
+    source: Markup
     width: int
     height: int
 
@@ -61,7 +61,8 @@ def _image(name: str, png: bytes) -> _Image:
         raise ValueError(f"the picture {name!r} is no PNG; give the bytes of a PNG file")
     # the header: width and height are the first two numbers after the name of its first chunk
     width, height = (int.from_bytes(png[start : start + 4], "big") for start in (16, 20))
-    return _Image(f"data:image/png;base64,{base64.b64encode(png).decode()}", width, height)
+    source = Markup(f"data:image/png;base64,{base64.b64encode(png).decode()}")  # long, and of plain letters alone
+    return _Image(source, width, height)
 
 
 def _html(template: str) -> jinja2.Template:
@@ -89,7 +90,12 @@ def _environment(finalize: Callable | None) -> jinja2.Environment:
 
 
 def _html_text(value: object) -> object:
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return _shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@lru_cache(maxsize=2**14)  # the cells of tables repeat few texts
+def _shown(text: str) -> Markup:
+    return escape(visible(text))
 
 
 def _lines(text: str) -> Markup:
@@ -108,6 +114,6 @@ def _markdown_text(value: object) -> Markup:
     return _escaped(value) if isinstance(value, str) else Markup(in_markdown(value))
 
 
-@lru_cache(maxsize=2**14)  # the cells of tables repeat few texts
+@lru_cache(maxsize=2**14)
 def _escaped(text: str) -> Markup:
     return Markup(in_markdown(text))
