@@ -1,6 +1,6 @@
 """What it costs to measure, draw and compare what has been trained: processor seconds, beside the training of a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from time import process_time
 
 import numpy as np
@@ -79,7 +79,7 @@ def _maps(predictions: pd.DataFrame) -> tuple[bytes, bytes]:
 
 
 def _compared(scale: Scale, settings: Settings, pool: Pool, rows: np.ndarray) -> str:
-    runs = {
+    runs: dict[Hashable, list[pd.DataFrame]] = {
         design: [
             predictions_table(pool, rows, _by_chance(pool, rows, 1000 * place + seed)) for seed in range(scale.seeds)
         ]

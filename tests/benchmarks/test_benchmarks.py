@@ -141,6 +141,8 @@ def test_a_folder_that_is_not_there_is_one_line(tmp_path, monkeypatch, refused):
 def test_an_unknown_part_is_one_line(tmp_path, monkeypatch, refused):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick", "--parts", "pool,speed"])
-    with refused("--parts: speed is not one of pool, opening, inference, gradcam, training, prefix, shards, gpu"):
+    with refused(
+        "--parts: speed is not one of pool, opening, inference, gradcam, recording, training, prefix, shards, gpu"
+    ):
         main()
     assert list(tmp_path.iterdir()) == []
