@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,17 @@ class Description(BaseModel):
     checksums: dict[str, int]
 
 
+class Sealed(BaseModel):
+    """A description with the checksum by which it is seen that it is as it was written."""
+
+    checksum: int
+    description: Description
+
+    @classmethod
+    def of(cls, description: Description) -> Self:
+        return cls(checksum=zlib.crc32(description.model_dump_json().encode()), description=description)
+
+
 class PixelShards:
     """The pixels of a folder of shards, (N, S, S, 3) uint8, indexed by row, slice or row numbers as an array is.
 
@@ -66,6 +77,7 @@ class PixelShards:
         self.key = description.key
         self._description = description
         self._rows = np.arange(description.images)
+        self._header = len(npy_header(self.size))
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -116,9 +128,8 @@ class PixelShards:
             raise UserError(f"{path} cannot be read ({reason_of(error)}): {REMEDY}") from None
 
     def _read_one(self, path: Path, file: BufferedReader, row: int, target: np.ndarray) -> None:
-        header = len(npy_header(self.size))
-        member = tarfile.BLOCKSIZE + -(-(header + target.nbytes) // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-        file.seek(row % IMAGES * member + tarfile.BLOCKSIZE + header)
+        blocks = 1 + -(-(self._header + target.nbytes) // tarfile.BLOCKSIZE)  # the member's own header is one
+        file.seek(row % IMAGES * blocks * tarfile.BLOCKSIZE + tarfile.BLOCKSIZE + self._header)
         if file.readinto(target.data.cast("B")) < target.nbytes:
             raise UserError(f"{path} ends before {member_name(row)}: {REMEDY}")
         if zlib.crc32(target.data) != self._checksums[row]:
@@ -183,7 +194,8 @@ def write_shards(folder: Path, listing: Listing, pixels: "Pixels", timeout: floa
                 key=pixels.key,
                 checksums={name: zlib.crc32((unfinished / name).read_bytes()) for name in tables},
             )
-            (unfinished / DESCRIPTION).write_text(description.model_dump_json(indent=1), encoding="utf-8")
+            sealed = Sealed.of(description).model_dump_json(indent=1)
+            (unfinished / DESCRIPTION).write_text(sealed, encoding="utf-8")
 
 
 def require_new(folder: Path) -> None:
@@ -218,14 +230,16 @@ def read_description(folder: Path) -> Description:
     """What a folder holds; raises `UserError` where it holds no shards, or those of another version."""
     path = folder / DESCRIPTION
     try:
-        description = Description.model_validate_json(read_file(path, MAX_BYTES))
+        sealed = Sealed.model_validate_json(read_file(path, MAX_BYTES))
     except UnreadableFile as error:
         raise UserError(f"{error.about(path)}: give a folder that prepare has written with shards=FOLDER") from None
     except ValidationError:
-        raise UserError(f"{path} is damaged: {REMEDY}") from None
-    if description.layout != LAYOUT:
-        raise UserError(f"{path} is of another version ({description.layout}, not {LAYOUT}): write the shards again")
-    return description
+        raise UserError(f"{path} is not as it was written: {REMEDY}") from None
+    if sealed != Sealed.of(sealed.description):
+        raise UserError(f"{path} is not as it was written: {REMEDY}")
+    if sealed.description.layout != LAYOUT:
+        raise UserError(f"{path} is of another version, not of {LAYOUT}: write the shards again")
+    return sealed.description
 
 
 def verified_table(folder: Path, name: str, required: tuple[str, ...], description: Description) -> pd.DataFrame:

@@ -153,3 +153,19 @@ def test_a_folder_without_shards_is_refused(make_settings, tmp_path, refused):
 
 def test_a_training_setting_takes_shards():
     assert Settings(data="shards:faces").data == "shards:faces"
+
+
+def test_no_word_of_the_description_can_change_unseen(written, tmp_path, refused):
+    path = tmp_path / "shards" / "shards.json"
+    text = path.read_text().replace(": ", ":")
+    for found, changed in (
+        ('"mangled_ages":0', '"mangled_ages":1'),
+        ('"key":"', '"key":"0'),
+        ('"manifest"', '"utkface"'),
+    ):
+        assert found in text
+        path.write_text(text.replace(found, changed))
+        with refused(str(path), "not as it was written"):
+            load_pool(written[1], None)
+    path.write_text(text)
+    assert len(load_pool(written[1], None).table)
