@@ -161,9 +161,14 @@ def _rows_of(pool: Pool, partition: str, quotas: pd.Series, seed: int) -> np.nda
     order = numpy_generator(seed, "draw", partition).permutation(len(labels))
     axes = [labels[axis].cat for axis in quotas.index.names]
     shape = [len(axis.categories) for axis in axes]
-    cells = np.ravel_multi_index([axis.codes.to_numpy()[order] for axis in axes], shape)  # as quotas are ordered
-    place = pd.Series(cells).groupby(cells).cumcount().to_numpy()
-    return np.sort(rows[order[place < quotas.to_numpy()[cells]]])
+    cells = np.ravel_multi_index([axis.codes.to_numpy() for axis in axes], shape)  # numbered as quotas are
+    cells = cells.astype(np.min_scalar_type(len(quotas)))  # NumPy sorts two bytes many times as fast
+    by_cell = order[np.argsort(cells[order], kind="stable")]
+    sizes = np.bincount(cells, minlength=len(quotas))
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    taken = np.zeros(len(rows), dtype=bool)
+    taken[by_cell[places < np.repeat(quotas.to_numpy(), sizes)]] = True
+    return rows[taken]
 
 
 def _quotas(pool: Pool, design: Design, imbalance: str | float, partition: str) -> pd.Series:
