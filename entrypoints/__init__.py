@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from fairprof.config import AnalysisSettings, DataSettings, TrainingSettings
+from fairprof.config import CommandSettings, DataSettings, TrainingSettings
 from fairprof.errors import shown_in_one_line
 from fairprof.runtime.files import cache_folder
 from fairprof.runtime.leaving import is_idle, leave
@@ -25,7 +25,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 LOGGED_BY = ("fairprof.commands.train.recorder", "fairprof.commands.train.inputs", "fairprof.commands.train.outcome")
 
 
-def start(settings: type[AnalysisSettings], command: str, logged_by: Sequence[str] = ()) -> None:
+def start(settings: type[CommandSettings], command: str, logged_by: Sequence[str] = ()) -> None:
     """Runs a command, the dotted path of a function, with the settings on the command line.
 
     torch and MLflow take long to import: a wrong setting is answered before the command's module is, and so is what
@@ -43,7 +43,7 @@ def start(settings: type[AnalysisSettings], command: str, logged_by: Sequence[st
 
 
 @contextmanager
-def _recorder(settings: AnalysisSettings, logged_by: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _recorder(settings: CommandSettings, logged_by: Sequence[str]) -> Iterator[dict[str, Any]]:
     """The argument `recorder` of a command that takes one."""
     if not (logged_by and isinstance(settings, TrainingSettings)):
         yield {}

@@ -104,23 +104,10 @@ def marks(field: FieldInfo) -> dict[str, Any]:
     return cast(dict[str, Any], field.json_schema_extra)
 
 
-class AnalysisSettings(BaseSettings):
-    """How predictions are judged: whatever is trained or compared, these say what counts as evidence."""
+class CommandSettings(BaseSettings):
+    """What a command is told, by name: how it is parsed, and refused."""
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, cli_exit_on_error=False)
-
-    min_support: int = setting(
-        30, Identifies.ANALYSIS, "a rate with a smaller denominator is marked as insufficient evidence", ge=1
-    )
-    permutations: int = setting(
-        999, Identifies.ANALYSIS, "permutations of the groups behind every noise floor and p-value", ge=99, le=1_000_000
-    )
-    replicates: int = setting(
-        1000, Identifies.ANALYSIS, "bootstrap replicates behind every interval", ge=100, le=1_000_000
-    )
-    delta: float = setting(
-        0.05, Identifies.ANALYSIS, "gaps that are surely smaller than this are called equivalent", gt=0, lt=1
-    )
 
     @field_validator("*", mode="before")
     @classmethod
@@ -162,6 +149,23 @@ class AnalysisSettings(BaseSettings):
             raise UserError(_unparsed(str(error), list(cls.model_fields))) from None
         except ValidationError as error:
             raise UserError(_invalid(error)) from None
+
+
+class AnalysisSettings(CommandSettings):
+    """How predictions are judged: whatever is trained or compared, these say what counts as evidence."""
+
+    min_support: int = setting(
+        30, Identifies.ANALYSIS, "a rate with a smaller denominator is marked as insufficient evidence", ge=1
+    )
+    permutations: int = setting(
+        999, Identifies.ANALYSIS, "permutations of the groups behind every noise floor and p-value", ge=99, le=1_000_000
+    )
+    replicates: int = setting(
+        1000, Identifies.ANALYSIS, "bootstrap replicates behind every interval", ge=100, le=1_000_000
+    )
+    delta: float = setting(
+        0.05, Identifies.ANALYSIS, "gaps that are surely smaller than this are called equivalent", gt=0, lt=1
+    )
 
 
 class DataSettings(AnalysisSettings):
@@ -435,6 +439,17 @@ class CompareSettings(AnalysisSettings):
     )
 
 
+NEWEST = "newest"
+
+
+class RegisterSettings(CommandSettings):
+    """The settings of the registration of a run that has not registered its model."""
+
+    run: str = setting(
+        NEWEST, Identifies.RUN, "the run id of a training that has finished, as of a study; newest: the last such run"
+    )
+
+
 AS_TRAINED = "auto"
 GROUPS_OF_THE_MODEL = setting(
     AS_TRAINED,
@@ -444,10 +459,13 @@ GROUPS_OF_THE_MODEL = setting(
 
 
 class EvaluateSettings(DataSettings):
-    """The settings of an evaluation of a registered model."""
+    """The settings of an evaluation of a trained model."""
 
     model: str = setting(
-        "A", Identifies.RUN, "registered model: B or fairprof-B (its champion), fairprof-B@champion, fairprof-B/3"
+        "A",
+        Identifies.RUN,
+        "registered model: B or fairprof-B (its champion), fairprof-B@champion, fairprof-B/3; or run:ID, the model of "
+        "a run that has registered none",
     )
     partition: Literal["test", "all"] = setting(
         "test",
@@ -463,13 +481,13 @@ class EvaluateSettings(DataSettings):
 
 
 class ExplainSettings(DataSettings):
-    """The settings of an explanation of registered models on the same images."""
+    """The settings of an explanation of trained models on the same images."""
 
     models: str = setting(
         "A,B,C,D",
         Identifies.RUN,
-        "registered models, separated by commas: B or fairprof-B (its champion), fairprof-B/3; or study:RUN (its run "
-        "id, or newest): all seeds of its designs, which alone says something of designs",
+        "models, separated by commas: B or fairprof-B (its champion), fairprof-B/3, run:ID (of a run); or study:RUN "
+        "(its run id, or newest): all seeds of its designs, which alone says something of designs",
     )
     merge: str = GROUPS_OF_THE_MODEL
     exclude: str = GROUPS_OF_THE_MODEL
@@ -494,7 +512,7 @@ class ExplainSettings(DataSettings):
             return value
         labels = [_label_of(reference) for reference in _references(value)]
         if not labels:
-            raise ValueError("a list of registered models, separated by commas, with at least one")
+            raise ValueError("a list of models, separated by commas, with at least one")
         if len(set(labels)) < len(labels):
             raise ValueError("a list in which no model occurs twice")
         return value

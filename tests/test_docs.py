@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fairprof.config import AnalysisSettings
+from fairprof.config import CommandSettings
 from fairprof.documents.settings import ENTRY_POINTS
 from fairprof.errors import UserError
 from tests.places import ROOT
@@ -44,7 +44,7 @@ COMMANDS = [
 ]
 
 
-def settings_of(module: str) -> type[AnalysisSettings]:
+def settings_of(module: str) -> type[CommandSettings]:
     """The settings that an entry point's module, such as `entrypoints.train`, takes."""
     (entry_point,) = (name for name in MLPROJECT if module_of(name) == module)
     return ENTRY_POINTS[entry_point]

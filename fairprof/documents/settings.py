@@ -8,14 +8,15 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from fairprof.config import (
-    AnalysisSettings,
     Choice,
+    CommandSettings,
     CompareSettings,
     EvaluateSettings,
     ExplainSettings,
     Identifies,
     LogUniform,
     PrepareSettings,
+    RegisterSettings,
     SearchLaw,
     Settings,
     StudySettings,
@@ -25,11 +26,12 @@ from fairprof.config import (
 )
 
 # settings by entry point of MLproject
-ENTRY_POINTS: dict[str, type[AnalysisSettings]] = {
+ENTRY_POINTS: dict[str, type[CommandSettings]] = {
     "main": Settings,
     "study": StudySettings,
     "tune": TuneSettings,
     "compare": CompareSettings,
+    "register": RegisterSettings,
     "evaluate": EvaluateSettings,
     "explain": ExplainSettings,
     "prepare": PrepareSettings,
@@ -58,7 +60,7 @@ def settings_page() -> str:
     return "\n".join([HEAD, identified, *sections, SEARCHED, laws])
 
 
-def _section(entry_point: str, settings: type[AnalysisSettings]) -> str:
+def _section(entry_point: str, settings: type[CommandSettings]) -> str:
     """An entry point's settings: those of its own first; those that mean the same to main are named."""
     is_main = entry_point == "main"
     command = "mlflow run ." if is_main else f"mlflow run . -e {entry_point}"
@@ -71,7 +73,7 @@ def _section(entry_point: str, settings: type[AnalysisSettings]) -> str:
     return "\n".join([f"## `{command}`\n", f"{settings.__doc__}\n", table, *also])
 
 
-def _most_special_first(settings: type[AnalysisSettings]) -> list[str]:
+def _most_special_first(settings: type[CommandSettings]) -> list[str]:
     """Names of the settings, those of a class before those that it inherits."""
     own = [name for base in settings.__mro__ for name in base.__dict__.get("__annotations__", {})]
     return [name for name in dict.fromkeys(own) if name in settings.model_fields]

@@ -53,6 +53,12 @@ class Classifier:
         """What computes logits from what enters at a boundary: the trainable part, or (None: images) the network."""
         return self.network if boundary is None else self.trainable
 
+    def changed_by_training(self) -> tuple[str, ...]:
+        """Names in the network's state dict of what training may change: weights that learn, statistics of batch
+        norm."""
+        kept = tuple(f"{path}." for path in self.frozen)
+        return tuple(name for name in self.trainable.state_dict() if not name.startswith(kept))
+
     def set_training(self, trainable: nn.Module) -> None:
         """Puts the trainable part, or a copy of it, into training mode, in which frozen batch norm stays frozen."""
         trainable.train()
@@ -70,7 +76,7 @@ def build_classifier(architecture: str, weights: str, finetune: str, class_count
     cannot be had.
     """
     network = _network(architecture, class_count, seed)
-    head = _last_weighted(network).rpartition(".")[0]
+    head = _head_of(network)
     used, file = find_weights(architecture, weights)
     if file is not None:
         load_backbone(network, _tensors_of_file(file, used.sha256), head, file)
@@ -95,9 +101,21 @@ def trained_classifier(architecture: str, tensors: dict[str, torch.Tensor], clas
     network = _network(architecture, class_count, seed=0)
     network.load_state_dict(tensors)
     network = network.to(memory_format=torch.channels_last).eval()
-    head = _last_weighted(network).rpartition(".")[0]
+    head = _head_of(network)
     layer = _last_convolutional_block(network, architecture)
     return Classifier(network, Weights("trained", ""), head, (), layer, None, None, network)
+
+
+def starting_weights(architecture: str, weights: str, class_count: int) -> dict[str, torch.Tensor]:
+    """The state dict of a classifier that starts from ImageNet or a file; its head is no training's.
+
+    Raises `UserError` as `build_classifier` does.
+    """
+    network = _network(architecture, class_count, seed=0)
+    used, file = find_weights(architecture, weights)
+    if file is not None:
+        load_backbone(network, _tensors_of_file(file, used.sha256), _head_of(network), file)
+    return network.state_dict()
 
 
 def _network(architecture: str, class_count: int, seed: int) -> nn.Module:
@@ -112,8 +130,10 @@ def _network(architecture: str, class_count: int, seed: int) -> nn.Module:
             raise UserError(f"architecture={architecture} cannot take the study's head: {error}") from None
 
 
-def _last_weighted(network: nn.Module) -> str:
-    return [path for path, module in network.named_modules() if any(True for _ in module.parameters(recurse=False))][-1]
+def _head_of(network: nn.Module) -> str:
+    """Path of the block that holds the last layer with weights."""
+    weighted = [path for path, module in network.named_modules() if any(True for _ in module.parameters(recurse=False))]
+    return weighted[-1].rpartition(".")[0]
 
 
 # --- stages -----------------------------------------------------------------------------------------------------
@@ -179,7 +199,7 @@ def _stages(architecture: str) -> dict[str, str]:
         network.get_submodule(path).register_forward_hook(note(path))
     with torch.inference_mode():
         network.eval()(image)
-    head = _last_weighted(network).rpartition(".")[0]
+    head = _head_of(network)
     return {path: _stage(PROBE_SIZE / sizes.get(path, 1)) for path in _weighted_blocks(network, head)}
 
 

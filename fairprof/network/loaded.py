@@ -1,17 +1,19 @@
 """A trained model as a classifier again: what `evaluate` and `explain` start from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import numpy as np
 from pydantic import ValidationError
 
 from fairprof.config import AS_TRAINED, EVERYBODY, DataSettings, EvaluateSettings, ExplainSettings, Settings
 from fairprof.data.pool import Pool, load_pool, source_of
 from fairprof.errors import UserError
-from fairprof.network.classifier import Classifier, trained_classifier
-from fairprof.network.weights import tensors_of
+from fairprof.network.classifier import Classifier, starting_weights, trained_classifier
+from fairprof.network.records import digest_of
+from fairprof.network.weights import arrays_of, tensors_of
 from fairprof.store import models
-from fairprof.store.models import StoredModel
+from fairprof.store.models import FROZEN_TAG, StoredModel
 from fairprof.store.tracking import LoggedRun
 
 AnySettings = TypeVar("AnySettings", EvaluateSettings, ExplainSettings)
@@ -51,9 +53,9 @@ def load_model(reference: str) -> LoadedModel:
 
     Raises `UserError` where there is none, or it is not one of fairprof's.
     """
-    stored = models.load_stored(reference)
-    known = {name: value for name, value in stored.settings["settings"].items() if name in Settings.model_fields}
+    stored = load_whole(reference)
     try:
+        known = {name: value for name, value in stored.settings["settings"].items() if name in Settings.model_fields}
         settings = Settings(**known)
         classes = tuple(stored.settings["classes"])
         classifier = trained_classifier(stored.settings["architecture"], tensors_of(stored.weights), len(classes))
@@ -63,6 +65,43 @@ def load_model(reference: str) -> LoadedModel:
             f"({' '.join(str(error).split())[:100]}): train it again"
         ) from None
     return LoadedModel(stored, classifier, classes, settings)
+
+
+def load_whole(reference: str) -> StoredModel:
+    """The model that a reference names, with all its weights; raises `UserError` where there is none, or weights that
+    its run does not keep are nowhere."""
+    stored = models.load_stored(reference)
+    return _with_frozen_weights(stored) if stored.version is None and FROZEN_TAG in stored.run.tags else stored
+
+
+def _with_frozen_weights(stored: StoredModel) -> StoredModel:
+    """The model of a run, which keeps what its training changed, with all the rest: from the weights that it started
+    from or, where these cannot be had or are others now, from a registered version that holds the same."""
+    name, sha256 = stored.run.params["weights"], stored.run.tags["fairprof.weights_sha256"]
+    try:
+        whole = arrays_of(starting_weights(stored.settings["architecture"], name, len(stored.settings["classes"])))
+    except UserError as error:
+        reason = f"cannot be had ({error})"
+    else:
+        reason = "are others now"
+        if (completed := _completed(stored, whole)) is not None:
+            return completed
+    for version in models.registered_with(FROZEN_TAG, stored.run.tags[FROZEN_TAG]):
+        if (completed := _completed(stored, version.weights)) is not None:
+            return completed
+    raise UserError(
+        f"{stored} ({stored.reference}) keeps what its training changed, and nothing gives back the rest: the weights "
+        f"{name} that it started from (SHA-256 {sha256}) {reason}, and no registered version holds them: put that file "
+        "there again, or train the run again"
+    )
+
+
+def _completed(stored: StoredModel, whole: dict[str, np.ndarray]) -> StoredModel | None:
+    """The model with what it lacks of a whole state dict; None where that is not what its network had."""
+    frozen = {name: value for name, value in whole.items() if name not in stored.weights}
+    if digest_of(frozen) != stored.run.tags[FROZEN_TAG]:
+        return None
+    return replace(stored, weights=frozen | stored.weights)
 
 
 def with_groups_of(model: LoadedModel, settings: AnySettings) -> AnySettings:

@@ -3,7 +3,8 @@
 PyTorch is not loaded for them: what a training leaves is logged by a process that does without it.
 """
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,3 +78,11 @@ class Trained:
     best_epoch: int
     best_weights: dict[str, np.ndarray]
     last_weights: dict[str, np.ndarray]
+
+
+def digest_of(weights: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over names and values of a state dict, or of a part of one, 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        digest.update(name.encode() + value.tobytes())
+    return digest.hexdigest()

@@ -1,6 +1,5 @@
 """Weights that a network starts from: ImageNet, a file or random, found, checked and loaded."""
 
-import hashlib
 import http.client
 import os
 import socket
@@ -17,7 +16,7 @@ from torch import nn
 from torchvision.models import get_model_weights
 
 from fairprof.errors import UserError
-from fairprof.network.records import Weights
+from fairprof.network.records import Weights, digest_of
 from fairprof.plain_text import visible
 from fairprof.runtime.files import UnreadableFile, open_file, path_of, sha256_of
 from fairprof.runtime.limits import memory_limited
@@ -195,7 +194,4 @@ def tensors_of(arrays: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
 
 def weights_digest(network: nn.Module) -> str:
     """SHA-256 over all parameters and buffers, 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    for name, value in sorted(network.state_dict().items()):
-        digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return digest_of(arrays_of(network.state_dict()))

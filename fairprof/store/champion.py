@@ -1,10 +1,13 @@
 """Who is champion of a registered model: the alias, the rule by which it moves, and how that is told."""
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 
 import mlflow
 from mlflow.exceptions import MlflowException
+
+from fairprof.store.tracking import LoggedRun
 
 CHAMPION = "champion"
 CHAMPION_RULE = "val_macro_f1"
@@ -12,6 +15,17 @@ CHAMPION_METRIC = "best_val/macro_f1"
 CHAMPION_TAG = "best_val.macro_f1"
 CHAMPION_REASON_TAG = "fairprof.champion"
 DEGENERATE_TAG = "fairprof.degenerate"  # of a run and of a version: the class that it answers for every test image
+
+
+def standing(degenerate: bool, macro_f1: float) -> tuple[bool, float]:
+    """What counts by the rule `val_macro_f1`, the higher the better: first whether a model tells images apart, then
+    macro-F1 on validation data, to the four decimals that are told."""
+    return not degenerate, round(macro_f1, 4)
+
+
+def best_of(runs: Sequence[LoggedRun]) -> LoggedRun:
+    """The run among several whose model is the best by the rule; the first of equal ones."""
+    return max(runs, key=lambda run: standing(DEGENERATE_TAG in run.tags, run.metrics[CHAMPION_METRIC]))
 
 
 def settle_champion(
@@ -102,6 +116,11 @@ def _decision(
             f"{score}; champion before was version {before}, chosen by another rule, so that it has no score to "
             "compare with and the newer version counts"
         )
-    better = float(own[CHAMPION_TAG]) > float(tags[CHAMPION_TAG])
+    better = _standing(own) > _standing(tags)
     verdict = "more" if better else "not more"
     return better, f"{score} is {verdict} than {float(tags[CHAMPION_TAG]):.4f} of champion version {before}"
+
+
+def _standing(tags: dict[str, str]) -> tuple[bool, float]:
+    """Of a version, by its tags."""
+    return standing(DEGENERATE_TAG in tags, float(tags[CHAMPION_TAG]))

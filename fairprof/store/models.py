@@ -2,6 +2,8 @@
 
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from fairprof.store.tracking import LoggedRun
 
 BEST_WEIGHTS, LAST_WEIGHTS = "training/best.safetensors", "training/last.safetensors"
 MODEL_SETTINGS = "training/model.json"
+MODEL_KEYS = {"architecture", "classes", "image_size", "gradcam_layer", "settings"}  # of `model_settings`
 FROZEN_TAG = "fairprof.frozen"  # of a run and of a version: the digest of the weights that its run does not keep
 
 
@@ -92,6 +95,16 @@ def load_stored(reference: str) -> StoredModel:
     return _model_of_version(_find_version(reference))
 
 
+def registered_with(tag: str, value: str) -> Iterator[StoredModel]:
+    """The registered versions with a tag that can be read, the newest first."""
+    found = mlflow.MlflowClient().search_model_versions(
+        f"tags.`{tag}` = '{value}'", order_by=["last_updated_timestamp DESC"]
+    )
+    for version in found:
+        with suppress(UserError):
+            yield _model_of_version(version)
+
+
 def finished_training(run_id: str) -> LoggedRun:
     """The run with this id; raises `UserError` where there is none, or it has not trained a model to the end."""
     run = tracking.get_run(run_id)
@@ -108,7 +121,9 @@ def finished_training(run_id: str) -> LoggedRun:
 def _model_of_run(run: LoggedRun) -> StoredModel:
     try:
         settings = json.loads(tracking.load_text(run.run_id, MODEL_SETTINGS))
-    except ValueError:
+        if not MODEL_KEYS <= set(settings):
+            raise ValueError("incomplete")
+    except (TypeError, ValueError):
         raise UserError(f"run {run.run_id} ({run.name}): {MODEL_SETTINGS} is damaged: train it again") from None
     return StoredModel(run, settings, tracking.load_weights(run.run_id, BEST_WEIGHTS))
 

@@ -27,6 +27,7 @@ from PIL import Image
 from fairprof import serving
 from fairprof.data.designs import DESIGNS
 from fairprof.errors import UserError
+from fairprof.plain_text import in_markdown
 from fairprof.store import claims, pages, server, tracking
 from fairprof.store.champion import (
     CHAMPION,
@@ -44,6 +45,7 @@ from fairprof.store.tracking import LoggedRun
 
 DESCRIPTION_TAG = "fairprof.description"  # of a model: the digest of the description as it was written here
 RUN_KEY_TAG = "fairprof.run_key"  # equal for runs and versions of the same training
+CHOSEN_TAG = "fairprof.chosen"  # of a version: why it and none of the study's other seeds is registered
 PATIENCE = 300.0  # seconds that a finished training waits for others that decide on the same champion
 TRIES, PAUSE = 5, 0.5  # of a write to the registry that somebody else's disturbs, and seconds before the next one
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pyarrow", "safetensors", "torch", "torchvision")
@@ -61,7 +63,7 @@ class RegisteredVersion:
     reason: str
 
 
-def register_model(model: StoredModel, headline: dict[str, float]) -> RegisteredVersion:
+def register_model(model: StoredModel, headline: dict[str, float], chosen: str = "") -> RegisteredVersion:
     """Logs a trained model, with all its weights, as an MLflow model of its run, registers it as the next version of
     `fairprof-<experiment>`, and decides whether it is the champion. What has been done before is not done again: where
     a process was killed, the next call goes on.
@@ -69,17 +71,18 @@ def register_model(model: StoredModel, headline: dict[str, float]) -> Registered
     The MLflow model needs no code of this project and unpickles nothing. headline: metrics for the version's
     description and tags; `best_val/macro_f1` among them decides whether the alias `champion` moves here. A model that
     answers one class for every test image never replaces a champion that tells images apart. Versions that runs of the
-    same training have left without finishing are deleted.
+    same training have left without finishing are deleted. chosen: why this one of several runs is registered.
     """
     run, design = model.run, model.settings["settings"]["experiment"]
     name = f"fairprof-{design}"
     with claims.held(f"registration of {run.run_id}", PATIENCE):
-        version = _newest_version(run.run_id) or _create_version(name, model, headline)
-    if CHAMPION_REASON_TAG in version.tags:
-        return _as_settled(version)
+        version = _newest_version(run.run_id) or _create_version(name, model, headline, chosen)
     number = str(version.version)
     try:
         with claims.held(f"champion of {name}", PATIENCE):
+            version = mlflow.MlflowClient().get_model_version(name, number)  # another process may have settled it
+            if CHAMPION_REASON_TAG in version.tags:
+                return _as_settled(version)
             _again(lambda: _describe_model(name, design, tuple(model.settings["classes"])))
             superseded = _superseded_versions(name, number, run)
             champion, reason, before = _again(lambda: settle_champion(name, number, version.tags, superseded))
@@ -185,12 +188,13 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _version_description(run: LoggedRun, headline: dict[str, float]) -> str:
+def _version_description(run: LoggedRun, headline: dict[str, float], chosen: str) -> str:
     first = pages.degenerate_warning(run.tags[DEGENERATE_TAG]) if DEGENERATE_TAG in run.tags else ""
     rows = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in headline.items())
     return (
         f"{first}Design {run.tags['fairprof.design']}, seed {run.tags['fairprof.seed']}, data "
-        f"`{run.tags['fairprof.data']}`, hyperparameters `{run.tags['fairprof.hyperparameters']}`.\n\n"
+        f"`{run.tags['fairprof.data']}`, hyperparameters `{run.tags['fairprof.hyperparameters']}`."
+        f"{f' It is {in_markdown(chosen)}.' if chosen else ''}\n\n"
         f"| metric | value |\n|---|---|\n{rows}\n\n"
         "Takes encoded images, bytes or base64 text, as a list or as a data frame's column `image`. Adds `gradcam` "
         'with `params={"explain": true}` and `error` with `params={"invalid_rows": "report"}`.\n\n'
@@ -213,7 +217,7 @@ def _again(work: Callable[[], Outcome]) -> Outcome:
 # --- one version a run --------------------------------------------------------------------------------------------
 
 
-def _create_version(name: str, model: StoredModel, headline: dict[str, float]) -> ModelVersion:
+def _create_version(name: str, model: StoredModel, headline: dict[str, float], chosen: str) -> ModelVersion:
     """Logs a model and registers it as the next version of `name`, complete in one step."""
     client = mlflow.MlflowClient()
     model_id = _log_model(model)
@@ -228,8 +232,8 @@ def _create_version(name: str, model: StoredModel, headline: dict[str, float]) -
             name,
             f"models:/{model_id}",
             run_id=model.run.run_id,
-            tags=_version_tags(model.run, headline),
-            description=_version_description(model.run, headline),
+            tags=_version_tags(model.run, headline) | ({CHOSEN_TAG: chosen} if chosen else {}),
+            description=_version_description(model.run, headline, chosen),
             model_id=model_id,
         )
 

@@ -15,6 +15,7 @@ COMMANDS = {  # what each of them begins without, in an order in which nothing i
     "prepare": {"torch", "torchvision", "lightning", "pytorch_grad_cam", "optuna", "matplotlib.pyplot"},
     "train": {"lightning", "torchmetrics", "pytorch_grad_cam", "optuna", "matplotlib.pyplot"},
     "study": {"lightning", "torchmetrics", "pytorch_grad_cam", "optuna", "matplotlib.pyplot"},
+    "register": {"lightning", "torchmetrics", "pytorch_grad_cam", "optuna", "matplotlib.pyplot"},
     "evaluate": {"lightning", "torchmetrics", "pytorch_grad_cam", "optuna", "matplotlib.pyplot"},
     "tune": {"lightning", "torchmetrics", "pytorch_grad_cam"},
 }

@@ -49,6 +49,22 @@ def table(evaluated):
     return read
 
 
+def test_a_run_is_evaluated_as_the_version_that_it_has_registered(evaluated, synthetic_cache, table):
+    folder, _, _ = evaluated
+    trained = next(run for run in with_role(folder, "run") if run.data.tags["fairprof.design"] == "B")
+    settings = {"cache_dir": str(synthetic_cache), "robustness_images": 0, **QUICK}
+    with mlflow_in(folder):
+        run_id = run_evaluation(EvaluateSettings(model=f"run:{trained.info.run_id}", **settings))
+    run = client(folder).get_run(run_id)
+    assert run.info.run_name == "evaluate-B-seed0-on-synthetic"
+    assert run.data.tags["fairprof.model"] == f"run:{trained.info.run_id}" and run.inputs.model_inputs == []
+    assert run.data.tags["mlflow.note.content"].startswith("**B-seed0** evaluated on `synthetic` (test).")
+    predictions = pd.read_parquet(artifact(folder, run, "predictions/evaluation.parquet"))
+    pd.testing.assert_frame_equal(predictions, table("predictions/evaluation.parquet"))
+    tags = client(folder).get_run(trained.info.run_id).data.tags
+    assert tags["fairprof.evaluation.synthetic"] == run_id
+
+
 def test_the_run_is_named_tagged_and_linked_to_the_version(evaluated):
     folder, run, _ = evaluated
     assert run.info.run_name == "evaluate-fairprof-B-1-on-synthetic" and run.info.status == "FINISHED"

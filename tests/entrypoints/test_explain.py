@@ -214,6 +214,9 @@ def test_models_that_cannot_be_explained_together_are_refused(models, synthetic_
         loaded(settings_of(synthetic_cache, models="B,fairprof-A/2"))
     with refused("both fairprof-B version 1", "name it once"):
         loaded(settings_of(synthetic_cache, models="B,fairprof-B/1"))
+    run_id = load_stored("B").run.run_id
+    with refused(f"B and run-{run_id[:8]} are both B-seed0", "name it once"):
+        loaded(settings_of(synthetic_cache, models=f"B,run:{run_id}"))
     with refused("no registered model C"):
         loaded(settings_of(synthetic_cache, models="B,C"))
 

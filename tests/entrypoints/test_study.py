@@ -22,8 +22,15 @@ def studied(tmp_path_factory, synthetic_cache):
     """A folder in which a study was killed by SIGKILL after its first run, and started again by `mlflow run`."""
     folder = tmp_path_factory.mktemp("study")
     settings = {"cache_dir": synthetic_cache, **STUDY}
-    kill_when(folder, "entrypoints.study", settings, lambda: "run 2 of 4" in (folder / "log").read_text())
-    first = [run for run in with_role(folder, "run") if run.info.status == "FINISHED"]
+
+    def finished():
+        return [run for run in with_role(folder, "run") if run.info.status == "FINISHED"]
+
+    # a run is recorded while the next one trains
+    kill_when(
+        folder, "entrypoints.study", settings, lambda: "run 2 of 4" in (folder / "log").read_text() and finished()
+    )
+    first = finished()
     assert [run.info.run_name for run in first] == ["A-seed0"]
     # into the experiment to which runs go that `mlflow run` has not started
     done = mlflow_run(folder, str(ROOT), settings, ("-e", "study", "--experiment-name", "fairprof"))
@@ -43,6 +50,31 @@ def test_an_interrupted_study_goes_on_and_repeats_nothing_that_finished(studied)
     listed = pd.read_csv(artifact(folder, finished, "study/runs.csv"))
     assert listed["name"].tolist() == ["A-seed0", "B-seed0", "A-seed1", "B-seed1"]  # whole pairs come first
     assert listed["status"].tolist() == ["reused", "finished", "finished", "finished"]
+
+
+def test_of_each_design_one_seed_is_registered_and_any_other_is_when_it_is_named(studied):
+    folder, _, done = studied
+    finished = with_role(folder, "study")[1]
+    children = {run.info.run_id: run for run in with_role(folder, "run") if run.info.status == "FINISHED"}
+    listed = pd.read_csv(artifact(folder, finished, "study/registered.csv")).set_index("design")
+    assert listed.index.tolist() == ["A", "B"]
+    for design, row in listed.iterrows():
+        (version,) = client(folder).search_model_versions(f"name = 'fairprof-{design}'")
+        assert version.run_id == row["run_id"] and version.tags["fairprof.chosen"] == row["why"]
+        assert f"fairprof-{design} version 1: {row['why']}" in done.stdout
+        scores = {
+            run_id: ("fairprof.degenerate" not in run.data.tags, run.data.metrics["best_val/macro_f1"])
+            for run_id, run in children.items()
+            if run.data.tags["fairprof.design"] == design
+        }
+        assert len(scores) == 2 and scores[row["run_id"]] == max(scores.values())
+    other = next(run_id for run_id in children if run_id not in set(listed["run_id"]))
+    assert f"it is named `run:{other}`" in children[other].data.tags["mlflow.note.content"]
+    design = children[other].data.tags["fairprof.design"]
+    registration = mlflow_run(folder, str(ROOT), {"run": other}, ("-e", "register", "--experiment-name", "fairprof"))
+    assert registration.returncode == 0, registration.stderr[-3000:]
+    assert f"is registered as fairprof-{design} version 2" in registration.stdout
+    assert client(folder).get_model_version(f"fairprof-{design}", "2").run_id == other
 
 
 def test_the_same_study_again_trains_nothing(studied, synthetic_cache, capsys):

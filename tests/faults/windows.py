@@ -47,6 +47,10 @@ OF_STORES = {
 }
 OF_STUDIES = {
     "a run of the study is trained": "fairprof.commands.study.workers:train",
+    "a seed is registered": "fairprof.store.registry:register_model",
+    "the version is created": f"{_REGISTRY}.create_model_version",
+    "the version is tagged": f"{_REGISTRY}.set_model_version_tag",
+    "the champion moves": f"{_REGISTRY}.set_registered_model_alias",
     "the runs are compared": "fairprof.commands.study.run:compare_and_log",
     "a table is logged": "fairprof.store.tracking:log_table",
     "the study's settings are logged": "fairprof.store.tracking:log_settings",

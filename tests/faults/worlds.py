@@ -19,7 +19,7 @@ import pandas as pd
 from PIL import Image
 
 import entrypoints
-from fairprof.config import AnalysisSettings, Settings, StudySettings, TuneSettings
+from fairprof.config import CommandSettings, Settings, StudySettings, TuneSettings
 from tests.faults.attempts import Failed, Forked
 
 SHARED = {
@@ -78,7 +78,7 @@ def search(world: World) -> None:
     _entered(TuneSettings, "tune.run.run_search", given)
 
 
-def _entered(settings: type[AnalysisSettings], command: str, given: dict) -> None:
+def _entered(settings: type[CommandSettings], command: str, given: dict) -> None:
     """What the entry point does in a process of its own; pictures, a third of its time, are not drawn."""
     matplotlib.layout_engine.ConstrainedLayoutEngine.execute = lambda engine, figure: None
     matplotlib.figure.Figure.savefig = lambda figure, file, **options: Image.new("RGB", (1, 1)).save(file, "PNG")
@@ -180,14 +180,20 @@ def _of_predictions(found: dict[str, str], expected: dict[str, str]) -> list[str
 
 
 def _of_versions(client: mlflow.MlflowClient, runs: dict) -> list[str]:
-    """A finished run has one version, with all that it says; no other run has any."""
+    """A finished run has one version, with all that it says, or of a study one of the runs of each design; no other run
+    has any."""
     versions = client.search_model_versions()
     counts = Counter(version.run_id for version in versions)
     trained = {name: run for name, run in runs.items() if run.data.tags.get("fairprof.role") == "run"}
+    of_studies = {name for name, run in trained.items() if "mlflow.parentRunId" in run.data.tags}
     found = []
+    for design in {trained[name].data.tags["fairprof.design"] for name in of_studies}:
+        registered = sum(counts[name] for name in of_studies if trained[name].data.tags["fairprof.design"] == design)
+        if registered != 1:
+            found.append(f"of design {design} the study has registered {registered} runs")
     for name in sorted(trained.keys() | counts.keys()):
         due = int(name in trained and trained[name].info.status == "FINISHED")
-        if counts[name] != due:
+        if counts[name] != due and not (name in of_studies and counts[name] < due):
             told = f"{_key(trained[name])}, {trained[name].info.status}," if name in trained else f"{name}, unknown,"
             found.append(f"a run of {told} has {counts[name]} versions")
     for version in versions:

@@ -8,13 +8,15 @@ import pandas as pd
 import pytest
 import torch
 
+from fairprof.commands.train.registration import register
 from fairprof.config import EvaluateSettings, Settings
 from fairprof.data.pool import load_pool
 from fairprof.network.classifier import build_classifier
 from fairprof.network.loaded import load_model, pool_for, require_unseen, trained_on, with_groups_of
 from fairprof.store import tracking
 from fairprof.store.models import link_to_model, tag_model
-from tests.models import register_in_active_run
+from tests.models import finished_run, register_in_active_run
+from tests.places import mlflow_in
 
 # mlflow converts an input example with an operation that pandas will change
 pytestmark = pytest.mark.filterwarnings("ignore:Operation with range is deprecated")
@@ -147,3 +149,79 @@ def test_groups_are_those_of_the_training_on_the_same_data_and_everybody_s_elsew
     assert (named.merge, named.exclude) == ("none", "gender:z")
     elsewhere = with_groups_of(trained, settings.model_copy(update={"data": "utkface:elsewhere"}))
     assert (elsewhere.merge, elsewhere.exclude) == ("none", "none")
+
+
+# --- runs ---------------------------------------------------------------------------------------------------------
+
+CLASSES = ("cook", "nurse")
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """A file of weights for a training to start from."""
+    torch.save(build_classifier("resnet18", "random", "all", 2, seed=1).network.state_dict(), tmp_path / "weights.pth")
+    return tmp_path / "weights.pth"
+
+
+@pytest.fixture
+def run(tmp_path, weights):
+    """The id of a run of design B which trained layer4 and the head, and its classifier."""
+    with mlflow_in(tmp_path):
+        classifier = build_classifier("resnet18", str(weights), "layer4", 2, seed=3)
+        settings = Settings(experiment="B", seed=3, architecture="resnet18", image_size=32, finetune="layer4")
+        yield finished_run(classifier, settings, CLASSES), classifier
+
+
+def assert_loads(run) -> None:
+    run_id, classifier = run
+    loaded = load_model(f"run:{run_id}")
+    state = loaded.classifier.network.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in classifier.network.state_dict().items())
+    assert (str(loaded), loaded.stored.reference, loaded.stored.version) == ("B-seed3", f"run:{run_id}", None)
+    assert (loaded.classes, loaded.image_size, loaded.settings.seed) == (CLASSES, 32, 3)
+
+
+def test_a_run_is_loaded_from_what_it_keeps_and_the_weights_that_it_started_from(run):
+    assert_loads(run)
+
+
+def test_where_the_weights_are_gone_or_others_a_registered_version_gives_them(run, weights):
+    """One of another run that started from them."""
+    other = build_classifier("resnet18", str(weights), "layer4", 2, seed=5)
+    other_run = finished_run(other, Settings(experiment="A", architecture="resnet18", image_size=32), CLASSES)
+    with tracking.started_run("registration", {}):
+        register(load_model(f"run:{other_run}").stored)
+    torch.save(build_classifier("resnet18", "random", "all", 2, seed=2).network.state_dict(), weights)
+    assert_loads(run)
+    weights.unlink()
+    assert_loads(run)
+
+
+def test_a_run_whose_weights_are_nowhere_is_refused_with_what_to_do(run, weights, refused):
+    run_id, classifier = run
+    named = (f"B-seed3 (run:{run_id})", str(weights), classifier.weights.sha256, "put that file there again")
+    torch.save(build_classifier("resnet18", "random", "all", 2, seed=2).network.state_dict(), weights)
+    with refused(*named, "are others now"):
+        load_model(f"run:{run_id}")
+    weights.unlink()
+    with refused(*named, "cannot be had (weights="):
+        load_model(f"run:{run_id}")
+
+
+@pytest.mark.parametrize(
+    ("artifact", "content"), [("best.safetensors", b"no weights"), ("model.json", b"{"), ("model.json", b"{}")]
+)
+def test_a_run_with_a_damaged_file_is_refused(run, tmp_path, refused, artifact, content):
+    (file,) = (tmp_path / "mlruns").rglob(artifact)
+    file.write_bytes(content)
+    with refused("train it again"):
+        load_model(f"run:{run[0]}")
+
+
+def test_what_an_evaluation_says_of_a_run_is_on_its_page(run):
+    stored = load_model(f"run:{run[0]}").stored
+    with tracking.started_run("evaluation", {}) as evaluation:
+        link_to_model(stored, {"test/accuracy": 0.5})
+        tag_model(stored, {"fairprof.evaluation.manifest": evaluation})
+    assert mlflow.get_run(evaluation).inputs.model_inputs == []
+    assert mlflow.get_run(run[0]).data.tags["fairprof.evaluation.manifest"] == evaluation

@@ -2,15 +2,13 @@
 
 from dataclasses import dataclass
 
-from fairprof.config import ExplainSettings
+from fairprof.config import NEWEST, ExplainSettings
 from fairprof.errors import UserError
 from fairprof.network.loaded import LoadedModel, load_model
 from fairprof.store import tracking
 from fairprof.store.models import run_reference
 from fairprof.store.studies import confirmatory_arm, design_of, is_study, newest_study_runs, runs_of_study, seed_of
 from fairprof.store.tracking import LoggedRun
-
-NEWEST = "newest"
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,8 @@ def load_models(settings: ExplainSettings, references: dict[str, str]) -> dict[s
             )
     seen: dict[str, str] = {}
     for label, model in models.items():
-        if str(model) in seen:
-            raise UserError(f"models={settings.models}: {seen[str(model)]} and {label} are both {model}: name it once")
-        seen[str(model)] = label
+        run_id = model.run.run_id  # what a run has registered is its own model
+        if run_id in seen:
+            raise UserError(f"models={settings.models}: {seen[run_id]} and {label} are both {model}: name it once")
+        seen[run_id] = label
     return models

@@ -68,6 +68,12 @@ def distinct_runs(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
     return list(first.values())
 
 
+def main_arm(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """The runs of the confirmatory arm, which comes first."""
+    main = runs[0].settings
+    return [run for run in runs if (run.settings.train_size, run.settings.fraction) == (main.train_size, main.fraction)]
+
+
 def after(runs: Sequence[PlannedRun], ended: PlannedRun) -> list[PlannedRun]:
     """The runs once it is known what has become of one: in the other arms in which it counts, it is shared."""
     status = SHARED if ended.status in (FINISHED, REUSED) else ended.status

@@ -14,11 +14,13 @@ from fairprof.commands.study.plan import (
     PlannedRun,
     after,
     distinct_runs,
+    main_arm,
     plan,
     plan_key,
     table_rows,
     told_beforehand,
 )
+from fairprof.commands.study.registration import register_chosen
 from fairprof.commands.study.workers import PLAN, compare_once, compared_before, found, train_all
 from fairprof.commands.train.hyperparameters import with_hyperparameters
 from fairprof.commands.train.identity import run_key, run_name, study_key
@@ -37,7 +39,6 @@ from fairprof.runtime.progress import note
 from fairprof.runtime.ranks import Rank
 from fairprof.store import tracking
 from fairprof.store.studies import STUDY_RUNS, runs_of_study
-from fairprof.store.tracking import LoggedRun
 
 
 def run_study(settings: StudySettings, recorder: Executor = HERE) -> str:
@@ -48,7 +49,7 @@ def run_study(settings: StudySettings, recorder: Executor = HERE) -> str:
     Started several times at once, on any machines with one tracking server, it is one study whose runs are shared, and
     which the last worker compares. A run that finished in an earlier, interrupted start of the same study is taken
     over; one that finished elsewhere in this MLflow experiment is reused where it is. A run that fails is reported and
-    the others go on.
+    the others go on. Of each design the model of one seed is registered, which validation data choose.
     Raises `UserError` at the end where runs failed, and at once for anything that would fail them all.
     """
     if Rank.of_environment().count > 1:
@@ -77,8 +78,9 @@ def run_study(settings: StudySettings, recorder: Executor = HERE) -> str:
         for sentence in (*designs_told(settings, pool), *told_beforehand(runs)):
             note(sentence)
         if any(run.status == WAITING for run in runs):
-            tell_outlook(settings, pool, _trained_before(runs))
+            tell_outlook(settings, pool, [tracking.get_run(run.run_id) for run in main_arm(runs) if run.run_id])
         runs = train_all(runs, pool, lambda ended: _log_runs(ended, seeds), recorder)
+        register_chosen(main_arm(runs))
         failed = [run for run in runs if run.status == FAILED]
         if len(failed) < len(runs):
             reasons = tuple((run_name(run.settings), run.reason) for run in failed)
@@ -129,16 +131,6 @@ def _planned_runs(settings: Sequence[Settings], pool: Pool, weights: Weights) ->
     for run in distinct_runs(runs):
         runs = after(runs, run)
     return runs
-
-
-def _trained_before(runs: Sequence[PlannedRun]) -> list[LoggedRun]:
-    """Those of the main arm, which comes first."""
-    main = runs[0].settings
-    return [
-        tracking.get_run(run.run_id)
-        for run in runs
-        if run.run_id and (run.settings.train_size, run.settings.fraction) == (main.train_size, main.fraction)
-    ]
 
 
 def _planned_run(settings: Settings, pool: Pool, weights: Weights) -> PlannedRun:

@@ -10,13 +10,13 @@ from fairprof.measurement.ceilings import ceilings, expected_rates, shares_of_ce
 from fairprof.measurement.measures import log_measurements, measure
 from fairprof.metrics import fairness, performance
 from fairprof.metrics.attention import mean_maps, mean_pictures
-from fairprof.network.records import Trained
+from fairprof.network.records import Trained, digest_of
 from fairprof.reporting.findings import finite
 from fairprof.reporting.style import png_of
 from fairprof.saliency.panels import SIDE_BY_SIDE_IMAGES, contact_sheet, mean_map_panel
 from fairprof.store import tracking
 from fairprof.store.champion import DEGENERATE_TAG
-from fairprof.store.models import BEST_WEIGHTS, LAST_WEIGHTS, MODEL_SETTINGS, model_settings
+from fairprof.store.models import BEST_WEIGHTS, FROZEN_TAG, LAST_WEIGHTS, MODEL_SETTINGS, model_settings
 
 
 def log_epoch(epoch: int, values: dict[str, float]) -> None:
@@ -25,13 +25,28 @@ def log_epoch(epoch: int, values: dict[str, float]) -> None:
 
 
 def log_training(subject: RunSubject, trained: Trained) -> None:
-    """Logs the values of every epoch, their curves, and the weights of the last and the best epoch."""
+    """Logs the values of every epoch, their curves, and the model."""
     epochs = pd.RangeIndex(1, len(trained.history) + 1, name="epoch")
     tracking.log_metrics({"best_epoch": trained.best_epoch})
     tracking.log_table(pd.DataFrame(trained.history, index=epochs), "training/history.csv", index=True)
     tracking.log_bytes(png_of(pictures.training_figure(trained.history, trained.best_epoch)), "training/curves.png")
-    tracking.log_weights(trained.last_weights, LAST_WEIGHTS)
-    tracking.log_weights(trained.best_weights, BEST_WEIGHTS)
+    log_model(subject, trained)
+
+
+def log_model(subject: RunSubject, trained: Trained) -> None:
+    """Logs what the model is, and what the training changed of its weights: in the best epoch and, where that is
+    another one, in the last.
+
+    Of a network that began from random weights, which nothing gives back, all are logged. A digest stands for those
+    that are not.
+    """
+    kept = trained.best_weights if subject.weights.name == "random" else subject.changed
+    frozen = {name: value for name, value in trained.best_weights.items() if name not in kept}
+    if frozen:
+        tracking.set_tags({FROZEN_TAG: digest_of(frozen)})
+    if trained.best_epoch < len(trained.history):
+        tracking.log_weights({name: trained.last_weights[name] for name in kept}, LAST_WEIGHTS)
+    tracking.log_weights({name: trained.best_weights[name] for name in kept}, BEST_WEIGHTS)
     described = model_settings(subject.settings, subject.pool.professions, subject.gradcam_layer)
     tracking.log_text(json.dumps(described, indent=2), MODEL_SETTINGS)
 

@@ -22,8 +22,11 @@ def leave_unregistered() -> None:
     tell(tracking.get_run(tracking.active_run_id()), None)
 
 
-def register(model: StoredModel) -> RegisteredVersion:
-    """Registers the model of a run as the next version of `fairprof-<design>`, and says so on the run's page."""
-    version = registry.register_model(model, headline_metrics(model.run.metrics))
+def register(model: StoredModel, chosen: str = "") -> RegisteredVersion:
+    """Registers the model of a run as the next version of `fairprof-<design>`, and says so on the run's page.
+
+    chosen: why this one of several runs is registered.
+    """
+    version = registry.register_model(model, headline_metrics(model.run.metrics), chosen)
     tracking.change_description(model.run.run_id, unregistered(model.run.run_id), registered(version))
     return version

@@ -16,19 +16,21 @@ CONTACT_SHEET_IMAGES = 16  # at least so many are explained
 
 @dataclass(frozen=True)
 class RunSubject:
-    """Settings, pool (without its pixels), the rows drawn from it, the weights that the network starts from, and the
-    path of the block of the network whose maps explain it."""
+    """Settings, pool (without its pixels), the rows drawn from it, the weights that the network starts from, the names
+    of those that training may change, and the path of the block of the network whose maps explain it."""
 
     settings: Settings
     pool: Pool
     drawn: Draw
     weights: Weights
+    changed: tuple[str, ...]
     gradcam_layer: str
 
     @classmethod
     def of(cls, training: Training) -> Self:
         classifier, pool = training.classifier, replace(training.pool, pixels=None)
-        return cls(training.settings, pool, training.drawn, classifier.weights, classifier.gradcam_layer)
+        changed = classifier.changed_by_training()
+        return cls(training.settings, pool, training.drawn, classifier.weights, changed, classifier.gradcam_layer)
 
 
 @dataclass(frozen=True)
