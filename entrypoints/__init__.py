@@ -22,7 +22,7 @@ from fairprof.runtime.temporary import own_temporary_folder
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # of a run
-LOGGED_BY = ("fairprof.commands.train.recorder", "fairprof.commands.train.inputs", "fairprof.commands.train.outcome")
+LOGGED_BY = tuple(f"fairprof.commands.train.{name}" for name in ("recorder", "inputs", "outcome", "registration"))
 
 
 def start(settings: type[CommandSettings], command: str, logged_by: Sequence[str] = ()) -> None:

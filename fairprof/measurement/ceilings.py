@@ -1,6 +1,7 @@
 """What is expected of the best rule on a test set, how near predictions come to it, and which gaps lie in the data."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -23,21 +24,32 @@ def ceilings(pool: Pool, rows: np.ndarray) -> dict[str, float]:
     """
     if pool.label_probabilities is None:
         return {}
-    probabilities = pool.label_probabilities[rows]
+    table = pool.table.iloc[rows]
+    groups = (
+        (attribute, fairness.group_labels(table, attribute).cat.codes.to_numpy(np.int64).tobytes())
+        for attribute in fairness.ATTRIBUTES
+    )
+    return dict(_ceilings(pool.label_probabilities[rows].astype(np.float64).tobytes(), len(rows), tuple(groups)))
+
+
+@lru_cache(maxsize=4)  # all runs of a study have the same test images
+def _ceilings(label_probabilities: bytes, images: int, groups: tuple[tuple[str, bytes], ...]) -> dict[str, float]:
+    """label_probabilities: (images, K) float64. groups: by attribute, (images,) int64."""
+    probabilities = np.frombuffer(label_probabilities).reshape(images, -1)
     totals = probabilities.sum(axis=0)
     equalised = np.broadcast_to(
         np.divide(1.0, totals, out=np.zeros_like(totals), where=totals > 0), probabilities.shape
     )
     balanced = {f"balanced_view/{name}": value for name, value in best_scores(probabilities, equalised).items()}
-    values = best_scores(probabilities) | balanced | dict(_gap_ranges(probabilities, pool.table.iloc[rows]))
+    codes = {attribute: np.frombuffer(found, np.int64) for attribute, found in groups}
+    values = best_scores(probabilities) | balanced | dict(_gap_ranges(probabilities, codes))
     return {f"ceiling/{name}": value for name, value in finite(values).items()}
 
 
-def _gap_ranges(probabilities: np.ndarray, table: pd.DataFrame) -> Iterator[tuple[str, float]]:
+def _gap_ranges(probabilities: np.ndarray, groups: dict[str, np.ndarray]) -> Iterator[tuple[str, float]]:
     present = probabilities.sum(axis=0) > 0
     joint, kind = masses(probabilities)[:, present], kinds(probabilities)
-    for attribute in fairness.ATTRIBUTES:
-        group = fairness.group_labels(table, attribute).cat.codes.to_numpy()
+    for attribute, group in groups.items():
         by_group = np.zeros((group.max() + 1, *joint.shape))
         np.add.at(by_group, (group, kind), probabilities[:, present])
         for gap, shares in SHARES.items():

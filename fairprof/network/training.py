@@ -61,6 +61,10 @@ class TrainingStep(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         self.classifier.network.to(self.device)
+        # these and not `torch.manual_seed`, which looks through the call stack each time
+        self.generators = [torch.default_generator]
+        if self.device.type == "cuda":
+            self.generators.append(torch.cuda.default_generators[self.device.index])
         # the function and not the module, which is validated and used afterwards with batches of any size
         self.compute = torch.compile(self.network.forward) if self.settings.compile else self.network.forward
 
@@ -68,8 +72,9 @@ class TrainingStep(lightning.LightningModule):
         self.classifier.set_training(self.network)
 
     def on_train_batch_start(self, batch: TrainingBatch, batch_index: int) -> None:
-        # dropout draws from the global generator: seeded here, a resumed epoch repeats it exactly
-        torch.manual_seed(derive_seed(self.settings.seed, "dropout", self.current_epoch, batch_index))
+        # dropout draws from the global generators: seeded here, a resumed epoch repeats it exactly
+        for generator in self.generators:
+            generator.manual_seed(derive_seed(self.settings.seed, "dropout", self.current_epoch, batch_index))
         announce(self.network, batch)
 
     def training_step(self, batch: TrainingBatch, batch_index: int) -> torch.Tensor:

@@ -4,13 +4,15 @@ from fairprof.commands.train.identity import run_key, study_key, train_sizes
 from fairprof.commands.train.subject import RunSubject
 from fairprof.data.designs import composition
 from fairprof.documents.datasheet import datasheet, datasheet_facts
+from fairprof.measurement.ceilings import ceilings
 from fairprof.reporting.composition import composition_figure
 from fairprof.reporting.style import png_of
 from fairprof.store import tracking
 
 
 def log_inputs(subject: RunSubject) -> None:
-    """Logs what goes into a training: settings, fingerprints, data sets, composition, datasheet, quarantine."""
+    """Logs what goes into a training: settings, fingerprints, data sets, composition, datasheet, quarantine; and what
+    is expected of the best rule on the test images, whatever is trained."""
     _log_identity(subject)
     _log_rows(subject)
     _log_quarantine(subject)
@@ -24,6 +26,7 @@ def log_inputs(subject: RunSubject) -> None:
             "data/val": len(drawn.val),
             "data/test": len(drawn.test),
         }
+        | ceilings(pool, drawn.test)
     )
 
 

@@ -66,7 +66,7 @@ def log_predictions(subject: RunSubject, val: pd.DataFrame, test: pd.DataFrame) 
         tracking.log_table(expected, "metrics/expected_by_group.csv")
     allowed = ceilings(subject.pool, rows)
     of_validation = {f"best_val/{name}": value for name, value in performance.performance(val).items()}
-    tracking.log_metrics(of_validation | measurements.values | allowed | shares_of_ceiling(test, allowed))
+    tracking.log_metrics(of_validation | measurements.values | shares_of_ceiling(test, allowed))
 
 
 def only_class(predictions: pd.DataFrame) -> str | None:
