@@ -109,10 +109,12 @@ def test_the_artifacts_of_the_design_are_there_and_readable(finished):
         "gradcam/mean_by_group.png",
         "training/curves.png",
         "training/history.csv",
-        "training/last.safetensors",
+        "training/model.json",
         "training/best.safetensors",
     ):
         assert artifact(folder, run, path).stat().st_size > 0
+    kept = {file.path for file in client(folder).list_artifacts(run.info.run_id, "training")}
+    assert ("training/last.safetensors" in kept) == (run.data.metrics["best_epoch"] < 6)
     with np.load(artifact(folder, run, "gradcam/maps.npz")) as maps:
         assert maps["maps"].shape == (240, 2, 2)  # layer4 of a 64-pixel image
         assert maps["maps"].min() >= 0
