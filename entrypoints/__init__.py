@@ -22,7 +22,10 @@ from fairprof.runtime.temporary import own_temporary_folder
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # of a run
-LOGGED_BY = tuple(f"fairprof.commands.train.{name}" for name in ("recorder", "inputs", "outcome", "registration"))
+LOGGED_BY = (
+    *(f"fairprof.commands.train.{name}" for name in ("recorder", "inputs", "outcome", "registration")),
+    *("mlflow.pyfunc", "sklearn.metrics"),  # which would be imported once there is something to log
+)
 
 
 def start(settings: type[CommandSettings], command: str, logged_by: Sequence[str] = ()) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import mlflow
 import pandas as pd
@@ -114,6 +114,15 @@ def _as_settled(version: ModelVersion) -> RegisteredVersion:
     return RegisteredVersion(version.name, number, str(alias) == number, version.tags[CHAMPION_REASON_TAG])
 
 
+class _Untried:
+    """MLflow's pyfunc as the flavor of a model that is not loaded once more, with PyTorch and all its weights, to see
+    whether it takes its example."""
+
+    @staticmethod
+    def save_model(validate_serving_input: bool, **arguments: Any) -> None:
+        mlflow.pyfunc.save_model(**arguments)
+
+
 def _log_model(model: StoredModel) -> str:
     """The trained model as an MLflow model of its run; returns its id."""
     with tempfile.TemporaryDirectory() as folder:
@@ -124,7 +133,7 @@ def _log_model(model: StoredModel) -> str:
         # `mlflow.pyfunc.log_model` would make it one of the active run, which may only register it
         info = Model.log(
             None,
-            mlflow.pyfunc,
+            _Untried,
             name="model",
             run_id=model.run.run_id,
             flavor_name="pyfunc.ModelFromCode",
@@ -134,6 +143,7 @@ def _log_model(model: StoredModel) -> str:
             artifacts={"weights": str(weights), "settings": str(description)},
             pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in MODEL_REQUIREMENTS],
             tags={RUN_KEY_TAG: model.run.tags[RUN_KEY_TAG]},
+            validate_serving_input=False,
         )
     return str(info.model_id)
 
