@@ -8,7 +8,7 @@ import pandas as pd
 
 from fairprof.config import Settings
 from fairprof.data.pixels import ARRAY, RECORDS, cached_pixels
-from fairprof.data.sources import open_source
+from fairprof.data.sources.kinds import open_source
 from fairprof.runtime.cache import Cache
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairprof.config import Settings
-from fairprof.data.sources import open_source, synthetic
+from fairprof.data.sources import synthetic
+from fairprof.data.sources.kinds import open_source
 from fairprof.runtime.cache import Cache
 
 

@@ -13,7 +13,7 @@ from fairprof.data.attributes import AGE_BINS, GENDERS, categorical
 from fairprof.data.groups import left_out, merged, merged_order, require_groups
 from fairprof.data.partitions import CELL, PARTITIONS, partitions
 from fairprof.data.professions import LabelBias, draw_professions, profession_probabilities
-from fairprof.data.sources import open_source
+from fairprof.data.sources.kinds import open_source
 from fairprof.data.sources.listing import QUARANTINE_COLUMNS, Listing, RegionFiles
 from fairprof.errors import UserError
 from fairprof.metrics.fairness import OVER_CLASSES

@@ -4,16 +4,15 @@ import json
 
 import pandas as pd
 
-from fairprof.commands.train import pictures
-from fairprof.commands.train.subject import CONTACT_SHEET_IMAGES, Explained, RunSubject
+from fairprof.commands.train.pictures import map_pictures, training_figure
+from fairprof.commands.train.subject import Explained, RunSubject
 from fairprof.measurement.ceilings import ceilings, expected_rates, shares_of_ceiling
 from fairprof.measurement.measures import log_measurements, measure
-from fairprof.metrics import fairness, performance
-from fairprof.metrics.attention import mean_maps, mean_pictures
+from fairprof.metrics import performance
 from fairprof.network.records import Trained, digest_of
 from fairprof.reporting.findings import finite
 from fairprof.reporting.style import png_of
-from fairprof.saliency.panels import SIDE_BY_SIDE_IMAGES, contact_sheet, mean_map_panel
+from fairprof.saliency.panels import SIDE_BY_SIDE_IMAGES
 from fairprof.store import tracking
 from fairprof.store.champion import DEGENERATE_TAG
 from fairprof.store.models import BEST_WEIGHTS, FROZEN_TAG, LAST_WEIGHTS, MODEL_SETTINGS, model_settings
@@ -29,7 +28,7 @@ def log_training(subject: RunSubject, trained: Trained) -> None:
     epochs = pd.RangeIndex(1, len(trained.history) + 1, name="epoch")
     tracking.log_metrics({"best_epoch": trained.best_epoch})
     tracking.log_table(pd.DataFrame(trained.history, index=epochs), "training/history.csv", index=True)
-    tracking.log_bytes(png_of(pictures.training_figure(trained.history, trained.best_epoch)), "training/curves.png")
+    tracking.log_bytes(png_of(training_figure(trained.history, trained.best_epoch)), "training/curves.png")
     log_model(subject, trained)
 
 
@@ -74,36 +73,21 @@ def only_class(predictions: pd.DataFrame) -> str | None:
     return str(predictions["y_pred"].iloc[0]) if performance.predicts_one_class(predictions) else None
 
 
-def log_maps(subject: RunSubject, explained: Explained) -> None:
-    """Logs maps: a contact sheet of the first images, the mean map per group of all, and the raw maps."""
-    title = f"Design {subject.settings.experiment}, seed {subject.settings.seed}"
-    predictions, pixels, maps = explained.predictions, explained.pixels, explained.maps
-    shown = slice(0, CONTACT_SHEET_IMAGES)
-    tracking.log_bytes(
-        png_of(contact_sheet(predictions[shown], pixels[shown], maps[shown], title)), "gradcam/contact_sheet.png"
-    )
-    _log_means(explained, title)
+def log_maps(explained: Explained, drawn: dict[str, bytes]) -> None:
+    """Logs maps: pictures of them, as `map_pictures` has drawn them, and the raw maps."""
+    for name, picture in drawn.items():
+        tracking.log_bytes(picture, f"gradcam/{name}.png")
     tracking.log_arrays(
         {
-            "maps": maps,
-            "pixels": pixels[:SIDE_BY_SIDE_IMAGES],  # most of the file; every run explains the same images
-            "image": predictions["image"].to_numpy(dtype=str),
-            "target": predictions["y_pred"].to_numpy(dtype=str),
+            "maps": explained.maps,
+            "pixels": explained.pixels[:SIDE_BY_SIDE_IMAGES],  # most of the file; every run explains the same images
+            "image": explained.predictions["image"].to_numpy(dtype=str),
+            "target": explained.predictions["y_pred"].to_numpy(dtype=str),
         },
         "gradcam/maps.npz",
     )
 
 
-def _log_means(explained: Explained, title: str) -> None:
-    """Logs the mean map of every group, over the mean picture of its images."""
-    groups = {
-        attribute: fairness.group_labels(explained.predictions, attribute).astype(str).to_numpy()
-        for attribute in fairness.ATTRIBUTES
-    }
-    panel = mean_map_panel(
-        {attribute: mean_maps(explained.maps, names) for attribute, names in groups.items()},
-        {attribute: pd.Series(names).value_counts().to_dict() for attribute, names in groups.items()},
-        mean_pictures(explained.pixels, groups),
-        f"{title}: mean Grad-CAM of the predicted class, by group",
-    )
-    tracking.log_bytes(png_of(panel), "gradcam/mean_by_group.png")
+def draw_and_log_maps(subject: RunSubject, explained: Explained) -> None:
+    """Logs maps, of which the pictures have yet to be drawn."""
+    log_maps(explained, map_pictures(subject, explained))

@@ -1,12 +1,16 @@
-"""The picture of a training: loss, scores and gaps over the epochs."""
+"""The pictures of a training: loss, scores and gaps over the epochs, and what its network looks at."""
 
 import pandas as pd
 from matplotlib.figure import Figure
 
+from fairprof.commands.train.subject import CONTACT_SHEET_IMAGES, Explained, RunSubject
+from fairprof.metrics import fairness
+from fairprof.metrics.attention import mean_maps, mean_pictures
 from fairprof.metrics.fairness import PARITY_DIFFERENCES
 from fairprof.reporting.chart import plain
 from fairprof.reporting.names import SAMPLES, SCORE_NAMES, short_gap_name
-from fairprof.reporting.style import LARGE, MARGIN, NORMAL, SMALL, TINY, WIDTH, curve_styles
+from fairprof.reporting.style import LARGE, MARGIN, NORMAL, SMALL, TINY, WIDTH, curve_styles, png_of
+from fairprof.saliency.panels import contact_sheet, mean_map_panel
 
 LOSSES = {f"{sample}/loss": SAMPLES[sample] for sample in ("train", "val")}
 SCORES = {f"val/{score}": name for score, name in SCORE_NAMES.items()}
@@ -37,3 +41,25 @@ def training_figure(history: list[dict[str, float]], best_epoch: int) -> Figure:
         plain(axis)
     figure.suptitle("Training, epoch by epoch", fontsize=LARGE)
     return figure
+
+
+def map_pictures(subject: RunSubject, explained: Explained) -> dict[str, bytes]:
+    """PNG by name: a contact sheet of the first images, and the mean map of every group, of all of them."""
+    title = f"Design {subject.settings.experiment}, seed {subject.settings.seed}"
+    shown = slice(0, CONTACT_SHEET_IMAGES)
+    sheet = contact_sheet(explained.predictions[shown], explained.pixels[shown], explained.maps[shown], title)
+    return {"contact_sheet": png_of(sheet), "mean_by_group": png_of(_mean_maps(explained, title))}
+
+
+def _mean_maps(explained: Explained, title: str) -> Figure:
+    """The mean map of every group, over the mean picture of its images."""
+    groups = {
+        attribute: fairness.group_labels(explained.predictions, attribute).astype(str).to_numpy()
+        for attribute in fairness.ATTRIBUTES
+    }
+    return mean_map_panel(
+        {attribute: mean_maps(explained.maps, names) for attribute, names in groups.items()},
+        {attribute: pd.Series(names).value_counts().to_dict() for attribute, names in groups.items()},
+        mean_pictures(explained.pixels, groups),
+        f"{title}: mean Grad-CAM of the predicted class, by group",
+    )

@@ -59,9 +59,13 @@ class Recording:
         """Predictions of validation and test images, and all that is measured on them."""
         self._log("fairprof.commands.train.outcome.log_predictions", subject, val, test)
 
-    def maps(self, subject: RunSubject, explained: Explained) -> None:
-        """What the network looks at in test images."""
-        self._log("fairprof.commands.train.outcome.log_maps", subject, explained)
+    def maps(self, explained: Explained, drawn: dict[str, bytes]) -> None:
+        """What the network looks at in test images, with the pictures that `map_pictures` has drawn."""
+        self._log("fairprof.commands.train.outcome.log_maps", explained, drawn)
+
+    def undrawn_maps(self, subject: RunSubject, explained: Explained) -> None:
+        """What the network looks at in test images; whoever logs it draws it."""
+        self._log("fairprof.commands.train.outcome.draw_and_log_maps", subject, explained)
 
     def description(self, subject: RunSubject, best_epoch: int, epochs: int) -> None:
         """What the run has come to, for its page; best_epoch, from 1, of the epochs that were trained."""

@@ -40,7 +40,7 @@ def run_experiment(settings: Settings, recorder: Executor = HERE) -> str | None:
             train(settings, _pool(settings, processes), None, processes)
             return None
         with recorded(recorder, run_name(settings), run_tags(settings)) as recording:
-            train(settings, _pool(settings, processes), recording, processes, registers=True)
+            train(settings, _pool(settings, processes), recording, processes, alone=True)
         return recording.run_id()
 
 
@@ -56,12 +56,13 @@ def train(
     pool: Pool,
     recording: Recording | None,
     processes: Processes = ALONE,
-    registers: bool = False,
+    alone: bool = False,
 ) -> None:
     """The path of one run, handed over to its recording, which the leading process alone has; pool: of these settings.
 
-    registers: whether the model is registered. All processes of a torchrun walk the path. What the leading one does
-    alone is not told of the others, and so cannot wait for them.
+    alone: whether the run is no study's. Its model is registered, and this process, which has nothing else to do, draws
+    what the network looks at while the recorder measures. All processes of a torchrun walk the path. What the leading
+    one does alone is not told of the others, and so cannot wait for them.
     """
     require_memory(settings, pool)
     with processes.leader_first():  # it may download the weights
@@ -90,11 +91,15 @@ def train(
     recording.predictions(subject, val, test)
     images, explained_from = explained(training, test)
     recording.metrics(cached_work(explained_from, "gradcam") if explained_from is not training.inputs else {})
-    recording.maps(subject, images)
-    recording.description(subject, trained.best_epoch, len(trained.history))
-    if registers:
+    if alone:
+        from fairprof.commands.train.pictures import map_pictures  # matplotlib
+
+        recording.maps(images, map_pictures(subject, images))
+        recording.description(subject, trained.best_epoch, len(trained.history))
         recording.registration(subject, trained.best_weights)
     else:
+        recording.undrawn_maps(subject, images)
+        recording.description(subject, trained.best_epoch, len(trained.history))
         recording.without_registration()
 
 

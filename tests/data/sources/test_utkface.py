@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from fairprof.data.sources import open_source, utkface
+from fairprof.data.sources import utkface
+from fairprof.data.sources.kinds import open_source
 from fairprof.runtime.files import UnreadableFile
 
 

@@ -1,0 +1,27 @@
+"""Which kinds of data sets there are, and how one is opened."""
+
+from fairprof.data.sources import fairface, manifest, shards, synthetic, utkface
+from fairprof.data.sources.listing import Listing
+from fairprof.errors import UserError
+from fairprof.runtime.cache import Cache
+from fairprof.runtime.files import path_of
+
+FROM_PATH = {"utkface": utkface.read, "fairface": fairface.read, "manifest": manifest.read, "shards": shards.read}
+
+
+def open_source(data: str, cache: Cache, cue_gap: float = 0.0, images_needed: bool = True) -> Listing:
+    """The listing of `data`: `synthetic`, or a kind and a path as in ``utkface:faces``.
+
+    cue_gap: of the embedded data, which are drawn so; where no images are needed, they need not be. Raises `UserError`
+    for an unknown kind, for a `cue_gap` of data that are not drawn, and for whatever makes the whole data set unusable.
+    """
+    if data == "synthetic":
+        return synthetic.read(cache, cue_gap, images_needed)
+    if cue_gap:
+        raise UserError(f"cue_gap={cue_gap:g} needs data=synthetic, which is drawn; with data={data} set cue_gap=0")
+    kind, _, path = data.partition(":")
+    if kind not in FROM_PATH or not path:
+        raise UserError(
+            f"data={data} is not a data source: use synthetic, {', '.join(f'{name}:PATH' for name in FROM_PATH)}"
+        )
+    return FROM_PATH[kind](path_of(path, "data"))
