@@ -412,6 +412,9 @@ class StudySettings(TrainingSettings):
         "1", Identifies.RUN, "shares of the draw's training images, for the data-scarcity curve (0.25,0.5,1)"
     )
     hparams: str = SOURCE_OF_HYPERPARAMETERS
+    workers_of_study: int = setting(
+        1, Identifies.MACHINE, "processes on this machine that share the study's runs; with GPUs, one each", ge=1, le=64
+    )
 
     @field_validator("experiments", "seeds", "train_size", "fractions", mode="before")
     @classmethod

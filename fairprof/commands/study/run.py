@@ -20,6 +20,7 @@ from fairprof.commands.study.plan import (
     table_rows,
     told_beforehand,
 )
+from fairprof.commands.study.processes import other_workers
 from fairprof.commands.study.registration import register_chosen
 from fairprof.commands.study.workers import PLAN, compare_once, compared_before, found, train_all
 from fairprof.commands.train.hyperparameters import with_hyperparameters
@@ -79,17 +80,18 @@ def run_study(settings: StudySettings, recorder: Executor = HERE) -> str:
             note(sentence)
         if any(run.status == WAITING for run in runs):
             tell_outlook(settings, pool, [tracking.get_run(run.run_id) for run in main_arm(runs) if run.run_id])
-        runs = train_all(runs, pool, lambda ended: _log_runs(ended, seeds), recorder)
-        register_chosen(main_arm(runs))
-        failed = [run for run in runs if run.status == FAILED]
-        if len(failed) < len(runs):
-            reasons = tuple((run_name(run.settings), run.reason) for run in failed)
-            compare_once(
-                key,
-                before,
-                lambda: compare_and_log(runs_of_study(tracking.get_run(study_id)), settings, reasons),
-                settings.lock_timeout,
-            )
+        with other_workers(settings):
+            runs = train_all(runs, pool, lambda ended: _log_runs(ended, seeds), recorder)
+            register_chosen(main_arm(runs))
+            failed = [run for run in runs if run.status == FAILED]
+            if len(failed) < len(runs):
+                reasons = tuple((run_name(run.settings), run.reason) for run in failed)
+                compare_once(
+                    key,
+                    before,
+                    lambda: compare_and_log(runs_of_study(tracking.get_run(study_id)), settings, reasons),
+                    settings.lock_timeout,
+                )
         if failed:
             raise UserError(
                 f"{len(failed)} of {len(runs)} runs failed ({', '.join(run_name(run.settings) for run in failed)}); "

@@ -10,6 +10,7 @@ import mlflow
 import pandas as pd
 import pytest
 
+from fairprof.commands.study import processes
 from fairprof.commands.study.run import run_study
 from fairprof.config import StudySettings
 from fairprof.store import tracking
@@ -87,3 +88,27 @@ def test_two_studies_at_once_share_the_runs_that_they_have_in_common(tmp_path, s
     assert sorted(run.name for run in trained) == ["A-seed0-matched", "B-seed0-matched", "C-seed0-matched"]
     assert {run.status for run in trained} == {"FINISHED"}
     assert compared == {"study-AB": {"A", "B"}, "study-BC": {"B", "C"}}
+
+
+def test_workers_of_study_are_processes_that_share_its_runs(tmp_path, synthetic_cache):
+    settings = {"cache_dir": str(synthetic_cache), **STUDY, "workers_of_study": 2}
+    with mlflow_in(tmp_path):
+        study_id = run_study(StudySettings(**settings))
+        trained, studies = (tracking.find_runs({"fairprof.role": role}) for role in ("run", "study"))
+        parents = {mlflow.MlflowClient().get_run(run.run_id).data.tags["mlflow.parentRunId"] for run in trained}
+    assert Counter(run.tags["fairprof.run_key"] for run in trained).most_common(1)[0][1] == 1 and len(trained) == 4
+    assert len(studies) == 2 and study_id in parents <= {study.run_id for study in studies}
+    assert sum("fairprof.compared" in study.tags for study in studies) == 1
+
+
+@pytest.mark.parametrize(
+    ("visible", "number", "own"), [("0,1", 1, "1"), ("3, 5", 0, "3"), ("7", 2, "7"), (None, 1, None), ("", 1, "")]
+)
+def test_each_worker_has_a_gpu_where_there_are_some(visible, number, own, monkeypatch):
+    monkeypatch.setenv("MLFLOW_RUN_ID", "of this process")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    environment = processes._environment(number, 3)
+    assert environment.get("CUDA_VISIBLE_DEVICES") == own
+    assert environment["OMP_NUM_THREADS"] == "3" and "MLFLOW_RUN_ID" not in environment
