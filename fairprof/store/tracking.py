@@ -48,18 +48,21 @@ opening.guard()  # before anything is asked of MLflow
 
 
 @contextmanager
-def started_run(name: str, tags: dict[str, str], parent: str | None = None) -> Iterator[str]:
+def started_run(
+    name: str, tags: dict[str, str], parent: str | None = None, system_metrics: bool | None = None
+) -> Iterator[str]:
     """Starts a run, or takes over the one that `mlflow run` has started, and yields its id.
 
     Within the block of another run it becomes a child of that. parent: the id of a run, of another process, whose child
-    it becomes.
+    it becomes. system_metrics: whether MLflow logs what the machine and its GPUs do meanwhile; None: as the user has set
+    it for MLflow.
 
     Runs that a killed process left open are closed first. An error in the block becomes the
     run's tag `fairprof.error` and its status FAILED.
     """
     keep_quiet()
     name, tags = visible(name), _shown(tags | process_tags())
-    with server.needed(), _mlflow_run(name, tags, parent) as run:
+    with server.needed(), _mlflow_run(name, tags, parent, system_metrics) as run:
         _furnish(run.info.experiment_id)
         close_abandoned_runs()
         try:
@@ -74,15 +77,22 @@ def started_run(name: str, tags: dict[str, str], parent: str | None = None) -> I
             raise
 
 
-def _mlflow_run(name: str, tags: dict[str, str], parent: str | None) -> mlflow.ActiveRun:
+def _mlflow_run(name: str, tags: dict[str, str], parent: str | None, system_metrics: bool | None) -> mlflow.ActiveRun:
     if parent is not None:  # which has taken over the run of `mlflow run`, if there is one
         os.environ.pop("MLFLOW_RUN_ID", None)
     if "MLFLOW_RUN_ID" in os.environ:
-        run = mlflow.start_run()
+        run = mlflow.start_run(log_system_metrics=system_metrics)
         mlflow.set_tags(tags | {"mlflow.runName": name})
         return run
     # with all its tags from the start: whenever its process is killed, it can be found and closed
-    return mlflow.start_run(experiment_id=_experiment(), run_name=name, nested=True, parent_run_id=parent, tags=tags)
+    return mlflow.start_run(
+        experiment_id=_experiment(),
+        run_name=name,
+        nested=True,
+        parent_run_id=parent,
+        tags=tags,
+        log_system_metrics=system_metrics,
+    )
 
 
 def keep_quiet() -> None:

@@ -20,6 +20,7 @@ from fairprof.data.pool import Pool
 from fairprof.errors import ServerAway, UserError
 from fairprof.reporting.wording import counted
 from fairprof.runtime.beside import Executor
+from fairprof.runtime.hardware import on_gpu
 from fairprof.runtime.progress import note, progress_bar
 from fairprof.store import claims, tracking
 from fairprof.store.studies import FINISHED, REUSED
@@ -129,9 +130,8 @@ def found(run: PlannedRun) -> PlannedRun:
 
 def _trained(run: PlannedRun, pool: Pool, recorder: Executor) -> TrainedRun:
     settings = run.settings
-    recording = Recording(
-        recorder, run_name(settings), run_tags(settings) | {RUN_KEY: run.key}, tracking.active_run_id()
-    )
+    tags = run_tags(settings) | {RUN_KEY: run.key}
+    recording = Recording(recorder, run_name(settings), tags, tracking.active_run_id(), on_gpu(settings.accelerator))
     try:
         train(settings, pool, recording)
         recording.close()

@@ -22,10 +22,10 @@ class _Run:
 _runs: list[_Run] = []  # the open one
 
 
-def open_run(name: str, tags: dict[str, str], parent: str | None) -> str:
+def open_run(name: str, tags: dict[str, str], parent: str | None, system_metrics: bool | None) -> str:
     """Opens the run to which the pieces after it are logged, as `tracking.started_run` does; returns its id."""
     run = _Run()
-    run_id = run.until_closed.enter_context(tracking.started_run(name, tags, parent))
+    run_id = run.until_closed.enter_context(tracking.started_run(name, tags, parent, system_metrics))
     _runs.append(run)
     return run_id
 

@@ -25,13 +25,16 @@ class Recording:
     done once the run is closed, and is told of its failure.
     """
 
-    def __init__(self, executor: Executor, name: str, tags: dict[str, str], parent: str | None = None):
-        """parent: the id of the run to which this one belongs."""
+    def __init__(
+        self, executor: Executor, name: str, tags: dict[str, str], parent: str | None = None, gpu: bool = False
+    ):
+        """parent: the id of the run to which this one belongs. gpu: whether it trains on one; then MLflow logs what the
+        GPUs and the rest of the machine do meanwhile."""
         self._executor = executor
         self._pieces: list[Future] = []
         self._closed: Future | None = None
         self.until_recorded = ExitStack()
-        self._opened = self._do("open_run", name, tags, parent)
+        self._opened = self._do("open_run", name, tags, parent, True if gpu else None)
 
     def run_id(self) -> str:
         """The id of the MLflow run; waits until that is open."""
@@ -113,9 +116,9 @@ class Recording:
 
 
 @contextmanager
-def recorded(recorder: Executor, name: str, tags: dict[str, str]) -> Iterator[Recording]:
+def recorded(recorder: Executor, name: str, tags: dict[str, str], gpu: bool = False) -> Iterator[Recording]:
     """A run that is recorded when the block ends; an error in the block ends it as failed."""
-    recording = Recording(recorder, name, tags)
+    recording = Recording(recorder, name, tags, gpu=gpu)
     try:
         yield recording
         recording.close()

@@ -35,11 +35,12 @@ def run_experiment(settings: Settings, recorder: Executor = HERE) -> str | None:
     """
     keep_freed_memory()
     settings = with_hyperparameters(settings)
-    with process_group(on_gpu(settings.accelerator)) as processes:
+    gpu = on_gpu(settings.accelerator)
+    with process_group(gpu) as processes:
         if not processes.leads:
             train(settings, _pool(settings, processes), None, processes)
             return None
-        with recorded(recorder, run_name(settings), run_tags(settings)) as recording:
+        with recorded(recorder, run_name(settings), run_tags(settings), gpu) as recording:
             train(settings, _pool(settings, processes), recording, processes, alone=True)
         return recording.run_id()
 

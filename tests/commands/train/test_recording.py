@@ -97,3 +97,11 @@ def test_a_failure_of_one_run_leaves_the_next_alone(beside):
             first.wait()
         assert kept(second.wait()).info.status == "FINISHED"
         assert kept(first.run_id()).info.status == "FAILED"
+
+
+def test_of_a_training_on_a_gpu_the_machine_is_watched(beside, monkeypatch):
+    beside.do("mlflow.set_system_metrics_sampling_interval", 0.2).result()
+    with recorded(beside, "B-seed0", {}, gpu=True) as recording:
+        beside.do("time.sleep", 1.5).result()
+    watched = [name for name in kept(recording.run_id()).data.metrics if name.startswith("system/")]
+    assert "system/cpu_utilization_percentage" in watched
