@@ -22,6 +22,7 @@ from benchmarks.prefix import measure_prefix
 from benchmarks.recording import measure_recording
 from benchmarks.scale import FULL, QUICK, Scale, image_folder, settings_of
 from benchmarks.shards import measure_shards
+from benchmarks.starting import measure_starting
 from benchmarks.training import measure_gpu, measure_training
 from fairprof.config import Settings
 from fairprof.data.pool import load_pool
@@ -102,6 +103,12 @@ def prefix(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> d
     return measure_prefix(scale, settings, image_folder(settings, Cache.of(settings)))
 
 
+def starting(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
+    settings = settings.model_copy(update={"finetune": "head", "learning_rate": 1e-3})
+    with TemporaryDirectory(dir=arguments.folder) as folder:
+        return measure_starting(scale, settings, load_pool(settings, settings.image_size), Path(folder).absolute())
+
+
 def shards(scale: Scale, settings: Settings, arguments: argparse.Namespace) -> dict:
     with TemporaryDirectory(dir=arguments.folder) as folder:
         return measure_shards(scale, settings, load_pool(settings, settings.image_size), Path(folder))
@@ -122,6 +129,7 @@ PARTS = {
     "recording": recording,
     "training": training,
     "prefix": prefix,
+    "starting": starting,
     "shards": shards,
     "gpu": gpu,
 }
@@ -194,6 +202,25 @@ def ratios(measured: dict[str, dict]) -> list[dict]:
         row(f"{prefix['runs']} runs, head / filling the cache", study, fill, "< 1.5", study < 1.5 * fill, "s")
         computed, distinct = prefix["computed"], prefix["distinct"]
         row("outputs computed / distinct ones", computed, distinct, "== 1", computed == distinct, "images")
+    if starting := measured.get("starting"):
+        refusal, run, study = starting["refusal_seconds"], starting["run"], starting["study"]
+        row("a wrong setting is refused", refusal, 2, "<= 1 (limit)", refusal <= 2, "s")
+        took, trained, left = run["seconds"], run["training_seconds"], run["bytes"] / 1e6
+        row("a run from the cache, head: all of it", took, 12, "<= 1 (limit)", took <= 12, "s")
+        row("that run / its training alone", took, trained, "<= 6", took <= 6 * trained, "s")
+        row("what that run leaves", left, 110, "<= 1 (limit)", left <= 110, "MB")
+        took, trained, left = study["seconds"], study["training_seconds"], study["bytes"] / 1e6
+        row(
+            f"{study['runs']} runs from the cache, head, compared: all of it",
+            took,
+            150,
+            "<= 1 (limit)",
+            took <= 150,
+            "s",
+        )
+        each = (took - trained) / study["runs"]
+        row("a run of these, beyond its training", each, 4, "<= 1 (limit)", each <= 4, "s")
+        row("what these runs leave", left, 700, "<= 1 (limit)", left <= 700, "MB")
     if shards := measured.get("shards"):
         for part, claim in (("training", "training, layer2"), ("inputs", "augmented images")):
             ours, cached = shards[f"shards_{part}"], shards[f"cache_{part}"]

@@ -54,8 +54,8 @@ def started_run(
     """Starts a run, or takes over the one that `mlflow run` has started, and yields its id.
 
     Within the block of another run it becomes a child of that. parent: the id of a run, of another process, whose child
-    it becomes. system_metrics: whether MLflow logs what the machine and its GPUs do meanwhile; None: as the user has set
-    it for MLflow.
+    it becomes. system_metrics: whether MLflow logs what the machine and its GPUs do meanwhile; None: as the user has
+    set it for MLflow.
 
     Runs that a killed process left open are closed first. An error in the block becomes the
     run's tag `fairprof.error` and its status FAILED.

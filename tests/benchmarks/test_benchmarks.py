@@ -62,6 +62,13 @@ def test_every_claim_has_a_measured_value_a_baseline_and_their_ratio(quick):
         "training, layer2 / batch in memory",
         "2 runs, head / filling the cache",
         "outputs computed / distinct ones",
+        "a wrong setting is refused",
+        "a run from the cache, head: all of it",
+        "that run / its training alone",
+        "what that run leaves",
+        "2 runs from the cache, head, compared: all of it",
+        "a run of these, beyond its training",
+        "what these runs leave",
         "training, layer2, shards / cache",
         "augmented images, shards / cache",
     }
@@ -142,7 +149,8 @@ def test_an_unknown_part_is_one_line(tmp_path, monkeypatch, refused):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick", "--parts", "pool,speed"])
     with refused(
-        "--parts: speed is not one of pool, opening, inference, gradcam, recording, training, prefix, shards, gpu"
+        "--parts: speed is not one of pool, opening, inference, gradcam, recording, training, prefix, starting, shards, "
+        "gpu"
     ):
         main()
     assert list(tmp_path.iterdir()) == []
