@@ -149,8 +149,8 @@ def test_an_unknown_part_is_one_line(tmp_path, monkeypatch, refused):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["benchmarks", "--quick", "--parts", "pool,speed"])
     with refused(
-        "--parts: speed is not one of pool, opening, inference, gradcam, recording, training, prefix, starting, shards, "
-        "gpu"
+        "--parts: speed is not one of pool, opening, inference, gradcam, recording, training, prefix, starting, "
+        "shards, gpu"
     ):
         main()
     assert list(tmp_path.iterdir()) == []
