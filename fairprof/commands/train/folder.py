@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from fairprof.commands.train.identity import run_key, run_name
+from fairprof.config import Settings
 from fairprof.network.records import Training
 from fairprof.runtime.cache import Cache
 from fairprof.runtime.files import require_room
@@ -21,6 +22,11 @@ def folder_of(training: Training) -> Path:
 def _entry(training: Training, cache: Cache) -> Path:
     key = run_key(training.settings, training.pool, training.drawn, training.classifier.weights)
     return cache.entry("trainings", key)
+
+
+def remove_folder(settings: Settings, folder: Path) -> None:
+    """Removes the folder of a training, of which all that it leaves is logged; some process holds its lock."""
+    Cache.of(settings).remove(folder, WHAT)
 
 
 @contextmanager

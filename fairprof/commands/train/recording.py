@@ -7,11 +7,13 @@ only trains does without MLflow and matplotlib.
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from fairprof.commands.train.subject import Explained, RunSubject
+from fairprof.config import Settings
 from fairprof.network.records import Trained
 from fairprof.runtime.beside import Executor, as_told
 
@@ -81,6 +83,10 @@ class Recording:
     def without_registration(self) -> None:
         """That the run's model is not registered, which is said."""
         self._log("fairprof.commands.train.registration.leave_unregistered")
+
+    def end_of_training(self, settings: Settings, folder: Path) -> None:
+        """That nothing is left to be gone on with: the training's folder goes, before the run counts as finished."""
+        self._log("fairprof.commands.train.folder.remove_folder", settings, folder)
 
     def close(self) -> None:
         """Hands over the run's end: it has finished once all that was handed over before is logged."""

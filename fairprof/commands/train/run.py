@@ -102,6 +102,7 @@ def train(
         recording.undrawn_maps(subject, images)
         recording.description(subject, trained.best_epoch, len(trained.history))
         recording.without_registration()
+    recording.end_of_training(settings, folder)
 
 
 def _nobody_told(epoch: int, values: dict[str, float]) -> None:
