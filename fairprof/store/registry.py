@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 import mlflow
 import pandas as pd
-import safetensors.numpy
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
@@ -127,8 +126,7 @@ def _log_model(model: StoredModel) -> str:
     """The trained model as an MLflow model of its run; returns its id."""
     with tempfile.TemporaryDirectory() as folder:
         weights, description = Path(folder) / "weights.safetensors", Path(folder) / "settings.json"
-        # `save_file` has an error of its own for a full disk
-        weights.write_bytes(safetensors.numpy.save(model.weights))
+        weights.write_bytes(tracking.as_safetensors(model.weights))
         description.write_text(json.dumps(model.settings, indent=2), encoding="utf-8")
         # `mlflow.pyfunc.log_model` would make it one of the active run, which may only register it
         info = Model.log(

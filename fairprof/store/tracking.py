@@ -427,7 +427,13 @@ def log_arrays(arrays: dict[str, np.ndarray], path: str) -> None:
 def log_weights(weights: dict[str, np.ndarray], path: str) -> None:
     """A state dict as a safetensors file."""
     with _new_artifact(path) as file:
-        file.write_bytes(safetensors.numpy.save(weights))  # `save_file` has an error of its own for a full disk
+        file.write_bytes(as_safetensors(weights))
+
+
+def as_safetensors(weights: dict[str, np.ndarray]) -> bytes:
+    """A state dict as the content of a safetensors file; `save_file` has an error of its own for a full disk."""
+    # what lies in memory in another order would be mixed up
+    return safetensors.numpy.save({name: np.asarray(value, order="C") for name, value in weights.items()})
 
 
 @contextmanager
