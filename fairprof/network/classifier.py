@@ -184,8 +184,9 @@ def _stages(architecture: str) -> dict[str, str]:
 
     Linear layers before the head, which have no resolution, count as layer4. Found without computing anything.
     """
-    with torch.device("meta"):
-        network, image = build_network(architecture, 2), torch.empty(1, 3, PROBE_SIZE, PROBE_SIZE)
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(architecture, 2).to("meta")
+    image = torch.empty(1, 3, PROBE_SIZE, PROBE_SIZE, device="meta")
     sizes: dict[str, int] = {}
 
     def note(path: str):

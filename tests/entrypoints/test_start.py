@@ -36,7 +36,15 @@ print(json.dumps({"answers": answers, "imported": sorted(sys.modules)}))
 
 
 def test_there_is_one_for_every_command():
-    assert {file.stem for file in (ROOT / "entrypoints").glob("*.py")} == {"__init__", *COMMANDS}
+    assert {file.stem for file in (ROOT / "entrypoints").glob("*.py")} == {"__init__", *COMMANDS, "register"}
+
+
+def test_registering_judges_nothing_and_takes_its_own_setting_alone(monkeypatch):
+    given = []
+    monkeypatch.setattr("fairprof.commands.register.run.run_registration", given.append)
+    monkeypatch.setattr(sys, "argv", ["register", "--run", f"run:{'0' * 32}"])
+    runpy.run_module("entrypoints.register", run_name="__main__")
+    assert given == [config.RegisterSettings(run=f"run:{'0' * 32}")]
 
 
 def test_a_wrong_setting_is_answered_before_anything_heavy_is_imported():

@@ -13,6 +13,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
 import torch
 from PIL import Image
 
@@ -461,7 +462,7 @@ def test_what_is_logged_of_a_model_is_on_its_page(versions, client):
 
 def test_version_keeps_plain_weights_and_settings(versions, network):
     folder = Path(mlflow.artifacts.download_artifacts("models:/fairprof-B/1"))
-    weights = registry.safetensors.torch.load_file(next(folder.rglob("weights.safetensors")))
+    weights = safetensors.torch.load_file(next(folder.rglob("weights.safetensors")))
     assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
     settings = json.loads(next(folder.rglob("settings.json")).read_text())
     assert settings["classes"] == list(CLASSES) and settings["settings"]["experiment"] == "B"
