@@ -78,6 +78,8 @@ def train(
             recording.tags({"fairprof.resumed": "true"})
     with processes.leader_first():  # it fills the prefix cache
         training = with_cached_prefix(training)
+    if recording is not None:
+        recording.run_id()  # whatever ends the training from here on has a run that says so
     trained = fitted(training, recording.epoch if recording else _nobody_told, folder, processes)
     val, test = (
         predict(training.classifier, training.inputs, pool, rows, settings, f"predicting {name}", processes)
