@@ -82,6 +82,10 @@ class Pixels:
     records: pd.DataFrame
     key: str
 
+    def without_images(self) -> "Pixels":
+        """That images were read, and which; none of them."""
+        return Pixels(np.empty((0, 0, 0, 3), np.uint8), self.records.iloc[:0], self.key)
+
 
 def cached_pixels(images: EncodedImages, image_size: int, cache: Cache) -> Pixels:
     """Opens the pixels of `images` for networks of `image_size`, and decodes them first if nobody has yet.

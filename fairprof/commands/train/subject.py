@@ -16,7 +16,7 @@ CONTACT_SHEET_IMAGES = 16  # at least so many are explained
 
 @dataclass(frozen=True)
 class RunSubject:
-    """Settings, pool (without its pixels), the rows drawn from it, the weights that the network starts from, the names
+    """Settings, pool (without its images), the rows drawn from it, the weights that the network starts from, the names
     of those that training may change, and the path of the block of the network whose maps explain it."""
 
     settings: Settings
@@ -28,9 +28,15 @@ class RunSubject:
 
     @classmethod
     def of(cls, training: Training) -> Self:
-        classifier, pool = training.classifier, replace(training.pool, pixels=None)
-        changed = classifier.changed_by_training()
-        return cls(training.settings, pool, training.drawn, classifier.weights, changed, classifier.gradcam_layer)
+        classifier = training.classifier
+        return cls(
+            training.settings,
+            replace(training.pool, pixels=training.pool.pixel_cache.without_images()),
+            training.drawn,
+            classifier.weights,
+            classifier.changed_by_training(),
+            classifier.gradcam_layer,
+        )
 
 
 @dataclass(frozen=True)
