@@ -45,7 +45,8 @@ def measure_starting(scale: Scale, settings: Settings, pool: Pool, folder: Path)
         return time.perf_counter() - start, _bytes(folder) - before
 
     shared = {name: getattr(settings, name) for name in SHARED}
-    of_run = shared | {"experiment": DESIGN, "epochs": min(EPOCHS, scale.epochs), "train_size": IMAGES}
+    images = IMAGES if scale.train_size == "natural" else int(scale.train_size)
+    of_run = shared | {"experiment": DESIGN, "epochs": min(EPOCHS, scale.epochs), "train_size": images}
     of_study = shared | {"experiments": ",".join(scale.designs), "seeds": scale.seeds, "train_size": scale.train_size}
     refusal, _ = started("train", status=1, epochs=0)
     started("train", **of_run)  # fills the cache and makes the store
@@ -58,7 +59,7 @@ def measure_starting(scale: Scale, settings: Settings, pool: Pool, folder: Path)
     return {
         "refusal_seconds": refusal,
         "run": {
-            "images": IMAGES,
+            "images": images,
             "seconds": run_seconds,
             "bytes": run_bytes,
             "training_seconds": _training_seconds(Settings(**of_run), pool),

@@ -35,12 +35,17 @@ def start(settings: type[CommandSettings], command: str, logged_by: Sequence[str
     is wrong with the data, as far as labels show it. logged_by: modules that log what the command hands over to a
     recorder, which has imported them.
     """
-    with shown_in_one_line(cache_folder("auto") / "logs"):
-        given = settings.from_arguments()
-        with own_temporary_folder(), _recorder(given, logged_by) as recorder:
-            if isinstance(given, DataSettings):
-                importlib.import_module("fairprof.commands.first_look").look(given)
-            _loaded(command)(given, **recorder)
+    try:
+        with shown_in_one_line(cache_folder("auto") / "logs"):
+            given = settings.from_arguments()
+            with own_temporary_folder(), _recorder(given, logged_by) as recorder:
+                if isinstance(given, DataSettings):
+                    importlib.import_module("fairprof.commands.first_look").look(given)
+                _loaded(command)(given, **recorder)
+    except SystemExit as end:
+        if not _is_all():
+            raise
+        _end(end.code)
     if _is_all():
         leave()
 
@@ -67,12 +72,24 @@ def _loaded(command: str) -> Callable:
     module, _, name = command.rpartition(".")
     gc.disable()
     function = getattr(importlib.import_module(module), name)
-    gc.freeze()
+    if _is_entry_point():  # which never takes it apart
+        gc.freeze()
     gc.enable()
     return function
 
 
+def _end(code: str | int | None) -> None:
+    """Ends the process as Python does at this exit code: a text goes to standard error, and is status 1."""
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    leave(1 if isinstance(code, str) else code or 0)
+
+
 def _is_all() -> bool:
     """Whether an entry point is all that this process was started for, and nothing in it still works."""
+    return _is_entry_point() and is_idle()
+
+
+def _is_entry_point() -> bool:
     started = getattr(sys.modules["__main__"], "__spec__", None)
-    return started is not None and started.name.startswith(f"{__name__}.") and is_idle()
+    return started is not None and started.name.startswith(f"{__name__}.")

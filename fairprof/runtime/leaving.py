@@ -12,9 +12,9 @@ def is_idle() -> bool:
     return all(thread.daemon or thread is threading.current_thread() for thread in threading.enumerate())
 
 
-def leave() -> NoReturn:
-    """Ends this process, successfully, once what libraries have registered for its end is done."""
+def leave(status: int = 0) -> NoReturn:
+    """Ends this process once what libraries have registered for its end is done."""
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)
