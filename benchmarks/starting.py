@@ -25,7 +25,9 @@ def measure_starting(scale: Scale, settings: Settings, pool: Pool, folder: Path)
     design with every seed: `seconds` (with the comparison), `bytes`, `runs`, and `training_seconds` of all trainings
     alone.
     """
-    environment = os.environ | {
+    # another part may have named an experiment of another store
+    own = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_EXPERIMENT")}
+    environment = own | {
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder / 'mlflow.db'}",
         "PYTHONPATH": str(PROJECT),
     }
