@@ -5,15 +5,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
 
 from fairprof.config import StudySettings
 from fairprof.reporting.wording import counted
 from fairprof.runtime.progress import note
+from fairprof.store.tracking import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[3]
 OF_MLFLOW_RUN = "MLFLOW_RUN_ID"  # names the run of `mlflow run`, which is this process's
 
 

@@ -23,11 +23,11 @@ from fairprof.runtime.beside import Executor
 from fairprof.runtime.hardware import on_gpu
 from fairprof.runtime.progress import note, progress_bar
 from fairprof.store import claims, tracking
+from fairprof.store.registry import RUN_KEY_TAG
 from fairprof.store.studies import FINISHED, REUSED
 
 PAUSE = 2.0  # seconds, on average, between looks at what other workers have finished
 PLAN, COMPARED, COMPARED_IN = "fairprof.study_plan", "fairprof.compared", "fairprof.compared_in"
-RUN_KEY = "fairprof.run_key"
 
 Outcome = TypeVar("Outcome")
 
@@ -97,7 +97,7 @@ def _next_ended(
         if finished.status != WAITING:
             note(f"{run_name(run.settings)} was trained by another process")
             return finished
-        if _claim_of(run) in taken or tracking.is_open_elsewhere({RUN_KEY: run.key}):
+        if _claim_of(run) in taken or tracking.is_open_elsewhere({RUN_KEY_TAG: run.key}):
             continue
         if not claims.announced(_claim_of(run)):
             time.sleep(random.uniform(0, claims.FIRST_PAUSE))
@@ -119,7 +119,7 @@ def _claim_of(run: PlannedRun) -> str:
 
 def found(run: PlannedRun) -> PlannedRun:
     """The run, taken over from where it has finished, if it has."""
-    earlier = tracking.find_runs({RUN_KEY: run.key})
+    earlier = tracking.find_runs({RUN_KEY_TAG: run.key})
     if not earlier:
         return run
     newest = earlier[0]
@@ -130,7 +130,7 @@ def found(run: PlannedRun) -> PlannedRun:
 
 def _trained(run: PlannedRun, pool: Pool, recorder: Executor) -> TrainedRun:
     settings = run.settings
-    tags = run_tags(settings) | {RUN_KEY: run.key}
+    tags = run_tags(settings) | {RUN_KEY_TAG: run.key}
     recording = Recording(recorder, run_name(settings), tags, tracking.active_run_id(), on_gpu(settings.accelerator))
     try:
         train(settings, pool, recording)

@@ -16,12 +16,8 @@ CHECKPOINT_COPIES = 8  # weights and AdamW's two moments, old and new file, and 
 
 def folder_of(training: Training) -> Path:
     """Where the folder of this very training is: the same for the same settings."""
-    return _entry(training, Cache.of(training.settings))
-
-
-def _entry(training: Training, cache: Cache) -> Path:
     key = run_key(training.settings, training.pool, training.drawn, training.classifier.weights)
-    return cache.entry("trainings", key)
+    return Cache.of(training.settings).entry("trainings", key)
 
 
 def remove_folder(settings: Settings, folder: Path) -> None:
@@ -37,8 +33,7 @@ def training_folder(training: Training) -> Iterator[Path]:
     raises `UserError` where that takes longer than `lock_timeout`. An entry of the cache: abandoned, it goes once it is
     the least recently used.
     """
-    cache = Cache.of(training.settings)
-    folder = _entry(training, cache)
+    cache, folder = Cache.of(training.settings), folder_of(training)
     with cache.locked(folder, WHAT):
         cache.has_folder(folder, WHAT)
         cache.describe(folder, f"the unfinished training {run_name(training.settings)}")

@@ -92,17 +92,16 @@ def train(
     recording.metrics(cached_work(training.inputs, "prefix"))
     recording.training(subject, trained)
     recording.predictions(subject, val, test)
+    recording.description(subject, trained.best_epoch, len(trained.history))
     images, explained_from = explained(training, test)
     recording.metrics(cached_work(explained_from, "gradcam") if explained_from is not training.inputs else {})
     if alone:
         from fairprof.commands.train.pictures import map_pictures  # matplotlib
 
         recording.maps(images, map_pictures(subject, images))
-        recording.description(subject, trained.best_epoch, len(trained.history))
         recording.registration(subject, trained.best_weights)
     else:
         recording.undrawn_maps(subject, images)
-        recording.description(subject, trained.best_epoch, len(trained.history))
         recording.without_registration()
     recording.end_of_training(settings, folder)
 
