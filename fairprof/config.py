@@ -152,7 +152,8 @@ class CommandSettings(BaseSettings):
 
 
 class AnalysisSettings(CommandSettings):
-    """How predictions are judged: whatever is trained or compared, these say what counts as evidence."""
+    """How predictions are judged, and what reports show: whatever is trained or compared, these say what counts as
+    evidence."""
 
     min_support: int = setting(
         30, Identifies.ANALYSIS, "a rate with a smaller denominator is marked as insufficient evidence", ge=1
@@ -165,6 +166,12 @@ class AnalysisSettings(CommandSettings):
     )
     delta: float = setting(
         0.05, Identifies.ANALYSIS, "gaps that are surely smaller than this are called equivalent", gt=0, lt=1
+    )
+    faces_in_reports: bool = setting(
+        False,
+        Identifies.ANALYSIS,
+        "images of people from real data in reports, which are passed on: false leaves them among a run's artifacts; "
+        "generated portraits are always shown",
     )
 
 

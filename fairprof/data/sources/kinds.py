@@ -9,6 +9,11 @@ from fairprof.runtime.files import path_of
 FROM_PATH = {"utkface": utkface.read, "fairface": fairface.read, "manifest": manifest.read, "shards": shards.read}
 
 
+def shows_faces(data: str, faces_in_reports: bool) -> bool:
+    """Whether reports may show images of `data`: generated portraits always, people where somebody has said so."""
+    return data == "synthetic" or faces_in_reports
+
+
 def open_source(data: str, cache: Cache, cue_gap: float = 0.0, images_needed: bool = True) -> Listing:
     """The listing of `data`: `synthetic`, or a kind and a path as in ``utkface:faces``.
 
