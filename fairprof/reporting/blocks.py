@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 LONG = 16  # rows: a longer table is folded
+WIDE = 3  # columns: of a wider table that is not folded, a narrow screen shows the rows below each other
 
 
 @dataclass(frozen=True)
@@ -12,6 +13,14 @@ class Heading:
 
     kind: ClassVar[str] = "heading"
     title: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a page says first, to be quoted: a few sentences."""
+
+    kind: ClassVar[str] = "answer"
+    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -59,15 +68,26 @@ class Table:
     def folded(self) -> bool:
         return len(self.rows) > LONG
 
+    @property
+    def cards(self) -> bool:
+        return not self.folded and len(self.columns) > WIDE
+
 
 @dataclass(frozen=True)
 class Picture:
-    """name: its key; caption: how to read it."""
+    """name: its key; caption: how to read it; finding: what is to be seen, for those who do not see it; photographic:
+    whether it shows photographs or maps, whose colours stay as they are on a dark page."""
 
     kind: ClassVar[str] = "picture"
     name: str
     title: str
     caption: str
+    finding: str = ""
+    photographic: bool = False
+
+    @property
+    def alternative(self) -> str:
+        return f"{self.title}: {self.finding}" if self.finding else self.title
 
 
 @dataclass(frozen=True)
@@ -82,10 +102,23 @@ class Terms:
     pairs: tuple[tuple[str, str], ...]
 
 
-Block = Heading | Paragraph | Sentences | Table | Picture | Commands | Terms
+@dataclass(frozen=True)
+class Fold:
+    """Blocks that are shown on demand, and not on paper."""
+
+    kind: ClassVar[str] = "fold"
+    title: str
+    blocks: "tuple[Block, ...]"
+
+
+Block = Heading | Answer | Paragraph | Sentences | Table | Picture | Commands | Terms | Fold
 
 
 @dataclass(frozen=True)
 class Section:
     title: str
     blocks: tuple[Block, ...]
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        return tuple(block.title for block in self.blocks if isinstance(block, Heading))

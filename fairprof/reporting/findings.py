@@ -18,7 +18,7 @@ WHERE_THE_REPORT_IS = f"the report: {REPORT} among the artifacts of this run"
 class Findings:
     """What a command has found, as it is logged, shown and printed.
 
-    title, subtitle, sections: of the report. tables: by artifact path, as `log_tables` takes them. pictures: name to
+    title, subtitle, sections: of the report; banners: what has to be known before it is read. tables: by artifact path, as `log_tables` takes them. pictures: name to
     PNG; folder: what stands before a picture's name among the artifacts ("" or "pictures/"). documents: name to text,
     shown at the end of the report. description: Markdown, of the run. printed: lines, the answer first. metrics: by
     name; curves: step to metrics by name; what is not finite is left out. in_markdown: whether the report is logged as
@@ -37,14 +37,15 @@ class Findings:
     metrics: dict[str, float] = field(default_factory=dict)
     curves: dict[int, dict[str, float]] = field(default_factory=dict)
     in_markdown: bool = False
+    banners: tuple[str, ...] = ()
 
     def html(self) -> str:
         """The report as one HTML page; raises `ValueError` where a picture is no PNG."""
-        return html_page(self.title, self.subtitle, self.sections, self.pictures, self.documents)
+        return html_page(self.title, self.subtitle, self.sections, self.pictures, self.documents, self.banners)
 
     def markdown(self) -> str:
         """The same as GitHub-flavoured Markdown, which shows the pictures among the artifacts."""
-        return markdown_page(self.title, self.subtitle, self.sections, self.folder)
+        return markdown_page(self.title, self.subtitle, self.sections, self.folder, self.banners)
 
 
 def log_findings(findings: Findings) -> None:

@@ -4,7 +4,8 @@ Both are laid out from one list of sections, so that they say the same.
 """
 
 import base64
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -17,24 +18,56 @@ from fairprof.reporting.blocks import Section, Table
 from fairprof.reporting.names import VERDICT_NAMES
 
 TEMPLATES = Path(__file__).parent / "templates"
+SCRIPTS = Path(__file__).parent / "scripts"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def html_page(
-    title: str, subtitle: str, content: Iterable[Section], pictures: dict[str, bytes], documents: dict[str, str]
+    title: str,
+    subtitle: str,
+    content: Iterable[Section],
+    pictures: dict[str, bytes],
+    documents: dict[str, str],
+    banners: Sequence[str] = (),
 ) -> str:
-    """Any sections as one HTML page: no script, nothing from outside, readable offline, on a phone and on paper.
+    """Any sections as one HTML page: nothing from outside, no script but its own, readable offline, without scripts, on
+    a phone and on paper.
 
-    pictures: name to PNG. documents: name to text, shown as it is. Raises `ValueError` where a picture is no PNG.
+    pictures: name to PNG. documents: name to text, shown as it is. banners: what has to be known before anything is
+    read. Raises `ValueError` where a picture is no PNG.
     """
+    sections = tuple(content)
+    scripts = _scripts()
     return _html("report.html.j2").render(
         title=title,
         subtitle=subtitle,
-        sections=tuple(content),
+        banners=tuple(banners),
+        sections=sections,
         images={name: _image(name, png) for name, png in pictures.items()},
         documents=documents,
         verdicts=VERDICT_NAMES,
+        scripts=scripts,
+        policy=_policy(scripts),
     )
+
+
+def _scripts() -> tuple[Markup, ...]:
+    """The scripts of a page, in their order."""
+    return (script("contents"),)
+
+
+@cache
+def script(name: str) -> Markup:
+    """A script of this project by its name."""
+    return Markup((SCRIPTS / f"{name}.js").read_text(encoding="utf-8"))
+
+
+def _policy(scripts: Iterable[str]) -> str:
+    """What a browser may do for a page (Content Security Policy, level 3): show pictures that are in it, and run these
+    very scripts."""
+    digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts)
+    admitted = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {admitted}"
 
 
 def html_summary(sentences: Iterable[str], table: Table) -> str:
@@ -42,10 +75,17 @@ def html_summary(sentences: Iterable[str], table: Table) -> str:
     return _html("summary.html.j2").render(items=tuple(sentences), table=table, verdicts=VERDICT_NAMES)
 
 
-def markdown_page(title: str, subtitle: str, content: Iterable[Section], folder: str) -> str:
+def markdown_page(
+    title: str, subtitle: str, content: Iterable[Section], folder: str, banners: Sequence[str] = ()
+) -> str:
     """The same as GitHub-flavoured Markdown; a picture is its name and ".png", after `folder` ("" or "pictures/")."""
     return _markdown().render(
-        title=title, subtitle=subtitle, sections=tuple(content), folder=folder, verdicts=VERDICT_NAMES
+        title=title,
+        subtitle=subtitle,
+        banners=tuple(banners),
+        sections=tuple(content),
+        folder=folder,
+        verdicts=VERDICT_NAMES,
     )
 
 
