@@ -157,7 +157,7 @@ def test_the_map_has_a_line_for_every_module_and_no_other():
         if folder:
             names = re.findall(r"^\| `([\w/.]+)` \|", section.partition("\n## ")[0], flags=re.MULTILINE)
             listed |= {folder.group(1) + name for name in names}
-    kinds = ("*.py", "*.j2")
+    kinds = ("*.py", "*.j2", "*.css", "*.js")
     files = {str(file.relative_to(ROOT)) for kind in kinds for file in (ROOT / "fairprof").rglob(kind)}
     assert listed == {file for file in files if not file.endswith("/__init__.py")}
 

@@ -18,11 +18,11 @@ WHERE_THE_REPORT_IS = f"the report: {REPORT} among the artifacts of this run"
 class Findings:
     """What a command has found, as it is logged, shown and printed.
 
-    title, subtitle, sections: of the report; banners: what has to be known before it is read. tables: by artifact path, as `log_tables` takes them. pictures: name to
-    PNG; folder: what stands before a picture's name among the artifacts ("" or "pictures/"). documents: name to text,
-    shown at the end of the report. description: Markdown, of the run. printed: lines, the answer first. metrics: by
-    name; curves: step to metrics by name; what is not finite is left out. in_markdown: whether the report is logged as
-    Markdown too.
+    title, subtitle, sections: of the report; banners: what has to be known before it is read. tables: by artifact path,
+    as `log_tables` takes them. pictures: name to PNG; folder: what stands before a picture's name among the artifacts
+    ("" or "pictures/"). documents: name to text, shown at the end of the report. description: Markdown, of the run.
+    printed: lines, the answer first. metrics: by name; curves: step to metrics by name; what is not finite is left out.
+    in_markdown: whether the report is logged as Markdown too.
     """
 
     title: str
