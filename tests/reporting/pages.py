@@ -43,6 +43,7 @@ def plain_markdown(markdown: str) -> str:
 
 def rows_of(page: str, title: str) -> list[list[str]]:
     """The texts of the cells of the first table whose caption begins with `title`, its heading first."""
-    table = next(part for part in page.split("<table>")[1:] if f"<span>{title}" in part.split("<thead>")[0])
-    lines = re.findall(r"<tr>(.*?)</tr>", table.split("</table>")[0], re.DOTALL)
+    tables = re.split(r"<table[^>]*>", page)[1:]
+    table = next(part for part in tables if f"<span>{title}" in part.split("<thead>")[0])
+    lines = re.findall(r"<tr[^>]*>(.*?)</tr>", table.split("</table>")[0], re.DOTALL)
     return [[plain_text(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", line)] for line in lines]

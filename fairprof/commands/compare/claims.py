@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from fairprof.commands.compare.answer import banners, quotable
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.inference.levelling_down import levelled_down
 from fairprof.inference.levels import ALPHA
@@ -60,7 +61,8 @@ class Claim:
 class Claims:
     """What a comparison allows to be said.
 
-    answer: the whole in three to eight sentences. possibility: whether a claim between designs can be made at all.
+    answer: two or three sentences to be quoted; banners: what has to be known before. in_full: all of it in short.
+    possibility: whether a claim between designs can be made at all.
     label_bias, cue_gap: that labels were biased, and that age was drawn more faintly on dark skin, on purpose; empty
     where they were not. seeds: which were not planned or are missing, and what that means; empty where all is as
     planned. gaps: the confirmatory family within
@@ -71,6 +73,8 @@ class Claims:
     """
 
     answer: tuple[str, ...]
+    banners: tuple[str, ...]
+    in_full: tuple[str, ...]
     possibility: str
     label_bias: str
     cue_gap: str
@@ -102,8 +106,11 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
     seeds = seeds_told(protocol.seed_plan) if protocol.seed_plan else ""
     levelled = _levelled_down(tables, protocol)
     weak_rates = _weak_rates(gaps, protocol)
+    told = (_degenerate(gaps), label_bias, cue_gap, seeds, _too_few_permutations(gaps, protocol).strip())
     return Claims(
-        answer=tuple(
+        answer=quotable(tables, protocol),
+        banners=banners(gaps, protocol, told),
+        in_full=tuple(
             sentence
             for sentence in (
                 _degenerate(gaps),

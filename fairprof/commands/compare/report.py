@@ -35,9 +35,10 @@ def findings(
         pictures=pictures,
         folder=FOLDER,
         documents=documents,
-        description="\n\n".join(map(in_markdown, said.answer))
+        description="\n\n".join(map(in_markdown, (*said.banners, *said.answer)))
         + "\n\nThe whole report is the artifact `report.html`; tables and pictures are in `comparison/`.",
-        printed=said.answer,
+        printed=(*said.answer, *said.banners),
+        banners=said.banners,
         metrics=_metrics(tables, protocol),
         in_markdown=True,
     )

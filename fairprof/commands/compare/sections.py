@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from fairprof.commands.compare.answer import verdict_table
 from fairprof.commands.compare.claims import Claim, Claims
 from fairprof.commands.compare.collect import LATER_SEEDS
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.data.designs import DESIGNS
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.planning import LEAST_SEEDS
-from fairprof.inference.verdicts import CONFIRMATORY_GAPS
-from fairprof.metrics.fairness import MAX_OVER_CLASSES
 from fairprof.reporting.blocks import (
+    Answer,
     Block,
     Cell,
     Column,
@@ -28,7 +28,7 @@ from fairprof.reporting.blocks import (
 )
 from fairprof.reporting.glossary import terms
 from fairprof.reporting.groups import groups_told
-from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, METRIC_NAMES, VERDICT_NAMES, gap_name, name_of
+from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, METRIC_NAMES, VERDICT_NAMES, name_of
 from fairprof.reporting.standardised_gap import standardised_blocks
 from fairprof.reporting.tables import COUNTED, column_title, properties, table_of
 from fairprof.reporting.wording import (
@@ -51,7 +51,7 @@ def sections(
     """What both layouts show, in order; see `findings`. said: the claims of these tables."""
     present = {name: table for name, table in tables.items() if len(table)}
     return (
-        Section("The answer", (Sentences("", said.answer),)),
+        Section("The answer", tuple(_answer(present, protocol, said))),
         Section("Summary by design", tuple(_summary(present, protocol))),
         Section("Evidence", tuple(_evidence(present, said, picture_names))),
         Section("How sure this is", tuple(_certainty(present, protocol, said))),
@@ -61,6 +61,16 @@ def sections(
     )
 
 
+# The answer.
+
+
+def _answer(tables: dict[str, pd.DataFrame], protocol: Protocol, said: Claims) -> Iterable[Block]:
+    yield Answer(said.answer)
+    if "gaps" in tables:
+        yield verdict_table(tables, protocol)
+    yield Sentences("In full", said.in_full)
+
+
 # Summary.
 
 
@@ -68,35 +78,24 @@ def _summary(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[Bl
     performance = tables["performance"]
     scores = performance[performance["metric"].eq("macro_f1")]
     titles = ["design", "arm", "seeds", "macro-F1 [95 % interval]", "share of the ceiling", "share above chance"]
-    titles += [gap_name(metric, attribute) for metric, attribute in CONFIRMATORY_GAPS]
-    rows = tuple(_summary_row(row, tables["gaps"]) for row in scores.itertuples(index=False))
-    yield Table("Macro-F1, and gaps between groups (largest over classes)", tuple(map(Column, titles)), rows)
+    rows = tuple(_summary_row(row) for row in scores.itertuples(index=False))
+    yield Table("Macro-F1 of every design and arm", tuple(map(Column, titles)), rows)
     yield Paragraph(
-        "Each design with what it leaves natural, all else being balanced; each gap with its noise floor (null mean, "
-        f"95 % quantile) and its verdict. Arm {protocol.main_arm} is the confirmatory one; verdicts in other arms are "
-        "exploratory. A gap within a design says nothing about differences between designs: these have tests of their "
-        "own, below."
+        f"Each design with what it leaves natural, all else being balanced. Arm {protocol.main_arm} is the "
+        "confirmatory one, of the verdicts above; verdicts in other arms are exploratory. A gap within a design says "
+        "nothing about differences between designs: these have tests of their own."
     )
 
 
-def _summary_row(score, gaps: pd.DataFrame) -> tuple[Cell, ...]:
-    same = gaps[gaps["arm"].eq(score.arm) & gaps["design"].eq(score.design) & gaps["class"].eq(MAX_OVER_CLASSES)]
-    cells = [
+def _summary_row(score) -> tuple[Cell, ...]:
+    return (
         Cell(score.design, f"{DESIGNS[score.design].natural or 'nothing'} natural"),
         Cell(score.arm),
         Cell(f"{score.seeds}"),
         Cell(number(score.value), interval(score.lower, score.upper)),
         Cell(percent(score.share_of_ceiling)),
         Cell(percent(score.share_above_chance)),
-    ]
-    for metric, attribute in CONFIRMATORY_GAPS:
-        gap = same[same["metric"].eq(metric) & same["attribute"].eq(attribute)]
-        cells += [_gap_cell(row) for row in gap.itertuples(index=False)] or [Cell(NOTHING)]
-    return tuple(cells)
-
-
-def _gap_cell(row) -> Cell:
-    return Cell(number(row.value), f"floor {number(row.null_mean)}, {number(row.null_q95)}", row.verdict)
+    )
 
 
 # Evidence.

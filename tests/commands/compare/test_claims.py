@@ -90,7 +90,7 @@ def study(gaps=(), differences=(), scores=(), **tables) -> dict[str, pd.DataFram
 
 
 def sentences(said) -> list[str]:
-    found = [*said.answer, said.possibility, said.label_bias, *said.other_arms, *said.levelling_down, said.weak_rates]
+    found = [*said.in_full, said.possibility, said.label_bias, *said.other_arms, *said.levelling_down, said.weak_rates]
     found += [claim.sentence for claim in (*said.gaps, *said.differences, *said.scores)]
     return [*found, said.gap_scope, said.difference_scope]
 
@@ -198,7 +198,7 @@ def test_who_differs_is_named_once_of_two_and_the_surest_first():
 
 def test_a_degenerate_model_is_said_first():
     rows = [gap(design="B", verdict="degenerate", value=0.0), gap()]
-    assert claims(study(rows), protocol(label_bias="race")).answer[0] == (
+    assert claims(study(rows), protocol(label_bias="race")).in_full[0] == (
         "Design B has a model that predicts one class for every image: such a model is equal between groups whatever "
         "it is shown, and nothing is said of its gaps."
     )
@@ -268,7 +268,7 @@ def test_differences_in_short():
     differences = [difference(), difference(design="C", value=0.1)]
     differences += [difference(design="C", metric=DP, verdict="not_established")]
     said = claims(study(FLOORS, differences), protocol(designs=("A", "B", "C")))
-    assert said.answer[0] == (
+    assert said.in_full[0] == (
         "Of 3 confirmatory differences from design A, 2 are established for new seeds and new images (design minus "
         "reference, adjusted p): equal opportunity difference by race in B (−.084, p = .012) and C (+.100, p = .012); "
         "1 is not established: demographic parity difference by race in C."
@@ -277,7 +277,7 @@ def test_differences_in_short():
 
 def test_what_this_test_set_alone_shows_is_told_as_that():
     row = difference(verdict="established_on_this_test_set", p_adjusted=0.3, p_sign_flip_adjusted=0.03125)
-    assert claims(study(FLOORS, [row]), protocol()).answer[0] == (
+    assert claims(study(FLOORS, [row]), protocol()).in_full[0] == (
         "Of 1 confirmatory difference from design A, 1 is established on this test set only, which other images may "
         "not show (design minus reference, adjusted p): equal opportunity difference by race in B (−.084, p = .031)."
     )
@@ -346,9 +346,9 @@ def test_six_seeds_are_the_least_for_a_claim(seeds, sentence):
     row = difference(seeds=seeds, p_adjusted=1.0, verdict=verdict)
     said = claims(study(FLOORS, [row]), protocol(seeds=tuple(range(seeds))))
     assert said.possibility == sentence
-    assert sentence in said.answer
+    assert sentence in said.in_full
     # where none can be made, no claim is told in short either
-    assert any("confirmatory difference" in text for text in said.answer) == (seeds == 6)
+    assert any("confirmatory difference" in text for text in said.in_full) == (seeds == 6)
 
 
 def test_designs_with_too_few_seeds_are_named():
@@ -365,7 +365,7 @@ def test_without_a_pair_of_designs_there_is_nothing_to_claim():
     said = claims(study([gap()]) | {"differences": empty}, protocol(designs=("A",)))
     assert said.possibility.startswith("No claim between designs is possible: there is no pair of designs")
     assert said.differences == said.scores == said.other_arms == said.levelling_down == ()
-    assert said.answer[-2] == "Design A was trained with 6 seeds and scored on the same 500 test images."
+    assert said.in_full[-2] == "Design A was trained with 6 seeds and scored on the same 500 test images."
 
 
 # Levelling down.
@@ -380,7 +380,7 @@ def test_levelling_down_is_told_where_it_is_established():
         "B is smaller than that of design A (−.084, adjusted p = .012), and no group's accuracy is higher by .01: the "
         "simultaneous upper ends of the changes reach +.005 (White).",
     )
-    assert said.answer[2] == ("Levelling down, a smaller gap from which no group gains, is established in B by race.")
+    assert said.in_full[2] == ("Levelling down, a smaller gap from which no group gains, is established in B by race.")
 
 
 @pytest.mark.parametrize(
@@ -394,7 +394,7 @@ def test_levelling_down_is_told_where_it_is_established():
 )
 def test_levelling_down_is_not_read_off_estimates(row, changes):
     said = claims(study(FLOORS, [difference(**row)], group_changes=changes), protocol())
-    assert said.levelling_down == () and "evelling" not in " ".join(said.answer)
+    assert said.levelling_down == () and "evelling" not in " ".join(said.in_full)
 
 
 # The answer.
@@ -402,14 +402,14 @@ def test_levelling_down_is_not_read_off_estimates(row, changes):
 
 def test_biased_labels_are_said_first():
     said = claims(study([gap()]), protocol(label_bias="gender", label_bias_strength=0.3))
-    assert said.answer[0] == said.label_bias
+    assert said.in_full[0] == said.label_bias
     assert "labels were biased on purpose (label_bias=gender, strength .3)" in said.label_bias
     assert claims(study([gap()]), protocol()).label_bias == ""
 
 
 def test_cues_of_age_that_were_made_fainter_are_said_first():
     said = claims(study([gap()]), protocol(cue_gap=0.5))
-    assert said.answer[0] == said.cue_gap
+    assert said.in_full[0] == said.cue_gap
     assert "made fainter on dark skin on purpose (cue_gap=.5): gaps by race" in said.cue_gap
     assert claims(study([gap()]), protocol()).cue_gap == ""
 
@@ -424,7 +424,7 @@ def test_the_answer_says_what_was_trained_and_how_well_it_does():
     images = [("natural", "A", 280), ("natural", "B", 1752), ("matched", "B", 280)]
     runs = pd.DataFrame(images, columns=["arm", "design", "training_images"])
     made = protocol(pseudo_professions=True, ceiling={"macro_f1": 0.5}, failed=(("B-seed3", "killed"),))
-    answer = claims(study([gap()], scores=scores, runs=runs), made).answer
+    answer = claims(study([gap()], scores=scores, runs=runs), made).in_full
     assert answer[-3:-1] == (
         "Macro-F1 is .410 [.390, .430] for A (82.0 % of the ceiling, 70.0 % above chance) and .300 [.280, .330] for B "
         "(60.0 % of the ceiling, 33.3 % above chance); .500 is expected of the best rule (the ceiling).",
@@ -436,7 +436,7 @@ def test_the_answer_says_what_was_trained_and_how_well_it_does():
 
 def test_gaps_that_lie_in_the_data_are_stated_beside_those_found():
     ranges = {f"{DP}/gender": (0.015, 0.083), f"{EO}/race": (0.1, 0.2333)}
-    answer = claims(study([gap()]), protocol(gaps_in_the_data=ranges)).answer
+    answer = claims(study([gap()]), protocol(gaps_in_the_data=ranges)).in_full
     assert answer[1] == (
         "What lies in the data: rules that know the age alone and are expected to come within .01 of the ceiling of "
         "macro-F1 have on these images, in expectation over the labels, demographic parity difference by gender .015 "
@@ -447,7 +447,8 @@ def test_gaps_that_lie_in_the_data_are_stated_beside_those_found():
 def test_rules_know_the_group_where_its_labels_are_biased():
     made = protocol(gaps_in_the_data={f"{DP}/race": (0.1, 0.2)}, label_bias="race")
     assert (
-        "rules that know age and group (whose labels are biased, by race) and" in claims(study([gap()]), made).answer[2]
+        "rules that know age and group (whose labels are biased, by race) and"
+        in claims(study([gap()]), made).in_full[2]
     )
 
 
@@ -477,7 +478,7 @@ def test_no_sentence_claims_what_no_test_can_show(make_tables, seeds, bias):
         failed=(("D-seed9", "killed"),),
     )
     said = claims(tables, made)
-    assert 3 <= len(said.answer) <= 8
+    assert 3 <= len(said.in_full) <= 8
     for text in sentences(said):
         assert not re.search(r"\bfair|unbiased|no difference|nan\b|None", text), text
     assert not [claim for claim in said.differences if claim.verdict == "established" and seeds < 6]

@@ -242,28 +242,36 @@ def test_p_values_and_verdicts_in_tables(page, study):
         assert cell["attribute"] == (row["attribute"].replace("_x_", " x ") or "–")
 
 
-def test_the_summary_shows_every_design_with_floor_and_verdict(page, study):
-    heading, *rows = rows_of(page, "Macro-F1, and gaps")
+def test_the_summary_shows_every_design_and_arm(page):
+    rows = rows_of(page, "Macro-F1 of every design")[1:]
     assert [cells[:3] for cells in rows[:2]] == [
         ["A nothing natural", "natural", "3"],
         ["B race natural", "natural", "3"],
     ]
     assert len(rows) == 8
+    assert rows[1][4] == "undefined"
+
+
+def test_the_verdicts_have_a_row_for_each_confirmatory_gap_with_floors(page, study):
+    heading, *rows = rows_of(page, "Verdicts")
+    assert [cells[0] for cells in rows] == [
+        f"{name} difference by {attribute}"
+        for name in ("demographic parity", "equal opportunity")
+        for attribute in ("gender", "race")
+    ]
     gaps = study["gaps"]
     known = gaps["design"].eq("B") & gaps["arm"].eq("natural") & gaps["class"].eq("max_over_classes")
     row = gaps[known & gaps["attribute"].eq("race") & gaps["metric"].eq("equal_opportunity_difference")].iloc[0]
     value, mean, quantile = (f"{row[name]:.3f}".removeprefix("0") for name in ("value", "null_mean", "null_q95"))
     verdict = row["verdict"].replace("_", " ")
-    assert (
-        rows[1][heading.index("equal opportunity difference by race")] == f"{value} floor {mean}, {quantile} {verdict}"
-    )
-    assert rows[1][4] == "undefined"
+    assert rows[3][heading.index("design B")] == f"{value} chance {mean}, 95 % {quantile} {verdict}"
+    assert rows[3][-1].startswith("B ") and rows[3][-1].endswith("no claim possible")
 
 
 def test_long_tables_are_folded_and_short_ones_are_not(page):
     folded = re.findall(r"<details><summary>(.*?)</summary>", page)
     assert "Gaps, over all classes (delta .05): 144 rows" in folded
-    assert not [title for title in folded if title.startswith(("Designs", "Macro-F1, and gaps"))]
+    assert not [title for title in folded if title.startswith(("Designs", "Verdicts"))]
 
 
 NEEDED = {"performance", "gaps", "differences"}

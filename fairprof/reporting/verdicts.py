@@ -1,0 +1,127 @@
+"""The verdicts on the gaps of models, as they are said first: a sentence to be quoted, and four rows."""
+
+from collections.abc import Callable
+
+import pandas as pd
+
+from fairprof.metrics.fairness import GAP_METRICS, PARITY_DIFFERENCES
+from fairprof.reporting.blocks import Cell, Column, Table
+from fairprof.reporting.differences import rows_of
+from fairprof.reporting.names import KNOWN_TO_RULES, gap_name, name_of
+from fairprof.reporting.wording import NOTHING, counted, enumerated, number, short, span
+
+GAP, IMAGES = "gap, the largest over the classes", "test images"
+
+
+def gaps_told(
+    gaps: pd.DataFrame,
+    subject: str,
+    within: Callable[[pd.DataFrame], str] | None = None,
+    in_the_data: Callable[[str, str], str] = lambda metric, attribute: "",
+) -> str:
+    """Whom models treat differently, in one sentence.
+
+    gaps: judged ones (attribute, metric, value, null_q95, delta, verdict), not degenerate. subject: "This model treats"
+    or "These models treat". within: names the designs of some of the rows, with the word before it. in_the_data: what
+    is told of a metric and attribute after what chance makes.
+    """
+    named = within or (lambda rows: "")
+    attributes = list(dict.fromkeys(gaps["attribute"]))
+    established = gaps[gaps["verdict"].eq("established")]
+    differing = [name for name in attributes if established["attribute"].eq(name).any()]
+    if not differing:
+        return f"No gap between groups is established{named(gaps)}{_all_small(gaps)}."
+    parts = [
+        f"by {name_of(name)}, {_values(established[established['attribute'].eq(name)], named, in_the_data)}"
+        for name in differing
+    ]
+    without = [name_of(name) for name in attributes if name not in differing]
+    rest = f"; by {enumerated(without)} no gap is established" if without else ""
+    return f"{subject} groups differently {'; '.join(parts)}{rest}."
+
+
+def _all_small(gaps: pd.DataFrame) -> str:
+    equivalent = gaps["verdict"].eq("equivalent")
+    if not equivalent.any():
+        return ""
+    which = "all" if equivalent.all() else f"{equivalent.sum()} of {len(gaps)}"
+    return f"; {which} are equivalent, below {short(gaps['delta'].iloc[0])}"
+
+
+def _values(established: pd.DataFrame, named: Callable, in_the_data: Callable) -> str:
+    """ "demographic parity difference .361 to .420 in all four designs (chance alone rarely exceeds .240)"."""
+    parts = []
+    for metric in PARITY_DIFFERENCES:
+        rows = established[established["metric"].eq(metric)]
+        if len(rows):
+            known = in_the_data(metric, rows["attribute"].iloc[0])
+            parts.append(
+                f"{name_of(metric)} {span(rows['value'])}{named(rows)} "
+                f"(chance alone rarely exceeds {number(rows['null_q95'].max())}{known})"
+            )
+    return " and ".join(parts)
+
+
+def rules_told(ends: tuple[float, float] | None, label_bias: str) -> str:
+    """What rules that see no face have of a gap, after what chance makes; ends: the smallest and largest gap of such
+    rules that are nearly the best, None where the labels' probabilities are unknown."""
+    return f"; near-best rules that know {KNOWN_TO_RULES[label_bias]} have {span(ends)}" if ends else ""
+
+
+def few_images(gaps: pd.DataFrame, min_support: int) -> str:
+    """That rates behind gaps are undefined or rest on few images; empty where none is.
+
+    The denominators are counts of the evaluated images, so that the same rates come again with every design: those of a
+    metric and attribute are counted once.
+    """
+    weak = gaps.groupby(["metric", "attribute"])[["undefined_cells", "insufficient_cells"]].max().sum().astype(int)
+    parts = []
+    if weak["undefined_cells"]:
+        parts.append(f"{weak['undefined_cells']:,} {'is' if weak['undefined_cells'] == 1 else 'are'} undefined")
+    if weak["insufficient_cells"]:
+        verb = "rests" if weak["insufficient_cells"] == 1 else "rest"
+        parts.append(f"{weak['insufficient_cells']:,} {verb} on fewer than {counted(min_support, 'image')}")
+    return f"Few test images: of the rates behind the verdicts, {enumerated(parts)}." if parts else ""
+
+
+def random_weights(weights_sha256: str) -> str:
+    """That networks did not start from pretrained weights; empty where they did. weights_sha256: "none" for those."""
+    if weights_sha256 != "none":
+        return ""
+    return "The networks started from random weights, not from ImageNet's: they learnt from these images alone."
+
+
+def verdict_table(gaps: pd.DataFrame, contrasts: pd.DataFrame | None, images: int) -> Table:
+    """The verdicts on one model: a row for each gap, the images behind it, its value, what chance makes, its verdict.
+
+    gaps: rows to be shown, judged. contrasts: which groups differ (attribute, rate, class, group, support).
+    """
+    rows = tuple(
+        (
+            Cell(gap_name(row.metric, row.attribute)),
+            images_cell(contrasts, row.metric, row.attribute, images),
+            gap_cell(row),
+        )
+        for row in rows_of(gaps)
+    )
+    return Table("Verdicts", (Column(GAP), Column(IMAGES), Column("value and verdict")), rows)
+
+
+def gap_cell(row) -> Cell:
+    """A gap with what chance alone makes and its verdict; row: None where there is none."""
+    if row is None:
+        return Cell(NOTHING)
+    return Cell(number(row.value), f"chance {number(row.null_mean)}, 95 % {number(row.null_q95)}", row.verdict)
+
+
+def images_cell(contrasts: pd.DataFrame | None, metric: str, attribute: str, images: int) -> Cell:
+    """How many images a gap rests on, and the fewest behind one of its rates."""
+    if contrasts is None or contrasts.empty:
+        return Cell(f"{images:,}")
+    rates = contrasts[contrasts["attribute"].eq(attribute) & contrasts["rate"].isin(GAP_METRICS[metric].compared)]
+    of_class = metric != PARITY_DIFFERENCES[0]  # a selection rate is of all images of a group, whatever the class
+    fewest = "".join(
+        f"fewest {row.support:,}: {row.group}{f', {row.class_}' if of_class else ''}"
+        for row in rows_of(rates[rates["support"].gt(0)].nsmallest(1, "support"))
+    )
+    return Cell(f"{images:,}", fewest)
