@@ -16,6 +16,7 @@ from fairprof.documents.provenance import provenance_of
 from fairprof.documents.rendering import index_first, render
 from fairprof.reporting.groups import groups_told
 from fairprof.reporting.wording import count, number, percent
+from fairprof.runtime.files import without_folders
 
 PARTITIONS = ("train", "val", "test")
 UNKNOWN = "unknown"
@@ -67,6 +68,11 @@ class DatasheetFacts:
     pool_fingerprint: str
     draw_fingerprint: str
     test_fingerprint: str
+
+    @property
+    def data_shown(self) -> str:
+        """The data set as others may read it: without the folders that lead to it."""
+        return without_folders(self.data)
 
 
 def datasheet_facts(pool: Pool, drawn: Draw, settings: Settings) -> DatasheetFacts:

@@ -26,7 +26,8 @@ SPLIT_HERE = ("synthetic", "utkface", "shards")
 class LoadedModel:
     """A trained model, registered or of a run: its network, and what it was trained on and how.
 
-    classes: the professions in the order of the logits. settings: those of its training, as they were resolved.
+    classes: the professions in the order of the logits. settings: those of its training, as they were resolved; what is
+    a path is its last name alone.
     """
 
     stored: StoredModel
@@ -107,7 +108,7 @@ def _completed(stored: StoredModel, whole: dict[str, np.ndarray]) -> StoredModel
 def with_groups_of(model: LoadedModel, settings: AnySettings) -> AnySettings:
     """The settings with the groups merged and left out that `auto` means: as the model was trained where it was trained
     on these data, everybody as labelled elsewhere."""
-    same = source_of(settings.data) == source_of(model.settings.data)
+    same = source_of(settings.data) == source_of(model.run.params["data"])
     found = {
         name: getattr(model.settings, name) if same else EVERYBODY
         for name in ("merge", "exclude")
@@ -142,7 +143,7 @@ def require_unseen(model: LoadedModel, pool: Pool, settings: DataSettings, parti
                 f"partition=all: {model} was trained on images of {settings.data}: use partition=test, or other data"
             )
         return
-    same_source = source_of(settings.data) == source_of(model.settings.data)
+    same_source = source_of(settings.data) == source_of(model.run.params["data"])
     if same_source and (partition == "all" or settings.data.partition(":")[0] in SPLIT_HERE):
         trained = model.settings
         raise UserError(

@@ -42,6 +42,15 @@ def path_of(text: str, setting: str) -> Path:
         raise UserError(f"{setting}={text}: the folder that this was started in is gone: start from another") from None
 
 
+def without_folders(text: str) -> str:
+    """A setting that is a path, or a kind of data and a path, as others may read it: `utkface:faces` for
+    `utkface:/home/me/faces`. What is no path stays as it is."""
+    kind, colon, path = text.partition(":")
+    if not colon or "/" in kind:
+        kind, colon, path = "", "", text
+    return f"{kind}{colon}{Path(path).name or path}"
+
+
 def cache_folder(setting: str) -> Path:
     """The folder for what can be made again; `auto` is the user's cache folder of the operating system."""
     return user_cache_path("fairprof") if setting == "auto" else path_of(setting, "cache_dir")

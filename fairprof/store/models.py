@@ -15,8 +15,9 @@ from mlflow.entities import LoggedModelInput
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from fairprof.config import OF_RUN, Settings
+from fairprof.config import OF_RUN, PATHS, Settings
 from fairprof.errors import UserError
+from fairprof.runtime.files import without_folders
 from fairprof.store import server, tracking
 from fairprof.store.champion import CHAMPION
 from fairprof.store.tracking import LoggedRun
@@ -71,14 +72,15 @@ def run_reference(run_id: str) -> str:
 
 
 def model_settings(settings: Settings, classes: tuple[str, ...], gradcam_layer: str) -> dict:
-    """What a model is beside its weights, as JSON holds it; settings: of its training. gradcam_layer: path of the block
-    of the network whose maps explain it."""
+    """What a model is beside its weights, as JSON holds it; settings: of its training, without where files lie, which
+    the run's parameters say. gradcam_layer: path of the block of the network whose maps explain it."""
+    of_training = settings.model_dump(exclude={"cache_dir"})
     return {
         "architecture": settings.architecture,
         "classes": list(classes),
         "image_size": settings.image_size,
         "gradcam_layer": gradcam_layer,
-        "settings": settings.model_dump(),
+        "settings": of_training | {name: without_folders(of_training[name]) for name in PATHS if name in of_training},
     }
 
 

@@ -27,9 +27,9 @@ from mlflow.utils.mlflow_tags import (
 from mlflow.utils.uri import append_to_uri_path
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH
 
-from fairprof.data.pool import source_of
 from fairprof.errors import UserError
 from fairprof.plain_text import unhidden, visible
+from fairprof.runtime.files import without_folders
 from fairprof.store import opening, pages, server
 from fairprof.store.liveness import PROCESS, has_ended, heartbeat, is_carried, process_tags
 
@@ -373,7 +373,7 @@ def log_input(rows: pd.DataFrame, data: str, context: str, digest: str) -> None:
     texts = rows[["image", "gender", "race", "age", "profession"]].astype(object).fillna("").astype(str)
     dataset = from_pandas(
         texts,
-        source=CodeDatasetSource({"data": source_of(data)}),
+        source=CodeDatasetSource({"data": without_folders(data)}),
         name=f"{data.partition(':')[0]}[{context}]",
         targets="profession",
         digest=digest,

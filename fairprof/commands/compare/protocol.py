@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from fairprof.config import EVERYBODY
 from fairprof.inference.planning import SeedPlan
+from fairprof.runtime.files import without_folders
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Protocol:
     reason of runs that are missing. gaps_in_the_data: "<difference>/<attribute>" to the smallest and the largest gap of
     rules that are nearly the best on these labels; empty where they are unknown. seed_plan: what the record says of the
     seeds, None where it was not read. merge, exclude: the settings by which groups count as one or are left out.
+    shows_faces: whether images may be shown in the report.
     """
 
     title: str
@@ -60,3 +62,9 @@ class Protocol:
     seed_plan: SeedPlan | None = None
     merge: str = EVERYBODY
     exclude: str = EVERYBODY
+    shows_faces: bool = False
+
+    @property
+    def data_shown(self) -> str:
+        """The data set as others may read it: without the folders that lead to it."""
+        return without_folders(self.data)

@@ -16,12 +16,14 @@ from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.report import findings
 from fairprof.commands.compare.seed_record import log_seeds, record_of_runs, recorded_plan
 from fairprof.commands.compare.tables import CONFIRMATORY_QUANTITIES, comparison_tables
-from fairprof.config import EVERYBODY, AnalysisSettings, CompareSettings, Identifies, Settings
+from fairprof.config import EVERYBODY, PATHS, AnalysisSettings, CompareSettings, Identifies, Settings
+from fairprof.data.sources.kinds import shows_faces, without_its_folders
 from fairprof.inference.planning import SeedPlan
 from fairprof.metrics import fairness
 from fairprof.metrics.performance import class_names
 from fairprof.reporting.findings import log_findings
 from fairprof.reporting.style import png_of
+from fairprof.runtime.files import without_folders
 from fairprof.store import tracking
 from fairprof.store.studies import seed_of
 from fairprof.store.tracking import LoggedRun
@@ -91,7 +93,7 @@ def protocol_of(
         hyperparameters_hash=params["hyperparameters_hash"],
         pool_fingerprint=params["pool_fingerprint"],
         test_fingerprint=params["test_fingerprint"],
-        weights=first.tags["fairprof.weights"],
+        weights=without_folders(first.tags["fairprof.weights"]),
         weights_sha256=first.tags["fairprof.weights_sha256"],
         classes=tuple(class_names(results[0].test)),
         groups={
@@ -118,7 +120,7 @@ def protocol_of(
         versions={name: version(name) for name in PACKAGES},
         git_commit=tracking.git_commit(first),
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processor cores",
-        failed=failed,
+        failed=tuple((name, without_its_folders(reason, params["data"])) for name, reason in failed),
         gaps_in_the_data={
             name: (first.metrics[f"ceiling/lowest_{name}"], first.metrics[f"ceiling/highest_{name}"])
             for name in CONFIRMATORY_QUANTITIES
@@ -127,6 +129,7 @@ def protocol_of(
         seed_plan=plan,
         merge=params.get("merge", EVERYBODY),
         exclude=params.get("exclude", EVERYBODY),
+        shows_faces=shows_faces(params["data"], settings.faces_in_reports),
     )
 
 
@@ -136,4 +139,6 @@ def _common_settings(results: Sequence[RunResults]) -> dict[str, str]:
     texts = {name: {run.run.params.get(name, "not logged") for run in results} for name in names}
     # a study's imbalance is for the designs that leave an axis natural: the others have none
     texts["imbalance"] = texts["imbalance"] - {"natural"} or {"natural"}
+    for name in set(PATHS) & set(texts):
+        texts[name] = set(map(without_folders, texts[name]))
     return {name: " or ".join(sorted(values)) for name, values in texts.items()}

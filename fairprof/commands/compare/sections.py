@@ -11,6 +11,7 @@ from fairprof.commands.compare.claims import Claim, Claims
 from fairprof.commands.compare.collect import LATER_SEEDS
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.data.designs import DESIGNS
+from fairprof.data.sources.kinds import to_be_named
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.planning import LEAST_SEEDS
 from fairprof.reporting.blocks import (
@@ -26,6 +27,7 @@ from fairprof.reporting.blocks import (
     Sentences,
     Table,
 )
+from fairprof.reporting.faces import left_out
 from fairprof.reporting.glossary import terms
 from fairprof.reporting.groups import groups_told
 from fairprof.reporting.names import CLASS_NAMES, GAP_NAMES, METRIC_NAMES, VERDICT_NAMES, name_of
@@ -42,6 +44,8 @@ from fairprof.reporting.wording import (
     span,
 )
 
+WITHOUT_A_FILE = ("imagenet", "random")  # weights
+WEIGHTS = "WEIGHTS"  # stands for a file
 MANY = 4  # sentences: more of them that claim nothing are folded
 
 
@@ -53,7 +57,7 @@ def sections(
     return (
         Section("The answer", tuple(_answer(present, protocol, said))),
         Section("Summary by design", tuple(_summary(present, protocol))),
-        Section("Evidence", tuple(_evidence(present, said, picture_names))),
+        Section("Evidence", tuple(_evidence(present, protocol, said, picture_names))),
         Section("How sure this is", tuple(_certainty(present, protocol, said))),
         Section("Protocol", tuple(_protocol(present, protocol))),
         Section("Limits", tuple(_limits(protocol))),
@@ -110,11 +114,15 @@ class Evidence:
     blocks: Callable[[dict[str, pd.DataFrame], Claims], Iterable[Block]]
 
 
-def _evidence(tables: dict[str, pd.DataFrame], said: Claims, names: Collection[str]) -> Iterable[Block]:
+def _evidence(
+    tables: dict[str, pd.DataFrame], protocol: Protocol, said: Claims, names: Collection[str]
+) -> Iterable[Block]:
     for name, evidence in EVIDENCE.items():
         blocks = list(evidence.blocks(tables, said))
         if name in names:
-            blocks.insert(0, Picture(name, evidence.title, evidence.caption))
+            hidden = name in OF_PEOPLE and not protocol.shows_faces
+            picture = Picture(name, evidence.title, evidence.caption)
+            blocks.insert(0, left_out(f"comparison/{name}.png") if hidden else picture)
         if blocks:
             yield Heading(evidence.title)
             yield from blocks
@@ -227,6 +235,7 @@ def _spread(table: pd.DataFrame, name: str, value: str) -> pd.DataFrame:
     return table.set_index([*rows, name])[value].unstack(sort=False).rename_axis(columns=None).reset_index()
 
 
+OF_PEOPLE = ("gradcam",)  # pictures that show images
 EVIDENCE = {
     "performance": Evidence(
         "Performance",
@@ -416,12 +425,13 @@ def _protocol(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[B
     yield Heading("How to repeat it")
     yield Paragraph(
         "In a clone of the project: the first command trains, the second compares again what has been trained."
+        + "".join(f" {word} stands for {meaning}." for word, meaning in _stand_ins(protocol).items())
     )
     yield Commands(_commands(protocol))
 
 
 def _data(protocol: Protocol) -> Iterable[tuple[str, str]]:
-    yield "data", protocol.data
+    yield "data", protocol.data_shown
     yield "test images, common to all designs", f"{protocol.test_images:,}"
     yield "classes", ", ".join(protocol.classes)
     for attribute, groups in protocol.groups.items():
@@ -488,12 +498,22 @@ def _commands(protocol: Protocol) -> str:
         "seeds": _seeds(seeds),
         "train_size": ",".join(dict.fromkeys(sizes)),
         "fractions": ",".join(dict.fromkeys(fractions)),
-        "data": protocol.data,
     }
-    lines = [_command("study", study | protocol.settings | analysis), _command("compare", analysis)]
+    # where hyperparameters came from is another machine's matter: all of them stand here
+    elsewhere = {"data": to_be_named(protocol.data), "hparams": "default"}
+    if WEIGHTS in _stand_ins(protocol):
+        elsewhere["weights"] = WEIGHTS
+    lines = [_command("study", study | protocol.settings | elsewhere | analysis), _command("compare", analysis)]
     if protocol.git_commit != "unknown":
         lines.insert(0, f"git checkout {protocol.git_commit}")
     return "\n".join(lines)
+
+
+def _stand_ins(protocol: Protocol) -> dict[str, str]:
+    """What stands in the commands for files of this machine, and its meaning."""
+    named = to_be_named(protocol.data)
+    found = {} if named == protocol.data else {named.partition(":")[2]: "where the data set lies"}
+    return found if protocol.weights in WITHOUT_A_FILE else found | {WEIGHTS: "the file of the weights"}
 
 
 def _size_and_fraction(arm: str) -> tuple[str, str]:
@@ -519,8 +539,8 @@ def _limits(protocol: Protocol) -> Iterable[Block]:
     items = [
         "This is a research artefact for studying data sets and methods. It must not be used to judge, sort or select "
         "people.",
-        f"What it says holds for this data ({protocol.data}), this network and these settings; other data may say "
-        "other things.",
+        f"What it says holds for this data ({protocol.data_shown}), this network and these settings; other data may "
+        "say other things.",
         "Gender and race are taken as the data set labels them, which is coarse and often wrong.",
         "Differences between groups that no attribute here describes are not seen.",
     ]

@@ -26,6 +26,7 @@ from fairprof.inference.planning import LEAST_SEEDS
 from fairprof.inference.verdicts import ESTABLISHED
 from fairprof.plain_text import in_markdown
 from fairprof.reporting.blocks import Block, Cell, Column, Heading, Paragraph, Picture, Section, Sentences, Table
+from fairprof.reporting.faces import left_out
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.glossary import terms
 from fairprof.reporting.names import name_of
@@ -325,14 +326,17 @@ def _sections(explanation: Explanation, pictures: dict[str, bytes]) -> tuple[Sec
 def _looks(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Block]:
     yield from _what_is_withheld(explanation)
     untold = [label for label in explanation.shown if label not in explanation.trusted]
-    yield Picture(
-        "side_by_side",
-        "The same images through every model",
-        "Each image, then the map of every model over it, on one scale of raw values: a model with larger logits is "
-        "brighter. The light line is where the regions meet."
-        + (" Of each design its first seed, as an example." if explanation.designs else "")
-        + (f" Maps of {_named_models(untold)}: no evidence of where it looks." if untold else ""),
-    )
+    if not explanation.shows_faces:
+        yield left_out("pictures/side_by_side.png")
+    else:
+        yield Picture(
+            "side_by_side",
+            "The same images through every model",
+            "Each image, then the map of every model over it, on one scale of raw values: a model with larger logits "
+            "is brighter. The light line is where the regions meet."
+            + (" Of each design its first seed, as an example." if explanation.designs else "")
+            + (f" Maps of {_named_models(untold)}: no evidence of where it looks." if untold else ""),
+        )
     if "attention" in pictures:
         yield Picture(
             "attention",

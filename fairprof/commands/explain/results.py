@@ -37,7 +37,8 @@ class Explanation:
     that have no region mask. kind, regions: of the masks (`RegionMasks`). areas: region to its mean share of the
     images. fields: of a map, height and width. undefined: label to the number of maps that are zero. tables: by name,
     those of the artifacts; empty where something was not asked for; those of what maps show have the column
-    `reported` of `trust.marked`. permutations, replicates, min_support: as set. created: ISO 8601.
+    `reported` of `trust.marked`. permutations, replicates, min_support: as set. created: ISO 8601. shows_faces: whether
+    images may be shown in the report.
     """
 
     models: dict[str, str]
@@ -59,6 +60,7 @@ class Explanation:
     replicates: int
     min_support: int
     created: str
+    shows_faces: bool
 
     @property
     def main_region(self) -> str:

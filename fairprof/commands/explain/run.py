@@ -15,6 +15,7 @@ from fairprof.commands.explain.trust import marked, trust_of
 from fairprof.config import ExplainSettings
 from fairprof.data.pool import Pool
 from fairprof.data.regions import RegionMasks
+from fairprof.data.sources.kinds import shows_faces
 from fairprof.metrics import attention
 from fairprof.network.loaded import LoadedModel, pool_for, require_unseen, with_groups_of
 from fairprof.reporting.findings import log_findings
@@ -82,6 +83,7 @@ def explain_and_log(
         replicates=settings.replicates,
         min_support=settings.min_support,
         created=datetime.now().astimezone().isoformat(timespec="seconds"),
+        shows_faces=shows_faces(settings.data, settings.faces_in_reports),
     )
     _log_maps(subject, maps)
     figures = figures_of(explanation, subject, maps)

@@ -13,6 +13,7 @@ from fairprof.config import EVERYBODY
 from fairprof.data.designs import DESIGNS
 from fairprof.data.drawable import Change, as_typed
 from fairprof.data.pool import Pool
+from fairprof.data.sources.kinds import to_be_named
 from fairprof.inference.planning import POWER
 from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.measurement.detectable import ASSUMED, SEEDS_TOLD, AssumedClassifier, detectable_told
@@ -47,6 +48,7 @@ from fairprof.reporting.wording import (
     short,
     span,
 )
+from fairprof.runtime.files import without_folders
 
 NEARLY_BEST = "nearly the best rules"
 FIRST_LINES = 12  # of the quarantine and of near-duplicates, in the report; the whole tables are artifacts
@@ -89,7 +91,7 @@ def findings(audit: Audit, cache: tuple[str, ...], pictures: dict[str, bytes]) -
     todo = "\n\n**What to mend first**\n\n" + "\n".join(f"- {in_markdown(item)}" for item in mend) if mend else ""
     return Findings(
         title=f"Audit of {audit.data_kind}",
-        subtitle=f"{audit.settings.data}: before anything is trained{pool}",
+        subtitle=f"{without_folders(audit.settings.data)}: before anything is trained{pool}",
         sections=sections(audit, cache, pictures),
         tables=tables_of(audit),
         pictures=pictures,
@@ -382,7 +384,7 @@ def _protocol(audit: Audit, cache: tuple[str, ...]) -> Iterable[Block]:
     bias = f"{settings.label_bias}, strength {short(settings.label_bias_strength)}, seed {settings.label_seed}"
     fainter = f"{short(settings.cue_gap)}: age was drawn more faintly on dark skin on purpose"
     facts = {
-        "data": settings.data,
+        "data": without_folders(settings.data),
         "pool": audit.pool.fingerprint if audit.pool else NOTHING,
         "professions": ", ".join(audit.pool.professions) if audit.pool else NOTHING,
         "groups merged or left out": groups_told(settings.merge, settings.exclude, audit.left_out) or NOTHING,
@@ -403,7 +405,7 @@ def _protocol(audit: Audit, cache: tuple[str, ...]) -> Iterable[Block]:
         )
     if not audit.refusal:
         yield Sentences("What comes next", ("Train one design, or all of them:",))
-        given: Change = {"data": settings.data, "image_size": settings.image_size}
+        given: Change = {"data": to_be_named(settings.data), "image_size": settings.image_size}
         groups = {"merge": settings.merge, "exclude": settings.exclude}
         given |= {name: value for name, value in groups.items() if value != EVERYBODY} | audit.remedy
         study = as_typed(given)

@@ -11,6 +11,7 @@ from fairprof.config import PrepareSettings
 from fairprof.data.pixels import ARRAY, NoImages, StreamedPixels
 from fairprof.data.pool import Pool, ScreenedRows, pool_of, refuse_if_mostly_unusable, screened_rows
 from fairprof.data.shards import PixelShards, require_new, write_shards
+from fairprof.data.sources.kinds import without_its_folders
 from fairprof.errors import UserError
 from fairprof.reporting.findings import log_findings
 from fairprof.reporting.style import png_of
@@ -36,7 +37,8 @@ def run_preparation(settings: PrepareSettings) -> str:
             require_new(path_of(settings.shards, "shards"))
         screened, pool, refusal = read(settings)
         cache = cache_facts(screened, settings, started)
-        audit = audited(screened, pool, str(refusal or "").rstrip("."), settings)
+        why = without_its_folders(str(refusal or ""), settings.data)
+        audit = audited(screened, pool, why.rstrip("."), settings)
         _log_sheets(audit, screened)
         if pool is not None:
             _log_pool(pool, settings.data)
@@ -120,11 +122,14 @@ def cache_facts(screened: ScreenedRows, settings: PrepareSettings, started: floa
     if isinstance(pixels.array, StreamedPixels):
         return (
             f"The pixels of {len(pixels.records):,} images do not fit into cache_gib={settings.cache_gib:g}: they are "
-            f"decoded at every use. What was found out about the files is in {cache.folder}.",
+            "decoded at every use. What was found out about the files is in the cache.",
         )
     entry = cache.entry("pixels", pixels.key)
     size = readable(pixels.array.nbytes)
-    facts = f"Pixels of {len(pixels.array):,} images for networks of {settings.image_size} px: {size} in {entry}."
+    facts = (
+        f"Pixels of {len(pixels.array):,} images for networks of {settings.image_size} px: {size} in the cache, "
+        f"{entry.relative_to(cache.folder)}."
+    )
     return (
         facts,
         _spared(entry, started),

@@ -7,6 +7,7 @@ from fairprof.network.records import SELECTION_RULES
 from fairprof.plain_text import in_code, in_markdown, visible
 from fairprof.reporting.names import GAP_ABBREVIATIONS
 from fairprof.reporting.wording import enumerated, number, of_ceiling
+from fairprof.runtime.files import without_folders
 from fairprof.store import tracking
 from fairprof.store.champion import DEGENERATE_TAG
 from fairprof.store.models import run_reference
@@ -40,7 +41,7 @@ def describe(subject: RunSubject, best_epoch: int, epochs: int) -> None:
         f"**Design {settings.experiment}** (balanced over {' x '.join(DESIGNS[settings.experiment].balanced)}): "
         f"{in_markdown(sentence)}.\n\n"
         f"Seed {settings.seed}, data {in_code(settings.data.partition(':')[0])}, "
-        f"weights {in_code(subject.weights.name)}, "
+        f"weights {in_code(without_folders(subject.weights.name))}, "
         f"best epoch {best_epoch} of {epochs} by {SELECTION_RULES[settings.selection].metric}. "
         f"{unregistered(run.run_id)}\n\n"
         f"| metric | value |\n|---|---|\n{rows}\n\n"

@@ -1,5 +1,6 @@
 """Where the hyperparameters come from that all designs share: defaults, a search, another run, or a file."""
 
+import hashlib
 import re
 from typing import TypeVar
 
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from fairprof.config import EVERYBODY, Settings, StudySettings, TrainingSettings, shared_settings
 from fairprof.data.pool import source_of
 from fairprof.errors import UserError
-from fairprof.runtime.files import UnreadableFile, path_of, read_file
+from fairprof.runtime.files import UnreadableFile, path_of, read_file, without_folders
 from fairprof.runtime.flat_yaml import MAX_BYTES, pairs_of
 
 WINNER = "best_hparams.yaml"  # among a search's artifacts
@@ -42,10 +43,11 @@ def with_hyperparameters(settings: RunsOrStudy) -> RunsOrStudy:
 
 
 def data_key(settings: TrainingSettings) -> str:
-    """Equal for settings that train on the same images and labels."""
+    """Equal for settings that train on the same images and labels: a name, and a hash of the rest."""
     labels = (settings.label_bias, settings.label_bias_strength, settings.label_seed)
     groups = [text for text in (settings.merge, settings.exclude) if text != EVERYBODY]
-    return " ".join(map(str, (source_of(settings.data), *labels, settings.cue_gap, *groups)))
+    key = " ".join(map(str, (source_of(settings.data), *labels, settings.cue_gap, *groups)))
+    return f"{without_folders(settings.data)} {hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
 def _named(settings: Settings | StudySettings) -> dict[str, str]:

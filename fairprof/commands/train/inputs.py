@@ -7,6 +7,7 @@ from fairprof.documents.datasheet import datasheet, datasheet_facts
 from fairprof.measurement.ceilings import ceilings
 from fairprof.reporting.composition import composition_figure
 from fairprof.reporting.style import png_of
+from fairprof.runtime.files import without_folders
 from fairprof.store import tracking
 
 
@@ -45,7 +46,7 @@ def _log_identity(subject: RunSubject) -> None:
     )
     tracking.set_tags(
         {
-            "fairprof.weights": weights.name,
+            "fairprof.weights": without_folders(weights.name),
             "fairprof.weights_sha256": weights.sha256 or "none",
             "fairprof.study_key": study_key(settings, pool, drawn.test_fingerprint, weights),
             "fairprof.run_key": run_key(settings, pool, drawn, weights),

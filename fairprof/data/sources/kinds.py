@@ -4,7 +4,7 @@ from fairprof.data.sources import fairface, manifest, shards, synthetic, utkface
 from fairprof.data.sources.listing import Listing
 from fairprof.errors import UserError
 from fairprof.runtime.cache import Cache
-from fairprof.runtime.files import path_of
+from fairprof.runtime.files import path_of, without_folders
 
 FROM_PATH = {"utkface": utkface.read, "fairface": fairface.read, "manifest": manifest.read, "shards": shards.read}
 
@@ -12,6 +12,20 @@ FROM_PATH = {"utkface": utkface.read, "fairface": fairface.read, "manifest": man
 def shows_faces(data: str, faces_in_reports: bool) -> bool:
     """Whether reports may show images of `data`: generated portraits always, people where somebody has said so."""
     return data == "synthetic" or faces_in_reports
+
+
+def to_be_named(data: str) -> str:
+    """`data` for whoever has a copy of the data set elsewhere: `utkface:FOLDER` for any folder."""
+    kind, colon, _ = data.partition(":")
+    return f"{kind}:{'FILE' if kind == 'manifest' else 'FOLDER'}" if colon else data
+
+
+def without_its_folders(message: str, data: str) -> str:
+    """A message that may name `data`, or files of it, as others may read it: without the folders that lead there."""
+    _, colon, path = data.partition(":")
+    if not colon:
+        return message
+    return message.replace(data, without_folders(data)).replace(str(path_of(path, "data")), without_folders(path))
 
 
 def open_source(data: str, cache: Cache, cue_gap: float = 0.0, images_needed: bool = True) -> Listing:

@@ -100,6 +100,7 @@ def explanation(
         replicates=100,
         min_support=5,
         created="2026-11-25T12:00:00+00:00",
+        shows_faces=True,
     )
 
 
