@@ -35,7 +35,7 @@ def register_in_active_run(
     tracking.set_tags(run_tags(settings) | {RUN_KEY_TAG: run_key})
     if degenerate is not None:
         tracking.set_tags({DEGENERATE_TAG: degenerate})
-    tracking.log_settings({"pool_fingerprint": pool})
+    tracking.log_settings({"data": settings.data, "pool_fingerprint": pool})
     run = tracking.get_run(tracking.active_run_id())
     return registry.register_model(
         StoredModel(run, model_settings(settings, classes, gradcam_layer), arrays_of(weights)), headline
@@ -64,7 +64,7 @@ def finished_run(
         )
         if degenerate is not None:
             tracking.set_tags({DEGENERATE_TAG: degenerate})
-        tracking.log_settings({"pool_fingerprint": "pool", "weights": classifier.weights.name})
+        tracking.log_settings({"data": settings.data, "pool_fingerprint": "pool", "weights": classifier.weights.name})
         tracking.log_metrics({"best_val/macro_f1": macro_f1, "test/macro_f1": 0.25})
         tracking.set_description(f"**Design {settings.experiment}**. {unregistered(run_id)}")
         pool, changed = SimpleNamespace(professions=classes), classifier.changed_by_training()

@@ -3,6 +3,8 @@
 import io
 import itertools
 import re
+import sqlite3
+from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -189,6 +191,17 @@ def test_pictures_are_drawn_and_not_larger_than_a_page(files):
 @pytest.fixture(scope="module")
 def predictions(files) -> pd.DataFrame:
     return pd.read_parquet(next(file for file in files if file.parts[-2:] == ("predictions", "test.parquet")))
+
+
+def test_nothing_but_the_parameters_and_errors_says_where_files_lie(done, files):
+    folder, _ = done
+    places = [str(folder / name) for name in (FOLDER.partition("'")[0], "cache", "<b>")]
+    artifacts = [file for file in files if any(place.encode() in file.read_bytes() for place in places)]
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database:
+        told = [line for line in database.iterdump() if any(place in line for place in places)]
+    assert any("'data','manifest:" in line for line in told)  # the call as given, by which runs are repeated
+    allowed = ('INSERT INTO "params"', "INSERT INTO \"tags\" VALUES('fairprof.error'")
+    assert artifacts == [] and [line for line in told if not line.startswith(allowed)] == []
 
 
 def test_tables_hold_the_names_as_they_are(predictions):

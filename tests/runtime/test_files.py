@@ -22,6 +22,7 @@ from fairprof.runtime.files import (
     require_room,
     sha256_of,
     unfinished_folders,
+    without_folders,
 )
 
 
@@ -253,6 +254,21 @@ def test_a_path_of_nobody_s_home_is_refused_and_others_are_absolute(tmp_path, mo
     (tmp_path / "gone").rmdir()
     with refused("cache_dir=here", "gone"):
         cache_folder("here")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("utkface:/home/somebody/faces/", "utkface:faces"),
+        ("manifest:~/data/my faces.csv", "manifest:my faces.csv"),
+        ("utkface:.", "utkface:."),
+        ("/home/a:b/weights.pth", "weights.pth"),
+        ("synthetic", "synthetic"),
+        ("imagenet", "imagenet"),
+    ],
+)
+def test_others_read_a_name_and_not_the_folders_before_it(text, shown):
+    assert without_folders(text) == shown
 
 
 def test_room_is_refused_with_what_is_needed_and_what_is_free(tmp_path, refused):

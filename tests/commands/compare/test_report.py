@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from fairprof.commands.compare.claims import claims
+from fairprof.commands.compare.documents.annex_iv import annex_iv
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.report import findings
 from fairprof.commands.compare.sections import EVIDENCE, _data, sections
@@ -122,10 +123,27 @@ def test_pictures_are_embedded_in_order_and_unknown_ones_come_last(page, markdow
 
 
 def test_every_picture_has_a_caption_that_says_how_to_read_it(study, pictures):
-    page = findings(study, PROTOCOL, dict.fromkeys(EVIDENCE, pictures["performance"]), {}).html()
+    protocol = replace(PROTOCOL, shows_faces=True)
+    page = findings(study, protocol, dict.fromkeys(EVIDENCE, pictures["performance"]), {}).html()
     text = plain_text(page)
     assert page.count("<figcaption>") == len(EVIDENCE)
     assert all(evidence.caption in text for evidence in EVIDENCE.values())
+
+
+def test_images_of_people_are_left_out_and_where_they_are_is_said(study, pictures):
+    found = findings(study, PROTOCOL, dict.fromkeys(("gradcam", "gaps"), pictures["performance"]), {})
+    page = found.html()
+    assert EVIDENCE["gaps"].caption in plain_text(page) and EVIDENCE["gradcam"].caption not in plain_text(page)
+    assert "comparison/gradcam.png among the run's artifacts, and with faces_in_reports=true" in plain_text(page)
+    assert "gradcam.png>)" not in found.markdown()
+
+
+def test_what_is_passed_on_says_nothing_of_where_files_lie(study, pictures):
+    protocol = replace(PROTOCOL, data="utkface:/home/somebody/data/faces")
+    found = findings(study, protocol, {}, {"annex_iv.md": annex_iv(study, protocol)})
+    for text in (found.html(), found.markdown()):
+        assert "utkface:faces" in text and "somebody" not in text
+        assert "FOLDER stands for where the data set lies. WEIGHTS stands for the file" in text
 
 
 def test_a_report_without_pictures_and_documents(study):
@@ -343,7 +361,7 @@ def test_the_commands_repeat_the_study_and_its_comparison(study, seeds, arms):
         for share in settings.listed("fractions")
     ]
     assert tuple(map(str, listed)) == arms
-    assert (settings.data, settings.weights, settings.epochs) == (PROTOCOL.data, "back bone.pth", 20)
+    assert (settings.data, settings.weights, settings.epochs) == ("manifest:FILE", "WEIGHTS", 20)
     words = shlex.split(compare)
     assert words[:5] == ["mlflow", "run", ".", "-e", "compare"]
     settings = CompareSettings.from_arguments([f"--{word}" for word in words[5:] if word != "-P"])
