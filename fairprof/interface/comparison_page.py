@@ -13,7 +13,7 @@ from fairprof.reporting.glossary import terms
 from fairprof.reporting.names import SCORE_NAMES, gap_name, name_of
 from fairprof.reporting.page import html_page, html_summary
 from fairprof.reporting.tables import table_of
-from fairprof.reporting.wording import bare_p_value, designs_named, estimate, signed
+from fairprof.reporting.wording import bare_p_value, capitalised, designs_named, estimate, signed
 
 if TYPE_CHECKING:
     from fairprof.interface.comparison import Comparison
@@ -53,7 +53,7 @@ def page(comparison: Comparison) -> str:
     ]
     designs = designs_named(list(comparison.scores["design"].drop_duplicates()))
     reference = comparison.differences["reference"].iloc[0]
-    return html_page(TITLE, f"{designs[0].upper()}{designs[1:]}; reference: {reference}", sections, {}, {})
+    return html_page(TITLE, f"{capitalised(designs)}; reference: {reference}", sections, {}, {})
 
 
 def summary(comparison: Comparison) -> str:

@@ -17,7 +17,7 @@ from fairprof.reporting.differences import (
     score_sentence,
 )
 from fairprof.reporting.names import SCORE_NAMES, gap_name
-from fairprof.reporting.wording import counted, designs_named, enumerated, number, p_value
+from fairprof.reporting.wording import capitalised, counted, designs_named, enumerated, number, p_value
 
 
 def answer(
@@ -68,7 +68,4 @@ def _gaps(confirmatory: pd.DataFrame) -> Iterable[str]:
 def _setup(runs: Mapping[str, Sequence[pd.DataFrame]], seeds: Sequence) -> str:
     rows = len(next(iter(runs.values()))[0])
     designs = designs_named(list(runs))
-    return (
-        f"{designs[0].upper()}{designs[1:]} with {counted(len(seeds), 'seed')} each, on the same "
-        f"{counted(rows, 'row')}."
-    )
+    return f"{capitalised(designs)} with {counted(len(seeds), 'seed')} each, on the same {counted(rows, 'row')}."

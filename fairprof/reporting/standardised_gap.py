@@ -7,7 +7,7 @@ import pandas as pd
 from fairprof.reporting.blocks import Block, Paragraph, Sentences
 from fairprof.reporting.names import name_of
 from fairprof.reporting.tables import table_of
-from fairprof.reporting.wording import counted, estimate, signed
+from fairprof.reporting.wording import capitalised, counted, estimate, signed
 
 ATTRIBUTES = ("gender", "race")
 SIGNED = ("difference", *(f"{part}{end}" for part in ("composition", "remaining") for end in ("", "_lower", "_upper")))
@@ -53,4 +53,4 @@ def _sentence(row: pd.Series) -> str:
         )
         parts = f"ages make {composition} of it, and {remaining} remains at equal ages"
     missing = f"; {counted(row['without_age'], 'image')} without age left out" if row["without_age"] else ""
-    return f"{told[0].upper()}{told[1:]}{parts}{missing}."
+    return f"{capitalised(told)}{parts}{missing}."

@@ -86,6 +86,11 @@ def is_figure(text: str) -> bool:
     return FIGURE.fullmatch(text) is not None
 
 
+def capitalised(text: str) -> str:
+    """A sentence with a capital letter at its beginning; the rest stays, unlike with `str.capitalize`."""
+    return text[:1].upper() + text[1:]
+
+
 def enumerated(items: Iterable[str]) -> str:
     """ "A", "A and B", "A, B and C"."""
     *first, last = items

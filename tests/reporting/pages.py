@@ -1,5 +1,7 @@
 """What stands in a page, read back from HTML and Markdown."""
 
+import base64
+import hashlib
 import html
 import re
 from html.parser import HTMLParser
@@ -31,6 +33,19 @@ class Outline(HTMLParser):
 
     def of(self, tag: str) -> list[dict]:
         return [attributes for name, attributes in self.elements if name == tag]
+
+
+def needs_nothing_else(page: str) -> bool:
+    """Whether a page loads nothing, leads nowhere else, and runs no script but those whose digests it admits."""
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
+    admitted = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    policy = html.unescape(admitted.group(1)) if admitted else ""
+    own = policy.endswith("script-src " + " ".join(f"'sha256-{digest}'" for digest in digests))
+    loads = [
+        attributes[name] for _, attributes in Outline(page).elements for name in ("src", "href") if name in attributes
+    ]
+    return own and all(address.startswith(("data:image/png;base64,", "#")) for address in loads)
 
 
 def plain_text(page: str) -> str:

@@ -35,6 +35,7 @@ from fairprof.reporting.names import (
 )
 from fairprof.reporting.who import who_differs
 from fairprof.reporting.wording import (
+    capitalised,
     count,
     counted,
     designs_named,
@@ -261,7 +262,7 @@ def _degenerate(gaps: pd.DataFrame) -> str:
         return ""
     named = designs_named(designs)
     return (
-        f"{named[0].upper()}{named[1:]} {'has' if len(designs) == 1 else 'have'} a model that predicts one class for "
+        f"{capitalised(named)} {'has' if len(designs) == 1 else 'have'} a model that predicts one class for "
         "every image: such a model is equal between groups whatever it is shown, and nothing is said of its gaps."
     )
 
@@ -306,7 +307,7 @@ def _setup(tables: dict[str, pd.DataFrame], protocol: Protocol) -> str:
     failed = f"; {counted(missing, 'run')} failed and {'is' if missing == 1 else 'are'} missing" if missing else ""
     designs = designs_named(protocol.designs)
     return (
-        f"{designs[0].upper()}{designs[1:]} {'was' if len(protocol.designs) == 1 else 'were'} trained with "
+        f"{capitalised(designs)} {'was' if len(protocol.designs) == 1 else 'were'} trained with "
         f"{counted(len(protocol.seeds), 'seed')}{_training_images(tables, protocol)} and scored on the same "
         f"{counted(protocol.test_images, 'test image')}{professions}{failed}."
     )

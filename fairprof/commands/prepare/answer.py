@@ -1,5 +1,6 @@
 """What an audit says first: can the designs be trained, how large, what limits them, which gaps could be seen."""
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,14 +14,97 @@ from fairprof.data.designs import DESIGNS
 from fairprof.data.drawable import as_typed
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.planning import POWER
+from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.measurement.detectable import SEEDS_TOLD, detectable_told
 from fairprof.metrics.fairness import ATTRIBUTES, MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.metrics.gap_ranges import NEAR_BEST
+from fairprof.reporting.blocks import Cell, Column, Table
 from fairprof.reporting.groups import groups_told
-from fairprof.reporting.names import GAP_ABBREVIATIONS, KNOWN_TO_RULES, name_of, short_gap_name
-from fairprof.reporting.wording import count, counted, enumerated, number, p_value, percent, short, span
+from fairprof.reporting.names import GAP_ABBREVIATIONS, KNOWN_TO_RULES, gap_name, name_of, short_gap_name
+from fairprof.reporting.verdicts import GAP, IMAGES
+from fairprof.reporting.wording import (
+    capitalised,
+    count,
+    counted,
+    designs_named,
+    enumerated,
+    number,
+    p_value,
+    percent,
+    short,
+    span,
+)
 
 FEW_IMAGES = 500  # training images, below which fine-tuning rests on little
+
+
+def quotable(audit: Audit) -> tuple[str, ...]:
+    """The answer in two or three sentences: what can be trained, and which gaps the test set could show."""
+    if audit.refusal or audit.pool is None:
+        return answer(audit)[:2]
+    sentences = list(itertools.islice(designs(audit), 1))
+    if "noise_floors" in audit.tables:
+        sentences.append(_could_be_seen(audit))
+    return tuple(sentences)
+
+
+def banners(audit: Audit) -> tuple[str, ...]:
+    """What has to be known before the answer is read: designs that cannot be trained, few images, what is lost."""
+    if audit.pool is None:
+        return ()
+    sizes = audit.tables["sizes"]
+    asked = sizes[sizes["imbalance"].eq(imbalance_name(audit.settings.imbalance))]
+    missing = list(dict.fromkeys(asked.loc[~asked["possible"], "design"]))
+    train = asked[asked["partition"].eq("train") & asked["possible"]]
+    few = train[train["images"].lt(FEW_IMAGES)]
+    sentences = []
+    if missing and audit.test_images:
+        sentences.append(f"{capitalised(designs_named(missing))} cannot be trained on these data.")
+    if len(few):
+        named = enumerated(f"{row.images:,} in design {row.design}" for row in few.itertuples())
+        sentences.append(f"Few training images: {named}.")
+    if not audit.images_read:
+        sentences.append("No image was read: only the labels are known.")
+    return tuple(sentences)
+
+
+def _could_be_seen(audit: Audit) -> str:
+    """From which size on the test set would show gaps between its largest groups."""
+    largest = _largest(audit)
+    parts = [
+        f"{short_gap_name(metric, attribute)} {_from(largest.loc[(metric, attribute), 'detectable_largest'])} (chance "
+        f"alone rarely exceeds {number(largest.loc[(metric, attribute), 'null_q95'])})"
+        for metric, attribute in CONFIRMATORY_GAPS
+    ]
+    return (
+        f"On its {counted(audit.test_images, 'test image')}, the test of one model finds differences between the two "
+        f"largest groups with a probability of {percent(POWER, 'g')}: {enumerated(parts)}."
+    )
+
+
+def _largest(audit: Audit) -> pd.DataFrame:
+    """The noise floors of the gaps that are the largest over the classes, by metric and attribute."""
+    floors = audit.tables["noise_floors"]
+    return floors[floors["class"].eq(MAX_OVER_CLASSES)].set_index(["metric", "attribute"])
+
+
+def verdict_table(audit: Audit) -> Table:
+    """What could be judged: a row for each confirmatory gap, with the images behind it."""
+    largest = _largest(audit)
+    rows = []
+    for metric, attribute in CONFIRMATORY_GAPS:
+        row = largest.loc[(metric, attribute)]
+        rows.append(
+            (
+                Cell(gap_name(metric, attribute)),
+                Cell(f"{audit.test_images:,}"),
+                Cell(number(row["null_mean"]), f"95 % {number(row['null_q95'])}"),
+                Cell(_from(row["detectable_largest"])),
+                Cell(row["judged"]),
+            )
+        )
+    titles = (GAP, IMAGES, "chance alone", "a difference is found", f"on {audit.settings.min_support} images or more")
+    return Table("What could be judged", tuple(map(Column, titles)), tuple(rows))
 
 
 def answer(audit: Audit) -> tuple[str, ...]:
@@ -67,8 +151,7 @@ def designs(audit: Audit) -> Iterator[str]:
         condition = "If that were mended, " if audit.refusal else ""
         wanted = f" at imbalance {short(audit.settings.imbalance)}" if audit.settings.imbalance != "natural" else ""
         every = "all four designs" if len(names) == len(train) else enumerated(names)
-        sentence = f"{condition}{every} can be trained{wanted}: {each} training images."
-        yield sentence[0].upper() + sentence[1:]
+        yield capitalised(f"{condition}{every} can be trained{wanted}: {each} training images.")
         matched = train.loc[names, "matched"].dropna()
         if len(matched) == len(names):
             yield f"At equal size (train_size=matched) each has {span(matched, count)} training images."
@@ -105,8 +188,7 @@ def _limited(row: pd.Series, design: str) -> str:
 
 
 def _gaps(audit: Audit) -> Iterator[str]:
-    floors = audit.tables["noise_floors"]
-    largest = floors[floors["class"].eq(MAX_OVER_CLASSES)].set_index(["metric", "attribute"])
+    largest = _largest(audit)
     for metric in PARITY_DIFFERENCES:
         name = GAP_ABBREVIATIONS[metric]
         rows = {name_of(attribute): largest.loc[(metric, attribute)] for attribute in ATTRIBUTES}

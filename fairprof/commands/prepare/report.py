@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import pandas as pd
 
-from fairprof.commands.prepare.answer import answer, to_mend
+from fairprof.commands.prepare.answer import answer, banners, quotable, to_mend, verdict_table
 from fairprof.commands.prepare.audit import FOLDER, LARGEST, PERFECT, SMALLEST, Audit, metrics_of, tables_of
 from fairprof.commands.prepare.counts import ENOUGH
 from fairprof.commands.prepare.noise_floors import FIRST_STEP
@@ -21,6 +21,7 @@ from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.metrics.gap_ranges import NEAR_BEST
 from fairprof.plain_text import in_markdown
 from fairprof.reporting.blocks import (
+    Answer,
     Block,
     Cell,
     Column,
@@ -86,7 +87,7 @@ PICTURES = {
 
 def findings(audit: Audit, cache: tuple[str, ...], pictures: dict[str, bytes]) -> Findings:
     """All of an audit, as it is logged. cache: sentences about what lies in it. pictures: name to PNG."""
-    said, mend = answer(audit), to_mend(audit)
+    said, mend, above, first = answer(audit), to_mend(audit), banners(audit), quotable(audit)
     pool = f"; pool {audit.pool.fingerprint}" if audit.pool else ""
     todo = "\n\n**What to mend first**\n\n" + "\n".join(f"- {in_markdown(item)}" for item in mend) if mend else ""
     return Findings(
@@ -96,20 +97,22 @@ def findings(audit: Audit, cache: tuple[str, ...], pictures: dict[str, bytes]) -
         tables=tables_of(audit),
         pictures=pictures,
         folder=FOLDER,
-        description="\n".join(f"- {in_markdown(sentence)}" for sentence in said)
+        description="\n\n".join(map(in_markdown, (*above, *first)))
+        + "\n\n"
+        + "\n".join(f"- {in_markdown(sentence)}" for sentence in said)
         + todo
         + "\n\nThe whole report is the artifact `report.html`; tables and pictures are in `data/`, images of every "
         "cell in `sheets/`.",
-        printed=(*said, *(f"to mend: {item}" for item in mend)),
+        printed=(*first, *above, *(f"to mend: {item}" for item in mend)),
+        banners=above,
         metrics=metrics_of(audit),
     )
 
 
 def sections(audit: Audit, cache: tuple[str, ...], pictures: Collection[str]) -> tuple[Section, ...]:
     """What the page shows, in order. cache: sentences about what lies in it. pictures: names of those there are."""
-    mend = to_mend(audit) or ("Nothing stands out.",)
     shown = [
-        Section("The answer", (Sentences("", answer(audit)), Sentences("What to mend first", mend))),
+        Section("The answer", tuple(_answer(audit))),
     ]
     if audit.pool is not None:
         shown.append(Section("Sizes of the designs", tuple(_sizes(audit, pictures))))
@@ -123,6 +126,14 @@ def sections(audit: Audit, cache: tuple[str, ...], pictures: Collection[str]) ->
     shown.append(Section("How this was made", tuple(_protocol(audit, cache))))
     shown.append(Section("Terms", (terms(*TERMS),)))
     return tuple(shown)
+
+
+def _answer(audit: Audit) -> Iterable[Block]:
+    yield Answer(quotable(audit))
+    if "noise_floors" in audit.tables:
+        yield verdict_table(audit)
+    yield Sentences("What to mend first", to_mend(audit) or ("Nothing stands out.",))
+    yield Sentences("In full", answer(audit))
 
 
 def _picture(name: str, pictures: Collection[str]) -> Iterable[Block]:

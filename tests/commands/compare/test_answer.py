@@ -56,8 +56,8 @@ def test_established_differences_are_told_by_design_and_direction():
     ]
     assert answer(study(gaps_of("ABCD"), rows), **FOUR)[0] == (
         "For new seeds and new images it is established in the 4 differences (less noise floors) that could be tested "
-        "that design B has a smaller DP by race (−.050) and EO by race (−.084) than design A and design C has a larger EO by "
-        "gender (+.150) than design A; no other difference is."
+        "that design B has a smaller DP by race (−.050) and EO by race (−.084) than design A and design C has a larger "
+        "EO by gender (+.150) than design A; no other difference is."
     )
 
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from fairprof.commands.evaluate import robustness
-from fairprof.commands.evaluate.report import answer, description, findings
+from fairprof.commands.evaluate.answer import answer, banners, quotable
+from fairprof.commands.evaluate.report import description, findings
 from fairprof.commands.evaluate.results import Calibration, Evaluation, Fairness, Robustness, Selective, Subject
 from fairprof.commands.evaluate.shift import shift_between
 from fairprof.commands.evaluate.speed import Machine, Speed
@@ -81,6 +82,18 @@ def test_every_question_is_answered_and_described(alike):
     assert list(said) == ["How good", "How fair", "Calibrated", "Refusing", "Robust", "Shift", "How fast"]
     assert all(sentence and "nan" not in sentence for sentence in said.values())
     assert all(f"- **{lead}**: {sentence}" in description(alike) for lead, sentence in said.items())
+
+
+def test_what_is_quoted_is_the_whole_in_three_sentences(alike):
+    good, fair, besides = quotable(alike)
+    assert good == answer(alike)["How good"]
+    assert fair.startswith("No gap between groups is established")
+    clean = alike.robustness.accuracy.query("attribute == 'all' and corruption == 'clean'")["accuracy"].iloc[0]
+    assert f"accuracy {clean:.3f} on clean images" in besides.replace(" .", " 0.") and besides.endswith("established.")
+    assert all(sentence in description(alike) for sentence in (good, fair, besides))
+    one_class = evaluation(predictions(300, 0).assign(y_pred="cook"), 0.0)
+    assert banners(one_class)[0] == answer(one_class)["How fair"]
+    assert len(quotable(one_class)) == 2
 
 
 def test_what_is_not_established_is_said_to_be_so(alike):
