@@ -7,7 +7,7 @@ import pandas as pd
 from fairprof.metrics.fairness import GAP_METRICS, PARITY_DIFFERENCES
 from fairprof.reporting.blocks import Cell, Column, Table
 from fairprof.reporting.differences import rows_of
-from fairprof.reporting.names import KNOWN_TO_RULES, gap_name, name_of
+from fairprof.reporting.names import GAP_ABBREVIATIONS, gap_name, name_of
 from fairprof.reporting.wording import NOTHING, counted, enumerated, number, short, span
 
 GAP, IMAGES = "gap, the largest over the classes", "test images"
@@ -16,28 +16,27 @@ GAP, IMAGES = "gap, the largest over the classes", "test images"
 def gaps_told(
     gaps: pd.DataFrame,
     subject: str,
-    within: Callable[[pd.DataFrame], str] | None = None,
+    within: Callable[[pd.DataFrame], str] = lambda rows: "",
     in_the_data: Callable[[str, str], str] = lambda metric, attribute: "",
 ) -> str:
     """Whom models treat differently, in one sentence.
 
     gaps: judged ones (attribute, metric, value, null_q95, delta, verdict), not degenerate. subject: "This model treats"
-    or "These models treat". within: names the designs of some of the rows, with the word before it. in_the_data: what
-    is told of a metric and attribute after what chance makes.
+    or "These models treat". within: names the designs of some of the rows, with the word before it, where these are not
+    all. in_the_data: what is told of a metric and attribute after what chance makes.
     """
-    named = within or (lambda rows: "")
     attributes = list(dict.fromkeys(gaps["attribute"]))
     established = gaps[gaps["verdict"].eq("established")]
     differing = [name for name in attributes if established["attribute"].eq(name).any()]
     if not differing:
-        return f"No gap between groups is established{named(gaps)}{_all_small(gaps)}."
+        return f"No gap between groups is established{_all_small(gaps)}."
     parts = [
-        f"by {name_of(name)}, {_values(established[established['attribute'].eq(name)], named, in_the_data)}"
+        f"by {name_of(name)} ({_values(established[established['attribute'].eq(name)], within, in_the_data)})"
         for name in differing
     ]
     without = [name_of(name) for name in attributes if name not in differing]
     rest = f"; by {enumerated(without)} no gap is established" if without else ""
-    return f"{subject} groups differently {'; '.join(parts)}{rest}."
+    return f"{subject} groups differently {enumerated(parts)}{rest}."
 
 
 def _all_small(gaps: pd.DataFrame) -> str:
@@ -48,24 +47,24 @@ def _all_small(gaps: pd.DataFrame) -> str:
     return f"; {which} are equivalent, below {short(gaps['delta'].iloc[0])}"
 
 
-def _values(established: pd.DataFrame, named: Callable, in_the_data: Callable) -> str:
-    """ "demographic parity difference .361 to .420 in all four designs (chance alone rarely exceeds .240)"."""
+def _values(established: pd.DataFrame, within: Callable, in_the_data: Callable) -> str:
+    """ "DP .361 to .420, chance up to .240; EO in design B .402, chance up to .310"."""
     parts = []
     for metric in PARITY_DIFFERENCES:
         rows = established[established["metric"].eq(metric)]
         if len(rows):
+            chance = f"chance up to {number(rows['null_q95'].max())}"
             known = in_the_data(metric, rows["attribute"].iloc[0])
-            parts.append(
-                f"{name_of(metric)} {span(rows['value'])}{named(rows)} "
-                f"(chance alone rarely exceeds {number(rows['null_q95'].max())}{known})"
-            )
-    return " and ".join(parts)
+            parts.append(f"{GAP_ABBREVIATIONS[metric]}{within(rows)} {span(rows['value'])}, {chance}{known}")
+    return "; ".join(parts)
 
 
-def rules_told(ends: tuple[float, float] | None, label_bias: str) -> str:
-    """What rules that see no face have of a gap, after what chance makes; ends: the smallest and largest gap of such
-    rules that are nearly the best, None where the labels' probabilities are unknown."""
-    return f"; near-best rules that know {KNOWN_TO_RULES[label_bias]} have {span(ends)}" if ends else ""
+def ages_told(ends: tuple[float, float] | None, label_bias: str) -> str:
+    """What lies in the data of a gap, after what chance makes; ends: the smallest and largest gap of rules that see no
+    face and are nearly the best, None where the labels' probabilities are unknown."""
+    if ends is None:
+        return ""
+    return f", {'the ages alone' if label_bias == 'none' else 'ages and biased labels'} up to {number(max(ends))}"
 
 
 def few_images(gaps: pd.DataFrame, min_support: int) -> str:

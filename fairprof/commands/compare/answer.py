@@ -15,16 +15,14 @@ from fairprof.reporting.names import VERDICT_NAMES, gap_name, short_gap_name
 from fairprof.reporting.verdicts import (
     GAP,
     IMAGES,
+    ages_told,
     few_images,
     gap_cell,
     gaps_told,
     images_cell,
     random_weights,
-    rules_told,
 )
 from fairprof.reporting.wording import NOTHING, counted, designs_named, enumerated, number, signed, span
-
-NUMBERS = {2: "both", 3: "all three", 4: "all four", 5: "all five"}
 
 
 def quotable(tables: dict[str, pd.DataFrame], protocol: Protocol) -> tuple[str, ...]:
@@ -99,18 +97,15 @@ def _within_designs(gaps: pd.DataFrame, protocol: Protocol) -> str:
     return gaps_told(
         gaps,
         "These models treat",
-        lambda rows: f" in {_designs(list(dict.fromkeys(rows['design'])), protocol)}",
-        lambda metric, attribute: rules_told(
+        lambda rows: _unless_all(list(dict.fromkeys(rows["design"])), gaps["design"].nunique()),
+        lambda metric, attribute: ages_told(
             protocol.gaps_in_the_data.get(f"{metric}/{attribute}"), protocol.label_bias
         ),
     )
 
 
-def _designs(named: list[str], protocol: Protocol) -> str:
-    """ "all four designs", "design B", "designs B and C"."""
-    if len(named) == len(protocol.designs) and len(named) in NUMBERS:
-        return f"{NUMBERS[len(named)]} designs"
-    return designs_named(named)
+def _unless_all(designs: list[str], all_of_them: int) -> str:
+    return "" if len(designs) == all_of_them else f" in {designs_named(designs)}"
 
 
 # Performance.

@@ -72,8 +72,8 @@ def _could_be_seen(audit: Audit) -> str:
     """From which size on the test set would show gaps between its largest groups."""
     largest = _largest(audit)
     parts = [
-        f"{short_gap_name(metric, attribute)} {_from(largest.loc[(metric, attribute), 'detectable_largest'])} (chance "
-        f"alone rarely exceeds {number(largest.loc[(metric, attribute), 'null_q95'])})"
+        f"{short_gap_name(metric, attribute)} {_from(largest.loc[(metric, attribute), 'detectable_largest'])} "
+        f"(chance up to {number(largest.loc[(metric, attribute), 'null_q95'])})"
         for metric, attribute in CONFIRMATORY_GAPS
     ]
     return (

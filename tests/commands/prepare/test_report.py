@@ -77,7 +77,7 @@ def test_what_is_quoted_tells_what_can_be_trained_and_what_the_test_set_could_sh
     assert said[0] == answer(audit)[1]
     assert said[1].startswith("On its 280 test images, the test of one model finds differences between the two largest")
     found, chance = (f"{floor[name]:.3f}".removeprefix("0") for name in ("detectable_largest", "null_q95"))
-    assert f"DP by race from {found} on (chance alone rarely exceeds {chance})" in said[1]
+    assert f"DP by race from {found} on (chance up to {chance})" in said[1]
     assert [row[0].text for row in table.rows][1] == "demographic parity difference by race"
     assert (table.rows[1][2].note, table.rows[1][3].text) == (f"95 % {chance}", f"from {found} on")
     assert banners(audit)[0] == (
