@@ -20,6 +20,7 @@ from fairprof.reporting.blocks import (
     Cell,
     Column,
     Commands,
+    Fold,
     Heading,
     Paragraph,
     Picture,
@@ -47,6 +48,7 @@ from fairprof.reporting.wording import (
 WITHOUT_A_FILE = ("imagenet", "random")  # weights
 WEIGHTS = "WEIGHTS"  # stands for a file
 MANY = 4  # sentences: more of them that claim nothing are folded
+VERY_MANY = 8  # more than so many are folded whatever they claim: the verdicts in four rows have them all
 
 
 def sections(
@@ -136,7 +138,8 @@ def _grouped(said: Sequence[Claim]) -> Iterable[Sentences]:
     for verdict, name in VERDICT_NAMES.items():
         sentences = tuple(claim.sentence for claim in said if claim.verdict == verdict)
         if sentences:
-            folded = len(sentences) > MANY and verdict not in ("established", "equivalent")
+            claiming = verdict in ("established", "equivalent")
+            folded = len(sentences) > (VERY_MANY if claiming else MANY)
             yield Sentences(f"{name.capitalize()}: {len(sentences)} of {len(said)}", sentences, folded)
 
 
@@ -416,7 +419,7 @@ def _protocol(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[B
     yield Heading("Training and analysis")
     yield properties("Study", _study(protocol))
     yield properties("Settings that all runs share", protocol.settings.items())
-    yield properties("Versions", protocol.versions.items())
+    yield Fold("Versions", (properties("Versions", protocol.versions.items()),))
     yield Heading("Failed runs")
     if protocol.failed:
         yield properties("Runs that are missing, and why", protocol.failed)
