@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 LONG = 16  # rows: a longer table is folded
-WIDE = 3  # columns: of a wider table that is not folded, a narrow screen shows the rows below each other
+WIDE, SHORT = 3, 8  # columns, rows: of a wider and shorter table, a narrow screen shows the rows below each other
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Table:
 
     @property
     def cards(self) -> bool:
-        return not self.folded and len(self.columns) > WIDE
+        return len(self.columns) > WIDE and len(self.rows) <= SHORT
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from fairprof.reporting.differences import rows_of
 from fairprof.reporting.names import GAP_ABBREVIATIONS, gap_name, name_of
 from fairprof.reporting.wording import NOTHING, counted, enumerated, number, short, span
 
+VERDICTS = "Verdicts on the gaps, beside what chance makes of them (mean, 95 % quantile)"
 GAP, IMAGES = "gap, the largest over the classes", "test images"
 
 
@@ -103,14 +104,14 @@ def verdict_table(gaps: pd.DataFrame, contrasts: pd.DataFrame | None, images: in
         )
         for row in rows_of(gaps)
     )
-    return Table("Verdicts", (Column(GAP), Column(IMAGES), Column("value and verdict")), rows)
+    return Table(VERDICTS, (Column(GAP), Column(IMAGES), Column("value and verdict")), rows)
 
 
 def gap_cell(row) -> Cell:
     """A gap with what chance alone makes and its verdict; row: None where there is none."""
     if row is None:
         return Cell(NOTHING)
-    return Cell(number(row.value), f"chance {number(row.null_mean)}, 95 % {number(row.null_q95)}", row.verdict)
+    return Cell(number(row.value), f"chance {number(row.null_mean)}, {number(row.null_q95)}", row.verdict)
 
 
 def images_cell(contrasts: pd.DataFrame | None, metric: str, attribute: str, images: int) -> Cell:

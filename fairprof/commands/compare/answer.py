@@ -15,6 +15,7 @@ from fairprof.reporting.names import VERDICT_NAMES, gap_name, short_gap_name
 from fairprof.reporting.verdicts import (
     GAP,
     IMAGES,
+    VERDICTS,
     ages_told,
     few_images,
     gap_cell,
@@ -149,7 +150,7 @@ def verdict_table(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Table:
     gaps, differences = _confirmatory(tables["gaps"]), tables.get("differences")
     others = [design for design in protocol.designs if design != protocol.reference]
     columns = [GAP, IMAGES, *(f"design {name}" for name in protocol.designs)]
-    columns += [f"less noise floors, minus {protocol.reference}"] if others else []
+    columns += [f"minus {protocol.reference}, less noise floors"] if others else []
     rows = []
     for metric, attribute in CONFIRMATORY_GAPS:
         cells = [
@@ -161,7 +162,7 @@ def verdict_table(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Table:
             about = None if differences is None else _rows_about(_confirmatory(differences), metric, attribute)
             cells.append(_difference_cell(about))
         rows.append(tuple(cells))
-    return Table("Verdicts", tuple(map(Column, columns)), tuple(rows))
+    return Table(VERDICTS, tuple(map(Column, columns)), tuple(rows))
 
 
 def _rows_about(table: pd.DataFrame, metric: str, attribute: str) -> pd.DataFrame:
