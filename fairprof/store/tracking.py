@@ -282,6 +282,12 @@ def load_text(run_id: str, path: str) -> str:
         return file.read_text(encoding="utf-8")
 
 
+def load_bytes(run_id: str, path: str) -> bytes:
+    """A file among a run's artifacts; raises `UserError` where the run has none."""
+    with _artifact(run_id, path) as file:
+        return file.read_bytes()
+
+
 def load_arrays(run_id: str, path: str) -> dict[str, np.ndarray]:
     """What `log_arrays` has logged; raises `UserError` where the run has none."""
     with _artifact(run_id, path) as file, np.load(file, allow_pickle=False) as arrays:

@@ -72,17 +72,14 @@ class Recording:
         """What the network looks at in test images; whoever logs it draws it."""
         self._log("fairprof.commands.train.outcome.draw_and_log_maps", subject, explained)
 
-    def description(self, subject: RunSubject, best_epoch: int, epochs: int) -> None:
-        """What the run has come to, for its page; best_epoch, from 1, of the epochs that were trained."""
-        self._log("fairprof.commands.train.headline.describe", subject, best_epoch, epochs)
-
     def registration(self, subject: RunSubject, weights: dict[str, np.ndarray]) -> None:
-        """The run's model as the next version of its registered model, which is said; weights: its state dict."""
+        """The run's model as the next version of its registered model, and the run's report; weights: its state
+        dict."""
         self._log("fairprof.commands.train.registration.register_trained", subject, weights)
 
-    def without_registration(self) -> None:
-        """That the run's model is not registered, which is said."""
-        self._log("fairprof.commands.train.registration.leave_unregistered")
+    def report(self, subject: RunSubject) -> None:
+        """The run's report, where its model is not registered."""
+        self._log("fairprof.commands.train.registration.report", subject, None)
 
     def end_of_training(self, settings: Settings, folder: Path) -> None:
         """That nothing is left to be gone on with: the training's folder goes, before the run counts as finished."""

@@ -4,22 +4,30 @@ for."""
 import numpy as np
 
 from fairprof.commands.train.headline import headline_metrics, registered, tell, unregistered
+from fairprof.commands.train.report import findings, outcome_of
 from fairprof.commands.train.subject import RunSubject
+from fairprof.reporting.findings import REPORT
 from fairprof.store import registry, tracking
 from fairprof.store.models import StoredModel, model_settings
 from fairprof.store.registry import RegisteredVersion
 
 
 def register_trained(subject: RunSubject, weights: dict[str, np.ndarray]) -> None:
-    """Registers the model of the active run, which has logged all else that it leaves, and says so."""
+    """Registers the model of the active run, which has logged all else that it leaves; then reports."""
     run = tracking.get_run(tracking.active_run_id())
     described = model_settings(subject.settings, subject.pool.professions, subject.gradcam_layer)
-    tell(run, register(StoredModel(run, described, weights)))
+    report(subject, register(StoredModel(run, described, weights)))
 
 
-def leave_unregistered() -> None:
-    """Says what the active run has come to, and how its model is named without a version."""
-    tell(tracking.get_run(tracking.active_run_id()), None)
+def report(subject: RunSubject, version: RegisteredVersion | None) -> None:
+    """Logs the page and the description of the active run, which has logged all else, and says what it has come to.
+
+    version: as which its model is registered; None where it is not.
+    """
+    found = findings(outcome_of(subject, version))
+    tracking.log_text(found.html(), REPORT)
+    tracking.set_description(found.description)
+    tell(tracking.get_run(tracking.active_run_id()), version, found.printed)
 
 
 def register(model: StoredModel, chosen: str = "") -> RegisteredVersion:

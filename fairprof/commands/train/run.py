@@ -92,7 +92,6 @@ def train(
     recording.metrics(cached_work(training.inputs, "prefix"))
     recording.training(subject, trained)
     recording.predictions(subject, val, test)
-    recording.description(subject, trained.best_epoch, len(trained.history))
     images, explained_from = explained(training, test)
     recording.metrics(cached_work(explained_from, "gradcam") if explained_from is not training.inputs else {})
     if alone:
@@ -102,7 +101,7 @@ def train(
         recording.registration(subject, trained.best_weights)
     else:
         recording.undrawn_maps(subject, images)
-        recording.without_registration()
+        recording.report(subject)
     recording.end_of_training(settings, folder)
 
 

@@ -1,0 +1,360 @@
+"""The page that every run ends with: what was trained, how good it is, whether groups differ, and what one run does not
+show."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+from PIL import Image
+
+from fairprof.commands.train.headline import headline_metrics, registered, unregistered
+from fairprof.commands.train.identity import run_name
+from fairprof.commands.train.subject import RunSubject
+from fairprof.config import DataSettings, Identifies, Settings
+from fairprof.data.designs import DESIGNS
+from fairprof.data.drawable import Change, as_typed
+from fairprof.data.sources.kinds import shows_faces, to_be_named
+from fairprof.inference.multiplicity import CONFIRMATORY
+from fairprof.measurement.ceilings import ceilings
+from fairprof.measurement.measures import NATURAL
+from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
+from fairprof.network.records import SELECTION_RULES
+from fairprof.plain_text import in_code, in_markdown
+from fairprof.reporting.blocks import Answer, Block, Cell, Column, Commands, Paragraph, Picture, Section, Table
+from fairprof.reporting.faces import left_out
+from fairprof.reporting.findings import Findings
+from fairprof.reporting.names import SCORE_NAMES, gap_name
+from fairprof.reporting.verdicts import few_images, gaps_told, rules_told, verdict_table
+from fairprof.reporting.wording import (
+    NOTHING,
+    count,
+    counted,
+    enumerated,
+    estimate,
+    interval,
+    number,
+    of_ceiling,
+    short,
+)
+from fairprof.runtime.files import without_folders
+from fairprof.store import tracking
+from fairprof.store.champion import DEGENERATE_TAG
+from fairprof.store.models import run_reference
+from fairprof.store.registry import RegisteredVersion
+
+PICTURES = {  # among the artifacts, by whether images may be shown
+    True: "gradcam/contact_sheet.png",
+    False: "gradcam/mean_by_group.png",
+}
+PICTURE_WIDTH, PICTURE_COLOURS = 1000, 128  # of a picture on the page, which is to be small
+MOST_COLUMNS = 8  # of professions, or of genders, in the table of training images
+WEIGHTS = "WEIGHTS"  # stands for a file
+WITHOUT_A_FILE = ("imagenet", "random")  # weights
+ONE_RUN = (
+    "This is one training of one design: it shows nothing of differences between designs, for which several seeds of "
+    "each are needed."
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run has left, as its page tells it.
+
+    name, run_id: of the run. settings: of its training. scores, contrasts, gaps: the tables of these names in
+    `Measurements`, the last in its natural view. composition: as `fairprof.data.designs.composition`. values: metrics
+    by name, those of `ceilings` among them. images: of the partitions train, val and test. weights, weights_sha256:
+    what the network started from ("random", "none"). degenerate: the class that is predicted for every test image.
+    best_epoch, epochs: from 1, and how many were trained. version: as which its model is registered. picture: PNG of
+    what it looks at.
+    """
+
+    name: str
+    run_id: str
+    settings: Settings
+    scores: pd.DataFrame
+    gaps: pd.DataFrame
+    contrasts: pd.DataFrame
+    composition: pd.DataFrame
+    values: dict[str, float]
+    images: dict[str, int]
+    weights: str
+    weights_sha256: str
+    degenerate: str | None
+    best_epoch: int
+    epochs: int
+    version: RegisteredVersion | None
+    picture: bytes
+
+    @property
+    def shows_faces(self) -> bool:
+        """Whether images may be on the page."""
+        return shows_faces(self.settings.data, self.settings.faces_in_reports)
+
+    @property
+    def confirmatory(self) -> pd.DataFrame:
+        """The gaps of the confirmatory family."""
+        return self.gaps[self.gaps["family"].eq(CONFIRMATORY)]
+
+
+def outcome_of(subject: RunSubject, version: RegisteredVersion | None) -> Outcome:
+    """What the active run has left, read from its artifacts."""
+    run = tracking.get_run(tracking.active_run_id())
+    drawn, settings = subject.drawn, subject.settings
+    scores, gaps, contrasts = (
+        tracking.load_table(run.run_id, f"metrics/{name}.csv") for name in ("scores", "gaps", "contrasts")
+    )
+    return Outcome(
+        name=run_name(settings),
+        run_id=run.run_id,
+        settings=settings,
+        scores=scores,
+        gaps=gaps[gaps["view"].eq(NATURAL)],
+        contrasts=contrasts,
+        composition=tracking.load_table(run.run_id, "data/composition.csv"),
+        values=run.metrics | ceilings(subject.pool, drawn.test),
+        images={partition: len(drawn.rows(partition)) for partition in ("train", "val", "test")},
+        weights=without_folders(subject.weights.name),
+        weights_sha256=subject.weights.sha256 or "none",
+        degenerate=run.tags.get(DEGENERATE_TAG),
+        best_epoch=int(run.metrics["best_epoch"]),
+        epochs=len(tracking.load_table(run.run_id, "training/history.csv")),
+        version=version,
+        picture=tracking.load_bytes(run.run_id, PICTURES[shows_faces(settings.data, settings.faces_in_reports)]),
+    )
+
+
+def findings(outcome: Outcome) -> Findings:
+    """The page, the description and the lines of a run; its tables and pictures are among the artifacts already."""
+    settings = outcome.settings
+    return Findings(
+        title=f"Run {outcome.name}: design {settings.experiment} on {settings.data.partition(':')[0]}",
+        subtitle=(
+            f"{counted(outcome.images['train'], 'training image')}, {settings.architecture} at {settings.image_size} "
+            f"px from {outcome.weights} weights, best epoch {outcome.best_epoch} of {outcome.epochs} by "
+            f"{SELECTION_RULES[settings.selection].metric}"
+        ),
+        banners=tuple(banners(outcome)),
+        sections=(
+            Section("The answer", (Answer(answer(outcome)), *_measured(outcome))),
+            Section("What it looks at", tuple(_looks(outcome))),
+            Section("What it was trained on", (_composition(outcome), Paragraph(_drawn(outcome)))),
+            Section("Use it, and compare", tuple(_use(outcome))),
+        ),
+        tables={},
+        pictures={_picture_name(outcome): smaller(outcome.picture)},
+        description=description(outcome),
+        printed=answer(outcome)[:-1],
+    )
+
+
+# The answer.
+
+
+def answer(outcome: Outcome) -> tuple[str, ...]:
+    """How good it is, whether groups differ, and last what one run does not show: a sentence each."""
+    return _how_good(outcome), _how_fair(outcome), ONE_RUN
+
+
+def _how_good(outcome: Outcome) -> str:
+    score = outcome.scores.set_index("metric").loc["macro_f1"]
+    share, above_chance = (
+        outcome.values.get(f"test/macro_f1_{name}", float("nan")) for name in ("of_ceiling", "share_above_chance")
+    )
+    told = of_ceiling(share, above_chance)
+    return (
+        f"Macro-F1 is {estimate(score['value'], score['lower'], score['upper'])} on "
+        f"{counted(outcome.images['test'], 'test image')}{f' ({told})' if told else ''}."
+    )
+
+
+def _how_fair(outcome: Outcome) -> str:
+    if outcome.degenerate is not None:
+        return (
+            f"It answers {outcome.degenerate} for every test image: it is equal between groups whatever it is shown, "
+            "and nothing is said of its gaps."
+        )
+    return gaps_told(
+        outcome.confirmatory,
+        "This model treats",
+        in_the_data=lambda metric, attribute: rules_told(
+            _in_the_data(outcome, metric, attribute), outcome.settings.label_bias
+        ),
+    )
+
+
+def _in_the_data(outcome: Outcome, metric: str, attribute: str) -> tuple[float, float] | None:
+    ends = [outcome.values.get(f"ceiling/{end}_{metric}/{attribute}") for end in ("lowest", "highest")]
+    return None if None in ends else (float(ends[0] or 0), float(ends[1] or 0))
+
+
+def banners(outcome: Outcome) -> Iterable[str]:
+    """What has to be known before the page is read."""
+    settings = outcome.settings
+    if outcome.degenerate is not None:
+        yield f"Degenerate: one class, {outcome.degenerate}, is predicted for every test image."
+    if settings.label_bias != "none":
+        yield f"Labels were biased on purpose ({settings.label_bias}, {short(settings.label_bias_strength)})."
+    if settings.cue_gap:
+        yield f"Age was drawn more faintly on dark skin on purpose (cue_gap {short(settings.cue_gap)})."
+    if outcome.weights_sha256 == "none":
+        yield "The network started from random weights, not from ImageNet's: it learnt from these images alone."
+    undefined = outcome.confirmatory[outcome.confirmatory["value"].isna()]
+    if len(undefined):
+        named = enumerated(gap_name(row.metric, row.attribute) for row in undefined.itertuples())
+        yield f"Undefined: {named}. No class has the rates of two groups to compare."
+    few = few_images(outcome.confirmatory, settings.min_support)
+    if few:
+        yield few
+
+
+# The page.
+
+
+def _measured(outcome: Outcome) -> Iterable[Block]:
+    rows = []
+    for row in outcome.scores[outcome.scores["metric"].isin(SCORE_NAMES)].itertuples():
+        ceiling = outcome.values.get(f"ceiling/{row.metric}")
+        rows.append(
+            (
+                Cell(SCORE_NAMES[row.metric]),
+                Cell(number(row.value), interval(row.lower, row.upper)),
+                Cell(NOTHING if ceiling is None else number(ceiling)),
+            )
+        )
+    columns = (Column("score"), Column("value, 95 % interval", True), Column("ceiling", True))
+    yield Table("Scores on the test images", columns, tuple(rows))
+    largest = outcome.gaps[outcome.gaps["class"].eq(MAX_OVER_CLASSES) & outcome.gaps["metric"].isin(PARITY_DIFFERENCES)]
+    yield verdict_table(largest, outcome.contrasts, outcome.images["test"])
+    yield Paragraph(
+        "Intervals and verdicts are of this model, for new test images. Chance is what the same gap comes to with "
+        "groups permuted: its mean and its 95 % quantile. Gaps by gender and race are confirmatory (Holm), by gender x "
+        "race exploratory; what is not established is not shown to be fair."
+    )
+
+
+def _picture_name(outcome: Outcome) -> str:
+    return PICTURES[outcome.shows_faces].rpartition("/")[2].removesuffix(".png")
+
+
+def _looks(outcome: Outcome) -> Iterable[Block]:
+    if outcome.shows_faces:
+        yield Picture(
+            _picture_name(outcome),
+            "Grad-CAM of test images",
+            "Below each image where the network looked for the class that it predicts. Single images are examples, not "
+            "evidence.",
+            photographic=True,
+        )
+        return
+    yield Picture(
+        _picture_name(outcome),
+        "Mean Grad-CAM by group",
+        "Where the network looks on average, by group: it shows where, not why.",
+        photographic=True,
+    )
+    yield left_out(PICTURES[True])
+
+
+def _composition(outcome: Outcome) -> Table:
+    """Training images by race, with gender and profession; of either only where they are few enough for columns."""
+    counts = outcome.composition[outcome.composition["partition"].eq("train")]
+    axes = [axis for axis in ("gender", "profession") if counts[axis].nunique() <= MOST_COLUMNS]
+    columns = [(axis, name) for axis in axes for name in dict.fromkeys(counts[axis])]
+    rows = []
+    for race in dict.fromkeys(counts["race"]):
+        own = counts[counts["race"].eq(race)]
+        numbers = [own.loc[own[axis].eq(name), "count"].sum() for axis, name in columns]
+        rows.append((Cell(race), *map(Cell, map(count, [own["count"].sum(), *numbers]))))
+    titles = (Column("race"), Column("all", True), *(Column(name, True) for _, name in columns))
+    return Table(f"Training images: {counted(outcome.images['train'], 'image')}", titles, tuple(rows))
+
+
+def _drawn(outcome: Outcome) -> str:
+    design = DESIGNS[outcome.settings.experiment]
+    left = f"; {design.natural} is left as in the data" if design.natural else ""
+    return (
+        f"Design {design.name} draws equally many images from every cell of {' x '.join(design.balanced)}{left}. "
+        f"{counted(outcome.images['val'], 'validation image')} chose the best epoch; the "
+        f"{counted(outcome.images['test'], 'test image')} are the same for every design."
+    )
+
+
+def _use(outcome: Outcome) -> Iterable[Block]:
+    stand_ins = _stand_ins(outcome)
+    what = "".join(f" {word} stands for {meaning}." for word, meaning in stand_ins.items())
+    yield Paragraph(f"In a clone of the project: judge this model in full, and compare designs.{what}")
+    yield Commands(
+        f"mlflow run . -e evaluate -P model={_reference(outcome)} {as_typed(_of_data(outcome))}\n"
+        f"mlflow run . -e study {as_typed(_of_study(outcome))}".replace(" \n", "\n").rstrip()
+    )
+    if outcome.version is None:
+        yield Paragraph("Its model was not registered when this page was made; this registers it:")
+        yield Commands(f"mlflow run . -e register -P run={outcome.run_id}")
+        return
+    yield Paragraph("In Python, with MLflow alone:")
+    yield Commands(
+        f'model = mlflow.pyfunc.load_model("models:/{outcome.version.name}/{outcome.version.version}")\n'
+        'model.predict([open("picture.jpg", "rb").read()])'
+    )
+
+
+def _reference(outcome: Outcome) -> str:
+    version = outcome.version
+    return run_reference(outcome.run_id) if version is None else f"{version.name}/{version.version}"
+
+
+def _stand_ins(outcome: Outcome) -> dict[str, str]:
+    """What stands in the commands for files of this machine, and its meaning."""
+    data = outcome.settings.data
+    named = to_be_named(data)
+    found = {} if named == data else {named.partition(":")[2]: "where the data set lies"}
+    return found if outcome.weights in WITHOUT_A_FILE else found | {WEIGHTS: "the file of the weights"}
+
+
+def _of_data(outcome: Outcome) -> Change:
+    """What an evaluation is told so that it reads the images and labels of this run; groups it knows of the model."""
+    return _told(outcome, set(DataSettings.identifying(Identifies.STUDY)) - {"merge", "exclude"})
+
+
+def _of_study(outcome: Outcome) -> Change:
+    """What a study is told so that its runs train as this one did; where hyperparameters came from does not matter, as
+    all of them are said."""
+    told = _told(outcome, set(Settings.identifying(Identifies.STUDY, Identifies.SHARED)) - {"hparams"})
+    return told if outcome.weights in WITHOUT_A_FILE else told | {"weights": WEIGHTS}
+
+
+def _told(outcome: Outcome, names: set[str]) -> Change:
+    """Those of these settings that are no defaults, as others type them."""
+    defaults = Settings()
+    own = {name: value for name, value in outcome.settings if name in names and value != getattr(defaults, name)}
+    return own | {"data": to_be_named(outcome.settings.data)}
+
+
+def smaller(png: bytes) -> bytes:
+    """A picture that takes little room on a page: at most PICTURE_WIDTH pixels wide, in PICTURE_COLOURS colours."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    if picture.width > PICTURE_WIDTH:
+        height = round(picture.height * PICTURE_WIDTH / picture.width)
+        picture = picture.resize((PICTURE_WIDTH, height), Image.Resampling.LANCZOS, reducing_gap=2)
+    file = io.BytesIO()
+    picture.quantize(PICTURE_COLOURS, Image.Quantize.FASTOCTREE).save(file, "PNG", compress_level=6)
+    return file.getvalue()
+
+
+# The run's page in MLflow.
+
+
+def description(outcome: Outcome) -> str:
+    """The run's description, Markdown: the answer of the page, and headline metrics."""
+    settings, version = outcome.settings, outcome.version
+    named = unregistered(outcome.run_id) if version is None else registered(version)
+    rows = "\n".join(f"| {name} | {number(value)} |" for name, value in headline_metrics(outcome.values).items())
+    return (
+        f"**Design {settings.experiment}** (balanced over {' x '.join(DESIGNS[settings.experiment].balanced)}): "
+        f"{in_markdown(' '.join(answer(outcome)))}\n\n"
+        f"Seed {settings.seed}, data {in_code(settings.data.partition(':')[0])}, weights {in_code(outcome.weights)}, "
+        f"best epoch {outcome.best_epoch} of {outcome.epochs} by {SELECTION_RULES[settings.selection].metric}. "
+        f"{named}\n\n"
+        f"The page of the run is the artifact `report.html`.\n\n| metric | value |\n|---|---|\n{rows}"
+    )
