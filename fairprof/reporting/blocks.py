@@ -111,7 +111,16 @@ class Fold:
     blocks: "tuple[Block, ...]"
 
 
-Block = Heading | Answer | Paragraph | Sentences | Table | Picture | Commands | Terms | Fold
+@dataclass(frozen=True)
+class Beside:
+    """Blocks beside others, where there is room; on a phone and in Markdown below them."""
+
+    kind: ClassVar[str] = "beside"
+    left: "tuple[Block, ...]"
+    right: "tuple[Block, ...]"
+
+
+Block = Heading | Answer | Paragraph | Sentences | Table | Picture | Commands | Terms | Fold | Beside
 
 
 @dataclass(frozen=True)

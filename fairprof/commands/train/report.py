@@ -21,7 +21,7 @@ from fairprof.measurement.measures import NATURAL
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.network.records import SELECTION_RULES
 from fairprof.plain_text import in_code, in_markdown
-from fairprof.reporting.blocks import Answer, Block, Cell, Column, Commands, Paragraph, Picture, Section, Table
+from fairprof.reporting.blocks import Answer, Beside, Block, Cell, Column, Commands, Paragraph, Picture, Section, Table
 from fairprof.reporting.faces import left_out
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.names import SCORE_NAMES, gap_name
@@ -54,6 +54,13 @@ WITHOUT_A_FILE = ("imagenet", "random")  # weights
 ONE_RUN = (
     "This is one training of one design: it shows nothing of differences between designs, for which several seeds of "
     "each are needed."
+)
+
+
+HOW_TO_READ = (
+    "Intervals and verdicts are of this model, for new test images. Chance is what the same gap comes to with groups "
+    "permuted: its mean and its 95 % quantile. Gaps by gender and race are confirmatory (Holm), by gender x race "
+    "exploratory; what is not established is not shown to be fair."
 )
 
 
@@ -136,10 +143,16 @@ def findings(outcome: Outcome) -> Findings:
         ),
         banners=tuple(banners(outcome)),
         sections=(
-            Section("The answer", (Answer(answer(outcome)), *_measured(outcome))),
-            Section("What it looks at", tuple(_looks(outcome))),
-            Section("What it was trained on", (_composition(outcome), Paragraph(_drawn(outcome)))),
-            Section("Use it, and compare", tuple(_use(outcome))),
+            Section(
+                "The answer",
+                (
+                    Answer(answer(outcome)),
+                    Beside(
+                        (_verdicts(outcome), Paragraph(HOW_TO_READ), *_looks(outcome)),
+                        (_scores(outcome), _composition(outcome), Paragraph(_drawn(outcome)), *_use(outcome)),
+                    ),
+                ),
+            ),
         ),
         tables={},
         pictures={_picture_name(outcome): smaller(outcome.picture)},
@@ -163,7 +176,8 @@ def _how_good(outcome: Outcome) -> str:
     )
     told = of_ceiling(share, above_chance)
     return (
-        f"Macro-F1 is {estimate(score['value'], score['lower'], score['upper'])} on "
+        f"Trained on {counted(outcome.images['train'], 'image')} of design {outcome.settings.experiment}, it has "
+        f"macro-F1 {estimate(score['value'], score['lower'], score['upper'])} on "
         f"{counted(outcome.images['test'], 'test image')}{f' ({told})' if told else ''}."
     )
 
@@ -211,7 +225,7 @@ def banners(outcome: Outcome) -> Iterable[str]:
 # The page.
 
 
-def _measured(outcome: Outcome) -> Iterable[Block]:
+def _scores(outcome: Outcome) -> Table:
     rows = []
     for row in outcome.scores[outcome.scores["metric"].isin(SCORE_NAMES)].itertuples():
         ceiling = outcome.values.get(f"ceiling/{row.metric}")
@@ -223,14 +237,12 @@ def _measured(outcome: Outcome) -> Iterable[Block]:
             )
         )
     columns = (Column("score"), Column("value, 95 % interval", True), Column("ceiling", True))
-    yield Table("Scores on the test images", columns, tuple(rows))
+    return Table("Scores on the test images", columns, tuple(rows))
+
+
+def _verdicts(outcome: Outcome) -> Table:
     largest = outcome.gaps[outcome.gaps["class"].eq(MAX_OVER_CLASSES) & outcome.gaps["metric"].isin(PARITY_DIFFERENCES)]
-    yield verdict_table(largest, outcome.contrasts, outcome.images["test"])
-    yield Paragraph(
-        "Intervals and verdicts are of this model, for new test images. Chance is what the same gap comes to with "
-        "groups permuted: its mean and its 95 % quantile. Gaps by gender and race are confirmatory (Holm), by gender x "
-        "race exploratory; what is not established is not shown to be fair."
-    )
+    return verdict_table(largest, outcome.contrasts, outcome.images["test"])
 
 
 def _picture_name(outcome: Outcome) -> str:
@@ -267,7 +279,7 @@ def _composition(outcome: Outcome) -> Table:
         numbers = [own.loc[own[axis].eq(name), "count"].sum() for axis, name in columns]
         rows.append((Cell(race), *map(Cell, map(count, [own["count"].sum(), *numbers]))))
     titles = (Column("race"), Column("all", True), *(Column(name, True) for _, name in columns))
-    return Table(f"Training images: {counted(outcome.images['train'], 'image')}", titles, tuple(rows))
+    return Table(f"{outcome.images['train']:,} training images", titles, tuple(rows))
 
 
 def _drawn(outcome: Outcome) -> str:
@@ -283,7 +295,9 @@ def _drawn(outcome: Outcome) -> str:
 def _use(outcome: Outcome) -> Iterable[Block]:
     stand_ins = _stand_ins(outcome)
     what = "".join(f" {word} stands for {meaning}." for word, meaning in stand_ins.items())
-    yield Paragraph(f"In a clone of the project: judge this model in full, and compare designs.{what}")
+    yield Paragraph(
+        f"In a clone of the project, the first command judges this model in full, the second compares designs.{what}"
+    )
     yield Commands(
         f"mlflow run . -e evaluate -P model={_reference(outcome)} {as_typed(_of_data(outcome))}\n"
         f"mlflow run . -e study {as_typed(_of_study(outcome))}".replace(" \n", "\n").rstrip()
