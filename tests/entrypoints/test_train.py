@@ -10,6 +10,8 @@ import pytest
 
 from fairprof.commands.train.maps import CONTACT_SHEET_IMAGES
 from fairprof.config import Settings
+from fairprof.reporting.names import GAP_NAMES, VERDICT_NAMES
+from fairprof.reporting.wording import number
 from tests.entrypoints.runs import (
     MLFLOW_WARNS,
     artifact,
@@ -19,6 +21,7 @@ from tests.entrypoints.runs import (
     runs_in,
 )
 from tests.places import ROOT
+from tests.reporting.pages import needs_nothing_else, plain_text, rows_of
 
 pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
 
@@ -45,7 +48,7 @@ def test_a_run_is_finished_named_and_tagged(finished):
         "weights": "random",
         "weights_sha256": "none",
     }
-    assert tags["mlflow.note.content"].startswith("**Design B** (balanced over gender x profession): test macro-F1 .")
+    assert tags["mlflow.note.content"].startswith("**Design B** (balanced over gender x profession): Trained on ")
 
 
 def test_the_main_job_with_its_defaults_reaches_three_fifths_of_the_ceiling(finished):
@@ -132,6 +135,31 @@ def test_the_contact_sheet_shows_the_same_test_images_for_every_design(finished,
     assert shown[0] == shown[1]
     assert finished[1].data.params["test_fingerprint"] == other.data.params["test_fingerprint"]
     assert finished[1].data.params["draw_fingerprint"] != other.data.params["draw_fingerprint"]
+
+
+def test_the_run_ends_with_a_page_whose_numbers_are_those_of_its_tables(finished):
+    folder, run = finished
+    file = artifact(folder, run, "report.html")
+    page = file.read_text()
+    assert needs_nothing_else(page) and file.stat().st_size < 400_000
+    scores = pd.read_csv(artifact(folder, run, "metrics/scores.csv"))
+    assert [row[1] for row in rows_of(page, "Scores")[1:]] == [
+        f"{number(row.value)} [{number(row.lower)}, {number(row.upper)}]" for row in scores.itertuples()
+    ]
+    gaps = pd.read_csv(artifact(folder, run, "metrics/gaps.csv"))
+    shown = gaps[gaps["view"].eq("natural") & gaps["class"].eq("max_over_classes") & gaps["metric"].isin(GAP_NAMES)]
+    shown = shown[shown["metric"].ne("equalized_odds_difference")]
+    assert [row[2] for row in rows_of(page, "Verdicts")[1:]] == [
+        f"{number(row.value)} chance {number(row.null_mean)}, 95 % {number(row.null_q95)} {VERDICT_NAMES[row.verdict]}"
+        for row in shown.itertuples()
+    ]
+    counts = pd.read_csv(artifact(folder, run, "data/composition.csv"))
+    of_race = counts[counts["partition"].eq("train")].groupby("race", sort=False)["count"].sum()
+    assert [row[1] for row in rows_of(page, f"{of_race.sum():,} training images")[1:]] == [f"{n:,}" for n in of_race]
+    said = plain_text(page)
+    assert "random weights" in said and 'load_model("models:/fairprof-B/1")' in said
+    answer = run.data.tags["mlflow.note.content"].split("\n\n")[0].partition("): ")[2]
+    assert answer in said
 
 
 PREDICT_ELSEWHERE = """

@@ -25,7 +25,7 @@ from fairprof.reporting.blocks import Answer, Beside, Block, Cell, Column, Comma
 from fairprof.reporting.faces import left_out
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.names import SCORE_NAMES, gap_name
-from fairprof.reporting.verdicts import few_images, gaps_told, rules_told, verdict_table
+from fairprof.reporting.verdicts import ages_told, few_images, gaps_told, verdict_table
 from fairprof.reporting.wording import (
     NOTHING,
     count,
@@ -191,7 +191,7 @@ def _how_fair(outcome: Outcome) -> str:
     return gaps_told(
         outcome.confirmatory,
         "This model treats",
-        in_the_data=lambda metric, attribute: rules_told(
+        in_the_data=lambda metric, attribute: ages_told(
             _in_the_data(outcome, metric, attribute), outcome.settings.label_bias
         ),
     )
@@ -284,11 +284,13 @@ def _composition(outcome: Outcome) -> Table:
 
 def _drawn(outcome: Outcome) -> str:
     design = DESIGNS[outcome.settings.experiment]
+    pseudo = "Professions are drawn at random given the age. " if "ceiling/macro_f1" in outcome.values else ""
     left = f"; {design.natural} is left as in the data" if design.natural else ""
     return (
         f"Design {design.name} draws equally many images from every cell of {' x '.join(design.balanced)}{left}. "
         f"{counted(outcome.images['val'], 'validation image')} chose the best epoch; the "
-        f"{counted(outcome.images['test'], 'test image')} are the same for every design."
+        f"{counted(outcome.images['test'], 'test image')} are the same for every design. {pseudo}For research on data "
+        "set composition; not for decisions about people."
     )
 
 
@@ -342,7 +344,8 @@ def _told(outcome: Outcome, names: set[str]) -> Change:
     """Those of these settings that are no defaults, as others type them."""
     defaults = Settings()
     own = {name: value for name, value in outcome.settings if name in names and value != getattr(defaults, name)}
-    return own | {"data": to_be_named(outcome.settings.data)}
+    own.pop("data", None)
+    return {"data": to_be_named(outcome.settings.data)} | own
 
 
 def smaller(png: bytes) -> bytes:
