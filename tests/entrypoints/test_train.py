@@ -150,7 +150,7 @@ def test_the_run_ends_with_a_page_whose_numbers_are_those_of_its_tables(finished
     shown = gaps[gaps["view"].eq("natural") & gaps["class"].eq("max_over_classes") & gaps["metric"].isin(GAP_NAMES)]
     shown = shown[shown["metric"].ne("equalized_odds_difference")]
     assert [row[2] for row in rows_of(page, "Verdicts")[1:]] == [
-        f"{number(row.value)} chance {number(row.null_mean)}, 95 % {number(row.null_q95)} {VERDICT_NAMES[row.verdict]}"
+        f"{number(row.value)} chance {number(row.null_mean)}, {number(row.null_q95)} {VERDICT_NAMES[row.verdict]}"
         for row in shown.itertuples()
     ]
     counts = pd.read_csv(artifact(folder, run, "data/composition.csv"))
