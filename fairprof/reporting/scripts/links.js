@@ -1,0 +1,2 @@
+"use strict";
+const links = { toRun: (run) => run.name };
