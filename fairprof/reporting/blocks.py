@@ -1,7 +1,8 @@
 """What a report is made of. The `kind` of a block tells the templates how to lay it out."""
 
+import json
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 LONG = 16  # rows: a longer table is folded
 WIDE, SHORT = 3, 8  # columns, rows: of a wider and shorter table, a narrow screen shows the rows below each other
@@ -120,7 +121,33 @@ class Beside:
     right: "tuple[Block, ...]"
 
 
-Block = Heading | Answer | Paragraph | Sentences | Table | Picture | Commands | Terms | Fold | Beside
+@dataclass(frozen=True)
+class Embedded:
+    """Data within a page, for its scripts: of plain types, as JSON holds them. Nothing of it is shown."""
+
+    kind: ClassVar[str] = "embedded"
+    name: str
+    data: Any
+
+    @property
+    def json(self) -> str:
+        """ASCII, in which nothing ends an element of HTML; raises `ValueError` for a number that is not finite."""
+        text = json.dumps(self.data, separators=(",", ":"), allow_nan=False)
+        return text.replace("<", "\\u003c")
+
+
+@dataclass(frozen=True)
+class Interactive:
+    """A part that readers change, of a template and a script with this name; on paper and without scripts a line stands
+    for it."""
+
+    kind: ClassVar[str] = "interactive"
+    name: str
+
+
+Block = (
+    Heading | Answer | Paragraph | Sentences | Table | Picture | Commands | Terms | Fold | Beside | Embedded | Interactive
+)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from fairprof.plain_text import in_markdown, unhidden, visible
-from fairprof.reporting.blocks import Section, Table
+from fairprof.reporting.blocks import Interactive, Section, Table
 from fairprof.reporting.names import VERDICT_NAMES
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -37,7 +37,8 @@ def html_page(
     read. Raises `ValueError` where a picture is no PNG.
     """
     sections = tuple(content)
-    scripts = _scripts()
+    interactive = [block.name for section in sections for block in section.blocks if isinstance(block, Interactive)]
+    scripts = _scripts(interactive)
     return _html("report.html.j2").render(
         title=title,
         subtitle=subtitle,
@@ -46,14 +47,31 @@ def html_page(
         images={name: _image(name, png) for name, png in pictures.items()},
         documents=documents,
         verdicts=VERDICT_NAMES,
+        interactive=interactive,
         scripts=scripts,
         policy=_policy(scripts),
     )
 
 
-def _scripts() -> tuple[Markup, ...]:
-    """The scripts of a page, in their order."""
-    return (script("contents"),)
+ON_EVERY_PAGE = ("contents", "numbers", "sorting", "terms", "links")
+OF_INTERACTIVE_PARTS = ("fairness", "permutation", "explore")  # before those that are called as the parts
+
+
+def _scripts(interactive: Sequence[str]) -> tuple[Markup, ...]:
+    """The scripts of a page, in their order; interactive: the names of its parts that readers change."""
+    scripts = tuple(map(script, ON_EVERY_PAGE))
+    if not interactive:
+        return scripts
+    parts = tuple(script(f"explore_{name}") for name in interactive)
+    return (*scripts, vega(), *map(script, OF_INTERACTIVE_PARTS), *parts)
+
+
+@cache
+def vega() -> Markup:
+    """Vega, Vega-Lite and what embeds them, which draw the charts that readers change; 0.9 MB."""
+    import vl_convert  # noqa: PLC0415 - a large library, for few pages
+
+    return Markup(f"(() => {{{vl_convert.javascript_bundle()}}})();")  # its names stay its own
 
 
 @cache

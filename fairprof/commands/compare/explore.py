@@ -13,14 +13,15 @@ import pandas as pd
 
 from fairprof.commands.compare.collect import RunResults
 from fairprof.commands.compare.explore_charts import seeds_chart, tradeoff_chart
+from fairprof.commands.compare.explore_gallery import gallery_blocks
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.inference.same_images import Runs, runs_on_the_same_images
-from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MAX_OVER_CLASSES, SCORES
+from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MAX_OVER_CLASSES
 from fairprof.metrics.performance import class_probabilities
 from fairprof.reporting.blocks import Block, Embedded, Heading, Interactive, Paragraph
 from fairprof.reporting.names import CLASS_NAMES, METRIC_NAMES, name_of
 from fairprof.reporting.style import DESIGN_COLOURS
-from fairprof.reporting.wording import counted, enumerated, seeds_named
+from fairprof.reporting.wording import counted, seeds_named
 from fairprof.store import tracking
 
 STEPS = 1000  # of a log-probability that are told apart in a unit
@@ -30,11 +31,12 @@ RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
 
 
 def explore_blocks(
-    results: Sequence[RunResults], tables: dict[str, pd.DataFrame], protocol: Protocol
+    results: Sequence[RunResults], tables: dict[str, pd.DataFrame], protocol: Protocol, faces: bool
 ) -> tuple[Block, ...]:
     """The section in which readers choose what they see.
 
-    results: of the main arm first, as `comparison_tables` takes them, from which `tables` are.
+    results: of the main arm first, as `comparison_tables` takes them, from which `tables` are. faces: whether images
+    of the data may be shown.
     """
     in_order = [run.test.sort_values("image", ignore_index=True) for run in results]
     runs = runs_on_the_same_images(in_order, ATTRIBUTES)
@@ -54,6 +56,8 @@ def explore_blocks(
         Embedded("tradeoff-chart", tradeoff_chart(protocol.designs)),
         Heading("What offsets would change"),
         *_offset_blocks(results, in_order, runs, moved, protocol),
+        Heading("Errors, and where the network looked"),
+        *gallery_blocks(results, protocol, faces),
     )
 
 

@@ -7,6 +7,7 @@ from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.sections import sections
 from fairprof.inference.multiplicity import CONFIRMATORY
 from fairprof.plain_text import in_markdown
+from fairprof.reporting.blocks import Block
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.wording import counted
 
@@ -14,12 +15,17 @@ FOLDER = "comparison/"
 
 
 def findings(
-    tables: dict[str, pd.DataFrame], protocol: Protocol, pictures: dict[str, bytes], documents: dict[str, str]
+    tables: dict[str, pd.DataFrame],
+    protocol: Protocol,
+    pictures: dict[str, bytes],
+    documents: dict[str, str],
+    explored: tuple[Block, ...] = (),
 ) -> Findings:
     """All of a comparison, as it is logged.
 
     tables: those of a comparison; `performance`, `gaps` and `differences` must be there, others may be missing or
     empty. pictures: name to PNG; EVIDENCE knows the names, others come last. documents: name to text, shown as it is.
+    explored: of the section in which readers choose what they see, if there is one.
 
     Raises `ValueError` where a table is missing.
     """
@@ -30,7 +36,7 @@ def findings(
             f"Comparison of the designs {', '.join(protocol.designs)} over {counted(len(protocol.seeds), 'seed')}; "
             f"made {protocol.created}; study {protocol.study_key}"
         ),
-        sections=sections(tables, protocol, said, pictures),
+        sections=sections(tables, protocol, said, pictures, explored),
         tables=_artifacts(tables),
         pictures=pictures,
         folder=FOLDER,

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from fairprof.commands.compare.collect import RunResults, chosen_runs, collect, require_comparable
 from fairprof.commands.compare.documents.annex_iv import annex_iv
 from fairprof.commands.compare.documents.model_card import model_card
+from fairprof.commands.compare.explore import explore_blocks
 from fairprof.commands.compare.maps import map_figures
 from fairprof.commands.compare.pictures import figures_of
 from fairprof.commands.compare.protocol import Protocol
@@ -60,7 +61,9 @@ def compare_and_log(runs: Sequence[LoggedRun], settings: AnalysisSettings, faile
     pictures = {name: png_of(figure) for name, figure in figures.items()}
     documents = {f"model_card_{design}.md": model_card(tables, protocol, design) for design in protocol.designs}
     documents["annex_iv.md"] = annex_iv(tables, protocol)
-    log_findings(findings(tables, protocol, pictures, documents))
+    faces = shows_faces(protocol.data, settings.faces_in_reports)
+    explored = explore_blocks(results, tables, protocol, faces)
+    log_findings(findings(tables, protocol, pictures, documents, explored))
 
 
 def in_arms_by_plan(results: Sequence[RunResults], plan: SeedPlan) -> list[RunResults]:

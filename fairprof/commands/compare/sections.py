@@ -52,7 +52,11 @@ VERY_MANY = 8  # more than so many are folded whatever they claim: the verdicts 
 
 
 def sections(
-    tables: dict[str, pd.DataFrame], protocol: Protocol, said: Claims, picture_names: Collection[str]
+    tables: dict[str, pd.DataFrame],
+    protocol: Protocol,
+    said: Claims,
+    picture_names: Collection[str],
+    explored: tuple[Block, ...] = (),
 ) -> tuple[Section, ...]:
     """What both layouts show, in order; see `findings`. said: the claims of these tables."""
     present = {name: table for name, table in tables.items() if len(table)}
@@ -60,6 +64,7 @@ def sections(
         Section("The answer", tuple(_answer(present, protocol, said))),
         Section("Summary by design", tuple(_summary(present, protocol))),
         Section("Evidence", tuple(_evidence(present, protocol, said, picture_names))),
+        *((Section("Explore", explored),) if explored else ()),
         Section("How sure this is", tuple(_certainty(present, protocol, said))),
         Section("Protocol", tuple(_protocol(present, protocol))),
         Section("Limits", tuple(_limits(protocol))),

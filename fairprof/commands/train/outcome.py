@@ -13,6 +13,7 @@ from fairprof.network.records import Trained, digest_of
 from fairprof.reporting.findings import finite
 from fairprof.reporting.style import png_of
 from fairprof.saliency.panels import SIDE_BY_SIDE_IMAGES
+from fairprof.saliency.thumbnails import packed_thumbnails
 from fairprof.store import tracking
 from fairprof.store.champion import DEGENERATE_TAG
 from fairprof.store.models import BEST_WEIGHTS, FROZEN_TAG, LAST_WEIGHTS, MODEL_SETTINGS, model_settings
@@ -83,6 +84,7 @@ def log_maps(explained: Explained, drawn: dict[str, bytes]) -> None:
             "pixels": explained.pixels[:SIDE_BY_SIDE_IMAGES],  # most of the file; every run explains the same images
             "image": explained.predictions["image"].to_numpy(dtype=str),
             "target": explained.predictions["y_pred"].to_numpy(dtype=str),
+            **packed_thumbnails(explained.pixels),
         },
         "gradcam/maps.npz",
     )

@@ -7,7 +7,14 @@ const explore = (() => {
     return block && JSON.parse(block.textContent);
   };
   const data = embedded("runs");
-  const part = (name) => document.querySelector(`[data-interactive="${name}"]`);
+
+  // The place of a part, which is shown from now on.
+  function part(name) {
+    const place = document.querySelector(`[data-interactive="${name}"]`);
+    place.hidden = false;
+    place.previousElementSibling.remove(); // what stands there without scripts
+    return place;
+  }
 
   // Whole numbers below 2^16 that were packed into text.
   function unpacked(text) {
@@ -38,26 +45,35 @@ const explore = (() => {
     select.closest("label").hidden = choices.length < 2;
   }
 
-  // A row per list of cells: text, or {text, number, value, node}; value is kept to the last digit.
-  function fill(body, rows) {
-    body.replaceChildren(
+  // A row of a table per list of cells: a text, or {text, number, value, node}; value is kept to the last digit.
+  function fill(table, rows) {
+    const titles = [...table.tHead.rows[0].cells].map((heading) => heading.textContent);
+    table.tBodies[0].replaceChildren(
       ...rows.map((cells) => {
         const row = document.createElement("tr");
-        cells.forEach((cell, place) => {
-          const { text = cell, number = false, value, node } = Object(cell) === cell ? cell : {};
-          const element = document.createElement(place ? "td" : "th");
-          if (!place) element.scope = "row";
-          if (number) element.className = "number";
-          if (value !== undefined) {
-            element.dataset.value = String(value);
-            element.title = String(value);
-          }
-          element.append(node ?? text);
-          row.append(element);
-        });
+        row.setAttribute("role", "row");
+        row.append(...cells.map((cell, place) => filled(cell, place, titles[place])));
         return row;
       }),
     );
+    sorting.again(table);
+  }
+
+  function filled(cell, place, title) {
+    const { text = cell, number = false, value, node } = Object(cell) === cell ? cell : {};
+    const element = document.createElement(place ? "td" : "th");
+    element.setAttribute("role", place ? "cell" : "rowheader"); // a narrow page shows rows as cards
+    if (place) element.dataset.title = title;
+    else element.scope = "row";
+    if (number) element.className = "number";
+    if (value !== undefined) {
+      element.dataset.value = String(value);
+      element.title = String(value);
+    }
+    const content = document.createElement("span");
+    content.append(node ?? text);
+    element.append(content);
+    return element;
   }
 
   const figure = (value, text = numbers.written(value)) => ({ text, number: true, value });

@@ -100,8 +100,8 @@
     return Object.fromEntries(found);
   }
 
-  const described = (attribute, found) =>
-    found === null
+  const described = ({ attribute, value, between: found }) =>
+    found === null || value === 0
       ? "–"
       : `${data.classes[found.class]}; ${data.attributes[attribute].groups[found.highest]}, ` +
         data.attributes[attribute].groups[found.lowest];
@@ -116,7 +116,6 @@
       nothing,
       nothing,
       "–",
-      "–",
       nothing,
       nothing,
     ]);
@@ -130,14 +129,13 @@
         figure(change, numbers.signed(change)),
         floor ? figure(floor.mean) : nothing,
         floor ? figure(floor.quantile) : nothing,
-        origin,
-        described(gap.attribute, gap.between),
+        described(gap),
         figure(gap.undefinedRates, String(gap.undefinedRates)),
         figure(gap.onFewImages, String(gap.onFewImages)),
       ];
     });
-    fill(place.querySelector("tbody"), [...scores, ...gaps]);
-    sorting.again(place.querySelector("table"));
+    fill(place.querySelector("table"), [...scores, ...gaps]);
+    place.querySelector(".origin").textContent = origin;
   }
 
   function tell(before, now, changed) {
@@ -150,8 +148,7 @@
     place.querySelector(".told").textContent = isZero()
       ? "No offset: everything is as in the tables of this run, its noise floors too."
       : `${numbers.counted(changed, "answer")} of ${truth.length.toLocaleString("en-US")} changed. ` +
-        `Now, and before in brackets: ${[score, ...gaps].join("; ")}. Tuned on the test images: exploration only. ` +
-        `Noise floors are recomputed here from ${numbers.counted(permutations, "permutation")} with a fixed seed.`;
+        `Now, and before in brackets: ${[score, ...gaps].join("; ")}. Tuned on the test images: exploration only.`;
   }
 
   function update() {
@@ -165,13 +162,13 @@
     const changed = predicted.reduce((total, answer, image) => total + (answer !== asItIs[image]), 0);
     clearTimeout(waiting);
     if (isZero()) {
-      show(before, now, tableFloors(), "the run's table");
+      show(before, now, tableFloors(), "those of the run's table");
       tell(before, now, changed);
       return;
     }
-    show(before, now, null, "being recomputed");
+    show(before, now, null, "being recomputed …");
     waiting = setTimeout(() => {
-      show(before, now, permutedFloors(predicted), "recomputed here");
+      show(before, now, permutedFloors(predicted), `recomputed here, ${numbers.counted(permutations, "permutation")}`);
       tell(before, now, changed);
     }, PAUSE);
   }

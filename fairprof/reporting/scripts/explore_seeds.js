@@ -66,7 +66,7 @@
     const rows = shown.map((design) => [design, estimate(design)]).filter(([, row]) => row);
     const told = title();
     fill(
-      place.querySelector("tbody"),
+      place.querySelector("table"),
       values.map(({ run, value, images }) => [
         links.toRun(run),
         run.design,

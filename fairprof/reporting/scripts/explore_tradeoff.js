@@ -61,7 +61,7 @@
     const runs = runsShown();
     const chosen = runs.filter(isChosen);
     fill(
-      place.querySelector("tbody"),
+      place.querySelector("table"),
       chosen.map(({ run, score, gap, floor }) => [
         links.toRun(run),
         run.design,
@@ -71,7 +71,6 @@
         figure(floor),
       ]),
     );
-    sorting.again(place.querySelector("table"));
     place.querySelector(".told").textContent =
       `${chosen.length} of ${numbers.counted(runs.length, "run")} chosen; ` +
       `the gap is the ${control("gap").selectedOptions[0].text}, the largest over the classes.`;
