@@ -43,11 +43,13 @@ class Sentences:
 
 @dataclass(frozen=True)
 class Cell:
-    """text; note: smaller, below it; verdict: a key of VERDICTS, below both."""
+    """text; note: smaller, below it; verdict: a key of VERDICTS, below both; run: the id of the run that the text
+    names, to whose page in MLflow it leads."""
 
     text: str
     note: str = ""
     verdict: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True)

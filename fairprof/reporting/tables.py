@@ -1,6 +1,7 @@
 """Tables of a comparison as a reader sees them: titles, and numbers as text."""
 
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -61,6 +62,12 @@ def table_of(title: str, frame: pd.DataFrame, differences: Collection[str] = ())
     told = ", ".join(f"{name} {_cells(name, frame[name].head(1), False)[0].text}" for name in constant)
     shown = frame.drop(columns=constant)
     columns = [_cells(name, shown[name], name in differences) for name in shown.columns]
+    if "run_id" in shown:
+        for name in {"run_id", "run_name"} & set(shown.columns):
+            place = list(shown.columns).index(name)
+            columns[place] = [
+                replace(cell, run=run_id) for cell, run_id in zip(columns[place], shown["run_id"], strict=True)
+            ]
     numeric = (all(is_figure(cell.text) for cell in cells) for cells in columns)
     return Table(
         f"{title} ({told})" if told else title,

@@ -1,6 +1,7 @@
 """Runs in MLflow: starting and finding them, their settings, inputs, metrics and artifacts."""
 
 import os
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -125,13 +126,23 @@ def _furnish(experiment_id: str) -> None:
                     raise
 
 
+def server_address() -> tuple[str, bool]:
+    """Where MLflow's pages are, without a slash at the end, and whether a server is known to be there: otherwise it is
+    where `mlflow ui` would be."""
+    place = re.sub("//[^/@]*@", "//", mlflow.get_tracking_uri())  # names of users and passwords stay out
+    return (place.rstrip("/"), True) if place.startswith("http") else ("http://127.0.0.1:5000", False)
+
+
 def runs_page() -> str:
     """How to see the runs of the active run's experiment in a browser, as a sentence's end."""
     address = pages.runs_address(_active_run().info.experiment_id)
-    place = mlflow.get_tracking_uri()
-    if place.startswith("http"):
-        return f"{place.rstrip('/')}{address}"
-    return f"http://127.0.0.1:5000{address} after `mlflow ui`"
+    server, certain = server_address()
+    return f"{server}{address}" if certain else f"{server}{address} after `mlflow ui`"
+
+
+def experiment_of(run_id: str) -> str:
+    """The id of the experiment of a run."""
+    return mlflow.MlflowClient().get_run(run_id).info.experiment_id
 
 
 def close_abandoned_runs() -> None:

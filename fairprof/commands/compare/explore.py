@@ -47,6 +47,7 @@ def explore_blocks(
             "It describes; what may be claimed stands in the sections before. Looking until something is found is no "
             "test."
         ),
+        Embedded("mlflow", _mlflow(results[0])),
         Embedded("runs", _described(results, runs, protocol) | _estimates(tables)),
         Heading("Seed by seed"),
         Interactive("seeds"),
@@ -59,6 +60,12 @@ def explore_blocks(
         Heading("Errors, and where the network looked"),
         *gallery_blocks(results, protocol, faces),
     )
+
+
+def _mlflow(run: RunResults) -> dict[str, Any]:
+    """Where the pages of the runs are in MLflow."""
+    server, certain = tracking.server_address()
+    return {"server": server, "certain": certain, "experiment": tracking.experiment_of(run.run.run_id)}
 
 
 def runs_with_offsets(results: Sequence[RunResults], protocol: Protocol) -> list[int]:

@@ -85,5 +85,8 @@ def _told(*names: str) -> list[altair.Tooltip]:
 
 
 def _finished(chart: altair.LayerChart) -> dict[str, Any]:
-    axis = altair.AxisConfig(labelExpr="replace(datum.label, '0.', '.')")  # as the report writes numbers
+    axis = altair.AxisConfig(
+        labelExpr="replace(datum.label, '0.', '.')",  # as the report writes numbers
+        **{"labelFontSize": 12, "titleFontSize": 12, "tickCount": 8, "labelFlush": False, "labelOverlap": True},
+    )
     return chart.configure(background="white", font="system-ui, sans-serif", axisQuantitative=axis).to_dict()

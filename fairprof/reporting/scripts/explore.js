@@ -65,7 +65,8 @@ const explore = (() => {
     element.setAttribute("role", place ? "cell" : "rowheader"); // a narrow page shows rows as cards
     if (place) element.dataset.title = title;
     else element.scope = "row";
-    if (number) element.className = "number";
+    element.classList.toggle("number", number);
+    element.classList.toggle("nothing", text === "–"); // a narrow page leaves it out
     if (value !== undefined) {
       element.dataset.value = String(value);
       element.title = String(value);
@@ -79,17 +80,19 @@ const explore = (() => {
   const figure = (value, text = numbers.written(value)) => ({ text, number: true, value });
 
   // A chart within an element, described in words for those who do not see it.
+  // rows: by the names of data; what is of data without rows is not drawn.
   async function draw(element, specification, rows, description) {
-    const filled = { ...specification, datasets: rows };
+    const layer = specification.layer.filter(({ data: { name } }) => rows[name].length);
+    const filled = { ...specification, layer, datasets: rows };
     element.setAttribute("role", "img");
     element.setAttribute("aria-label", description);
     const { view } = await vegaEmbed(element, filled, {
       ast: true, // without `eval`, which the page forbids
       actions: false,
       renderer: "svg",
-      config: { aria: false },
       tooltip: { theme: "custom" },
     });
+    element.querySelector("svg").setAttribute("aria-hidden", "true"); // the label above says it
     return view;
   }
 

@@ -8,6 +8,7 @@
   const { images, errors, size, colours: packed } = embedded("gallery");
   const EDGE = 96; // pixels of an image and of its map
   const ANY = "";
+  const FEW = 12; // errors that are shown at first
   const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const colours = bytes(packed);
 
@@ -79,7 +80,18 @@
     });
     place.querySelector(".told").textContent = `${chosen.length} of ${numbers.counted(errors.length, "error")} in this gallery. ` +
       "Numbers are probabilities of the class before them.";
-    place.querySelector(".gallery").replaceChildren(...chosen.map(shown));
+    const list = place.querySelector(".gallery");
+    list.replaceChildren(...chosen.slice(0, FEW).map(shown));
+    const more = control("more");
+    more.hidden = chosen.length <= FEW;
+    more.textContent = `Show ${chosen.length - FEW} more`;
+    more.onclick = () => {
+      const next = chosen.slice(FEW).map(shown);
+      list.append(...next);
+      more.hidden = true;
+      next[0].tabIndex = -1;
+      next[0].focus(); // where who came by keyboard goes on
+    };
   }
 
   const any = [ANY, "any"];

@@ -21,7 +21,7 @@
     offer(control("group"), GAPS.includes(metric) ? [] : groups.map((group, number) => [String(number), group]));
     const classes = data.classes.map((name, number) => [String(number), name]);
     const over = OVER_CLASSES.map((name, number) => [String(data.classes.length + number), data.names[name]]);
-    offer(control("class"), SCORES.includes(metric) ? [] : GAPS.includes(metric) ? [...over, ...classes] : classes);
+    offer(control("answer"), SCORES.includes(metric) ? [] : GAPS.includes(metric) ? [...over, ...classes] : classes);
   }
 
   // The value of a run and the images that it rests on.
@@ -35,7 +35,7 @@
       return { value: fairness.scores(own, classes)[metric], images: own.reduce((total, count) => total + count, 0) };
     }
     const found = fairness.rates(counts, classes);
-    const c = Number(chosen("class"));
+    const c = Number(chosen("answer"));
     if (GAPS.includes(metric)) return { value: fairness.gaps(metric, found, classes)[c], images: data.images };
     const cell = Number(chosen("group")) * classes + c;
     return { value: found[metric].values[cell], images: found[metric].support[cell] };
@@ -46,13 +46,13 @@
     const [metric, attribute, arm] = [chosen("metric"), chosen("attribute"), chosen("arm")];
     const same = (row) => row.arm === arm && row.design === design && row.metric === metric;
     if (SCORES.includes(metric)) return attribute ? undefined : data.performance.find(same);
-    const name = [...data.classes, ...OVER_CLASSES][Number(chosen("class"))];
+    const name = [...data.classes, ...OVER_CLASSES][Number(chosen("answer"))];
     return data.gaps.find((row) => same(row) && row.attribute === attribute && row.class === name);
   }
 
   function title() {
     const texts = [control("metric").selectedOptions[0].text];
-    for (const name of ["attribute", "group", "class"]) {
+    for (const name of ["attribute", "group", "answer"]) {
       if (control(name).options.length && chosen(name) !== EVERYBODY) texts.push(control(name).selectedOptions[0].text);
     }
     return texts.join(", ");
@@ -68,7 +68,7 @@
     fill(
       place.querySelector("table"),
       values.map(({ run, value, images }) => [
-        links.toRun(run),
+        { node: links.toRun(run) },
         run.design,
         figure(run.seed, String(run.seed)),
         figure(value),

@@ -63,7 +63,7 @@
     fill(
       place.querySelector("table"),
       chosen.map(({ run, score, gap, floor }) => [
-        links.toRun(run),
+        { node: links.toRun(run) },
         run.design,
         figure(run.seed, String(run.seed)),
         figure(score),

@@ -2,7 +2,7 @@
 // Terms of the report are explained where they occur first in a section: on hover, on focus, and to screen readers.
 
 {
-  const IN = "p, li, figcaption, caption, thead th";
+  const IN = "p, li, figcaption, thead th"; // not in captions: a table owns no buttons
   const NOT_IN = "a, button, summary, label, dl, nav, pre, h2, h3, h4, [role='status']";
   const PAUSE = 200; // milliseconds in which a pointer reaches the explanation
   const GAP = 6; // pixels
@@ -17,6 +17,7 @@
   const tip = Object.assign(document.createElement("div"), { className: "tip", hidden: true });
   tip.setAttribute("role", "tooltip");
   let leaving = 0;
+  let explained = null; // the element whose explanation is shown
 
   function keyOf(name) {
     return name === name.toUpperCase() ? name : name.toLowerCase();
@@ -26,7 +27,14 @@
     clearTimeout(leaving);
     tip.textContent = meaning.textContent;
     tip.hidden = false;
-    const place = element.getBoundingClientRect();
+    explained = element;
+    put();
+  }
+
+  // Below the element, or above it where there is no room.
+  function put() {
+    if (tip.hidden) return;
+    const place = explained.getBoundingClientRect();
     const below = place.bottom + GAP + tip.offsetHeight < innerHeight;
     tip.style.left = `${Math.max(GAP, Math.min(place.left, document.documentElement.clientWidth - tip.offsetWidth - GAP))}px`;
     tip.style.top = `${below ? place.bottom + GAP : Math.max(GAP, place.top - GAP - tip.offsetHeight)}px`;
@@ -60,14 +68,14 @@
     return meanings.get(found) ?? (found === found.toUpperCase() ? undefined : meanings.get(found.toLowerCase()));
   }
 
-  // Explains what occurs in a text and not in explained yet, which the text's element then holds in parts.
-  function explainIn(text, names, explained) {
+  // Explains what occurs in a text and was not explained before, which the text's element then holds in parts.
+  function explainIn(text, names, before) {
     const parts = [];
     let end = 0;
     for (const found of text.data.matchAll(names)) {
       const meaning = meaningOf(found[1]);
-      if (!meaning || explained.has(meaning)) continue;
-      explained.add(meaning);
+      if (!meaning || before.has(meaning)) continue;
+      before.add(meaning);
       const term = Object.assign(document.createElement("span"), { className: "term", textContent: found[0], tabIndex: 0 });
       term.setAttribute("role", "button");
       term.addEventListener("click", () => show(term, meaning));
@@ -90,23 +98,23 @@
   }
 
   function explainSection(section, names) {
-    const explained = new Set();
+    const before = new Set();
     const texts = [];
     const walker = document.createTreeWalker(section, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
       const outer = walker.currentNode.parentElement;
       if (outer.closest(IN) && !outer.closest(NOT_IN)) texts.push(walker.currentNode);
     }
-    for (const text of texts) explainIn(text, names, explained);
+    for (const text of texts) explainIn(text, names, before);
     for (const button of section.querySelectorAll("thead button")) explainTitle(button, names);
   }
 
   if (meanings.size) {
-    document.body.append(tip);
+    document.querySelector("main").append(tip);
     tip.addEventListener("mouseenter", () => clearTimeout(leaving));
     tip.addEventListener("mouseleave", hideSoon);
     addEventListener("keydown", (event) => event.key === "Escape" && hide());
-    addEventListener("scroll", hide, { passive: true });
+    addEventListener("scroll", put, { passive: true, capture: true }); // of the page, and of what scrolls within it
     const names = pattern();
     for (const section of document.querySelectorAll("main > section")) explainSection(section, names);
   }

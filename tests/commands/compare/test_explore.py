@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,15 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Locator, Page
 
-from fairprof.commands.compare.explore import STEPS, runs_with_offsets, steps_below
+from fairprof.commands.compare.explore import STEPS, explore_blocks, runs_with_offsets, steps_below
 from fairprof.inference.permutation import gap_tests
 from fairprof.metrics import fairness, performance
 from fairprof.metrics.fairness import ATTRIBUTES, DIFFERENCES, MAX_OVER_CLASSES, SCORES
+from fairprof.reporting.blocks import Embedded, Paragraph
 from fairprof.reporting.names import gap_name, name_of
 from fairprof.reporting.wording import number
 from fairprof.store import tracking
-from tests.browsers import PHONE, barriers, browser, opened  # noqa: F401
+from tests.browsers import LAPTOP, PHONE, barriers, browser, opened  # noqa: F401
 from tests.commands.compare.explored import CLASSES, Explored, made_comparison
 
 
@@ -48,6 +50,7 @@ def framed(report) -> Path:
 @pytest.fixture
 def page(browser, report):  # noqa: F811
     with opened(browser, report) as page:
+        page.set_default_timeout(10_000)
         yield page
 
 
@@ -166,5 +169,196 @@ def test_logarithms_are_rounded_and_the_largest_stays_the_largest():
     assert steps_below(table, np.array([1, 0, 0])).tolist() == [[1, 0, 65535], [0, 65535, 65535], [0, 1, 693]]
 
 
-def test_fewer_seeds_are_embedded_where_images_are_many(explored):
-    assert runs_with_offsets(explored.results, explored.protocol) == [0, 1, 2, 3, 4, 5]
+def test_as_many_seeds_are_embedded_as_the_page_has_room_for(explored):
+    def embedded(images: int) -> list[int]:
+        first = replace(explored.results[0], test=explored.results[0].test.sample(images, replace=True))
+        return runs_with_offsets([first, *explored.results[1:]], explored.protocol)
+
+    # two bytes a class and image, in base 64, for two designs: 900,000 letters
+    assert embedded(300) == [0, 1, 2, 3, 4, 5]
+    assert embedded(14_062) == [0, 1, 2, 3, 4, 5]
+    assert embedded(14_063) == [0, 1, 2, 3]
+    assert embedded(42_188) == []
+
+
+# Seeds, and the trade-off.
+
+
+def choose(place: Locator, **choices: str) -> None:
+    for name, text in choices.items():
+        place.locator(f'select[name="{name}"]').select_option(label=text)
+
+
+def drawn(place: Locator) -> dict[str, float]:
+    """The values that are listed, by run."""
+    place.locator("details").evaluate("(fold) => { fold.open = true; }")
+    return values(place, 3)
+
+
+def test_any_score_gap_or_rate_of_every_run_can_be_chosen(page, explored):
+    place, runs = part(page, "seeds"), explored.tables["runs"].set_index("run_name")
+    assert drawn(place) == runs["macro_f1"].to_dict()
+    choose(place, metric="equal opportunity difference", attribute="race")
+    assert drawn(place) == runs["equal_opportunity_difference/race"].to_dict()
+    tables = {result.run.name: result.test for result in explored.results}
+    choose(place, metric="true positive rate", attribute="gender", group="Male", answer="white_collar")
+    by_group = {name: fairness.rates_by_group(table) for name, table in tables.items()}
+    wanted = {"attribute": "gender", "group": "Male", "class": "white_collar", "rate": "true_positive_rate"}
+    rows = {name: table[(table[list(wanted)] == list(wanted.values())).all(axis=1)] for name, table in by_group.items()}
+    assert drawn(place) == {name: row["value"].item() for name, row in rows.items()}
+    assert values(place, 4) == {name: row["support"].item() for name, row in rows.items()}
+    assert "The tables have no mean of it" in place.locator(".told").inner_text()
+    choose(place, metric="accuracy", attribute="race", group="White")
+    of_groups = {name: fairness.performance_by_group(table).set_index("group") for name, table in tables.items()}
+    assert drawn(place) == {name: table.loc["White", "accuracy"] for name, table in of_groups.items()}
+    place.get_by_label("B", exact=True).uncheck()
+    assert set(drawn(place)) == {"A-seed0", "A-seed1", "A-seed2"}
+
+
+def test_means_and_floors_are_those_of_the_tables(page, explored):
+    place = part(page, "seeds")
+    choose(place, metric="demographic parity difference", attribute="race", answer="mean over classes")
+    gaps = explored.tables["gaps"].set_index(["attribute", "metric", "class", "design"])
+    rows = gaps.loc["race", "demographic_parity_difference", "mean_over_classes"]
+    means = ", ".join(f"{design} {number(rows.loc[design, 'value'])}" for design in "AB")
+    assert f"Means over seeds: {means}." in place.locator(".told").inner_text()
+    data = page.evaluate("explore.embedded('runs').gaps")
+    found = {
+        row["design"]: row
+        for row in data
+        if row["class"] == "mean_over_classes"
+        and row["attribute"] == "race"
+        and row["metric"] == "demographic_parity_difference"
+    }
+    for name in ("value", "upper", "null_mean", "null_q95"):
+        assert {design: row[name] for design, row in found.items()} == rows[name].to_dict()
+
+
+def test_a_mark_tells_its_seed_and_n(page, explored):
+    place = part(page, "seeds")
+    mark = place.locator(
+        "svg .mark-symbol path[aria-label], svg .mark-symbol.layer_4_marks path, svg .mark-symbol path"
+    ).last
+    mark.hover(force=True)
+    tip = page.locator("#vg-tooltip-element")
+    tip.wait_for()
+    assert re.search(r"seed\D*[012]", tip.inner_text()) and "300" in tip.inner_text()
+
+
+def test_an_area_of_the_tradeoff_picture_chooses_runs(page, explored):
+    place = part(page, "tradeoff")
+    assert place.locator("tbody tr").count() == 6
+    area = place.locator("svg .background").first
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    page.mouse.move(box["x"] + 2, box["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2, steps=5)
+    page.mouse.up()
+    runs = explored.tables["runs"]
+    limit = float(place.get_by_label("to").first.input_value())
+    expected = set(runs.loc[runs["macro_f1"].le(limit), "run_name"])
+    assert 0 < len(expected) < 6
+    assert set(place.locator("tbody th").all_inner_texts()) == expected
+    place.get_by_role("button", name="All runs").click()
+    assert place.locator("tbody tr").count() == 6
+
+
+def test_limits_choose_runs_by_keyboard(page, explored):
+    place = part(page, "tradeoff")
+    choose(place, gap="equal opportunity difference by gender")
+    gaps = explored.tables["runs"].set_index("run_name")["equal_opportunity_difference/gender"]
+    least = round(gaps.median(), 3)
+    place.get_by_role("group", name="Gap").get_by_label("from").press_sequentially(str(least))
+    assert set(place.locator("tbody th").all_inner_texts()) == set(gaps.index[gaps >= least])
+    assert "3 of 6 runs chosen" in place.locator(".told").inner_text()
+
+
+# Errors beside their maps.
+
+
+def test_errors_are_filtered_by_design_group_true_and_predicted_class(page, explored):
+    place = part(page, "gallery")
+    first = {run.design: run.test[:24] for run in explored.results if run.seed == 0}
+    wrong = {
+        design: table[table["y_true"].astype(str) != table["y_pred"].astype(str)] for design, table in first.items()
+    }
+    told = page.get_by_text("Errors of the runs of seed 0").inner_text()
+    for table in wrong.values():
+        assert f"{len(table)} of the 24 explained, {len(table)} shown" in told
+    choose(place, design="B", attribute="race", group="White")
+    of_white = wrong["B"][wrong["B"]["race"].eq("White")]
+    assert place.locator("li").count() == len(of_white) > 0
+    row = of_white.iloc[0]
+    choose(place, true=row["y_true"], predicted=row["y_pred"])
+    item = place.locator("li").first
+    assert item.locator("img").get_attribute("alt") == f"Test image: {row['gender_x_race']}, truly {row['y_true']}"
+    assert item.locator("img").evaluate("(image) => image.complete && image.naturalWidth") == 32
+    assert f"{row['y_pred']} {number(row['probability_' + row['y_pred']])}" in item.inner_text()
+    assert item.get_by_role("img", name="Grad-CAM").count() == 1
+
+
+def test_images_of_people_stay_out_unless_somebody_has_said_so(explored):
+    blocks = explore_blocks(explored.results, explored.tables, explored.protocol, faces=False)
+    (data,) = [block.data for block in blocks if isinstance(block, Embedded) and block.name == "gallery"]
+    assert {image["picture"] for image in data["images"]} == {None}
+    text = " ".join(block.text for block in blocks if isinstance(block, Paragraph))
+    assert "images of people from real data stay out of reports unless faces_in_reports is true" in text
+
+
+# Everything together.
+
+
+@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nobody_is_kept_out(browser, report, size, scheme):  # noqa: F811
+    with opened(browser, report, size, color_scheme=scheme) as page:
+        part(page, "tradeoff").locator("svg").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+        assert barriers(page) == []
+
+
+def test_inside_mlflows_frame_everything_works_and_nothing_is_asked_for(browser, framed):  # noqa: F811
+    with opened(browser, framed) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        frame = page.main_frame.child_frames[0]
+        place = frame.locator('[data-interactive="offsets"]')
+        place.get_by_label("student").fill("-2")
+        place.locator(".origin").filter(has_text="recomputed here").wait_for()
+        frame.locator('[data-interactive="seeds"] svg').wait_for()
+        frame.locator('[data-interactive="gallery"] li').first.wait_for()
+        assert [address for address in asked if not address.startswith("data:")] == []
+
+
+def test_sliders_and_columns_answer_to_keys(page):
+    place = part(page, "offsets")
+    slider = place.get_by_label("student")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    assert slider.input_value() == "0.05"
+    assert slider.get_attribute("aria-valuetext") == "+.05"
+    settled(place, "recomputed here")
+    title = place.get_by_role("button", name="with the offsets")
+    title.focus()
+    page.keyboard.press("Enter")
+    found = [value for value in values(place, 2).values()]
+    assert found == sorted(found)
+    assert place.get_by_role("columnheader", name="with the offsets").get_attribute("aria-sort") == "ascending"
+
+
+def test_runs_lead_to_their_pages(page, explored):
+    run = explored.results[0].run
+    link = part(page, "tradeoff").get_by_role("link", name=run.name)
+    assert link.get_attribute("href").startswith("http://127.0.0.1:5000/#/experiments/")
+    assert link.get_attribute("href").endswith(f"/runs/{run.run_id}")
+    assert link.get_attribute("target") == "_blank"
+
+
+def test_on_paper_and_without_scripts_a_line_stands_for_each_part(browser, report):  # noqa: F811
+    with opened(browser, report) as page:
+        page.emulate_media(media="print")
+        assert not part(page, "offsets").is_visible()
+    with opened(browser, report, java_script_enabled=False) as page:
+        assert page.get_by_text("This part needs scripts").count() == 4
+        assert not part(page, "offsets").is_visible()
