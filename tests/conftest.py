@@ -25,6 +25,7 @@ from fairprof.runtime.cache import Cache
 from fairprof.config import Settings
 from fairprof.data.sources import synthetic
 from fairprof.errors import UserError
+from tests.browsers import browser  # noqa: F401  (one for all: it is started once in a process)
 from tests.places import mlflow_in
 from tests.places import ROOT
 from tests.servers import postgresql_server

@@ -22,7 +22,7 @@ from fairprof.reporting.blocks import (
 )
 from fairprof.reporting.glossary import terms
 from fairprof.reporting.page import html_page
-from tests.browsers import PHONE, barriers, browser, opened  # noqa: F401
+from tests.browsers import PHONE, barriers, opened
 
 LONG_TEXT = "What is said here goes on for a while, so that a reader has to scroll. " * 40
 WIDE = Table(
@@ -74,7 +74,7 @@ def framed(report) -> Path:
 
 
 @pytest.mark.parametrize("place", ["report", "framed"])
-def test_contents_lead_to_sections_and_subsections(browser, request, place):  # noqa: F811
+def test_contents_lead_to_sections_and_subsections(browser, request, place):
     with opened(browser, request.getfixturevalue(place)) as page:
         shown = page.main_frame.child_frames[0] if place == "framed" else page.main_frame
         link = shown.get_by_role("navigation").get_by_role("link", name="Differences")
@@ -87,7 +87,7 @@ def test_contents_lead_to_sections_and_subsections(browser, request, place):  # 
         assert shown.get_by_text("# Sheet").is_visible()
 
 
-def test_on_a_phone_nothing_that_matters_scrolls_sideways(browser, report):  # noqa: F811
+def test_on_a_phone_nothing_that_matters_scrolls_sideways(browser, report):
     with opened(browser, report, PHONE) as page:
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         boxes = page.locator("main .scroll:not(details .scroll)")
@@ -103,14 +103,14 @@ def test_on_a_phone_nothing_that_matters_scrolls_sideways(browser, report):  # n
 
 @pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}], ids=["light", "dark"])
 @pytest.mark.parametrize("size", [None, PHONE], ids=["laptop", "phone"])
-def test_nobody_is_kept_out(browser, report, options, size):  # noqa: F811
+def test_nobody_is_kept_out(browser, report, options, size):
     with opened(browser, report, **({"size": size} if size else {}), **options) as page:
         for fold in page.locator("details").all():
             fold.evaluate("(fold) => { fold.open = true; }")
         assert barriers(page) == []
 
 
-def test_what_is_folded_is_not_printed(browser, report):  # noqa: F811
+def test_what_is_folded_is_not_printed(browser, report):
     with opened(browser, report) as page:
         page.emulate_media(media="print")
         assert not page.get_by_text("In more detail").is_visible()
@@ -118,7 +118,7 @@ def test_what_is_folded_is_not_printed(browser, report):  # noqa: F811
         assert page.get_by_text("are not printed").is_visible()
 
 
-def test_without_scripts_everything_is_there(browser, report):  # noqa: F811
+def test_without_scripts_everything_is_there(browser, report):
     with opened(browser, report, java_script_enabled=False) as page:
         page.get_by_text("Contents").click()
         page.get_by_role("link", name="Differences").click()

@@ -5,7 +5,7 @@ import pytest
 from fairprof.reporting.blocks import Cell, Column, Paragraph, Section, Table
 from fairprof.reporting.glossary import TERMS, terms
 from fairprof.reporting.page import html_page
-from tests.browsers import barriers, browser, opened  # noqa: F401
+from tests.browsers import barriers, opened
 
 VALUES = (".021", "−.300", "undefined", "< .001", "1,204", "+.020", "12.3 %", "–", ".001")
 SORTED = ["−.300", "< .001", ".001", "+.020", ".021", "12.3 %", "1,204", "undefined", "–"]
@@ -37,7 +37,7 @@ def report(tmp_path_factory):
 
 
 @pytest.fixture
-def page(browser, report):  # noqa: F811
+def page(browser, report):
     with opened(browser, report) as page:
         yield page
 

@@ -31,12 +31,11 @@ RATES = ("selection_rate", "true_positive_rate", "false_positive_rate")
 
 
 def explore_blocks(
-    results: Sequence[RunResults], tables: dict[str, pd.DataFrame], protocol: Protocol, faces: bool
+    results: Sequence[RunResults], tables: dict[str, pd.DataFrame], protocol: Protocol
 ) -> tuple[Block, ...]:
     """The section in which readers choose what they see.
 
-    results: of the main arm first, as `comparison_tables` takes them, from which `tables` are. faces: whether images
-    of the data may be shown.
+    results: of the main arm first, as `comparison_tables` takes them, from which `tables` are.
     """
     in_order = [run.test.sort_values("image", ignore_index=True) for run in results]
     runs = runs_on_the_same_images(in_order, ATTRIBUTES)
@@ -58,7 +57,7 @@ def explore_blocks(
         Heading("What offsets would change"),
         *_offset_blocks(results, in_order, runs, moved, protocol),
         Heading("Errors, and where the network looked"),
-        *gallery_blocks(results, protocol, faces),
+        *gallery_blocks(results, protocol),
     )
 
 

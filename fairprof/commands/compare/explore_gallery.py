@@ -21,8 +21,8 @@ MOST = 64  # images, so that a page stays small
 LEVELS = 255  # of a map's strength that are told apart
 
 
-def gallery_blocks(results: Sequence[RunResults], protocol: Protocol, faces: bool) -> Iterator[Block]:
-    """Errors on explained test images of the first seed of every design; faces: whether images of them may be shown."""
+def gallery_blocks(results: Sequence[RunResults], protocol: Protocol) -> Iterator[Block]:
+    """Errors on explained test images of the first seed of every design."""
     main = [run for run in results if run.arm == protocol.main_arm]
     seed = min(run.seed for run in main)
     runs = [run for run in main if run.seed == seed]
@@ -36,12 +36,12 @@ def gallery_blocks(results: Sequence[RunResults], protocol: Protocol, faces: boo
     if not len(shown):
         yield Paragraph(f"None of the {counted(len(explained), 'test image')} that were explained was got wrong.")
         return
-    pictures = unpacked_thumbnails(first) if faces else []
+    pictures = unpacked_thumbnails(first) if protocol.shows_faces else []
     yield Paragraph(_scope(runs, wrong, explained, shown, errors, seed))
     yield Paragraph(
         "Pick no conclusion from single images: they are examples of errors, and a map shows where a network looked, "
-        "not why."
-        + ("" if pictures else f" The images themselves are not shown: {_why_not(faces)}. Maps lie over an outline.")
+        "not why: each on a scale of its own, the lighter the more."
+        + ("" if pictures else f" The images themselves are not shown: {_why_not(protocol)}. Maps lie over an outline.")
     )
     yield Interactive("gallery")
     table = rows[runs[0].design]
@@ -95,15 +95,15 @@ def _scope(
     )
 
 
-def _why_not(faces: bool) -> str:
-    if faces:
+def _why_not(protocol: Protocol) -> str:
+    if protocol.shows_faces:
         return "these runs kept no small copies of them"
     return "images of people from real data stay out of reports unless faces_in_reports is true"
 
 
 def _error(run: RunResults, row: pd.Series, maps: np.ndarray, place: int, position: int) -> dict[str, Any]:
-    strength, largest = maps[place], maps.max()
-    levels = np.round(LEVELS * np.clip(strength / largest, 0, 1)) if largest > 0 else np.zeros_like(strength)
+    strength = np.clip(maps[place], 0, None)
+    levels = np.round(LEVELS * strength / strength.max()) if strength.max() > 0 else np.zeros_like(strength)
     return {
         "image": position,
         "run_id": run.run.run_id,

@@ -61,8 +61,7 @@ def compare_and_log(runs: Sequence[LoggedRun], settings: AnalysisSettings, faile
     pictures = {name: png_of(figure) for name, figure in figures.items()}
     documents = {f"model_card_{design}.md": model_card(tables, protocol, design) for design in protocol.designs}
     documents["annex_iv.md"] = annex_iv(tables, protocol)
-    faces = shows_faces(protocol.data, settings.faces_in_reports)
-    explored = explore_blocks(results, tables, protocol, faces)
+    explored = explore_blocks(results, tables, protocol)
     log_findings(findings(tables, protocol, pictures, documents, explored))
 
 

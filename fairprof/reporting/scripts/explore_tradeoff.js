@@ -79,7 +79,7 @@
 
   function listAndMark() {
     const runs = list();
-    view?.change("runs", vega.changeset().remove(() => true).insert(drawnRuns(runs))).run();
+    view?.data("runs", drawnRuns(runs)).run();
   }
 
   async function show() {

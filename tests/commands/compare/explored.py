@@ -34,7 +34,7 @@ class Explored:
     page: str
 
 
-def made_comparison(faces: bool = True, persons: bool = False, images: int = IMAGES) -> Explored:
+def made_comparison(persons: bool = False, images: int = IMAGES) -> Explored:
     """Designs A and B, three seeds each, logged to the store that is open, with its files.
 
     The answers are uneven between groups; race "</script><b>" has few images, and one class none of them.
@@ -62,9 +62,10 @@ def made_comparison(faces: bool = True, persons: bool = False, images: int = IMA
         permutations=SETTINGS.permutations,
         replicates=SETTINGS.replicates,
         ceiling={},
+        shows_faces=True,
     )
     tables = comparison_tables(results, protocol)
-    explored = explore_blocks(results, tables, protocol, faces)
+    explored = explore_blocks(results, tables, protocol)
     return Explored(results, tables, protocol, measured, findings(tables, protocol, {}, {}, explored).html())
 
 

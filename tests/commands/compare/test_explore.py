@@ -18,7 +18,7 @@ from fairprof.reporting.blocks import Embedded, Paragraph
 from fairprof.reporting.names import gap_name, name_of
 from fairprof.reporting.wording import number
 from fairprof.store import tracking
-from tests.browsers import LAPTOP, PHONE, barriers, browser, opened  # noqa: F401
+from tests.browsers import LAPTOP, PHONE, barriers, opened
 from tests.commands.compare.explored import CLASSES, Explored, made_comparison
 
 
@@ -48,7 +48,7 @@ def framed(report) -> Path:
 
 
 @pytest.fixture
-def page(browser, report):  # noqa: F811
+def page(browser, report):
     with opened(browser, report) as page:
         page.set_default_timeout(10_000)
         yield page
@@ -218,7 +218,7 @@ def test_any_score_gap_or_rate_of_every_run_can_be_chosen(page, explored):
 def test_means_and_floors_are_those_of_the_tables(page, explored):
     place = part(page, "seeds")
     choose(place, metric="demographic parity difference", attribute="race", answer="mean over classes")
-    gaps = explored.tables["gaps"].set_index(["attribute", "metric", "class", "design"])
+    gaps = explored.tables["gaps"].set_index(["attribute", "metric", "class", "design"]).sort_index()
     rows = gaps.loc["race", "demographic_parity_difference", "mean_over_classes"]
     means = ", ".join(f"{design} {number(rows.loc[design, 'value'])}" for design in "AB")
     assert f"Means over seeds: {means}." in place.locator(".told").inner_text()
@@ -256,7 +256,7 @@ def test_an_area_of_the_tradeoff_picture_chooses_runs(page, explored):
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2, steps=5)
     page.mouse.up()
     runs = explored.tables["runs"]
-    limit = float(place.get_by_label("to").first.input_value())
+    limit = float(place.locator('[name="score_to"]').input_value())
     expected = set(runs.loc[runs["macro_f1"].le(limit), "run_name"])
     assert 0 < len(expected) < 6
     assert set(place.locator("tbody th").all_inner_texts()) == expected
@@ -299,7 +299,7 @@ def test_errors_are_filtered_by_design_group_true_and_predicted_class(page, expl
 
 
 def test_images_of_people_stay_out_unless_somebody_has_said_so(explored):
-    blocks = explore_blocks(explored.results, explored.tables, explored.protocol, faces=False)
+    blocks = explore_blocks(explored.results, explored.tables, replace(explored.protocol, shows_faces=False))
     (data,) = [block.data for block in blocks if isinstance(block, Embedded) and block.name == "gallery"]
     assert {image["picture"] for image in data["images"]} == {None}
     text = " ".join(block.text for block in blocks if isinstance(block, Paragraph))
@@ -311,14 +311,14 @@ def test_images_of_people_stay_out_unless_somebody_has_said_so(explored):
 
 @pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nobody_is_kept_out(browser, report, size, scheme):  # noqa: F811
+def test_nobody_is_kept_out(browser, report, size, scheme):
     with opened(browser, report, size, color_scheme=scheme) as page:
         part(page, "tradeoff").locator("svg").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
         assert barriers(page) == []
 
 
-def test_inside_mlflows_frame_everything_works_and_nothing_is_asked_for(browser, framed):  # noqa: F811
+def test_inside_mlflows_frame_everything_works_and_nothing_is_asked_for(browser, framed):
     with opened(browser, framed) as page:
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
@@ -355,7 +355,7 @@ def test_runs_lead_to_their_pages(page, explored):
     assert link.get_attribute("target") == "_blank"
 
 
-def test_on_paper_and_without_scripts_a_line_stands_for_each_part(browser, report):  # noqa: F811
+def test_on_paper_and_without_scripts_a_line_stands_for_each_part(browser, report):
     with opened(browser, report) as page:
         page.emulate_media(media="print")
         assert not part(page, "offsets").is_visible()
