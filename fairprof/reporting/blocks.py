@@ -148,7 +148,18 @@ class Interactive:
 
 
 Block = (
-    Heading | Answer | Paragraph | Sentences | Table | Picture | Commands | Terms | Fold | Beside | Embedded | Interactive
+    Heading
+    | Answer
+    | Paragraph
+    | Sentences
+    | Table
+    | Picture
+    | Commands
+    | Terms
+    | Fold
+    | Beside
+    | Embedded
+    | Interactive
 )
 
 

@@ -71,7 +71,8 @@ def vega() -> Markup:
     """Vega, Vega-Lite and what embeds them, which draw the charts that readers change; 0.9 MB."""
     import vl_convert  # noqa: PLC0415 - a large library, for few pages
 
-    return Markup(f"(() => {{{vl_convert.javascript_bundle()}}})();")  # its names stay its own
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return Markup(f"(() => {{{bundle}}})();")  # its other names stay its own
 
 
 @cache

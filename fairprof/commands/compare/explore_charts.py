@@ -84,9 +84,13 @@ def _told(*names: str) -> list[altair.Tooltip]:
     return [altair.Tooltip(f"{name}:N", title=name) for name in names]
 
 
-def _finished(chart: altair.LayerChart) -> dict[str, Any]:
+def _finished(chart: altair.LayerChart | altair.FacetChart) -> dict[str, Any]:
     axis = altair.AxisConfig(
         labelExpr="replace(datum.label, '0.', '.')",  # as the report writes numbers
-        **{"labelFontSize": 12, "titleFontSize": 12, "tickCount": 8, "labelFlush": False, "labelOverlap": True},
+        labelFontSize=12,
+        titleFontSize=12,
+        tickCount=8,
+        labelFlush=False,
+        labelOverlap=True,
     )
     return chart.configure(background="white", font="system-ui, sans-serif", axisQuantitative=axis).to_dict()

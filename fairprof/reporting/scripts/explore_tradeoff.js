@@ -79,7 +79,7 @@
 
   function listAndMark() {
     const runs = list();
-    view?.data("runs", drawnRuns(runs)).run();
+    view?.data("runs", drawnRuns(runs)).runAsync(); // the brush that calls this is part of a run
   }
 
   async function show() {

@@ -248,16 +248,18 @@ def test_a_mark_tells_its_seed_and_n(page, explored):
 def test_an_area_of_the_tradeoff_picture_chooses_runs(page, explored):
     place = part(page, "tradeoff")
     assert place.locator("tbody tr").count() == 6
+    part(page, "seeds").locator("svg").wait_for()
     area = place.locator("svg .background").first
-    area.scroll_into_view_if_needed()
     box = area.bounding_box()
-    page.mouse.move(box["x"] + 2, box["y"] + 2)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2, steps=5)
-    page.mouse.up()
+    half = {"x": box["width"] / 2, "y": box["height"] - 20}
+    area.drag_to(area, source_position={"x": 20, "y": 20}, target_position=half, force=True)
+    ends = [
+        float(place.locator(f'[name="{name}"]').input_value())
+        for name in ("score_from", "score_to", "gap_from", "gap_to")
+    ]
     runs = explored.tables["runs"]
-    limit = float(place.locator('[name="score_to"]').input_value())
-    expected = set(runs.loc[runs["macro_f1"].le(limit), "run_name"])
+    within = runs["macro_f1"].between(*ends[:2]) & runs["demographic_parity_difference/gender"].between(*ends[2:])
+    expected = set(runs.loc[within, "run_name"])
     assert 0 < len(expected) < 6
     assert set(place.locator("tbody th").all_inner_texts()) == expected
     place.get_by_role("button", name="All runs").click()
