@@ -43,7 +43,7 @@ OF_PAGES = {
 }
 ATTRIBUTES = {
     *("lang", "charset", "name", "content", "http-equiv", "id", "href", "class", "scope", "role", "tabindex", "alt"),
-    *("aria-label", "aria-labelledby", "src", "width", "height", "style"),
+    *("aria-label", "aria-labelledby", "src", "width", "height", "style", "data-title"),
 }
 MARKUP = ("<b>", "<iframe", "<script", "<img", "](", "`code`", "*star*", "$x", "www.h", "://h.example")
 

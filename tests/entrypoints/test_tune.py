@@ -9,6 +9,7 @@ from fairprof.config import Settings
 from fairprof.errors import UserError
 from tests.entrypoints.runs import MLFLOW_WARNS, artifact, compare, mlflow_run, with_role
 from tests.places import ROOT, mlflow_in
+from tests.reporting.pages import needs_nothing_else, rows_of
 
 pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
 
@@ -60,6 +61,9 @@ def test_the_search_leaves_its_tables_and_pictures(searched):
     assert sensitivity["design"].tolist() == ["A", "B"] and (sensitivity["regret"] >= 0).all()
     for name in ("history", "parallel_coordinate", "sensitivity"):
         assert artifact(folder, search, f"search/{name}.png").stat().st_size > 5000
+    page = artifact(folder, search, "report.html").read_text()
+    assert needs_nothing_else(page) and page.count("<figure>") >= 3
+    assert [row[0] for row in rows_of(page, "What was searched")[1:]] == ["learning_rate", "label_smoothing"]
     values = yaml.safe_load(artifact(folder, search, "best_hparams.yaml").read_text())
     assert Settings(**values).hyperparameters_hash() == search.data.tags["fairprof.hyperparameters"]
 

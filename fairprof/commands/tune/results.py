@@ -13,11 +13,8 @@ from fairprof.commands.tune.pictures import optuna_figures, sensitivity_figure
 from fairprof.commands.tune.remarks import without_remarks
 from fairprof.config import TuneSettings
 from fairprof.errors import UserError
-from fairprof.plain_text import in_markdown
 from fairprof.reporting.names import metric_name
 from fairprof.reporting.style import png_of
-from fairprof.reporting.wording import enumerated, number
-from fairprof.store import tracking
 
 RULE_OF_ONE = "best_validation_score"
 RULE_OF_FRONT = "nearest_to_ideal"
@@ -84,28 +81,24 @@ def scores_by_design(study: optuna.Study, settings: TuneSettings) -> pd.DataFram
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("trial")
 
 
-def log_results(study: optuna.Study, settings: TuneSettings) -> None:
-    """Logs trials, Optuna's plots and the sensitivity check to the active run, and describes it."""
-    winner = winner_of(study)
-    tracking.log_table(study.trials_dataframe(), "search/trials.csv")
+def pictures_of(
+    study: optuna.Study, settings: TuneSettings, scores: pd.DataFrame, sensitivity: pd.DataFrame
+) -> dict[str, bytes]:
+    """PNG by name: Optuna's plots, and the sensitivity check."""
+    pictures = {}
     with without_remarks(), matplotlib.rc_context():  # Optuna sets a style of its own for the whole process
         for name, figure in optuna_figures(study, settings).items():
-            tracking.log_bytes(png_of(figure), f"search/{name}.png")
+            pictures[name] = png_of(figure)
             pyplot.close(figure)
-    scores = scores_by_design(study, settings)
     objective, direction = OBJECTIVES[settings.objective][0]
-    sensitivity = sensitivity_table(scores, winner.number, direction)
-    tracking.log_table(scores, "search/scores_by_design.csv", index=True)
-    tracking.log_table(sensitivity, "search/sensitivity.csv")
-    figure = sensitivity_figure(scores, sensitivity, winner.number, metric_name(objective), direction)
-    tracking.log_bytes(png_of(figure), "search/sensitivity.png")
-    tracking.log_metrics(_numbers(study, settings, winner, sensitivity))
-    tracking.set_description(_description(study, settings, winner, sensitivity))
+    figure = sensitivity_figure(scores, sensitivity, winner_of(study).number, metric_name(objective), direction)
+    return pictures | {"sensitivity": png_of(figure)}
 
 
-def _numbers(
+def numbers_of(
     study: optuna.Study, settings: TuneSettings, winner: FrozenTrial, sensitivity: pd.DataFrame
 ) -> dict[str, float]:
+    """Metrics by name."""
     states = [trial.state for trial in study.get_trials(deepcopy=False)]
     numbers = {
         f"trials/{state.name.lower()}": states.count(state)
@@ -118,17 +111,3 @@ def _numbers(
         for (metric, _), value in zip(OBJECTIVES[settings.objective], defaults.values, strict=True):
             numbers[f"defaults/{metric}"] = value
     return numbers | {f"regret/{row.design}": row.regret for row in sensitivity.itertuples()}
-
-
-def _description(study: optuna.Study, settings: TuneSettings, winner: FrozenTrial, sensitivity: pd.DataFrame) -> str:
-    objectives = zip(OBJECTIVES[settings.objective], winner.values, strict=True)
-    reached = enumerated(f"{metric_name(metric)} {number(value)}" for (metric, _), value in objectives)
-    rows = "\n".join(f"| {name} | {in_markdown(value)} |" for name, value in winner.params.items())
-    first = sensitivity.loc[sensitivity["mean_rank"].idxmin(), "design"]
-    return (
-        f"**Trial {winner.number}** wins by the rule `{rule_of(study)}`: {reached}, mean over designs "
-        f"{settings.experiments}. Use it by `-P hparams=tuned`.\n\n"
-        f"| hyperparameter | value |\n|---|---|\n{rows}\n\n"
-        f"Design {first} ranks best on average over the trials; sharing one set costs a design at most "
-        f"{number(sensitivity['regret'].max())} against its own best (`search/sensitivity.csv`)."
-    )

@@ -20,7 +20,14 @@ from fairprof.commands.train.hyperparameters import SEARCHED_DATA, WINNER, data_
 from fairprof.commands.train.run import validation_scores
 from fairprof.commands.tune.objectives import OBJECTIVES
 from fairprof.commands.tune.remarks import without_remarks
-from fairprof.commands.tune.results import log_results, winner_of
+from fairprof.commands.tune.report import findings
+from fairprof.commands.tune.results import (
+    numbers_of,
+    pictures_of,
+    scores_by_design,
+    sensitivity_table,
+    winner_of,
+)
 from fairprof.commands.tune.search_file import BUSY_SECONDS, put_aside_if_damaged
 from fairprof.config import (
     Choice,
@@ -37,7 +44,7 @@ from fairprof.data.drawable import require_drawable
 from fairprof.data.pool import Pool, load_pool, screened_rows, without_test
 from fairprof.errors import ServerAway, UserError
 from fairprof.network.weights import find_weights
-from fairprof.reporting.findings import finite
+from fairprof.reporting.findings import finite, log_findings
 from fairprof.runtime import databases
 from fairprof.runtime.files import cache_folder, make_folder
 from fairprof.runtime.hardware import keep_freed_memory
@@ -77,9 +84,17 @@ def run_search(settings: TuneSettings) -> str:
         with opened_study(settings, name) as (study, exclusive):
             _take_over_earlier_runs(study)
             work(study, exclusive, lambda trial: _trained(trial, settings, pool))
-            log_results(study, settings)
-            _log_winner(winner_of(study), settings)
+            _log_results(study, settings)
     return search_id
+
+
+def _log_results(study: optuna.Study, settings: TuneSettings) -> None:
+    winner, scores = winner_of(study), scores_by_design(study, settings)
+    sensitivity = sensitivity_table(scores, winner.number, OBJECTIVES[settings.objective][0][1])
+    pictures = pictures_of(study, settings, scores, sensitivity)
+    tracking.log_metrics(numbers_of(study, settings, winner, sensitivity))
+    _log_winner(winner, settings)
+    log_findings(findings(study, settings, winner, scores, sensitivity, pictures))
 
 
 def _log_winner(winner: FrozenTrial, settings: TuneSettings) -> None:
