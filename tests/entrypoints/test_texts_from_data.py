@@ -21,6 +21,7 @@ from fairprof.commands.prepare.run import run_preparation
 from fairprof.commands.train.run import run_experiment
 from fairprof.config import CompareSettings, EvaluateSettings, ExplainSettings, PrepareSettings, Settings
 from fairprof.errors import UserError, shown_in_one_line
+from fairprof.reporting.page import TEMPLATES
 from tests.entrypoints.runs import MLFLOW_WARNS, client, runs_in
 from tests.places import mlflow_in
 
@@ -36,15 +37,6 @@ IMAGES = {"train": 4, "val": 2, "test": 3}  # of every cell
 FOLDER = "it's <script> $x_{y$ `code` [x](javascript:alert(1)) \x1b[0m\u202e"
 QUICK = {"permutations": 99, "replicates": 100, "accelerator": "cpu"}
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-OF_PAGES = {
-    *("html", "head", "meta", "title", "style", "body", "header", "h1", "h2", "h3", "h4", "p", "nav", "ol", "ul", "li"),
-    *("a", "main", "section", "strong", "details", "summary", "figure", "figcaption", "div", "img", "table", "caption"),
-    *("span", "thead", "tbody", "tr", "th", "td", "small", "pre", "dl", "dt", "dd"),
-}
-ATTRIBUTES = {
-    *("lang", "charset", "name", "content", "http-equiv", "id", "href", "class", "scope", "role", "tabindex", "alt"),
-    *("aria-label", "aria-labelledby", "src", "width", "height", "style", "data-title"),
-}
 MARKUP = ("<b>", "<iframe", "<script", "<img", "](", "`code`", "*star*", "$x", "www.h", "://h.example")
 
 
@@ -114,6 +106,25 @@ def test_an_error_with_escapes_is_one_line_without_them(tmp_path):
     assert not HIDDEN.search(end.value.code) and r"\x1b[0m\u202e\x07 \u2066here" in end.value.code
 
 
+class Known(HTMLParser):
+    """Elements and names of attributes of this project's templates."""
+
+    def __init__(self):
+        super().__init__()
+        self.elements, self.attributes = set(), set()
+        for template in TEMPLATES.rglob("*.html.j2"):
+            text = re.sub(r"<(/?)\{\{ tag \}\}", r"<\1td", template.read_text())
+            self.feed(re.sub(r"\{%.*?%\}|\{\{.*?\}\}", " ", text))
+        self.elements |= {"h4"}  # by a variable of a template
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.add(tag)
+        self.attributes |= {name for name, _ in attributes}
+
+
+KNOWN = Known()
+
+
 class Foreign(HTMLParser):
     """What a page holds that no template of this project has."""
 
@@ -124,10 +135,10 @@ class Foreign(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag, attributes):
-        self.found += [tag] if tag not in OF_PAGES else []
+        self.found += [tag] if tag not in KNOWN.elements else []
         for name, value in attributes:
             begins = {"src": "data:image/png;base64,", "href": "#"}.get(name, "")
-            if name not in ATTRIBUTES or not (value or "").startswith(begins) or HIDDEN.search(value or ""):
+            if name not in KNOWN.attributes or not (value or "").startswith(begins) or HIDDEN.search(value or ""):
                 self.found.append((tag, name, value))
 
     def handle_data(self, data):
