@@ -1,5 +1,7 @@
 """The answer of an explanation: trust first, nothing of maps that are not trusted, designs only of a study."""
 
+from dataclasses import replace
+
 import pytest
 
 from fairprof.commands.explain.report import answer, findings
@@ -41,6 +43,14 @@ def test_what_untrusted_maps_show_stands_in_no_sentence_table_or_metric():
         found, dict.fromkeys(("side_by_side", "faithfulness", "randomisation"), b"\x89PNG\r\n\x1a\n")
     ).html()
     assert '<th scope="row">A</th><td>race</td>' in page and '<th scope="row">B</th><td>race</td>' not in page
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_images_of_people_are_left_out_where_nobody_has_said_that_they_may_be_shown(shown):
+    pictures = dict.fromkeys(("side_by_side", "faithfulness", "randomisation"), b"\x89PNG\r\n\x1a\n")
+    page = findings(replace(explanation(UNTRUSTED, shift=0.3), shows_faces=shown), pictures).html()
+    assert ('alt="The same images through every model' in page) == shown
+    assert ("pictures/side_by_side.png among the run&#39;s artifacts" in page) != shown
 
 
 @pytest.mark.parametrize("measured", [True, False])
