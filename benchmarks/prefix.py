@@ -12,6 +12,7 @@ from benchmarks.training import plain_step_seconds
 from fairprof.commands.train.run import run_experiment
 from fairprof.config import Settings
 from fairprof.runtime.row_store import RowStore
+from fairprof.store import tracking
 
 
 def measure_prefix(scale: Scale, settings: Settings, images: Path) -> dict:
@@ -72,7 +73,7 @@ def _sum(metrics: list[dict[str, float]], name: str) -> float:
 def _run(settings: Settings) -> dict[str, float]:
     run_id = run_experiment(settings)
     assert run_id is not None  # a single process leads
-    return mlflow.MlflowClient().get_run(run_id).data.metrics
+    return tracking.load_values(run_id)
 
 
 def _stored(cache: Path) -> int:

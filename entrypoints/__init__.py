@@ -2,7 +2,7 @@
 
 OpenMP's threads sleep while they wait for each other. Their default is to spin, which costs a training step a
 factor of ten and more as soon as any other process uses the same cores. This has to be said before torch is
-imported, and a user's own choice stands.
+imported, as how much MLflow says has to be before MLflow is, and a user's own choice stands.
 """
 
 import gc
@@ -20,6 +20,7 @@ from fairprof.runtime.leaving import is_idle, leave
 from fairprof.runtime.temporary import own_temporary_folder
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # it says of every step that it has taken it
 
 # of a run
 LOGGED_BY = (

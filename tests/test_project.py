@@ -39,6 +39,7 @@ def test_the_project_is_installed_by_a_pinned_requirement_with_what_mlflow_looks
     assert plugins == {
         "mlflow.tracking_store": {"sqlite", "postgresql"},
         "mlflow.model_registry_store": {"sqlite", "postgresql"},
+        "mlflow.default_experiment_provider": {"fairprof"},
     }
 
 

@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from fairprof.plain_text import visible
 from fairprof.reporting.blocks import Section
 from fairprof.reporting.page import html_page, markdown_page
+from fairprof.runtime.progress import conclude
 from fairprof.store import tracking
 
 REPORT = "report.html"
-WHERE_THE_REPORT_IS = f"the report: {REPORT} among the artifacts of this run"
 
 
 @dataclass(frozen=True)
@@ -21,8 +20,9 @@ class Findings:
     title, subtitle, sections: of the report; banners: what has to be known before it is read. tables: by artifact path,
     as `log_tables` takes them. pictures: name to PNG; folder: what stands before a picture's name among the artifacts
     ("" or "pictures/"). documents: name to text, shown at the end of the report. description: Markdown, of the run.
-    printed: lines, the answer first. metrics: by name; curves: step to metrics by name; what is not finite is left out.
-    in_markdown: whether the report is logged as Markdown too.
+    printed: lines, the answer first. values: by name; shown: the names of those that are metrics; curves: step to
+    metrics by name; what is not finite is left out of the metrics. in_markdown: whether the report is logged as
+    Markdown too.
     """
 
     title: str
@@ -34,7 +34,8 @@ class Findings:
     printed: tuple[str, ...]
     folder: str = ""
     documents: dict[str, str] = field(default_factory=dict)
-    metrics: dict[str, float] = field(default_factory=dict)
+    values: dict[str, float] = field(default_factory=dict)
+    shown: tuple[str, ...] = ()
     curves: dict[int, dict[str, float]] = field(default_factory=dict)
     in_markdown: bool = False
     banners: tuple[str, ...] = ()
@@ -60,8 +61,9 @@ def log_findings(findings: Findings) -> None:
     tracking.set_description(findings.description)
     for step, metrics in findings.curves.items():
         tracking.log_metrics(finite(metrics), step=step)
-    tracking.log_metrics(finite(findings.metrics))
-    print("\n" + "\n".join((*map(visible, findings.printed), WHERE_THE_REPORT_IS)), flush=True)
+    tracking.log_values(findings.values, findings.shown)
+    tracking.set_answer(findings.printed[0])
+    conclude((*findings.printed, *tracking.places(REPORT)))
 
 
 def log_tables(tables: dict[str, pd.DataFrame]) -> None:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import re
 import sys
 import tempfile
 import time
@@ -46,6 +47,7 @@ DESCRIPTION_TAG = "fairprof.description"  # of a model: the digest of the descri
 RUN_KEY_TAG = "fairprof.run_key"  # equal for runs and versions of the same training
 CHOSEN_TAG = "fairprof.chosen"  # of a version: why it and none of the study's other seeds is registered
 PATIENCE = 300.0  # seconds that a finished training waits for others that decide on the same champion
+NOT_IN_NAMES = re.compile("[/:.%\"']")  # what MLflow refuses in the name of a model that a run has logged
 TRIES, PAUSE = 5, 0.5  # of a write to the registry that somebody else's disturbs, and seconds before the next one
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pyarrow", "safetensors", "torch", "torchvision")
 
@@ -132,7 +134,7 @@ def _log_model(model: StoredModel) -> str:
         info = Model.log(
             None,
             _Untried,
-            name="model",
+            name=NOT_IN_NAMES.sub("_", model.run.name),
             run_id=model.run.run_id,
             flavor_name="pyfunc.ModelFromCode",
             python_model=serving.__file__,
@@ -229,6 +231,7 @@ def _create_version(name: str, model: StoredModel, headline: dict[str, float], c
     """Logs a model and registers it as the next version of `name`, complete in one step."""
     client = mlflow.MlflowClient()
     model_id = _log_model(model)
+    _link_to_test_set(model_id, model.run.run_id, headline)
 
     def create() -> ModelVersion:
         try:
@@ -249,6 +252,15 @@ def _create_version(name: str, model: StoredModel, headline: dict[str, float], c
     versions = json.dumps([{"name": name, "version": created.version}])
     client.set_logged_model_tags(model_id, {MLFLOW_MODEL_VERSIONS: versions})  # the model's page shows it by them
     return created
+
+
+def _link_to_test_set(model_id: str, run_id: str, headline: dict[str, float]) -> None:
+    """Shows the scores of a logged model on its own page, beside the data set that they were measured on."""
+    inputs = mlflow.MlflowClient().get_run(run_id).inputs
+    used = [each for each in (inputs.dataset_inputs if inputs else ()) if any(tag.value == "test" for tag in each.tags)]
+    if used:
+        scores = {name: value for name, value in headline.items() if name.startswith("test/")}
+        mlflow.log_metrics(scores, run_id=run_id, model_id=model_id, dataset=used[0].dataset)
 
 
 def _superseded_versions(name: str, number: str, run: LoggedRun) -> list[str]:

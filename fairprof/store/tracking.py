@@ -1,10 +1,12 @@
 """Runs in MLflow: starting and finding them, their settings, inputs, metrics and artifacts."""
 
+import io
+import logging
 import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -27,18 +29,24 @@ from mlflow.utils.mlflow_tags import (
 )
 from mlflow.utils.uri import append_to_uri_path
 from mlflow.utils.validation import MAX_METRICS_PER_BATCH
+from PIL import Image
 
 from fairprof.errors import UserError
-from fairprof.plain_text import unhidden, visible
+from fairprof.plain_text import shortened, unhidden, visible
 from fairprof.runtime.files import without_folders
 from fairprof.store import opening, pages, server
+from fairprof.store.experiment import EXPERIMENT
 from fairprof.store.liveness import PROCESS, has_ended, heartbeat, is_carried, process_tags
 
-EXPERIMENT = "fairprof"  # where runs go that were not started by `mlflow run`
 CLOSED = "fairprof.closed"
 NAMES = ("gender", "race", "age", "profession")  # columns of tables that hold what a data set calls its groups
+LONGEST_ANSWER = 400  # letters
+MOST_METRICS = 30  # of a run: MLflow's pages show all of them, and more hide those that matter
+VALUES = "metrics/values.csv"  # every value of a run, of which a few are metrics
+ANSWER, NO_ANSWER, SHORT = "answer", "none yet", ("design", "seed", "data")  # tags
 RESOLVED = "resolved/"  # before the name of a parameter whose first text, which MLflow keeps, was the call as given
 STARTING = 180.0  # seconds that the process of `mlflow run` may take to name itself
+LOCAL_SERVER = "http://127.0.0.1:5000"  # of `mlflow ui`
 PROJECT = Path(__file__).resolve().parents[2]
 MLFLOW_EXPERIMENT_KIND = "mlflow.experimentKind"  # known to the UI; mlflow exports no name for them
 MODEL_DEVELOPMENT = "custom_model_development"
@@ -46,6 +54,8 @@ MODEL_DEVELOPMENT = "custom_model_development"
 QUIET = ("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "MLFLOW_UV_AUTO_DETECT", "MLFLOW_LOG_UV_FILES")
 
 opening.guard()  # before anything is asked of MLflow
+
+_values: dict[str, dict[str, float]] = {}  # of the runs that are open here, by id: name to value
 
 
 @contextmanager
@@ -62,19 +72,21 @@ def started_run(
     run's tag `fairprof.error` and its status FAILED.
     """
     keep_quiet()
-    name, tags = visible(name), _shown(tags | process_tags())
+    name, tags = visible(name), _shown(_short_tags(tags) | tags | process_tags())
     with server.needed(), _mlflow_run(name, tags, parent, system_metrics) as run:
         _furnish(run.info.experiment_id)
         close_abandoned_runs()
         try:
             with heartbeat(run.info.run_id):
                 yield run.info.run_id
+                _log_table_of_values(run.info.run_id)
             _keep_open(run.info.run_id)
         except BaseException as error:
             if server.is_away(error):
                 server.wait_no_more()
             else:
                 mlflow.set_tag("fairprof.error", visible(f"{type(error).__name__}: {error}")[:500])
+                _log_table_of_values(run.info.run_id)
             raise
 
 
@@ -96,10 +108,17 @@ def _mlflow_run(name: str, tags: dict[str, str], parent: str | None, system_metr
     )
 
 
+def _short_tags(tags: dict[str, str]) -> dict[str, str]:
+    """What the pages of runs show before all other tags, in their order: plain words that a column has room for."""
+    return {ANSWER: NO_ANSWER} | {name: tags[f"fairprof.{name}"] for name in SHORT if f"fairprof.{name}" in tags}
+
+
 def keep_quiet() -> None:
     """Switches off what MLflow would do and say without being asked; a user's own choice stands."""
     for switch in QUIET:
         os.environ.setdefault(switch, "false")
+    # that there is no pip to be named among the requirements of a model, at every model
+    logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
 
 
 def _experiment() -> str:
@@ -130,19 +149,34 @@ def server_address() -> tuple[str, bool]:
     """Where MLflow's pages are, without a slash at the end, and whether a server is known to be there: otherwise it is
     where `mlflow ui` would be."""
     place = re.sub("//[^/@]*@", "//", mlflow.get_tracking_uri())  # names of users and passwords stay out
-    return (place.rstrip("/"), True) if place.startswith("http") else ("http://127.0.0.1:5000", False)
-
-
-def runs_page() -> str:
-    """How to see the runs of the active run's experiment in a browser, as a sentence's end."""
-    address = pages.runs_address(_active_run().info.experiment_id)
-    server, certain = server_address()
-    return f"{server}{address}" if certain else f"{server}{address} after `mlflow ui`"
+    return (place.rstrip("/"), True) if place.startswith("http") else (LOCAL_SERVER, False)
 
 
 def experiment_of(run_id: str) -> str:
     """The id of the experiment of a run."""
     return mlflow.MlflowClient().get_run(run_id).info.experiment_id
+
+
+def places(report: str, model: tuple[str, str] | None = None) -> tuple[str, ...]:
+    """Where the active run, its report and its model are seen in a browser, a line each.
+
+    report: its artifact's path. model: name and number of a version.
+    """
+    info, (server, certain) = _active_run().info, server_address()
+    addresses = {
+        "run": pages.run_address(info.experiment_id, info.run_id),
+        "report": pages.run_address(info.experiment_id, info.run_id, report),
+    }
+    if model is not None:
+        addresses["model"] = pages.version_address(*model)
+    lines = [f"{name}: {server}{address}" for name, address in addresses.items()]
+    return (*lines, *([] if certain else ["(while `mlflow ui` runs here)"]))
+
+
+def address_of(artifact: str) -> str:
+    """An artifact of the active run, as the address that a description links to."""
+    info = _active_run().info
+    return pages.run_address(info.experiment_id, info.run_id, artifact)[1:]
 
 
 def close_abandoned_runs() -> None:
@@ -372,6 +406,11 @@ def set_tags(tags: dict[str, str]) -> None:
     mlflow.set_tags(_shown(tags))
 
 
+def set_answer(sentence: str) -> None:
+    """What has come of the active run, where lists of runs show it."""
+    mlflow.set_tag(ANSWER, shortened(visible(sentence), LONGEST_ANSWER))
+
+
 def set_description(markdown: str) -> None:
     """The run's description, shown at the top of its page."""
     mlflow.set_tag(MLFLOW_RUN_NOTE, markdown)
@@ -410,6 +449,26 @@ def log_metrics(metrics: dict[str, float], step: int | None = None) -> None:
         mlflow.log_metrics(dict(values[start : start + MAX_METRICS_PER_BATCH]), step=step)
 
 
+def log_values(values: dict[str, float], shown: Collection[str]) -> None:
+    """Logs named values of the active run: those named in `shown` that are finite as its metrics, and all of them in
+    the table `VALUES` once the run ends. Of all that a run logs, `MOST_METRICS` at most are to be shown.
+    """
+    _values.setdefault(active_run_id(), {}).update(values)
+    log_metrics({name: value for name, value in values.items() if name in shown and np.isfinite(value)})
+
+
+def _log_table_of_values(run_id: str) -> None:
+    values = _values.pop(run_id, {})
+    if values:
+        log_table(pd.DataFrame(values.items(), columns=["name", "value"]), VALUES)
+
+
+def load_values(run_id: str) -> dict[str, float]:
+    """Every value of a run that has ended, by name, NaN where undefined; raises `UserError` where it has left none."""
+    table = load_table(run_id, VALUES)
+    return dict(zip(table["name"], table["value"].astype(float), strict=True))
+
+
 def log_text(text: str, path: str) -> None:
     """A text, Markdown or HTML among the run's artifacts."""
     mlflow.log_text(text, path)
@@ -433,6 +492,13 @@ def log_bytes(content: bytes, path: str) -> None:
     """A finished file among the run's artifacts."""
     with _new_artifact(path) as file:
         file.write_bytes(content)
+
+
+def log_image(png: bytes, name: str) -> None:
+    """A picture that MLflow's charts show side by side with those of other runs, under this name: letters, digits, _, -
+    and spaces."""
+    with Image.open(io.BytesIO(png)) as image:
+        mlflow.log_image(image, key=name, step=0, synchronous=True)
 
 
 def log_arrays(arrays: dict[str, np.ndarray], path: str) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mlflow
+import pandas as pd
 import pytest
 
 from fairprof.commands.compare.run import run_comparison
@@ -101,6 +102,12 @@ def runs_in(folder: Path) -> list:
 
 def artifact(folder: Path, run, path: str) -> Path:
     return Path(client(folder).download_artifacts(run.info.run_id, path, str(folder)))
+
+
+def values(folder: Path, run) -> dict[str, float]:
+    """All that was measured in a run, which is more than its metrics."""
+    table = pd.read_csv(artifact(folder, run, "metrics/values.csv"))
+    return dict(zip(table["name"], table["value"], strict=True))
 
 
 def with_role(folder, role):

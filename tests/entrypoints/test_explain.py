@@ -88,7 +88,11 @@ def test_a_run_is_named_tagged_and_linked_to_the_models(explained):
 
 
 def test_metrics_are_the_numbers_of_the_tables(explained):
-    run_id, logged = explained.info.run_id, explained.data.metrics
+    run_id = explained.info.run_id
+    logged, shown = tracking.load_values(run_id), explained.data.metrics
+    assert (
+        len(shown) <= 30 and {"A-1/maps_trusted", "B/maps_trusted"} <= shown.keys() and shown.items() <= logged.items()
+    )
     whole = tracking.load_table(run_id, "attention/by_group.csv")
     whole = whole[whole["attribute"].eq("all")].set_index(["model", "measure"])["value"]
     trust = tracking.load_table(run_id, "trust/models.csv").set_index("model")["trust"]

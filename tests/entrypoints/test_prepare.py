@@ -8,7 +8,7 @@ from PIL import Image
 from fairprof.commands.prepare.run import run_preparation
 from fairprof.config import PrepareSettings, Settings
 from fairprof.data.pool import load_pool
-from tests.entrypoints.runs import MLFLOW_WARNS, artifact, client, mlflow_run, runs_in
+from tests.entrypoints.runs import MLFLOW_WARNS, artifact, client, mlflow_run, runs_in, values
 from tests.places import ROOT, mlflow_in
 from tests.reporting.pages import needs_nothing_else
 
@@ -56,7 +56,7 @@ def test_one_run_holds_the_audit(prepared):
     assert {(entry.tags[0].value, len(entry.dataset.digest)) for entry in run.inputs.dataset_inputs} == {
         (context, 16) for context in ("train", "validation", "test")
     }
-    measured = run.data.metrics
+    measured = values(folder, run)
     assert (measured["data/rows"], measured["data/pool"], measured["data/quarantined"]) == (96, 95, 1)
     assert measured["data/train"] + measured["data/val"] + measured["data/test"] == 95
     assert measured["data/train_images/A"] == measured["data/train_images_matched/D"] > 0

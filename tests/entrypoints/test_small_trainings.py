@@ -13,7 +13,7 @@ from fairprof.commands.train.run import prepared, run_experiment
 from fairprof.config import Settings, StudySettings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.pool import load_pool
-from tests.entrypoints.runs import BRIEF, MLFLOW_WARNS, SMALL, artifact, client, kill_when, runs_in
+from tests.entrypoints.runs import BRIEF, MLFLOW_WARNS, SMALL, artifact, client, kill_when, runs_in, values
 from tests.places import mlflow_in
 
 pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, *MLFLOW_WARNS]
 TRAINED_METRICS = (
     "test/macro_f1",
     "test/accuracy",
-    "test/log_loss",
+    "test/calibration_error",
     "best_val/macro_f1",
     "val/loss",
     "train/loss",
@@ -118,11 +118,12 @@ def outputs_needed(experiment: str, cache_dir: Path) -> set[tuple[int, int]]:
 
 
 def test_runs_compute_of_the_frozen_part_what_no_run_before_them_has(of_heads, synthetic_cache):
-    _, runs = of_heads
+    folder, runs = of_heads
     first, second = (outputs_needed(experiment, synthetic_cache) for experiment in "BA")
-    counts = [(run.data.metrics["prefix/computed_images"], run.data.metrics["prefix/reused_images"]) for run in runs]
+    found = [values(folder, run) for run in runs]
+    counts = [(of_run["prefix/computed_images"], of_run["prefix/reused_images"]) for of_run in found]
     assert counts == [(len(first), 0), (len(second - first), len(second & first)), (0, len(first))]
-    seconds = [run.data.metrics["prefix/seconds"] for run in runs]
+    seconds = [of_run["prefix/seconds"] for of_run in found]
     assert seconds[0] > 0 and seconds[2] == 0
 
 

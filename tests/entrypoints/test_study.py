@@ -9,7 +9,17 @@ from fairprof.commands.study.run import run_study
 from fairprof.commands.train.run import run_experiment
 from fairprof.config import Settings, StudySettings
 from fairprof.errors import UserError
-from tests.entrypoints.runs import MLFLOW_WARNS, QUICK, artifact, client, compare, kill_when, mlflow_run, with_role
+from tests.entrypoints.runs import (
+    MLFLOW_WARNS,
+    QUICK,
+    artifact,
+    client,
+    compare,
+    kill_when,
+    mlflow_run,
+    values,
+    with_role,
+)
 from tests.places import ROOT, mlflow_in
 from tests.reporting.pages import needs_nothing_else
 
@@ -28,9 +38,7 @@ def studied(tmp_path_factory, synthetic_cache):
         return [run for run in with_role(folder, "run") if run.info.status == "FINISHED"]
 
     # a run is recorded while the next one trains
-    kill_when(
-        folder, "entrypoints.study", settings, lambda: "run 2 of 4" in (folder / "log").read_text() and finished()
-    )
+    kill_when(folder, "entrypoints.study", settings, lambda: "1/4 runs" in (folder / "log").read_text() and finished())
     first = finished()
     assert [run.info.run_name for run in first] == ["A-seed0"]
     # into the experiment to which runs go that `mlflow run` has not started
@@ -99,7 +107,7 @@ def test_runs_of_a_study_are_trained_alike_and_paired_by_seed(studied):
 def test_every_run_has_the_floor_beside_its_gaps(studied):
     folder, first, _ = studied
     gap = "test/equal_opportunity_difference"
-    measured = first.data.metrics
+    measured = values(folder, first)
     for attribute in ("gender", "race", "gender_x_race"):
         assert 1 / 200 <= measured[f"{gap}_p_value/{attribute}"] <= 1
         assert measured[f"{gap}_excess/{attribute}"] == pytest.approx(

@@ -15,7 +15,7 @@ from fairprof.commands.train.run import run_experiment
 from fairprof.config import Settings
 from fairprof.data.pool import load_pool
 from tests.conftest import TORCHRUN
-from tests.entrypoints.runs import MLFLOW_WARNS, SMALL, artifact, environment, runs_in
+from tests.entrypoints.runs import MLFLOW_WARNS, SMALL, artifact, environment, runs_in, values
 from tests.places import ROOT, mlflow_in
 from tests.servers import free_port
 
@@ -100,11 +100,11 @@ def together(tmp_path_factory, synthetic_cache):
     return folder, run
 
 
-def trained_metrics(run) -> dict[str, float]:
+def trained_values(folder, run) -> dict[str, float]:
     """Everything that follows from the training alone."""
     return {
         name: value
-        for name, value in run.data.metrics.items()
+        for name, value in (values(folder, run) | run.data.metrics).items()
         if name.startswith(("test/", "val/", "best_val/", "data/", "train/loss", "best_epoch"))
     }
 
@@ -115,8 +115,8 @@ def test_two_processes_leave_the_run_that_one_would(together, tmp_path, syntheti
     (alone,) = runs_in(tmp_path)
     folder, run = together
     assert run.info.status == "FINISHED" and run.info.run_name == "B-seed0-200"
-    assert len(trained_metrics(alone)) > 50
-    assert trained_metrics(run) == pytest.approx(trained_metrics(alone), abs=1e-4)
+    assert len(trained_values(tmp_path, alone)) > 50
+    assert trained_values(folder, run) == pytest.approx(trained_values(tmp_path, alone), abs=1e-4)
     curves = [pd.read_csv(artifact(*place, "training/history.csv")) for place in ((tmp_path, alone), (folder, run))]
     pd.testing.assert_frame_equal(*curves, atol=1e-4, rtol=0)
     assert run.data.params == alone.data.params
@@ -139,7 +139,7 @@ def test_two_processes_predict_every_test_image_once_and_in_order(together, synt
 def test_one_of_two_processes_talks(together):
     # the torchrun that ends second may find that the store of the first is gone already, which it says
     said = "\n".join(line for line in (together[0] / "log").read_text().split("\n") if "endezvous" not in line)
-    assert said.count("fairprof-B version 1: Trained on") == 1
+    assert said.count("B-seed0-200: Trained on") == 1
     assert "Traceback" not in said and "rror" not in said
 
 
@@ -166,7 +166,7 @@ def test_killed_and_started_again_two_processes_go_on(together, tmp_path, synthe
     closed, resumed = runs_in(tmp_path)
     assert (closed.info.status, resumed.info.status) == ("KILLED", "FINISHED")
     assert resumed.data.tags["fairprof.resumed"] == "true"
-    assert trained_metrics(resumed) == pytest.approx(trained_metrics(together[1]), abs=1e-6)
+    assert trained_values(tmp_path, resumed) == pytest.approx(trained_values(*together), abs=1e-6)
     assert not list(trainings.glob("*/resume.ckpt"))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fairprof.commands.train.headline import BY_EPOCH
 from fairprof.commands.train.maps import CONTACT_SHEET_IMAGES
 from fairprof.config import Settings
 from fairprof.reporting.names import GAP_NAMES, VERDICT_NAMES
@@ -19,6 +20,7 @@ from tests.entrypoints.runs import (
     environment,
     mlflow_run,
     runs_in,
+    values,
 )
 from tests.places import ROOT
 from tests.reporting.pages import needs_nothing_else, plain_text, rows_of
@@ -48,7 +50,13 @@ def test_a_run_is_finished_named_and_tagged(finished):
         "weights": "random",
         "weights_sha256": "none",
     }
-    assert tags["mlflow.note.content"].startswith("**Design B** (balanced over gender x profession): Trained on ")
+    links, described, *_ = tags["mlflow.note.content"].split("\n\n")
+    of_run = f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}/artifacts"
+    for address in (f"{of_run}/report.html", f"{of_run}/gradcam/contact_sheet.png", "#/models/fairprof-B/versions/1"):
+        assert f"]({address}" in links
+    assert described.startswith("**Design B** (balanced over gender x profession): Trained on ")
+    assert (tags["design"], tags["seed"], tags["data"]) == ("B", "0", "synthetic")
+    assert tags["answer"].startswith("Trained on ")
 
 
 def test_the_main_job_with_its_defaults_reaches_three_fifths_of_the_ceiling(finished):
@@ -77,7 +85,7 @@ def test_headline_metrics_agree_with_the_logged_predictions(finished):
 
     folder, run = finished
     table = pd.read_parquet(artifact(folder, run, "predictions/test.parquet"))
-    measured = run.data.metrics
+    measured = values(folder, run)
     assert measured["test/accuracy"] == pytest.approx(accuracy_score(table["y_true"], table["y_pred"]))
     assert measured["test/balanced_accuracy"] == pytest.approx(
         balanced_accuracy_score(table["y_true"], table["y_pred"])
@@ -91,6 +99,21 @@ def test_headline_metrics_agree_with_the_logged_predictions(finished):
     gaps = pd.read_csv(artifact(folder, run, "metrics/gaps.csv")).set_index(["view", "attribute", "metric", "class"])
     logged = gaps.loc[("natural", "race", "demographic_parity_difference", "retired"), "value"]
     assert logged == pytest.approx(selected.max() - selected.min())
+
+
+def test_few_values_are_metrics_and_the_headline_stands_under_short_names_too(finished):
+    folder, run = finished
+    shown, every = run.data.metrics, values(folder, run)
+    assert len(shown) <= 30 < len(every)
+    assert shown.items() - every.items() == {(name, shown[name]) for name in BY_EPOCH}
+    for short, name in (
+        ("macro_F1", "test/macro_f1"),
+        ("DP_gender", "test/demographic_parity_difference/gender"),
+        ("DP_race", "test/demographic_parity_difference/race"),
+        ("EO_gender", "test/equal_opportunity_difference/gender"),
+        ("EO_race", "test/equal_opportunity_difference/race"),
+    ):
+        assert shown[short] == round(shown[name], 3)
 
 
 def test_every_epoch_is_a_step_of_the_curves(finished):
@@ -158,7 +181,7 @@ def test_the_run_ends_with_a_page_whose_numbers_are_those_of_its_tables(finished
     assert [row[1] for row in rows_of(page, f"{of_race.sum():,} training images")[1:]] == [f"{n:,}" for n in of_race]
     said = plain_text(page)
     assert "random weights" in said and 'load_model("models:/fairprof-B/1")' in said
-    answer = run.data.tags["mlflow.note.content"].split("\n\n")[0].partition("): ")[2]
+    answer = run.data.tags["mlflow.note.content"].split("\n\n")[1].partition("): ")[2]
     assert answer in said
 
 

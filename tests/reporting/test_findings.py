@@ -49,7 +49,7 @@ def test_tables_pictures_and_documents_lie_where_their_names_say(store):
                 (),
                 {"a/shares.csv": table, "a/tables/shares.json": table, "a/counts.csv": counts},
             ),
-            *({"gaps": PNG}, "", ()),
+            *({"gaps": PNG}, "", ("Gaps are small.",)),
             folder="a/",
             documents={"card.md": "# Card"},
         )
@@ -65,9 +65,15 @@ def test_tables_pictures_and_documents_lie_where_their_names_say(store):
 
 def test_the_answer_is_printed_and_said_where_the_report_is(store, capsys):
     run_id, run = logged(found())
-    assert capsys.readouterr().out == (
-        "\nGaps are small.\nto mend: more images\nthe report: report.html among the artifacts of this run\n"
-    )
+    address = f"http://127.0.0.1:5000/#/experiments/{run.info.experiment_id}/runs/{run_id}"
+    assert capsys.readouterr().out.splitlines() == [
+        "Gaps are small.",
+        "to mend: more images",
+        f"run: {address}?workflowType=machine_learning",
+        f"report: {address}/artifacts/report.html?workflowType=machine_learning",
+        "(while `mlflow ui` runs here)",
+    ]
+    assert run.data.tags["answer"] == "Gaps are small."
     assert run.data.tags["mlflow.note.content"] == "**Gaps** are small."
     page = tracking.load_text(run_id, "report.html")
     assert "<h1>A title</h1>" in page and "a subtitle" in page and "<li>Gaps are small.</li>" in page
@@ -84,10 +90,14 @@ def test_the_report_is_markdown_too_where_that_is_asked_for(store):
 def test_metrics_and_curves_are_logged_where_they_are_numbers(store):
     run_id, run = logged(
         found(
-            metrics={"gap": 0.5, "none": np.nan}, curves={50: {"accuracy": 0.75, "f1": np.inf}, 100: {"accuracy": 0.5}}
+            values={"gap": 0.5, "none": np.nan, "floor": 0.25},
+            shown=("gap", "none"),
+            curves={50: {"accuracy": 0.75, "f1": np.inf}, 100: {"accuracy": 0.5}},
         )
     )
     assert run.data.metrics == {"gap": 0.5, "accuracy": 0.5}
+    values = tracking.load_values(run_id)
+    assert (values["gap"], values["floor"]) == (0.5, 0.25) and np.isnan(values["none"])
     history = mlflow.MlflowClient().get_metric_history(run_id, "accuracy")
     assert [(point.step, point.value) for point in history] == [(50, 0.75), (100, 0.5)]
     assert finite({"a": 1.0, "b": -np.inf}) == {"a": 1.0}

@@ -169,7 +169,7 @@ def test_description_and_tags_hold_the_headline_metrics(versions, client):
     assert "| test/accuracy | 0.4321 |" in version.description
     assert "| test/demographic_parity_difference/race | 0.2500 |" in version.description
     assert "Design B, seed 0, data `synthetic`" in version.description
-    assert version.tags["DP by race"] == "0.2500" and "EO by race" not in version.tags
+    assert version.tags["DP_race"] == "0.250" and "EO_race" not in version.tags
     assert version.tags["best_val.macro_f1"] == "0.6000"
     assert version.tags["fairprof.pool"] == "pool-1"
 

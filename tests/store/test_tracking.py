@@ -350,13 +350,18 @@ def test_artifacts_are_read_back_as_they_were(store):
 
 def test_the_experiment_s_page_opens_on_scores_and_gaps_and_what_a_user_set_stays(store, client):
     with tracking.started_run("first", {}) as run_id:
-        address = tracking.runs_page()
+        told = tracking.places("report.html", ("fairprof-B", "3"))
     experiment = client.get_experiment(kept(run_id).info.experiment_id)
-    assert f"/#/experiments/{experiment.experiment_id}/runs?viewStateShareKey=fairprof" in address
-    view = json.loads(experiment.tags["mlflow.sharedViewState.fairprof"])
-    columns = json.loads(view["state"])["selectedColumns"]
-    assert view["name"] == "Scores and gaps" and "metrics.`test/macro_f1`" in columns
-    assert address.split("#")[1].split(" ")[0] in experiment.tags["mlflow.note.content"]
+    of_run = f"http://127.0.0.1:5000/#/experiments/{experiment.experiment_id}/runs/{run_id}"
+    assert told == (
+        f"run: {of_run}?workflowType=machine_learning",
+        f"report: {of_run}/artifacts/report.html?workflowType=machine_learning",
+        "model: http://127.0.0.1:5000/#/models/fairprof-B/versions/3",
+        "(while `mlflow ui` runs here)",
+    )
+    for key in ("fairprof", "reports"):
+        assert json.loads(experiment.tags[f"mlflow.sharedViewState.{key}"])["state"]
+        assert f"?viewStateShareKey={key}" in experiment.tags["mlflow.note.content"]
     client.set_experiment_tag(experiment.experiment_id, "mlflow.note.content", "mine")
     with tracking.started_run("second", {}):
         pass

@@ -32,6 +32,7 @@ class RunResults:
     """A finished run in one of its arms, and what a comparison reads of it.
 
     test: its test predictions, `in_categories`. history: validation metrics by epoch. composition: counts of its draw.
+    values: all that was measured, by name.
     with_later_seeds: it stands in the arm that holds the seeds, too, which were added to those that were planned.
     """
 
@@ -39,6 +40,7 @@ class RunResults:
     test: pd.DataFrame
     history: pd.DataFrame
     composition: pd.DataFrame
+    values: dict[str, float]
     with_later_seeds: bool = False
 
     @property
@@ -181,6 +183,7 @@ def collect(runs: Sequence[LoggedRun]) -> list[RunResults]:
             in_categories(tracking.load_table(run_id, "predictions/test.parquet")),
             tracking.load_table(run_id, "training/history.csv"),
             tracking.load_table(run_id, "data/composition.csv"),
+            tracking.load_values(run_id),
         )
         for run_id in dict.fromkeys(run.run_id for run in runs)
     }

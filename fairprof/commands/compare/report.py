@@ -6,12 +6,14 @@ from fairprof.commands.compare.claims import claims
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.sections import sections
 from fairprof.inference.multiplicity import CONFIRMATORY
+from fairprof.metrics.fairness import PARITY_DIFFERENCES, SCORES
 from fairprof.plain_text import in_markdown
 from fairprof.reporting.blocks import Block
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.wording import counted
 
 FOLDER = "comparison/"
+SHOWN = (*SCORES, *(f"{gap}/{attribute}" for gap in PARITY_DIFFERENCES for attribute in ("gender", "race")))
 
 
 def findings(
@@ -45,7 +47,8 @@ def findings(
         + "\n\nThe whole report is the artifact `report.html`; tables and pictures are in `comparison/`.",
         printed=(*said.answer, *said.banners),
         banners=said.banners,
-        metrics=_metrics(tables, protocol),
+        values=_values(tables, protocol),
+        shown=tuple(f"{design}/{name}" for design in protocol.designs for name in SHOWN),
         in_markdown=True,
     )
 
@@ -56,7 +59,7 @@ def _artifacts(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     }
 
 
-def _metrics(tables: dict[str, pd.DataFrame], protocol: Protocol) -> dict[str, float]:
+def _values(tables: dict[str, pd.DataFrame], protocol: Protocol) -> dict[str, float]:
     """The scores of every design in the main arm, and the confirmatory gaps."""
     performance, gaps = tables["performance"], tables["gaps"]
     scores = performance[performance["arm"].eq(protocol.main_arm)]

@@ -82,7 +82,7 @@ def protocol_of(
     results: Sequence[RunResults], settings: AnalysisSettings, failed: tuple[tuple[str, str], ...], plan: SeedPlan
 ) -> Protocol:
     """How the runs, those of the main arm first, were made: read from the runs themselves."""
-    first = results[0].run
+    first, values = results[0].run, results[0].values
     designs = tuple(sorted({run.design for run in results}))
     arms = tuple(dict.fromkeys(run.arm for run in results))
     params = first.params
@@ -108,13 +108,11 @@ def protocol_of(
         arms=arms,
         reference="A" if "A" in designs else designs[0],
         main_arm=arms[0],
-        pseudo_professions="ceiling/macro_f1" in first.metrics,
+        pseudo_professions="ceiling/macro_f1" in values,
         label_bias=params["label_bias"],
         label_bias_strength=float(params["label_bias_strength"]),
         cue_gap=float(params.get("cue_gap", 0)),
-        ceiling={
-            name: first.metrics[f"ceiling/{name}"] for name in fairness.SCORES if f"ceiling/{name}" in first.metrics
-        },
+        ceiling={name: values[f"ceiling/{name}"] for name in fairness.SCORES if f"ceiling/{name}" in values},
         permutations=settings.permutations,
         replicates=settings.replicates,
         delta=settings.delta,
@@ -124,9 +122,9 @@ def protocol_of(
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processor cores",
         failed=tuple((name, without_its_folders(reason, params["data"])) for name, reason in failed),
         gaps_in_the_data={
-            name: (first.metrics[f"ceiling/lowest_{name}"], first.metrics[f"ceiling/highest_{name}"])
+            name: (values[f"ceiling/lowest_{name}"], values[f"ceiling/highest_{name}"])
             for name in CONFIRMATORY_QUANTITIES
-            if f"ceiling/lowest_{name}" in first.metrics
+            if f"ceiling/lowest_{name}" in values
         },
         seed_plan=plan,
         merge=params.get("merge", EVERYBODY),

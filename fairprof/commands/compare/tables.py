@@ -112,7 +112,7 @@ def _runs(arm: Arm) -> pd.DataFrame:
                 "train_size": run.train_size,
                 "fraction": run.fraction,
                 "training_images": int(training),
-                "best_epoch": int(run.run.metrics["best_epoch"]),
+                "best_epoch": int(run.values["best_epoch"]),
                 **{name: values[names.index(name)] for name in shown},
             }
         )

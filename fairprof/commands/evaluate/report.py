@@ -17,7 +17,7 @@ from fairprof.commands.evaluate.answer import (
     training_text,
 )
 from fairprof.commands.evaluate.corruptions import CORRUPTIONS, SEVERITIES
-from fairprof.commands.evaluate.results import Evaluation, Robustness, curves_of, metrics_of, tables_of
+from fairprof.commands.evaluate.results import SHOWN, Evaluation, Robustness, curves_of, tables_of, values_of
 from fairprof.inference.multiplicity import CONFIRMATORY
 from fairprof.metrics.best_rules import share_above_chance
 from fairprof.metrics.calibration import ERROR
@@ -72,7 +72,8 @@ def findings(evaluation: Evaluation, pictures: dict[str, bytes]) -> Findings:
         description=description(evaluation),
         printed=(*quotable(evaluation), *banners(evaluation)),
         banners=banners(evaluation),
-        metrics=metrics_of(evaluation),
+        values=values_of(evaluation),
+        shown=SHOWN,
         curves=curves_of(evaluation),
     )
 

@@ -12,9 +12,31 @@ from fairprof.commands.evaluate.shift import Shift
 from fairprof.commands.evaluate.speed import Speed
 from fairprof.inference.calibration_by_group import OVERCONFIDENCE
 from fairprof.inference.verdicts import ESTABLISHED
+from fairprof.measurement.ceilings import HEADLINE_GAPS
 from fairprof.measurement.measures import Measurements
 from fairprof.metrics.calibration import ALL, ERROR, Temperature
 from fairprof.plain_text import plain_names
+from fairprof.store.pages import SHORT_NAMES, short_metrics
+
+ON_THE_MODEL = (  # metrics of the model too, which its page shows
+    "test/accuracy",
+    "test/macro_f1",
+    "test/macro_f1_of_ceiling",
+    "test/macro_f1_share_above_chance",
+    *(f"test/{gap}" for gap in HEADLINE_GAPS),
+    "test/worst_group_accuracy/gender_x_race",
+    "calibration/temperature",
+    "calibration/after/calibration_error",
+    "selective/area_under_risk_coverage",
+    "robustness/mean_corruption_accuracy",
+)
+SHOWN = (  # the values of an evaluation that are metrics, beside its curves
+    *ON_THE_MODEL,
+    *SHORT_NAMES,
+    "test/balanced_accuracy",
+    "calibration/before/calibration_error",
+    "shift/established",
+)
 
 
 @dataclass(frozen=True)
@@ -177,10 +199,11 @@ def tables_of(evaluation: Evaluation) -> dict[str, pd.DataFrame]:
     return tables
 
 
-def metrics_of(evaluation: Evaluation) -> dict[str, float]:
-    """Every metric of an evaluation by the name under which it is logged; NaN where undefined."""
+def values_of(evaluation: Evaluation) -> dict[str, float]:
+    """Every value of an evaluation by name; NaN where undefined."""
     return (
         evaluation.fairness.values
+        | short_metrics(evaluation.fairness.values)
         | _calibration_metrics(evaluation.calibration)
         | _selective_metrics(evaluation.selective)
         | ({} if evaluation.robustness is None else _robustness_metrics(evaluation.robustness))
@@ -267,10 +290,7 @@ def curves_of(evaluation: Evaluation) -> dict[int, dict[str, float]]:
     curves: dict[int, dict[str, float]] = {}
     for row in evaluation.selective.scores.itertuples():
         step = curves.setdefault(round(100 * row.coverage), {})
-        step |= {"selective/accuracy": row.accuracy, "selective/macro_f1": row.macro_f1}
-    for row in evaluation.selective.gaps.itertuples():
-        step, name = curves.setdefault(round(100 * row.coverage), {}), f"selective/{row.metric}"
-        step |= {f"{name}/{row.attribute}": row.value, f"{name}_null_q95/{row.attribute}": row.null_q95}
+        step["selective/accuracy"] = row.accuracy
     if evaluation.robustness is not None:
         accuracy = evaluation.robustness.accuracy[evaluation.robustness.accuracy["attribute"].eq("all")]
         clean = accuracy[accuracy["corruption"].eq(CLEAN)]

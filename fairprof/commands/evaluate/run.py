@@ -15,12 +15,11 @@ from fairprof.commands.evaluate.measurements import (
 )
 from fairprof.commands.evaluate.pictures import figures_of
 from fairprof.commands.evaluate.report import findings
-from fairprof.commands.evaluate.results import Evaluation, Subject, TrainingRecord, data_name
+from fairprof.commands.evaluate.results import ON_THE_MODEL, Evaluation, Subject, TrainingRecord, data_name
 from fairprof.config import EvaluateSettings
 from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool
 from fairprof.inference.verdicts import ESTABLISHED
-from fairprof.measurement.ceilings import HEADLINE_GAPS
 from fairprof.measurement.measures import pictures_of
 from fairprof.network.images import ImageInputs
 from fairprof.network.loaded import LoadedModel, load_model, pool_for, require_unseen, with_groups_of
@@ -29,19 +28,6 @@ from fairprof.reporting.findings import finite, log_findings
 from fairprof.reporting.style import png_of
 from fairprof.runtime.hardware import device_of
 from fairprof.store import models, tracking
-
-ON_THE_MODEL = (
-    "test/accuracy",
-    "test/macro_f1",
-    "test/macro_f1_of_ceiling",
-    "test/macro_f1_share_above_chance",
-    *(f"test/{gap}" for gap in HEADLINE_GAPS),
-    "test/worst_group_accuracy/gender_x_race",
-    "calibration/temperature",
-    "calibration/after/calibration_error",
-    "selective/area_under_risk_coverage",
-    "robustness/mean_corruption_accuracy",
-)
 
 
 def run_evaluation(settings: EvaluateSettings) -> str:
@@ -96,7 +82,7 @@ def evaluate_and_log(settings: EvaluateSettings, model: LoadedModel, pool: Pool)
     pictures |= {path: png_of(figure) for path, figure in figures_of(evaluation, evaluated, training).items()}
     report = findings(evaluation, pictures)
     log_findings(report)
-    _tell_the_model(evaluation, finite(report.metrics), model)
+    _tell_the_model(evaluation, finite(report.values), model)
 
 
 def _training_record(model: LoadedModel) -> TrainingRecord:

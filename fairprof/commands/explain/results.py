@@ -7,6 +7,7 @@ import pandas as pd
 from fairprof.commands.explain.trust import TOLD, TRUSTED
 from fairprof.data.regions import CENTRE_PRIOR
 from fairprof.reporting.findings import finite
+from fairprof.store.tracking import MOST_METRICS
 
 FACE, HAIR, CENTRE = "face", "hair", "centre"
 TABLES = {  # where each lies among the artifacts
@@ -101,7 +102,22 @@ def tables_of(explanation: Explanation) -> dict[str, pd.DataFrame]:
     }
 
 
-def metrics_of(explanation: Explanation) -> dict[str, dict[str, float]]:
+def shown_of(explanation: Explanation) -> tuple[str, ...]:
+    """The names of those of `values_of` that are metrics: the first of a list for each model, as many as there is room
+    for, the fewer the more models there are."""
+    shown = (
+        "maps_trusted",
+        f"attention/{explanation.main_region}",
+        "attention_gap/gender",
+        "attention_gap/race",
+        "randomised_head_similarity",
+        "undefined_maps",
+    )
+    room = MOST_METRICS // len(explanation.models)
+    return tuple(f"{label}/{name}" for label in explanation.models for name in shown[:room])
+
+
+def values_of(explanation: Explanation) -> dict[str, dict[str, float]]:
     """The headline numbers of each model, by label; those that are defined and not withheld."""
     values = {label: {"maps_trusted": float(label in explanation.trusted)} for label in explanation.models}
     whole = explanation.told("by_group")

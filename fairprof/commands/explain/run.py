@@ -9,7 +9,7 @@ from fairprof.commands.explain.measurements import attention_of, faithfulness_of
 from fairprof.commands.explain.models import chosen_models, load_models
 from fairprof.commands.explain.pictures import figures_of
 from fairprof.commands.explain.report import findings
-from fairprof.commands.explain.results import Explanation, metrics_of
+from fairprof.commands.explain.results import Explanation, shown_of, values_of
 from fairprof.commands.explain.subject import Subject, subject_of
 from fairprof.commands.explain.trust import marked, trust_of
 from fairprof.config import ExplainSettings
@@ -88,8 +88,10 @@ def explain_and_log(
     _log_maps(subject, maps)
     figures = figures_of(explanation, subject, maps)
     log_findings(findings(explanation, {name: png_of(figure) for name, figure in figures.items()}))
-    for label, values in metrics_of(explanation).items():
-        link_to_model(models[label].stored, values)
+    as_metrics = shown_of(explanation)
+    for label, values in values_of(explanation).items():
+        tracking.log_values(values, as_metrics)
+        link_to_model(models[label].stored, {name: values[name] for name in as_metrics if name in values})
 
 
 def _mean_areas(masks: RegionMasks) -> list[float]:

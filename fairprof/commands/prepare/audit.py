@@ -37,6 +37,19 @@ PAIRS = (
 FOLDER = "data/"  # of tables and pictures among the artifacts
 BROWSABLE_ROWS = 2_000  # of a table that the UI shows; the CSV file has all
 CONTEXTS = {"train": "train", "val": "validation", "test": "test"}  # what MLflow calls the partitions
+SHOWN = (  # the values of an audit that are metrics
+    *(f"data/{name}" for name in ("rows", "quarantined", "quarantined_share", "left_out", "pool", *CONTEXTS)),
+    *(f"data/{name}" for name in ("near_duplicate_groups", "persons_with_several_images")),
+    *(f"data/{name}" for name in ("empty_cells", "small_cells")),
+    *(f"data/train_images/{design}" for design in DESIGNS),
+    *(
+        f"data/{gap}_{figure}/{attribute}"
+        for gap in PARITY_DIFFERENCES
+        for figure in ("null_q95", "detectable_largest")
+        for attribute in ("gender", "race")
+    ),
+    "ceiling/macro_f1",
+)
 PERFECT = "perfect prediction"
 SMALLEST, LARGEST = "nearly best, smallest gap", "nearly best, largest gap"
 
@@ -211,7 +224,7 @@ def tables_of(audit: Audit) -> dict[str, pd.DataFrame]:
     }
 
 
-def metrics_of(audit: Audit) -> dict[str, float]:
+def values_of(audit: Audit) -> dict[str, float]:
     """The numbers of an audit by name, those that are defined."""
     values = {
         "rows": audit.rows,
@@ -226,14 +239,14 @@ def metrics_of(audit: Audit) -> dict[str, float]:
         f"label_conflicts/{name}": audit.near_duplicates[f"conflicts_{name}"] for name in ("gender", "race", "age")
     }
     if audit.pool is not None:
-        values |= _metrics_of_pool(audit, audit.pool)
+        values |= _values_of_pool(audit, audit.pool)
     values = {f"data/{name}": float(value) for name, value in values.items()}
     if audit.pool is not None and audit.classifier is not None:
         values |= ceilings(audit.pool, audit.pool.rows_of("test"))
     return finite(values)
 
 
-def _metrics_of_pool(audit: Audit, pool: Pool) -> dict[str, float]:
+def _values_of_pool(audit: Audit, pool: Pool) -> dict[str, float]:
     tables = audit.tables
     evidence = tables["cells"]["test_evidence"].value_counts()
     values = {

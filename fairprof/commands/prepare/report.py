@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from fairprof.commands.prepare.answer import answer, banners, quotable, to_mend, verdict_table
-from fairprof.commands.prepare.audit import FOLDER, LARGEST, PERFECT, SMALLEST, Audit, metrics_of, tables_of
+from fairprof.commands.prepare.audit import FOLDER, LARGEST, PERFECT, SHOWN, SMALLEST, Audit, tables_of, values_of
 from fairprof.commands.prepare.counts import ENOUGH
 from fairprof.commands.prepare.noise_floors import FIRST_STEP
 from fairprof.config import EVERYBODY
@@ -105,7 +105,8 @@ def findings(audit: Audit, cache: tuple[str, ...], pictures: dict[str, bytes]) -
         "cell in `sheets/`.",
         printed=(*first, *above, *(f"to mend: {item}" for item in mend)),
         banners=above,
-        metrics=metrics_of(audit),
+        values=values_of(audit),
+        shown=SHOWN,
     )
 
 

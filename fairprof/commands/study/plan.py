@@ -20,7 +20,8 @@ class PlannedRun:
     """A run of a study: its settings, what has become of it, its id, and why.
 
     status: waiting, finished, reused, shared or failed. key: its `run_key`; runs of several arms that have the same
-    one are one run. Empty where nothing can be drawn.
+    one are one run. Empty where nothing can be drawn. images: how many it has to go through, about proportional to the
+    time that it takes.
     """
 
     settings: Settings
@@ -28,6 +29,7 @@ class PlannedRun:
     status: str = WAITING
     run_id: str = ""
     reason: str = ""
+    images: int = 0
 
 
 def plan(settings: StudySettings) -> list[Settings]:

@@ -141,7 +141,8 @@ def _planned_run(settings: Settings, pool: Pool, weights: Weights) -> PlannedRun
         drawn = draw(pool, DESIGNS[settings.experiment], settings)
     except UserError as error:
         return PlannedRun(settings, status=FAILED, reason=str(error))
-    return found(PlannedRun(settings, run_key(settings, pool, drawn, weights)))
+    images = (len(drawn.train) + len(drawn.val)) * settings.epochs + len(drawn.test)
+    return found(PlannedRun(settings, run_key(settings, pool, drawn, weights), images=images))
 
 
 def _log_runs(runs: Sequence[PlannedRun], seeds: SeedPlan) -> None:

@@ -21,7 +21,7 @@ from fairprof.errors import ServerAway, UserError
 from fairprof.reporting.wording import counted
 from fairprof.runtime.beside import Executor
 from fairprof.runtime.hardware import on_gpu
-from fairprof.runtime.progress import note, progress_bar
+from fairprof.runtime.progress import begun, note, whole
 from fairprof.store import claims, tracking
 from fairprof.store.registry import RUN_KEY_TAG
 from fairprof.store.studies import FINISHED, REUSED
@@ -40,16 +40,15 @@ def train_all(
     While a run trains, the one before it may still be logged by the recorder. A run whose process dies is trained by
     another one.
     """
-    places = {run.key: place for place, run in enumerate(distinct_runs(runs), 1)}
     trained: list[TrainedRun] = []  # and not recorded yet
     told = 0
-    with progress_bar("study", len(_waiting(runs)), "runs") as bar:
+    with whole("study", {run.key: run.images for run in _waiting(runs)}, "runs") as line:
         while left := _waiting(runs):
             begun = {each.run.key for each in trained}
             rest = [run for run in left if run.key not in begun]
             ended = (
                 _next_recorded(trained, wait=False)
-                or _next_ended(rest, pool, places, recorder)
+                or _next_ended(rest, pool, recorder)
                 or _next_recorded(trained, wait=True)
             )
             if isinstance(ended, TrainedRun):
@@ -57,7 +56,8 @@ def train_all(
             elif ended is not None:
                 runs = after(runs, ended)
                 log(runs)
-                bar.update()
+                _tell(ended)
+                line.ended(ended.key)
             else:
                 if told != len(left):
                     told = len(left)
@@ -87,15 +87,12 @@ def _next_recorded(trained: list[TrainedRun], wait: bool) -> PlannedRun | None:
     return _unless_it_fails(first.run, lambda: replace(first.run, status=FINISHED, run_id=first.recording.wait()))
 
 
-def _next_ended(
-    left: Sequence[PlannedRun], pool: Pool, places: dict[str, int], recorder: Executor
-) -> PlannedRun | TrainedRun | None:
+def _next_ended(left: Sequence[PlannedRun], pool: Pool, recorder: Executor) -> PlannedRun | TrainedRun | None:
     """One of the runs that has ended meanwhile, or is trained now; None where others are training all of them."""
     taken = claims.of_others()
     for run in left:
         finished = found(run)
         if finished.status != WAITING:
-            note(f"{run_name(run.settings)} was trained by another process")
             return finished
         if _claim_of(run) in taken or tracking.is_open_elsewhere({RUN_KEY_TAG: run.key}):
             continue
@@ -106,7 +103,7 @@ def _next_ended(
             finished = found(run)  # by whoever held the claim until now
             if finished.status != WAITING:
                 return finished
-            note(f"run {places[run.key]} of {len(places)}: {run_name(run.settings)}")
+            begun(run_name(run.settings))
             return _unless_it_fails(run, partial(_trained, run, pool, recorder))
         finally:
             claims.withdraw()
@@ -154,8 +151,18 @@ def _unless_it_fails(run: PlannedRun, work: Callable[[], Outcome]) -> Outcome | 
         if not isinstance(error, UserError):
             tracking.log_text("".join(traceback.format_exception(error)), f"study/errors/{name}.txt")
             reason = f"{type(error).__name__}: {reason}"
-        note(f"{name} failed: {reason}")
         return replace(run, status=FAILED, reason=reason)
+
+
+def _tell(ended: PlannedRun) -> None:
+    """Says what has come of a run."""
+    name = run_name(ended.settings)
+    if ended.status == FAILED:
+        note(f"{name} failed: {ended.reason}")
+        return
+    run = tracking.get_run(ended.run_id)
+    elsewhere = " (trained by another process)" if ended.status == REUSED else ""
+    note(f"{name}{elsewhere}: {run.tags.get(tracking.ANSWER, tracking.NO_ANSWER)}")
 
 
 def compared_before(key: str) -> frozenset[str]:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from fairprof.measurement.ceilings import HEADLINE_GAPS
-from fairprof.plain_text import in_markdown, visible
-from fairprof.reporting.findings import WHERE_THE_REPORT_IS
+from fairprof.plain_text import in_markdown
+from fairprof.reporting.findings import REPORT
+from fairprof.runtime.progress import conclude
 from fairprof.store import tracking
-from fairprof.store.models import run_reference
+from fairprof.store.pages import SHORT_NAMES, version_address
 from fairprof.store.registry import RegisteredVersion
 from fairprof.store.tracking import LoggedRun
 
@@ -20,6 +21,24 @@ HEADLINE = (
     "test/worst_group_accuracy/gender_x_race",
     "best_val/macro_f1",
 )
+CONTACT_SHEET = "gradcam/contact_sheet.png"
+BY_EPOCH = (  # metrics; the other values of an epoch are in training/history.csv
+    "train/loss",
+    "val/loss",
+    "val/macro_f1",
+    "val/demographic_parity_difference/gender",
+    "val/demographic_parity_difference/race",
+)
+SHOWN = (  # the values of a run that are metrics
+    *HEADLINE,
+    *SHORT_NAMES,
+    "test/calibration_error",
+    "ceiling/macro_f1",
+    "best_epoch",
+    "data/train",
+    "data/val",
+    "data/test",
+)
 
 
 def headline_metrics(values: dict[str, float]) -> dict[str, float]:
@@ -29,24 +48,25 @@ def headline_metrics(values: dict[str, float]) -> dict[str, float]:
 
 def unregistered(run_id: str) -> str:
     """How the model of a run that has not registered it is named, Markdown."""
-    return f"Not registered: it is named `run:{run_id}`; `mlflow run . -e register -P run={run_id}` registers it."
+    return f"Its model is not registered: it is named `run:{run_id}`, which `-e register -P run={run_id}` registers."
 
 
 def registered(version: RegisteredVersion) -> str:
     """As which version the model of a run is registered, Markdown."""
     champion = ", the champion" if version.champion else ""
-    return f"Registered as `models:/{version.name}/{version.version}`{champion} ({in_markdown(version.reason)})."
+    address = version_address(version.name, version.version)[1:]
+    return (
+        f"**[{version.name} version {version.version}]({address})**{champion} "
+        f"({in_markdown(version.reason)}): load it as `models:/{version.name}/{version.version}`."
+    )
 
 
-def tell(run: LoggedRun, version: RegisteredVersion | None, sentences: Iterable[str]) -> None:
-    """Says on the screen what a run has come to and how its model is loaded; version: as which it is registered."""
-    said = visible(" ".join(sentences))
-    if version is None:
-        print(f"\n{run.name}: {said}\nits model is named {run_reference(run.run_id)}", flush=True)
-        return
-    print(
-        f"\n{version.name} version {version.version}: {said}\n"
-        f'load it with mlflow.pyfunc.load_model("models:/{version.name}/{version.version}")\n'
-        f"browse the runs at {tracking.runs_page()}; {WHERE_THE_REPORT_IS}",
-        flush=True,
+def tell(run: LoggedRun, version: RegisteredVersion, sentences: Iterable[str]) -> None:
+    """Says on the screen what a run has come to, and where it, its report and its model are."""
+    conclude(
+        (
+            f"{run.name}: {' '.join(sentences)}",
+            *tracking.places(REPORT, (version.name, version.version)),
+            f'load the model with mlflow.pyfunc.load_model("models:/{version.name}/{version.version}")',
+        )
     )

@@ -1,5 +1,6 @@
 """What goes into a run, logged before it trains: settings, fingerprints, the rows drawn, the data set's faults."""
 
+from fairprof.commands.train.headline import SHOWN
 from fairprof.commands.train.identity import run_key, study_key, train_sizes
 from fairprof.commands.train.subject import RunSubject
 from fairprof.data.designs import composition
@@ -18,7 +19,7 @@ def log_inputs(subject: RunSubject) -> None:
     _log_rows(subject)
     _log_quarantine(subject)
     pool, drawn = subject.pool, subject.drawn
-    tracking.log_metrics(
+    tracking.log_values(
         {
             "data/pool": len(pool.table),
             "data/quarantined": len(pool.quarantine),
@@ -27,7 +28,8 @@ def log_inputs(subject: RunSubject) -> None:
             "data/val": len(drawn.val),
             "data/test": len(drawn.test),
         }
-        | ceilings(pool, drawn.test)
+        | ceilings(pool, drawn.test),
+        SHOWN,
     )
 
 

@@ -4,6 +4,7 @@ import json
 
 import pandas as pd
 
+from fairprof.commands.train.headline import BY_EPOCH, SHOWN
 from fairprof.commands.train.pictures import map_pictures, training_figure
 from fairprof.commands.train.subject import Explained, RunSubject
 from fairprof.measurement.ceilings import ceilings, expected_rates, shares_of_ceiling
@@ -17,17 +18,18 @@ from fairprof.saliency.thumbnails import packed_thumbnails
 from fairprof.store import tracking
 from fairprof.store.champion import DEGENERATE_TAG
 from fairprof.store.models import BEST_WEIGHTS, FROZEN_TAG, LAST_WEIGHTS, MODEL_SETTINGS, model_settings
+from fairprof.store.pages import MAPS, short_metrics
 
 
 def log_epoch(epoch: int, values: dict[str, float]) -> None:
-    """Logs what is finite of an epoch's values; epoch: from 1."""
-    tracking.log_metrics(finite(values), step=epoch)
+    """Logs an epoch's values that are shown as metrics, where they are finite; epoch: from 1."""
+    tracking.log_metrics(finite({name: values[name] for name in BY_EPOCH if name in values}), step=epoch)
 
 
 def log_training(subject: RunSubject, trained: Trained) -> None:
     """Logs the values of every epoch, their curves, and the model."""
     epochs = pd.RangeIndex(1, len(trained.history) + 1, name="epoch")
-    tracking.log_metrics({"best_epoch": trained.best_epoch})
+    tracking.log_values({"best_epoch": trained.best_epoch}, SHOWN)
     tracking.log_table(pd.DataFrame(trained.history, index=epochs), "training/history.csv", index=True)
     tracking.log_bytes(png_of(training_figure(trained.history, trained.best_epoch)), "training/curves.png")
     log_model(subject, trained)
@@ -66,7 +68,8 @@ def log_predictions(subject: RunSubject, val: pd.DataFrame, test: pd.DataFrame) 
         tracking.log_table(expected, "metrics/expected_by_group.csv")
     allowed = ceilings(subject.pool, rows)
     of_validation = {f"best_val/{name}": value for name, value in performance.performance(val).items()}
-    tracking.log_metrics(of_validation | measurements.values | shares_of_ceiling(test, allowed))
+    values = of_validation | measurements.values | shares_of_ceiling(test, allowed)
+    tracking.log_values(values | short_metrics(values), SHOWN)
 
 
 def only_class(predictions: pd.DataFrame) -> str | None:
@@ -78,6 +81,8 @@ def log_maps(explained: Explained, drawn: dict[str, bytes]) -> None:
     """Logs maps: pictures of them, as `map_pictures` has drawn them, and the raw maps."""
     for name, picture in drawn.items():
         tracking.log_bytes(picture, f"gradcam/{name}.png")
+        if name in MAPS:
+            tracking.log_image(picture, MAPS[name])
     tracking.log_arrays(
         {
             "maps": explained.maps,

@@ -45,8 +45,9 @@ class Recording:
     def tags(self, tags: dict[str, str]) -> None:
         self._log("fairprof.store.tracking.set_tags", tags)
 
-    def metrics(self, values: dict[str, float]) -> None:
-        self._log("fairprof.store.tracking.log_metrics", values)
+    def work(self, values: dict[str, float]) -> None:
+        """What the cache has spared, values by name, none of which is a metric."""
+        self._log("fairprof.store.tracking.log_values", values, ())
 
     def inputs(self, subject: RunSubject) -> None:
         """What goes into the training."""

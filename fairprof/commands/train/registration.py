@@ -3,7 +3,7 @@ for."""
 
 import numpy as np
 
-from fairprof.commands.train.headline import headline_metrics, registered, tell, unregistered
+from fairprof.commands.train.headline import CONTACT_SHEET, headline_metrics, registered, tell, unregistered
 from fairprof.commands.train.report import findings, outcome_of
 from fairprof.commands.train.subject import RunSubject
 from fairprof.reporting.findings import REPORT
@@ -22,12 +22,18 @@ def register_trained(subject: RunSubject, weights: dict[str, np.ndarray]) -> Non
 def report(subject: RunSubject, version: RegisteredVersion | None) -> None:
     """Logs the page and the description of the active run, which has logged all else, and says what it has come to.
 
-    version: as which its model is registered; None where it is not.
+    version: as which its model is registered; None where it is not, in a study, which says it itself.
     """
     found = findings(outcome_of(subject, version))
     tracking.log_text(found.html(), REPORT)
-    tracking.set_description(found.description)
-    tell(tracking.get_run(tracking.active_run_id()), version, found.printed)
+    run_id = tracking.active_run_id()
+    tracking.set_description(
+        f"**[Report]({tracking.address_of(REPORT)})** - **[Grad-CAM]({tracking.address_of(CONTACT_SHEET)})** - "
+        f"{unregistered(run_id) if version is None else registered(version)}\n\n{found.description}"
+    )
+    tracking.set_answer(" ".join(found.printed))
+    if version is not None:
+        tell(tracking.get_run(run_id), version, found.printed)
 
 
 def register(model: StoredModel, chosen: str = "") -> RegisteredVersion:

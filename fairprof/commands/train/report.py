@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pandas as pd
 from PIL import Image
 
-from fairprof.commands.train.headline import headline_metrics, registered, unregistered
 from fairprof.commands.train.identity import run_name
 from fairprof.commands.train.subject import RunSubject
 from fairprof.config import DataSettings, Identifies, Settings
@@ -363,15 +362,11 @@ def smaller(png: bytes) -> bytes:
 
 
 def description(outcome: Outcome) -> str:
-    """The run's description, Markdown: the answer of the page, and headline metrics."""
-    settings, version = outcome.settings, outcome.version
-    named = unregistered(outcome.run_id) if version is None else registered(version)
-    rows = "\n".join(f"| {name} | {number(value)} |" for name, value in headline_metrics(outcome.values).items())
+    """The run's description, Markdown: the answer of the page, and what was trained."""
+    settings = outcome.settings
     return (
         f"**Design {settings.experiment}** (balanced over {' x '.join(DESIGNS[settings.experiment].balanced)}): "
         f"{in_markdown(' '.join(answer(outcome)))}\n\n"
         f"Seed {settings.seed}, data {in_code(settings.data.partition(':')[0])}, weights {in_code(outcome.weights)}, "
-        f"best epoch {outcome.best_epoch} of {outcome.epochs} by {SELECTION_RULES[settings.selection].metric}. "
-        f"{named}\n\n"
-        f"The page of the run is the artifact `report.html`.\n\n| metric | value |\n|---|---|\n{rows}"
+        f"best epoch {outcome.best_epoch} of {outcome.epochs} by {SELECTION_RULES[settings.selection].metric}."
     )

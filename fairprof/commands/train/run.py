@@ -89,11 +89,11 @@ def train(
         return
     from fairprof.commands.train.maps import explained  # pytorch-grad-cam, which nothing needs before
 
-    recording.metrics(cached_work(training.inputs, "prefix"))
+    recording.work(cached_work(training.inputs, "prefix"))
     recording.training(subject, trained)
     recording.predictions(subject, val, test)
     images, explained_from = explained(training, test)
-    recording.metrics(cached_work(explained_from, "gradcam") if explained_from is not training.inputs else {})
+    recording.work(cached_work(explained_from, "gradcam") if explained_from is not training.inputs else {})
     if alone:
         from fairprof.commands.train.pictures import map_pictures  # matplotlib
 

@@ -16,6 +16,7 @@ from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback, fail_s
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from fairprof.commands.train.headline import BY_EPOCH
 from fairprof.commands.train.hyperparameters import SEARCHED_DATA, WINNER, data_key
 from fairprof.commands.train.run import validation_scores
 from fairprof.commands.tune.objectives import OBJECTIVES
@@ -44,11 +45,11 @@ from fairprof.data.drawable import require_drawable
 from fairprof.data.pool import Pool, load_pool, screened_rows, without_test
 from fairprof.errors import ServerAway, UserError
 from fairprof.network.weights import find_weights
-from fairprof.reporting.findings import finite, log_findings
+from fairprof.reporting.findings import log_findings
 from fairprof.runtime import databases
 from fairprof.runtime.files import cache_folder, make_folder
 from fairprof.runtime.hardware import keep_freed_memory
-from fairprof.runtime.progress import note, progress_bar
+from fairprof.runtime.progress import begun, whole
 from fairprof.runtime.ranks import Rank
 from fairprof.seeds import derive_seed
 from fairprof.store import tracking
@@ -206,17 +207,22 @@ def counted_trials(study: optuna.Study) -> list[FrozenTrial]:
 
 def work(study: optuna.Study, exclusive: Exclusive, objective: Objective) -> None:
     """Runs planned trials until none is left, waiting for those of other workers: one may die and leave its trial."""
-    total = len(counted_trials(study))
-    with progress_bar("search", total, "trials") as bar:
+    total, finished = len(counted_trials(study)), _finished(study)
+    with whole("search", {str(place): 1.0 for place in range(finished, total)}, "trials") as line:
         while True:
             with without_remarks():
                 fail_stale_trials(study)
-            states = [trial.state for trial in counted_trials(study)]
-            bar.update(sum(state.is_finished() for state in states) - bar.n)
-            if all(state.is_finished() for state in states):
+            finished = _finished(study)
+            for place in range(finished):
+                line.ended(str(place))
+            if finished == total:
                 return
             if not _run_one(study, exclusive, objective):
                 time.sleep(WAIT)
+
+
+def _finished(study: optuna.Study) -> int:
+    return sum(trial.state.is_finished() for trial in counted_trials(study))
 
 
 def _run_one(study: optuna.Study, exclusive: Exclusive, objective: Objective) -> bool:
@@ -292,12 +298,15 @@ def _trained(trial: optuna.Trial, settings: TuneSettings, pool: Pool) -> float |
         tracking.set_tags({"fairprof.trial_state": "failed"})
         scores = []
         for step, design in enumerate(settings.designs()):
-            note(f"trial {trial.number}: design {design}")
+            begun(f"trial {trial.number}, design {design}")
             of_design = {"experiment": design, "imbalance": DESIGNS[design].imbalance(settings.imbalance)}
             best_epoch = validation_scores(shared.model_copy(update=of_design), pool)
             scores.append([best_epoch[metric] for metric, _ in objectives])
             trial.set_user_attr(design, scores[-1])
-            tracking.log_metrics(finite({f"{design}/{name}": value for name, value in best_epoch.items()}))
+            tracking.log_values(
+                {f"{design}/{name}": value for name, value in best_epoch.items()},
+                {f"{design}/{name}" for name in BY_EPOCH},
+            )
             if len(objectives) == 1 and _is_hopeless(trial, float(np.mean(scores)), step, settings):
                 tracking.set_tags({"fairprof.trial_state": "pruned"})
                 break

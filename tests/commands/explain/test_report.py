@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from fairprof.commands.explain.report import answer, findings
-from fairprof.commands.explain.results import metrics_of, tables_of
+from fairprof.commands.explain.results import tables_of, values_of
 from tests.commands.explain.made import explanation, study
 
 TRUSTED, UNTRUSTED = {"A": 3, "B": 3}, {"A": 3, "B": 0}
@@ -32,9 +32,9 @@ def test_what_untrusted_maps_show_stands_in_no_sentence_table_or_metric():
     assert "withheld for model B" in said[2]
     rest = " ".join(said[3:])
     assert "model B" not in rest and "Model B" not in rest and "model A" in rest
-    metrics = metrics_of(found)
-    assert metrics["B"]["B/maps_trusted"] == 0 and metrics["A"]["A/maps_trusted"] == 1
-    assert not [name for name in metrics["B"] if "attention" in name or "distance" in name]
+    values = values_of(found)
+    assert values["B"]["B/maps_trusted"] == 0 and values["A"]["A/maps_trusted"] == 1
+    assert not [name for name in values["B"] if "attention" in name or "distance" in name]
     tables = tables_of(found)
     kept, shown = tables["attention/by_group.csv"], tables["tables/attention_by_group.json"]
     assert set(kept[kept["reported"].eq("withheld")]["model"]) == {"B"}

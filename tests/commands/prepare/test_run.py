@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fairprof.commands.prepare.audit import audited, metrics_of
+from fairprof.commands.prepare.audit import SHOWN, audited, values_of
 from fairprof.commands.prepare.run import cache_facts, read
 from fairprof.config import PrepareSettings
 from fairprof.data.pixels import NoImages
@@ -72,7 +72,7 @@ def test_numbers_are_finite_and_those_of_the_tables(rows, settings_of, tmp_path)
     settings = settings_of(rows)
     screened, pool, refusal = read(settings)
     audit = audited(screened, pool, "", settings)
-    found = metrics_of(audit)
+    found = values_of(audit)
     assert all(np.isfinite(value) for value in found.values())
     assert (found["data/rows"], found["data/pool"], found["data/quarantined"]) == (48, 47, 1)
     assert found["data/quarantined_share"] == pytest.approx(1 / 48)
@@ -80,7 +80,9 @@ def test_numbers_are_finite_and_those_of_the_tables(rows, settings_of, tmp_path)
     assert found["data/train_images/B"] == sizes.loc[("B", "train"), "images"] > 0
     assert 0 <= found["data/cramers_v/profession_gender"] <= 1
     assert found["data/small_cells"] == 8 and found["data/empty_cells"] == 0
+    shown = found.keys() & set(SHOWN)
+    assert {"data/rows", "data/train_images/B", "data/small_cells"} <= shown and len(SHOWN) <= 30
     gap = "data/demographic_parity_difference"
     assert found[f"{gap}_null_mean/race"] < found[f"{gap}_null_q95/race"] < found[f"{gap}_detectable_largest/race"]
-    without = metrics_of(audited(screened, None, "refused", settings))
+    without = values_of(audited(screened, None, "refused", settings))
     assert without["data/quarantined"] == 1 and "data/pool" not in without

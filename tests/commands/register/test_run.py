@@ -39,8 +39,8 @@ def test_it_becomes_the_next_version_with_all_that_a_training_says_of_it(run_id,
 
 def test_the_run_says_so_on_its_page(run_id, registration):
     assert mlflow.get_run(run_id).data.tags["mlflow.note.content"] == (
-        "**Design C**. Registered as `models:/fairprof-C/1`, the champion (rule val_macro_f1: 0.5000, the first "
-        "version)."
+        "**Design C**. **[fairprof-C version 1](#/models/fairprof-C/versions/1)**, the champion (rule val_macro_f1: "
+        "0.5000, the first version): load it as `models:/fairprof-C/1`."
     )
 
 

@@ -62,7 +62,7 @@ def test_the_best_seed_of_every_design_is_registered_once_and_the_study_says_why
     assert version.tags["fairprof.chosen"] == why == table["why"][0]
     assert "`. It is seed 1 of the study's 3 seeds, by rule val_macro_f1" in version.description
     pages = [mlflow.get_run(run.run_id).data.tags["mlflow.note.content"] for run in runs_of_a]
-    assert pages[1].startswith("**Design A**. Registered as `models:/fairprof-A/1`, the champion (rule val_macro_f1: ")
+    assert pages[1].startswith("**Design A**. **[fairprof-A version 1](#/models/fairprof-A/versions/1)**, the champion")
     assert all(
         f"it is named `run:{run.run_id}`" in page
         for run, page in zip(runs_of_a, pages, strict=True)

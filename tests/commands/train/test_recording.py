@@ -34,13 +34,15 @@ def newest():
 
 def test_what_is_handed_over_is_kept_and_the_run_has_finished(recorder):
     with recorded(recorder, "B-seed0", {"fairprof.design": "B"}) as recording:
-        recording.metrics({"data/train": 280})
+        recording.work({"prefix/computed_images": 280})
         recording.epoch(1, {"val/loss": 0.5, "val/macro_f1": float("nan")})
         recording.tags({"fairprof.resumed": "true"})
         assert kept(recording.run_id()).info.status == "RUNNING"
     run = kept(recording.run_id())
     assert (run.info.run_name, run.info.status) == ("B-seed0", "FINISHED")
-    assert run.data.metrics == {"data/train": 280, "val/loss": 0.5}
+    assert run.data.metrics == {"val/loss": 0.5} and tracking.load_values(run.info.run_id) == {
+        "prefix/computed_images": 280
+    }
     assert run.data.tags["fairprof.design"] == "B" and run.data.tags["fairprof.resumed"] == "true"
 
 
@@ -57,12 +59,12 @@ def test_an_error_while_it_trains_ends_the_run_as_failed_with_its_name(recorder,
 
 def test_a_piece_that_cannot_be_logged_ends_it_as_failed_and_later_pieces_are_left_out(recorder, refused):
     with refused("run nobody: no such thing"), recorded(recorder, "B-seed2", {}) as recording:
-        recording.metrics({"data/train": 1})
+        recording.epoch(1, {"val/loss": 1})
         recording._log(f"{__name__}.refuse")
-        recording.metrics({"data/val": 2})
+        recording.epoch(1, {"train/loss": 2})
     run = newest()
     assert (run.info.run_name, run.info.status) == ("B-seed2", "FAILED")
-    assert run.data.metrics == {"data/train": 1} and "no such thing" in run.data.tags["fairprof.error"]
+    assert run.data.metrics == {"val/loss": 1} and "no such thing" in run.data.tags["fairprof.error"]
 
 
 def refuse() -> None:
@@ -72,13 +74,13 @@ def refuse() -> None:
 def test_of_two_runs_handed_over_at_once_each_has_its_own_and_both_are_of_their_parent(beside):
     with tracking.started_run("study-AB", {}) as study_id:
         recordings = [Recording(beside, name, {}, study_id) for name in ("A-seed0",)]
-        recordings[0].metrics({"data/train": 1})
+        recordings[0].epoch(1, {"val/loss": 1})
         recordings[0].close()
         recordings.append(Recording(beside, "B-seed0", {}, study_id))
-        recordings[1].metrics({"data/train": 2})
+        recordings[1].epoch(1, {"val/loss": 2})
         recordings[1].close()
         runs = [kept(recording.wait()) for recording in recordings]
-    assert [run.data.metrics["data/train"] for run in runs] == [1, 2]
+    assert [run.data.metrics["val/loss"] for run in runs] == [1, 2]
     assert {run.data.tags["mlflow.parentRunId"] for run in runs} == {study_id}
     assert all(recording.is_recorded() for recording in recordings)
     assert kept(study_id).data.metrics == {}
@@ -91,7 +93,7 @@ def test_a_failure_of_one_run_leaves_the_next_alone(beside):
         first._pieces.clear()  # as if it had been handed over before anything was logged
         first.close()
         second = Recording(beside, "B-seed0", {}, study_id)
-        second.metrics({"data/train": 2})
+        second.epoch(1, {"val/loss": 2})
         second.close()
         with pytest.raises(UserError, match="no such thing"):
             first.wait()
