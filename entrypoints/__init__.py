@@ -22,6 +22,7 @@ from fairprof.runtime.temporary import own_temporary_folder
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # it says of every step that it has taken it
 
+HELP = {"-h", "--help"}
 # of a run
 LOGGED_BY = (
     *(f"fairprof.commands.train.{name}" for name in ("recorder", "inputs", "outcome", "registration")),
@@ -38,6 +39,9 @@ def start(settings: type[CommandSettings], command: str, logged_by: Sequence[str
     """
     try:
         with shown_in_one_line(cache_folder("auto") / "logs"):
+            if HELP & set(sys.argv[1:]):
+                print(importlib.import_module("fairprof.documents.usage").usage(settings))
+                return
             given = settings.from_arguments()
             with own_temporary_folder(), _recorder(given, logged_by) as recorder:
                 if isinstance(given, DataSettings):

@@ -84,6 +84,11 @@ def _row(name: str, field: FieldInfo) -> tuple[str, ...]:
     return f"`{name}`", f"`{field.default}`", allowed, str(field.description), identifies
 
 
+def allowed_words(field: FieldInfo) -> str:
+    """What a setting may be, as plain text: words, or a kind of thing and its bounds."""
+    return _allowed(field.annotation, field.metadata).replace("`", "")
+
+
 def _allowed(annotation: Any, bounds: Iterable) -> str:
     """What a value may be: words, or a kind of thing and its bounds."""
     origin, parts = get_origin(annotation), get_args(annotation)

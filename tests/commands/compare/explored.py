@@ -50,8 +50,8 @@ def made_comparison(persons: bool = False, images: int = IMAGES) -> Explored:
                 tracking.log_table(measured[name].table("gaps"), "metrics/gaps.csv")
                 _log_maps(predictions, seed)
             run = replace(tracking.get_run(run_id), params={"train_size": "natural", "fraction": "1"})
-            run = replace(run, metrics={"best_epoch": 1.0})
-            results.append(RunResults(run, in_categories(predictions), _history(), _composition()))
+            values = {"best_epoch": 1.0}
+            results.append(RunResults(run, in_categories(predictions), _history(), _composition(), values))
     protocol = replace(
         PROTOCOL,
         classes=CLASSES,
