@@ -14,9 +14,10 @@ from fairprof.data.pool import Pool
 from fairprof.data.predictions_table import predictions_table
 from fairprof.measurement.measures import measure, pictures_of, scores_and_gaps
 from fairprof.measurement.validation import ValidationMeasure
-from fairprof.metrics.attention import mean_maps, mean_pictures
+from fairprof.metrics.attention import mean_maps
 from fairprof.metrics.fairness import ATTRIBUTES, group_labels
 from fairprof.reporting.style import png_of
+from fairprof.saliency.outline import face_place
 from fairprof.saliency.panels import contact_sheet, mean_map_panel
 from fairprof.seeds import numpy_generator
 
@@ -72,10 +73,11 @@ def _maps(predictions: pd.DataFrame) -> tuple[bytes, bytes]:
     panel = mean_map_panel(
         {name: mean_maps(maps, labels) for name, labels in groups.items()},
         {name: pd.Series(labels).value_counts().to_dict() for name, labels in groups.items()},
-        mean_pictures(pixels, groups),
+        face_place(pixels),
         "Mean maps",
+        "layer4.2",
     )
-    return png_of(contact_sheet(rows[:SHEET], pixels[:SHEET], maps[:SHEET], "Maps")), png_of(panel)
+    return png_of(contact_sheet(rows[:SHEET], pixels[:SHEET], maps[:SHEET], "Maps", "layer4.2")), png_of(panel)
 
 
 def _compared(scale: Scale, settings: Settings, pool: Pool, rows: np.ndarray) -> str:

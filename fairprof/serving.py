@@ -60,7 +60,7 @@ MAX_COLUMNS = 1000
 MAX_PAGES = 4 * MAX_ROWS
 
 OVERLAY_SIZE = 224  # least edge of an overlay, pixels
-OVERLAY_SHARE = 0.5  # of the colour where the map is strongest
+OVERLAY_SHARE = 0.7  # of the colour where the map is strongest
 INFERNO = (  # matplotlib's colour map at 17 equal steps: perceptually uniform, and readable without colour vision
     "000004 0b0724 210c4a 3d0965 57106e 71196e 8a226a a32c61 bc3754 d24644 e45a31 f1731d f98e09 fcac11 f9cb35 f2ea69 "
     "fcffa4"
@@ -230,8 +230,8 @@ def gradcam(network: "nn.Module", layer: str, images: "torch.Tensor") -> tuple["
 
 def overlay(picture: np.ndarray, saliency: "torch.Tensor") -> bytes:
     """A picture with its map laid over it, as PNG: the stronger the map, the brighter its colour and the less of the
-    picture is left. The scale is this map's own, from 0 to its maximum: overlays show where, not how much, and two of
-    them cannot be compared in strength. A map of zeros leaves the picture as it is.
+    picture is left; where the map is 0, all of it is. The scale is this map's own, from 0 to its maximum: overlays show
+    where, not how much, and two of them cannot be compared in strength.
 
     picture: (S, S, 3) uint8. saliency: (h, w) float32, >= 0; a coarse map is enlarged smoothly (bicubic).
     """
@@ -240,7 +240,7 @@ def overlay(picture: np.ndarray, saliency: "torch.Tensor") -> bytes:
     enlarged = functional.interpolate(saliency[None, None], picture.shape[:2], mode="bicubic")[0, 0].numpy()
     largest = float(saliency.max())
     strength = (enlarged / largest).clip(0, 1) if largest > 0 else np.zeros_like(enlarged)
-    share = OVERLAY_SHARE * np.sqrt(strength)[..., None]
+    share = OVERLAY_SHARE * strength[..., None]
     mixed = (1 - share) * picture + share * _colours()[(strength * 255).round().astype(np.uint8)]
     buffer = io.BytesIO()
     Image.fromarray(mixed.round().astype(np.uint8)).save(buffer, "PNG", compress_level=3)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fairprof.config import AnalysisSettings
+from fairprof.inference.calibration_by_group import reliability_with_intervals
 from fairprof.inference.intervals import bootstrap_scores, with_intervals
 from fairprof.inference.standardised_gaps import standardised_gaps
 from fairprof.inference.verdicts import gaps_and_contrasts
@@ -28,8 +29,9 @@ class Measurements:
     - scores, contrasts, standardised_gaps: of `bootstrap_scores`, `contrasts_with_tests` and `standardised_gaps`
     - by_group, gaps: of `rates_by_group` and `fairness.gaps`, with a column view: natural, with intervals and tests, or
       balanced, under `balanced_weights`, without
-    - performance_by_group, per_class, confusion_matrix, reliability: of the functions of these names; the index of the
-      second and third are the (true) classes
+    - performance_by_group, per_class, confusion_matrix: of the functions of these names; the index of the second and
+      third are the (true) classes
+    - reliability: of `reliability_with_intervals`
 
     tested_gaps: of `tested_gaps`, as the picture of the gaps takes them.
     """
@@ -84,7 +86,7 @@ def measure(predictions: pd.DataFrame, settings: AnalysisSettings, seed: int) ->
         "performance_by_group": fairness.performance_by_group(predictions, min_support),
         "per_class": performance.classification_table(predictions),
         "confusion_matrix": performance.confusion_table(predictions),
-        "reliability": performance.reliability_table(predictions),
+        "reliability": reliability_with_intervals(predictions, performance.CALIBRATION_BINS),
     }
     values = scores_and_gaps(predictions, min_support) | _noise_floors(tested)
     return Measurements(

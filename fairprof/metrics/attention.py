@@ -4,14 +4,10 @@ A map is turned into shares of its own total first, so that these numbers do not
 logits; only `strength` does. A map of zeros has no shares: its numbers are NaN, are left out of the means, and counted.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
 from fairprof.metrics.performance import divide, mean_of_defined
-
-PICTURES = 64  # that are summed at a time
 
 
 def enlargement(fields: int, size: int) -> np.ndarray:
@@ -32,23 +28,6 @@ def enlarged(maps: np.ndarray, size: int) -> np.ndarray:
     """Maps (N, h, w), enlarged bilinearly to (N, size, size)."""
     rows, columns = enlargement(maps.shape[1], size), enlargement(maps.shape[2], size)
     return rows @ maps @ columns.T
-
-
-def mean_pictures(pixels: np.ndarray, groups: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
-    """Attribute to group to the mean picture of its images, (S, S, 3) uint8, cut to whole numbers.
-
-    pixels: (N, S, S, 3) uint8. groups: attribute to the names of the images' groups, (N,).
-    """
-    coded = {attribute: pd.factorize(names) for attribute, names in groups.items()}
-    members = np.concatenate([code == np.arange(len(names))[:, None] for code, names in coded.values()]).astype(
-        np.float32
-    )
-    sums = np.zeros((len(members), pixels[0].size))
-    for start in range(0, len(pixels), PICTURES):  # as a product of matrices, exact: sums of few small whole numbers
-        some = slice(start, start + PICTURES)
-        sums += members[:, some] @ pixels[some].reshape(-1, pixels[0].size).astype(np.float32)
-    means = iter((sums / members.sum(axis=1, keepdims=True)).astype(np.uint8).reshape(-1, *pixels.shape[1:]))
-    return {attribute: {str(name): next(means) for name in names} for attribute, (_, names) in coded.items()}
 
 
 def attention_shares(maps: np.ndarray, masks: np.ndarray, regions: int) -> np.ndarray:

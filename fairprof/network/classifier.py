@@ -20,6 +20,7 @@ from fairprof.serving import build_network
 STAGES = ("layer4", "layer3", "layer2")  # from the head backwards
 FINETUNED_STAGES = {"head": STAGES[:0], "layer4": STAGES[:1], "layer3": STAGES[:2], "layer2": STAGES}
 PROBE_SIZE = 224  # pixels of the image by which stages are found
+FEWEST_FIELDS = 7  # along an edge of a map that shows where in a face a network looks
 # Batch norm that never learns leaves features as they are: their means are about 25 times the spread between images.
 NOTHING_TO_LEARN_FROM = (
     "fairprof: warning: weights=random with finetune=head trains a head on a backbone that has learned nothing and "
@@ -33,7 +34,8 @@ class Classifier:
     """A network with the study's head, partly frozen.
 
     network: (N, 3, H, W) float32 -> (N, K) logits. head: path of the head in it. frozen: paths of the blocks
-    that keep their weights and their batch-norm statistics. gradcam_layer: path of the last convolutional block.
+    that keep their weights and their batch-norm statistics. gradcam_layer: path of the deepest block whose output has
+    at least FEWEST_FIELDS x FEWEST_FIELDS fields; where none has, of the one with most.
 
     With `finetune` head, layer4 or layer3 the network is cut at `boundary`: the `prefix` before it is constant, and
     the `trainable` part behind it is all that learns. Both share their modules with the network. Otherwise boundary
@@ -67,8 +69,12 @@ class Classifier:
             trainable.get_submodule(path).eval()
 
 
-def build_classifier(architecture: str, weights: str, finetune: str, class_count: int, seed: int) -> Classifier:
+def build_classifier(
+    architecture: str, weights: str, finetune: str, class_count: int, seed: int, image_size: int = PROBE_SIZE
+) -> Classifier:
     """A classifier whose head (and, with random weights, backbone) is initialised from `seed`.
+
+    image_size: edge of the images whose maps explain it, pixels; nothing but the layer of Grad-CAM depends on it.
 
     finetune: `head` trains the head alone, `layer4` / `layer3` / `layer2` every stage from that on, `all` everything.
     In networks other than ResNets a stage is what works at the same resolution (layer4: 1/32 of the image, layer3:
@@ -82,7 +88,7 @@ def build_classifier(architecture: str, weights: str, finetune: str, class_count
         load_backbone(network, _tensors_of_file(file, used.sha256), head, file)
     elif finetune == "head":
         print(NOTHING_TO_LEARN_FROM, flush=True)
-    gradcam_layer = _last_convolutional_block(network, architecture)
+    gradcam_layer = _explained_block(network, architecture, image_size)
     frozen = _frozen_blocks(architecture, finetune)
     for path in frozen:
         network.get_submodule(path).requires_grad_(False)
@@ -96,13 +102,16 @@ def _tensors_of_file(file: Path, sha256: str) -> dict[str, torch.Tensor]:
     return read_state_dict(file)
 
 
-def trained_classifier(architecture: str, tensors: dict[str, torch.Tensor], class_count: int) -> Classifier:
-    """A classifier with all its weights, head included, in which nothing is frozen; tensors: its state dict."""
+def trained_classifier(
+    architecture: str, tensors: dict[str, torch.Tensor], class_count: int, image_size: int
+) -> Classifier:
+    """A classifier with all its weights, head included, in which nothing is frozen; tensors: its state dict.
+    image_size: as `build_classifier` takes it."""
     network = _network(architecture, class_count, seed=0)
     network.load_state_dict(tensors)
     network = network.to(memory_format=torch.channels_last).eval()
     head = _head_of(network)
-    layer = _last_convolutional_block(network, architecture)
+    layer = _explained_block(network, architecture, image_size)
     return Classifier(network, Weights("trained", ""), head, (), layer, None, None, network)
 
 
@@ -182,30 +191,64 @@ def _weighted_blocks(network: nn.Module, head: str) -> list[str]:
 def _stages(architecture: str) -> dict[str, str]:
     """The stage of every block with parameters but the head's: layer4 ... layer1 by its output's resolution.
 
-    Linear layers before the head, which have no resolution, count as layer4. Found without computing anything.
+    Linear layers before the head, which have no resolution, count as layer4.
     """
+    network, fields = _without_weights(architecture), _fields(architecture, PROBE_SIZE)
+    head = _head_of(network)
+    return {path: _stage(PROBE_SIZE / fields.get(path, 1)) for path in _weighted_blocks(network, head)}
+
+
+@functools.cache
+def _without_weights(architecture: str) -> nn.Module:
+    """A network of shapes alone, which computes nothing."""
     with torch.random.fork_rng(devices=[]):
-        network = build_network(architecture, 2).to("meta")
-    image = torch.empty(1, 3, PROBE_SIZE, PROBE_SIZE, device="meta")
-    sizes: dict[str, int] = {}
+        return build_network(architecture, 2).to("meta").eval()
+
+
+@functools.cache
+def _fields(architecture: str, image_size: int) -> dict[str, int]:
+    """How many fields the output of every block has along its shorter edge, in the order in which blocks compute.
+
+    Blocks whose output has none are left out. Raises `UserError` for images that are too small for the network.
+    """
+    network = _without_weights(architecture)
+    fields: dict[str, int] = {}
 
     def note(path: str):
         def hook(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
             if isinstance(output, torch.Tensor) and output.dim() == 4:
-                sizes[path] = output.shape[-1]
+                fields[path] = min(output.shape[2:])
 
         return hook
 
-    for path in _blocks(network):
-        network.get_submodule(path).register_forward_hook(note(path))
-    with torch.inference_mode():
-        network.eval()(image)
-    head = _head_of(network)
-    return {path: _stage(PROBE_SIZE / sizes.get(path, 1)) for path in _weighted_blocks(network, head)}
+    hooks = [network.get_submodule(path).register_forward_hook(note(path)) for path in _blocks(network)]
+    try:
+        with torch.inference_mode():
+            network(torch.empty(1, 3, image_size, image_size, device="meta"))
+    except RuntimeError as error:
+        raise UserError(
+            f"image_size={image_size} is too small for architecture={architecture} "
+            f"({str(error).splitlines()[0]}): raise it"
+        ) from None
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return fields
 
 
 def _stage(stride: float) -> str:
     return "layer4" if stride > 24 else "layer3" if stride > 12 else "layer2" if stride > 6 else "layer1"
+
+
+def _explained_block(network: nn.Module, architecture: str, image_size: int) -> str:
+    """Path of the block whose maps explain the network: the last convolutional one, unless its maps are too coarse."""
+    last = _last_convolutional_block(network, architecture)
+    fields = _fields(architecture, image_size)
+    before = list(fields)[: 1 + max(place for place, path in enumerate(fields) if f"{path}.".startswith(f"{last}."))]
+    if fields[before[-1]] >= FEWEST_FIELDS:
+        return last
+    fine = [path for path in before if fields[path] >= FEWEST_FIELDS]
+    return fine[-1] if fine else max(reversed(before), key=lambda path: fields[path])
 
 
 def _last_convolutional_block(network: nn.Module, architecture: str) -> str:

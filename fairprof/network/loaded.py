@@ -59,7 +59,9 @@ def load_model(reference: str) -> LoadedModel:
         known = {name: value for name, value in stored.settings["settings"].items() if name in Settings.model_fields}
         settings = Settings(**known)
         classes = tuple(stored.settings["classes"])
-        classifier = trained_classifier(stored.settings["architecture"], tensors_of(stored.weights), len(classes))
+        classifier = trained_classifier(
+            stored.settings["architecture"], tensors_of(stored.weights), len(classes), settings.image_size
+        )
     except (KeyError, ValidationError, RuntimeError) as error:
         raise UserError(
             f"{stored} was trained by another fairprof, whose model this one cannot read "

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
 from matplotlib.lines import Line2D
 from matplotlib.ticker import ScalarFormatter
 from numpy.typing import ArrayLike
@@ -185,19 +186,52 @@ def line(label: str, **style: Any) -> Line2D:
     return Line2D([], [], label=label, **usual | style)
 
 
-def design_handles(table: pd.DataFrame) -> list[Line2D]:
+@dataclass(frozen=True)
+class Several:
+    """What a legend shows side by side for one label: the same thing of every design, each as it is drawn."""
+
+    handles: tuple[Line2D, ...]
+    label: str
+
+
+def of_designs(table: pd.DataFrame, label: str, filled: bool = True, **style: Any) -> Several:
+    """The mark of every design of a table; style: other than usual."""
+    usual: Style = {"markersize": 6.5}
+    return Several(
+        tuple(Line2D([], [], **design_style(design, filled) | usual | style) for design in designs_of(table)), label
+    )
+
+
+def lines_of_designs(table: pd.DataFrame, label: str, **style: Any) -> Several:
+    """A line in the colour of every design of a table."""
+    usual: Style = {"marker": "", "linestyle": "-", "linewidth": 2}
+    return of_designs(table, label, **usual | style)
+
+
+def design_handles(table: pd.DataFrame, what: str, **style: Any) -> list[Line2D]:
+    """One a design; what: of it, is drawn so. style: other than usual."""
+    usual: Style = {"markersize": 6.5}
     return [
-        Line2D([], [], **design_style(design), markersize=7, label=f"design {design}") for design in designs_of(table)
+        Line2D([], [], **design_style(design) | usual | style, label=f"design {design}, {what}")
+        for design in designs_of(table)
     ]
 
 
 def finished(figure: Figure, title: str, handles: list, legend_axis: Axes | None = None) -> Figure:
     """The figure with its title, and its legend below or in an axis of its own."""
     figure.suptitle(title, fontsize=LARGE)
+    beside_each_other = max(len(handle.handles) if isinstance(handle, Several) else 1 for handle in handles)
+    legend: dict[str, Any] = {
+        "handles": [handle.handles if isinstance(handle, Several) else handle for handle in handles],
+        "labels": [handle.label if isinstance(handle, Several) else handle.get_label() for handle in handles],
+        "handler_map": {tuple: HandlerTuple(ndivide=None, pad=0.4)},
+        "handlelength": max(2.0, 1.4 * beside_each_other),
+        "frameon": False,
+    }
     if legend_axis is None:
         columns = len(handles) if len(handles) < 5 else -(-len(handles) // 2)
-        figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=SMALL, frameon=False)
+        figure.legend(loc="outside lower center", ncols=columns, fontsize=SMALL, **legend)
     else:
         legend_axis.axis("off")
-        legend_axis.legend(handles=handles, loc="center left", fontsize=NORMAL, frameon=False)
+        legend_axis.legend(loc="center left", fontsize=NORMAL, **legend)
     return figure

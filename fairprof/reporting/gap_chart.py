@@ -23,13 +23,15 @@ from fairprof.reporting.chart import (
     known_values,
     largest_of,
     line,
+    lines_of_designs,
     main_arm,
     mark,
     occurring,
+    of_designs,
     seeds_counted,
 )
 from fairprof.reporting.names import METRIC_NAMES, gap_name, name_of
-from fairprof.reporting.style import DESIGN_COLOURS, HOLLOW, MARGIN, NORMAL, NULL, NULL_MEAN, SMALL, WIDTH, design_style
+from fairprof.reporting.style import DESIGN_COLOURS, MARGIN, NORMAL, NULL, NULL_MEAN, SMALL, WIDTH, design_style
 from fairprof.reporting.wording import UNDEFINED, number, p_value, percent, short
 
 
@@ -75,9 +77,9 @@ def _gap_chart(panels: dict[str, pd.DataFrame], block: str, names: dict[str, str
         axis.set_xlabel("gap: difference of two rates\n0 is ideal", fontsize=SMALL)
     axes[0].set_xlim(left=0)
     handles = [
-        mark("gap, established"),
-        mark("gap, not established", markerfacecolor=HOLLOW),
-        line(f"to the upper end of its {percent(CONFIDENCE, 'g')} band"),
+        of_designs(table, "gap, established"),
+        of_designs(table, "gap, not established", filled=False),
+        lines_of_designs(table, f"to the upper end of its {percent(CONFIDENCE, 'g')} band", linewidth=1.2),
         Patch(color=NULL, label="were groups treated alike: up to the 95 % quantile"),
         mark("were groups treated alike: mean", color=NULL_MEAN, marker="|", markersize=11, markeredgewidth=2),
         *(line(f"margin of equivalence, {short(delta)}", **MARGIN) for delta in known_values(table["delta"])),

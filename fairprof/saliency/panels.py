@@ -12,42 +12,52 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 from fairprof.reporting.chart import LETTERS, drawn, largest_of, left_out
 from fairprof.reporting.style import INK, LARGE, NORMAL, RIGHT, SMALL, TINY, UNKNOWN, WRONG, Ticks
 from fairprof.reporting.wording import UNDEFINED, counted
+from fairprof.saliency.outline import FacePlace, draw_outline
 
 SIDE_BY_SIDE_IMAGES = 8  # of which a run keeps the pixels with its maps, and which a comparison shows
-EDGE, SMALL_EDGE = 1.75, 1.4  # inches of an image in a panel, and of one among many
+EDGE, SMALL_EDGE = 1.75, 1.3  # inches of an image in a panel, and of one among many
 CAPTION = 16  # letters of a name beside another
 ALL_IMAGES = None  # where a group is asked for; no name is it
 MOST_COLUMNS = 16  # of groups in a panel
 LINE = 0.13  # inches a line of a caption
+BAR = 0.9  # inches for a colour bar beside pictures
 COLOURS = matplotlib.colormaps["inferno"]
-OVERLAY = 0.5  # share of the map where it is strongest
+OVERLAY = 0.7  # share of the map where it is strongest; where there is nothing, all of the image is left
+LAID_OVER = ListedColormap([(*COLOURS(strength)[:3], OVERLAY * strength) for strength in np.linspace(0, 1, 256)])
 SIGNED = matplotlib.colormaps["RdBu_r"].with_extremes(bad=UNKNOWN)
 MEANS = COLOURS.with_extremes(bad=UNKNOWN)
 OUTLINE = (140, 255, 235)  # of regions; no colour of a map or a face
+ON_MEANS, ON_DIFFERENCES = "#e8f6f3", "#5f6b7a"  # the outline of a face, over the colours of each
 
 
 def overlay(pixels: np.ndarray, saliency: np.ndarray, largest: float) -> np.ndarray:
-    """An image with its map laid over it, (S, S, 3) uint8: the stronger the map, the less of the image is left.
+    """An image with its map laid over it, (S, S, 3) uint8: the stronger the map, the less of the image is left, and
+    where it is 0 all of it.
 
     pixels: (S, S, 3) uint8. saliency: (h, w) float, >= 0, shown on the scale 0 to `largest`.
     """
     size = pixels.shape[0]
     strength = cv2.resize(saliency.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC).clip(0)
     strength = (strength / largest).clip(0, 1) if largest > 0 else np.zeros_like(strength)
-    share = OVERLAY * np.sqrt(strength)[..., None]
+    share = OVERLAY * strength[..., None]
     return ((1 - share) * pixels + share * 255 * COLOURS(strength)[..., :3]).round().astype(np.uint8)
 
 
-def contact_sheet(rows: pd.DataFrame, pixels: np.ndarray, maps: np.ndarray, title: str) -> Figure:
+def looked_at(layer: str, maps: np.ndarray) -> str:
+    """ "at layer4.2, 7 x 7 fields": where in the network maps (..., h, w) come from, and how coarse they are."""
+    return f"at {layer}, {maps.shape[-2]} x {maps.shape[-1]} fields"
+
+
+def contact_sheet(rows: pd.DataFrame, pixels: np.ndarray, maps: np.ndarray, title: str, layer: str) -> Figure:
     """Every image above its Grad-CAM overlay, captioned with group, true and predicted class, on one colour scale.
 
-    rows: a predictions table's rows. pixels: (N, S, S, 3) uint8. maps: (N, h, w) raw.
+    rows: a predictions table's rows. pixels: (N, S, S, 3) uint8. maps: (N, h, w) raw, of the block at the path `layer`.
     """
     columns = min(8, len(rows))
     shown = list(rows.itertuples(index=False))
@@ -58,9 +68,9 @@ def contact_sheet(rows: pd.DataFrame, pixels: np.ndarray, maps: np.ndarray, titl
         columns,
         SMALL_EDGE,
         below=caption,
-        margins=(0.1, 0.1, 0.05 - caption, 0.5 + caption),
+        margins=(0.1, BAR, 0.05 - caption, 0.5 + caption),
     )
-    largest = float(np.quantile(maps, 0.995))
+    largest = _strong(maps)
     for place, row in enumerate(shown):
         line, column = divmod(place, columns)
         image, explained = axes[2 * line, column], axes[2 * line + 1, column]
@@ -68,8 +78,24 @@ def contact_sheet(rows: pd.DataFrame, pixels: np.ndarray, maps: np.ndarray, titl
         image.set_title(above[place], fontsize=TINY)
         explained.imshow(overlay(_enlarged(pixels[place]), maps[place], largest))
         explained.set_title(below[place], fontsize=TINY, color=RIGHT if row.y_true == row.y_pred else WRONG)
-    _entitled(figure, f"{title}\nbelow each image: Grad-CAM for the predicted class; true class, then predicted class")
+    _bar_of_overlays(figure, maps, "Grad-CAM (logit units)")
+    _entitled(
+        figure,
+        f"{title}\nbelow each image: Grad-CAM {looked_at(layer, maps)}, for the predicted class; "
+        "true class, then predicted class",
+    )
     return figure
+
+
+def _strong(maps: np.ndarray) -> float:
+    """What maps of single images are shown up to: what a few fields exceed is as strong as can be."""
+    return float(np.quantile(maps, 0.995))
+
+
+def _bar_of_overlays(figure: Figure, maps: np.ndarray, label: str) -> None:
+    """The colour bar of overlays, which stand on white here, up to `_strong`."""
+    scale = ScalarMappable(Normalize(0, _strong(maps) or 1), LAID_OVER)
+    _colour_bar(figure, scale, f"{label}, over white", 0.15, 0.6, extend="max" if maps.max() > _strong(maps) else None)
 
 
 def _of_whom(row: Any) -> str:
@@ -102,13 +128,15 @@ def _enlarged(pixels: np.ndarray) -> np.ndarray:
 def mean_map_panel(
     means: dict[str, dict[str, np.ndarray]],
     counts: dict[str, dict[str, int]],
-    faces: dict[str, dict[str, np.ndarray]],
+    place: FacePlace | None,
     title: str,
+    layer: str,
 ) -> Figure:
-    """A row per attribute, a column per group: the group's mean raw map over its mean image, on one colour scale; of
-    many groups only the largest.
+    """A row per attribute, a column per group: the group's mean raw map, on one colour scale, under the outline of a
+    face that is the same for all; of many groups only the largest.
 
-    means: attribute -> group -> (h, w). counts: images behind each. faces: mean images, (S, S, 3) uint8.
+    means: attribute -> group -> (h, w), of the block at the path `layer`. counts: images behind each. place: where
+    faces are in the images, of `face_place`.
     """
     there = sum(map(len, means.values()))
     means = {
@@ -126,28 +154,52 @@ def mean_map_panel(
     }
     caption = _height_of(heading for of_groups in headings.values() for heading in of_groups.values())
     figure, axes = _fixed_grid(
-        len(means), columns, edge, below=caption, margins=(0.1, 1.2, 0.05 - caption, 0.3 + caption)
+        len(means), columns, edge, below=caption, margins=(0.1, 1.2, 0.05 - caption, 0.5 + caption)
     )
-    largest = max(float(group.max()) for groups in means.values() for group in groups.values())
+    scale = Normalize(0, _largest(means))
     for line, (attribute, groups) in zip(axes, means.items(), strict=True):
         for axis, (name, mean) in zip(line, groups.items(), strict=False):
-            axis.imshow(overlay(_enlarged(faces[attribute][name]), mean, largest))
+            _shown_map(axis, mean, MEANS, scale, place, ON_MEANS)
             axis.set_title(headings[attribute][name], fontsize=TINY)
-    place = figure.add_axes((1 - 0.95 / figure.get_figwidth(), 0.15, 0.13 / figure.get_figwidth(), 0.6))
-    _colour_bar(figure, ScalarMappable(Normalize(0, largest), COLOURS), "mean Grad-CAM (logit units)", cax=place)
-    _entitled(figure, f"{title}{left_out(sum(map(len, means.values())), there, 'groups')}")
+    _colour_bar(figure, ScalarMappable(scale, COLOURS), "mean Grad-CAM (logit units)", 0.15, 0.6)
+    left = left_out(sum(map(len, means.values())), there, "groups")
+    at = looked_at(layer, next(iter(next(iter(means.values())).values())))
+    _entitled(figure, f"{title}{left}\n{at}; {outlined(place)}")
     return figure
+
+
+def outlined(place: FacePlace | None) -> str:
+    """What a title says of the outline."""
+    return (
+        "the outline is drawn where faces are on average"
+        if place is not None
+        else "without an outline: faces have no place in common"
+    )
+
+
+def _shown_map(
+    axis: Axes, values: np.ndarray, colours: Any, scale: Normalize, place: FacePlace | None, outline: str
+) -> None:
+    axis.imshow(values, colours, norm=scale, interpolation="bilinear")
+    if place is not None:
+        draw_outline(axis, place, outline)
 
 
 @dataclass(frozen=True)
 class Wording:
     """How a panel calls what it shows. compared: what the columns or rows are, design or model. method: of the maps.
-    unit: of their values. explained: the class, predicted or true."""
+    unit: of their values. explained: the class, predicted or true. at: of `looked_at`."""
 
     compared: str = "design"
     method: str = "Grad-CAM"
     unit: str = "logit units"
     explained: str = "predicted"
+    at: str = ""
+
+    @property
+    def maps(self) -> str:
+        """The method, and where it looks."""
+        return f"{self.method} {self.at}".rstrip()
 
 
 OF_DESIGNS = Wording()
@@ -177,8 +229,9 @@ def side_by_side_panel(
             raise ValueError(f"designs {designs[0]} and {design} show other images; give predictions of the same ones")
     captions = [_wrapped(f"true: {drawn(true, 3 * LETTERS)}") for true in first["y_true"]]
     heights = LINE * (2 + max(caption.count("\n") for caption in captions))
-    figure, axes = _fixed_grid(len(first), 1 + len(designs), EDGE, below=heights + 0.08, margins=(0.15, 0.1, 0.1, 0.75))
-    largest = float(np.quantile(np.concatenate([maps[design].ravel() for design in designs]), 0.995))
+    figure, axes = _fixed_grid(len(first), 1 + len(designs), EDGE, below=heights + 0.08, margins=(0.15, BAR, 0.1, 0.75))
+    everything = np.concatenate([maps[design].ravel() for design in designs])
+    largest = _strong(everything)
     for place, (line, row) in enumerate(zip(axes, first.itertuples(index=False), strict=True)):
         age = f", {row.age}" if isinstance(row.age, str) else ""
         mask = None if masks is None else masks[place]
@@ -194,10 +247,8 @@ def side_by_side_panel(
             _caption(axis, _wrapped(answer), RIGHT if right else WRONG)
     for axis, heading in zip(axes[0], ["image", *(f"{wording.compared} {design}" for design in designs)], strict=True):
         axis.set_title(heading, fontsize=NORMAL, fontweight="bold")
-    _entitled(
-        figure,
-        f"{title}\n{wording.method} for the {wording.explained} class, all on one colour scale; ✓ is right, ✗ is wrong",
-    )
+    _bar_of_overlays(figure, everything, f"{wording.method} ({wording.unit})")
+    _entitled(figure, f"{title}\n{wording.maps}, for the {wording.explained} class; ✓ is right, ✗ is wrong")
     return figure
 
 
@@ -212,42 +263,51 @@ def _outlined(image: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
 
 
 def mean_map_difference_panel(
-    mean_maps: dict[str, dict[str, np.ndarray]], counts: dict[str, int], title: str, wording: Wording = OF_DESIGNS
+    mean_maps: dict[str, dict[str, np.ndarray]],
+    counts: dict[str, int],
+    place: FacePlace | None,
+    title: str,
+    wording: Wording = OF_DESIGNS,
 ) -> Figure:
     """Two rows per design, a column per group: the group's mean raw map, and its difference from all other images.
 
     mean_maps: design to group to (h, w). counts: group to the images behind its maps, in the order of the columns.
     The difference is signed: the group's mean minus the mean over the images of all the other groups, in the maps'
     units. All means share one scale from 0, all differences one that is symmetric about 0. What is undefined, because
-    a group has no images or there is no other group, is grey. Of many groups only the largest have a column.
+    a group has no images or there is no other group, is grey. Of many groups only the largest have a column. place:
+    where faces are in the images, of `face_place`; the outline of a face lies there over every map.
     """
     designs, groups = sorted(mean_maps), largest_of(pd.Series(counts), MOST_COLUMNS)
     differences = {design: _from_the_others(mean_maps[design], counts) for design in designs}
     scales = (
-        (mean_maps, MEANS, Normalize(0, _largest(mean_maps))),
-        (differences, SIGNED, Normalize(-_largest(differences), _largest(differences))),
+        (mean_maps, MEANS, Normalize(0, _largest(mean_maps)), ON_MEANS),
+        (differences, SIGNED, Normalize(-_largest(differences), _largest(differences)), ON_DIFFERENCES),
     )
     edge = float(np.clip(10 / len(groups) - 0.1, 0.62, 1.5))
     names = _headings(groups, edge)
     top = 0.65 + LINE * (1 + max(name.count("\n") + 1 for name in names.values()))
     figure, axes = _fixed_grid(2 * len(designs), len(groups), edge, below=0.02, margins=(1.1, 1.2, 0.1, top))
     for number, (design, row) in enumerate(itertools.product(designs, range(2))):
-        maps, colours, scale = scales[row]
+        maps, colours, scale, outline = scales[row]
         for axis, group in zip(axes[number], groups, strict=True):
-            axis.imshow(maps[design][group], colours, norm=scale, interpolation="bilinear")
-            if np.isnan(maps[design][group]).all():
+            undefined = np.isnan(maps[design][group]).all()
+            _shown_map(axis, maps[design][group], colours, scale, None if undefined else place, outline)
+            if undefined:
                 axis.text(0.5, 0.5, UNDEFINED, transform=axis.transAxes, ha="center", va="center", fontsize=TINY)
         name = f"{wording.compared} {design}\n{('mean map', 'minus all others')[row]}"
         _beside(axes[number, 0], name)
     for axis, group in zip(axes[0], groups, strict=True):
         axis.set_title(f"{names[group]}\n{counted(counts[group], 'image')}", fontsize=TINY)
-    for (_, colours, scale), label, share in zip(
+    for (_, colours, scale, _), label, bottom in zip(
         scales, (f"mean {wording.method}", "difference"), (0.5, 0.05), strict=True
     ):
-        place = figure.add_axes((1 - 0.95 / figure.get_figwidth(), share, 0.13 / figure.get_figwidth(), 0.33))
-        _colour_bar(figure, ScalarMappable(scale, colours), f"{label} ({wording.unit})", cax=place)
+        _colour_bar(figure, ScalarMappable(scale, colours), f"{label} ({wording.unit})", bottom, 0.33)
     title += left_out(len(groups), len(counts), "groups")
-    _entitled(figure, f"{title}\nbelow each: red is stronger than in the images of all other groups, blue is weaker")
+    _entitled(
+        figure,
+        f"{title}\nbelow each: red is stronger than in the images of all other groups, blue is weaker\n"
+        f"{wording.at}; {outlined(place)}".replace("\n; ", "\n"),
+    )
     return figure
 
 
@@ -255,6 +315,7 @@ def reference_difference_panel(
     mean_maps: dict[str, dict[str | None, np.ndarray]],
     counts: dict[str | None, int],
     reference: str,
+    place: FacePlace | None,
     title: str,
     wording: Wording = OF_DESIGNS,
 ) -> Figure:
@@ -263,7 +324,8 @@ def reference_difference_panel(
 
     mean_maps: model to group to (h, w), the mean of *normalised* maps, whose fields sum to 1: otherwise a model with
     larger logits would be stronger everywhere. Differences are in percentage points of the attention. counts: group to
-    its images. ALL_IMAGES may stand in place of a group. Of many groups only the largest have a column.
+    its images. ALL_IMAGES may stand in place of a group. Of many groups only the largest have a column. place: where
+    faces are in the images, of `face_place`.
     """
     others = [model for model in sorted(mean_maps) if model != reference]
     differences = {
@@ -280,13 +342,12 @@ def reference_difference_panel(
     scale = Normalize(-_largest(differences), _largest(differences))
     for line, model in zip(axes, others, strict=True):
         for axis, group in zip(line, groups, strict=True):
-            axis.imshow(differences[model][group], SIGNED, norm=scale, interpolation="bilinear")
+            _shown_map(axis, differences[model][group], SIGNED, scale, place, ON_DIFFERENCES)
         name = f"{wording.compared} {model}\nminus {reference}"
         _beside(line[0], name)
     for axis, group in zip(axes[0], groups, strict=True):
         axis.set_title(f"{names[group]}\n{counted(counts[group], 'image')}", fontsize=TINY)
-    place = figure.add_axes((1 - 0.95 / figure.get_figwidth(), 0.1, 0.13 / figure.get_figwidth(), 0.6))
-    _colour_bar(figure, ScalarMappable(scale, SIGNED), "percentage points", cax=place)
+    _colour_bar(figure, ScalarMappable(scale, SIGNED), "percentage points", 0.1, 0.6)
     title += left_out(len(shown), len(named), "groups")
     _entitled(
         figure,
@@ -344,8 +405,13 @@ def _fixed_grid(
     return figure, axes
 
 
-def _colour_bar(figure: Figure, scale: ScalarMappable, label: str, **place) -> None:
-    bar = figure.colorbar(scale, format=Ticks(), **place)
+def _colour_bar(
+    figure: Figure, scale: ScalarMappable, label: str, bottom: float, height: float, extend: Any = None
+) -> None:
+    """A colour bar at the right of a figure; bottom, height: as shares of its height."""
+    width = figure.get_figwidth()
+    axis = figure.add_axes((1 - 0.75 / width, bottom, 0.13 / width, height))
+    bar = figure.colorbar(scale, cax=axis, format=Ticks(), extend=extend)
     bar.set_label(label, fontsize=SMALL)
     bar.ax.tick_params(labelsize=TINY)
 

@@ -247,7 +247,7 @@ def test_a_missing_model_is_one_line_for_the_user(models, refused):
 
 def test_the_panel_of_differences_shows_their_sign_on_one_scale():
     means = {"A": {"all": np.full((2, 2), 0.25)}, "B": {"all": np.array([[0.5, 0.25], [0.25, 0.0]])}}
-    figure = reference_difference_panel(means, {"all": 9}, "A", "title", Wording("model"))
+    figure = reference_difference_panel(means, {"all": 9}, "A", None, "title", Wording("model"))
     (image,) = figure.axes[0].images
     np.testing.assert_allclose(image.get_array(), [[25, 0], [0, -25]])
     assert image.get_clim() == (-25, 25)

@@ -72,16 +72,3 @@ def test_numbers_do_not_depend_on_the_scale_of_a_map_but_for_its_strength():
     one, other = (attention.measures(scale * maps, masks, NAMES) for scale in (1, 7.5))
     np.testing.assert_allclose(one.drop(columns="strength"), other.drop(columns="strength"))
     np.testing.assert_allclose(other["strength"], 7.5 * one["strength"])
-
-
-def test_mean_pictures_are_cut_to_whole_numbers_and_of_any_number_of_images():
-    pixels = np.random.default_rng(0).integers(0, 256, (150, 3, 3, 3), dtype=np.uint8)
-    groups = {"gender": np.array(["a", "b"] * 75), "race": np.array([str(number % 7) for number in range(150)])}
-    found = attention.mean_pictures(pixels, groups)
-    for attribute, names in groups.items():
-        assert set(found[attribute]) == set(names)
-        for name, picture in found[attribute].items():
-            assert picture.dtype == np.uint8
-            np.testing.assert_array_equal(
-                picture, pixels[names == name].astype(int).sum(axis=0) // (names == name).sum()
-            )

@@ -217,6 +217,41 @@ def test_gradcam_layer_is_the_last_convolutional_block(architecture, layer, chan
     assert calls[-1] == (layer, (1, channels, 7, 7))  # no convolution runs after it
 
 
+@pytest.mark.parametrize(
+    ("architecture", "image_size", "layer"),
+    [
+        ("resnet18", 64, "layer2.1"),
+        ("resnet18", 112, "layer3.1"),
+        ("resnet18", 32, "layer1.1"),
+        ("mobilenet_v2", 64, "features.6"),
+        ("vgg11", 64, "features.14"),
+        ("densenet121", 64, "features.denseblock2"),
+        ("convnext_tiny", 64, "features.3"),
+    ],
+)
+def test_small_images_are_explained_at_the_deepest_block_with_seven_fields(architecture, image_size, layer):
+    classifier = build_classifier(architecture, "random", "layer2", 4, 0, image_size)
+    assert classifier.gradcam_layer == layer
+    fields: dict[str, int] = {}
+
+    def note(path, module, inputs, output):
+        if isinstance(output, torch.Tensor) and output.dim() == 4:
+            fields[path] = min(output.shape[2:])
+
+    blocks = [path for path, _ in classifier.network.named_modules() if path.count(".") == 1]
+    for path in blocks:
+        classifier.network.get_submodule(path).register_forward_hook(functools.partial(note, path))
+    with torch.inference_mode():
+        classifier.network.eval()(torch.zeros(1, 3, image_size, image_size))
+    assert fields[layer] >= 7
+    assert all(count < 7 for count in list(fields.values())[list(fields).index(layer) + 1 :])
+
+
+def test_images_that_are_too_small_for_a_network_are_refused_in_a_line():
+    with pytest.raises(UserError, match="image_size=32 is too small for architecture=alexnet"):
+        build_classifier("alexnet", "random", "all", 4, 0, 32)
+
+
 # --- architectures that cannot be used --------------------------------------------------------------------------
 
 

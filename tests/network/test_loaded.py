@@ -50,7 +50,7 @@ def model(store):
     data = faces(store / "trained", ("cook", "nurse"), partition=False)
     cache = str(store / "cache")
     settings = Settings(experiment="C", architecture="resnet18", image_size=32, data=data, cache_dir=cache)
-    classifier = build_classifier("resnet18", "random", "all", 2, seed=0)
+    classifier = build_classifier("resnet18", "random", "all", 2, 0, settings.image_size)
     pool = load_pool(settings, settings.image_size)
     with tracking.started_run("C-seed0", {"fairprof.role": "run"}):
         register_in_active_run(

@@ -503,6 +503,25 @@ def test_what_is_explained_of_a_layer_that_learns_comes_from_what_enters_the_tra
     np.testing.assert_allclose(cached, plain, rtol=1e-2, atol=1e-2 * plain.max())
 
 
+@pytest.mark.parametrize("finetune", ["head", "layer4", "layer3"])
+def test_a_layer_deep_in_the_prefix_is_explained_from_its_own_outputs(finetune, fixed, tmp_path):
+    """At 64 pixels the layer with 7 x 7 fields lies before what is frozen ends: gradients reach it all the same."""
+    settings = Settings(**fixed | {"image_size": 64, "finetune": finetune}, cache_dir=str(tmp_path))
+    pool = load_pool(settings, settings.image_size)
+    classifier = build_classifier(settings.architecture, settings.weights, finetune, 2, settings.seed, 64)
+    torch.nn.init.constant_(classifier.network.fc[1].bias, 100.0)
+    inputs, drawn = prepared(classifier, pool, settings)
+    explained = explained_inputs(classifier, inputs, pool, settings, drawn.test)
+    assert classifier.gradcam_layer == "layer2.1"
+    expected = "input of layer3.0" if finetune == "layer3" else "output of layer2.1"
+    assert str(explained.boundary) == expected
+    classes = np.arange(len(drawn.test)) % 2
+    cached, plain = (maps_of(classifier, source, drawn.test, classes) for source in (explained, inputs.images))
+    assert cached.shape == (24, 8, 8) and plain.max() > 0
+    # rounding may switch single units behind the layer on or off
+    assert np.abs(cached - plain).mean() < 5e-2 * plain.mean()
+
+
 def test_what_is_explained_without_the_cache_are_the_images(classifier, pool, settings):
     images = images_of(pool, settings)
     assert explained_inputs(classifier, images, pool, settings, np.arange(3)) is images

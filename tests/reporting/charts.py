@@ -5,6 +5,7 @@ import io
 import numpy as np
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from PIL import Image
 
 from fairprof.reporting.style import DESIGN_COLOURS, DESIGN_MARKERS
@@ -41,6 +42,19 @@ def texts(figure: Figure) -> list[str]:
 def legend(figure: Figure) -> list[str]:
     (found,) = figure.legends or [axis.get_legend() for axis in figure.axes if axis.get_legend()]
     return [text.get_text() for text in found.get_texts()]
+
+
+def unexplained(figure: Figure) -> set[tuple[str, str, str]]:
+    """Marks in the panels, each with colour and fill, that are not in a legend just so."""
+    shown = [line for axis in figure.axes for line in axis.get_lines()]
+    legends = figure.legends + [axis.get_legend() for axis in figure.axes if axis.get_legend()]
+    explained = [line for found in legends for line in found.findobj(Line2D)]
+    return _looks(shown) - _looks(explained)
+
+
+def _looks(lines: list[Line2D]) -> set[tuple[str, str, str]]:
+    marked = [line for line in lines if line.get_marker() not in ("None", "", None) and len(line.get_xdata())]
+    return {(line.get_marker(), to_hex(line.get_color()), to_hex(line.get_markerfacecolor())) for line in marked}
 
 
 def marks(axis, design: str, single: bool = False) -> list[tuple[float, float]]:

@@ -10,7 +10,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from PIL import Image
 
+from fairprof.saliency.outline import FacePlace
 from fairprof.saliency.panels import (
+    LAID_OVER,
     contact_sheet,
     mean_map_difference_panel,
     mean_map_panel,
@@ -18,6 +20,7 @@ from fairprof.saliency.panels import (
     side_by_side_panel,
 )
 
+PLACE = FacePlace(0.5, 0.5, 0.3)
 LONG = "senior assistant manager of regional warehouse operations"
 
 
@@ -55,10 +58,10 @@ def test_map_of_zeros_leaves_the_image_as_it_is(largest):
     np.testing.assert_array_equal(overlay(pixels, np.zeros((2, 2), np.float32), largest), pixels)
 
 
-def test_strongest_map_takes_half_of_the_image_by_hand():
+def test_strongest_map_takes_seven_tenths_of_the_image_by_hand():
     pixels = noise(48, 48)
     yellow = 255 * np.array(matplotlib.colormaps["inferno"](1.0)[:3])
-    expected = (0.5 * pixels + 0.5 * yellow).round()
+    expected = (0.3 * pixels + 0.7 * yellow).round()
     np.testing.assert_allclose(overlay(pixels, np.full((2, 2), 3.0, np.float32), 3.0), expected, atol=1)
 
 
@@ -76,22 +79,41 @@ def test_strong_place_of_the_map_is_the_strong_place_of_the_picture():
     assert change[48:, 48:].mean() > 100 and change[:16, :16].mean() < 20
 
 
+def test_weak_map_leaves_the_image_as_bright_as_it_is():
+    """There is no veil: a twentieth of the strongest changes no pixel by more than four hundredths."""
+    pixels = noise(48, 48)
+    change = np.abs(overlay(pixels, np.full((2, 2), 0.05, np.float32), 1.0).astype(int) - pixels)
+    assert change.max() <= 0.04 * 255
+
+
 # --- contact sheet ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("count", "axes"), [(1, 2), (5, 10), (8, 16), (11, 32), (16, 32)])
-def test_sheet_has_two_pictures_for_every_image(count, axes):
+def test_sheet_has_two_pictures_for_every_image_and_a_colour_bar(count, axes):
     maps = np.random.default_rng(0).random((count, 2, 2))
-    figure = contact_sheet(rows(count), noise(count, 32, 32), maps, "Design A")
+    figure = contact_sheet(rows(count), noise(count, 32, 32), maps, "Design A", "layer4.2")
     rendered(figure)
-    assert len(figure.axes) == axes
-    assert sum(len(axis.images) for axis in figure.axes) == 2 * count
-    assert figure.get_suptitle().startswith("Design A\n")
+    *shown, bar = figure.axes
+    assert len(shown) == axes
+    assert sum(len(axis.images) for axis in shown) == 2 * count
+    assert figure.get_suptitle().startswith("Design A\nbelow each image: Grad-CAM at layer4.2, 2 x 2 fields")
+    assert bar.get_ylabel() == "Grad-CAM (logit units), over white"
+    np.testing.assert_allclose(bar.get_ylim(), (0, np.quantile(maps, 0.995)))
+
+
+def test_colour_bar_has_the_colours_of_the_overlays_on_white():
+    white = np.full((2, 2, 3), 255, np.uint8)
+    for strength in (0.0, 0.2, 0.5, 1.0):
+        *colour, share = LAID_OVER(strength)
+        shown = 255 * (share * np.array(colour) + 1 - share)
+        found = overlay(white, np.full((2, 2), strength, np.float32), 1.0)[0, 0]
+        np.testing.assert_allclose(found, shown, atol=2)
 
 
 def test_sheet_shows_the_images_themselves_with_their_maps_below():
     pixels, maps = noise(3, 32, 32), np.random.default_rng(0).random((3, 2, 2))
-    figure = contact_sheet(rows(3), pixels, maps, "Design A")
+    figure = contact_sheet(rows(3), pixels, maps, "Design A", "layer4.2")
     for column in range(3):
         np.testing.assert_array_equal(figure.axes[column].images[0].get_array(), pixels[column])
     below = [figure.axes[3 + column].images[0].get_array() for column in range(3)]
@@ -99,15 +121,15 @@ def test_sheet_shows_the_images_themselves_with_their_maps_below():
 
 
 def test_captions_say_group_true_and_predicted_class():
-    figure = contact_sheet(rows(2), noise(2, 32, 32), np.ones((2, 2, 2)), "Design A")
-    titles = [axis.get_title() for axis in figure.axes]
+    figure = contact_sheet(rows(2), noise(2, 32, 32), np.ones((2, 2, 2)), "Design A", "layer4.2")
+    titles = [axis.get_title() for axis in figure.axes[:-1]]
     assert titles == ["man, north\n20-29", "woman, north\n20-29", "cook\n= cook", "cook\n→ driver"]
-    green, red = (to_hex(axis.title.get_color()) for axis in figure.axes[2:])
+    green, red = (to_hex(axis.title.get_color()) for axis in figure.axes[2:4])
     assert (green, red) == ("#1a7f37", "#b42318")
 
 
 def test_missing_ages_are_left_out_of_the_captions():
-    figure = contact_sheet(rows(2, ages=False), noise(2, 32, 32), np.ones((2, 2, 2)), "Design A")
+    figure = contact_sheet(rows(2, ages=False), noise(2, 32, 32), np.ones((2, 2, 2)), "Design A", "layer4.2")
     rendered(figure)
     assert [axis.get_title() for axis in figure.axes[:2]] == ["man\nnorth", "woman\nnorth"]
 
@@ -115,12 +137,16 @@ def test_missing_ages_are_left_out_of_the_captions():
 @pytest.mark.parametrize("count", [1, 16])
 def test_long_class_names_and_many_classes_are_drawn(count):
     classes = (LONG, *(f"{LONG} {number}" for number in range(5)))
-    rendered(contact_sheet(rows(count, classes=classes), noise(count, 32, 32), np.ones((count, 2, 2)), "Design A"))
+    rendered(
+        contact_sheet(
+            rows(count, classes=classes), noise(count, 32, 32), np.ones((count, 2, 2)), "Design A", "layer4.2"
+        )
+    )
 
 
 def test_sheet_of_maps_that_are_all_zero_shows_the_images_twice():
     pixels = noise(4, 224, 224)
-    figure = contact_sheet(rows(4), pixels, np.zeros((4, 7, 7)), "Design A")
+    figure = contact_sheet(rows(4), pixels, np.zeros((4, 7, 7)), "Design A", "layer4.2")
     rendered(figure)
     for column in range(4):
         np.testing.assert_array_equal(figure.axes[4 + column].images[0].get_array(), pixels[column])
@@ -130,7 +156,7 @@ def test_one_colour_scale_is_common_to_the_sheet():
     """A map with a tenth of the strength is drawn weaker: it is not scaled to itself."""
     pixels = np.full((2, 224, 224, 3), 128, np.uint8)
     maps = np.stack([np.full((7, 7), 1.0), np.full((7, 7), 0.1)])
-    figure = contact_sheet(rows(2), pixels, maps, "Design A")
+    figure = contact_sheet(rows(2), pixels, maps, "Design A", "layer4.2")
     strong, weak = (np.abs(figure.axes[place].images[0].get_array().astype(int) - 128).mean() for place in (2, 3))
     assert strong > 1.5 * weak > 0
 
@@ -148,8 +174,9 @@ def panel(groups: dict[str, int], value: float = 1.0, name: str = "group") -> Fi
             for attribute, known in names.items()
         },
         {attribute: {group: 10 + place for place, group in enumerate(known)} for attribute, known in names.items()},
-        {attribute: {group: noise(32, 32) for group in known} for attribute, known in names.items()},
+        PLACE,
         "Design A: mean Grad-CAM",
+        "layer2.3",
     )
 
 
@@ -170,7 +197,7 @@ def test_panel_of_maps_that_are_all_zero_is_drawn():
     figure = panel({"gender": 2, "race": 3}, value=0.0)
     rendered(figure)
     for axis in figure.axes[:2]:
-        assert axis.images[0].get_array().shape == (224, 224, 3)
+        assert axis.images[0].norm(0.0) == 0 and axis.images[0].get_array().max() == 0
 
 
 def test_panel_with_long_group_names_is_drawn():
@@ -179,10 +206,33 @@ def test_panel_with_long_group_names_is_drawn():
 
 def test_colour_bar_ends_at_the_largest_mean():
     means = {"race": {"a": np.full((2, 2), 0.25, np.float32), "b": np.full((2, 2), 0.75, np.float32)}}
-    faces = {"race": {"a": noise(32, 32), "b": noise(32, 32)}}
-    figure = mean_map_panel(means, {"race": {"a": 1, "b": 2}}, faces, "Design A")
+    figure = mean_map_panel(means, {"race": {"a": 1, "b": 2}}, PLACE, "Design A", "layer2.3")
     rendered(figure)
+    assert [axis.images[0].get_clim() for axis in figure.axes[:2]] == [(0, 0.75)] * 2
+    assert figure.get_suptitle().endswith("at layer2.3, 2 x 2 fields; the outline is drawn where faces are on average")
     assert figure.axes[-1].get_ylim() == (0, 0.75)
+
+
+def outlines(axis) -> list[np.ndarray]:
+    return [path.vertices for drawn in axis.collections for path in drawn.get_paths()]
+
+
+def test_every_group_has_the_same_outline_over_its_map_and_nobody_s_picture_below():
+    figure = panel({"gender": 2, "race": 3})
+    shown = [axis for axis in figure.axes if axis.images]
+    assert len(shown) == 5
+    for axis in shown:
+        assert axis.images[0].get_array().shape == (2, 2)
+        for stroke, first in zip(outlines(axis), outlines(shown[0]), strict=True):
+            np.testing.assert_array_equal(stroke, first)
+    eyes = sorted((stroke.mean(axis=0) for stroke in outlines(shown[0])[:2]), key=lambda middle: middle[0])
+    np.testing.assert_allclose(eyes, [(0.35, 0.5), (0.65, 0.5)], atol=0.02)
+
+
+def test_without_a_place_of_faces_there_is_no_outline_and_that_is_said():
+    means = {"race": {"a": np.ones((8, 8), np.float32)}}
+    figure = mean_map_panel(means, {"race": {"a": 1}}, None, "Design A", "layer2.3")
+    assert not outlines(figure.axes[0]) and "without an outline" in figure.get_suptitle()
 
 
 # --- designs side by side ---------------------------------------------------------------------------------------
@@ -196,7 +246,8 @@ def said(*predicted: str, true: str = "cook") -> pd.DataFrame:
 
 def cells(figure: Figure, lines: int) -> np.ndarray:
     """The axes with pictures, (lines, columns)."""
-    return np.array([axis for axis in figure.axes if axis.images], dtype=object).reshape(lines, -1)
+    shown = [axis for axis in figure.axes if axis.images and axis.get_label() != "<colorbar>"]
+    return np.array(shown, dtype=object).reshape(lines, -1)
 
 
 def test_rows_are_images_and_columns_are_designs():
@@ -204,6 +255,7 @@ def test_rows_are_images_and_columns_are_designs():
     pixels = noise(2, 32, 32)
     figure = side_by_side_panel(predictions, pixels, {design: np.ones((2, 2, 2)) for design in "AB"}, "Study")
     rendered(figure)
+    assert figure.axes[-1].get_ylabel() == "Grad-CAM (logit units), over white"
     grid = cells(figure, 2)
     assert [axis.get_title() for axis in grid[0]] == ["image", "design A", "design B"]
     captions = [[axis.texts[0].get_text() for axis in line] for line in grid]
@@ -266,7 +318,7 @@ def constant(**values: float) -> dict[str, np.ndarray]:
 
 def test_differences_are_from_the_images_of_all_other_groups_by_hand():
     means = {"A": constant(north=0.5, south=0.2, west=0.8)}
-    figure = mean_map_difference_panel(means, {"north": 10, "south": 30, "west": 10}, "Study")
+    figure = mean_map_difference_panel(means, {"north": 10, "south": 30, "west": 10}, PLACE, "Study")
     rendered(figure)
     shown, differences = cells(figure, 2)
     assert [axis.images[0].get_array()[0, 0] for axis in shown] == [0.5, 0.2, 0.8]
@@ -278,7 +330,7 @@ def test_differences_are_from_the_images_of_all_other_groups_by_hand():
 
 def test_scales_are_common_to_all_designs_and_that_of_differences_is_symmetric():
     means = {"B": constant(north=0.1, south=0.2), "A": constant(north=0.9, south=0.3)}
-    figure = mean_map_difference_panel(means, {"north": 5, "south": 5}, "Study")
+    figure = mean_map_difference_panel(means, {"north": 5, "south": 5}, PLACE, "Study")
     rendered(figure)
     grid = cells(figure, 4)
     np.testing.assert_allclose([axis.images[0].get_clim() for axis in grid[::2].flat], [(0, 0.9)] * 4)
@@ -295,7 +347,7 @@ def test_scales_are_common_to_all_designs_and_that_of_differences_is_symmetric()
 
 
 def test_equal_distances_up_and_down_are_equally_strong_colours():
-    figure = mean_map_difference_panel({"A": constant(north=0.2, south=0.8)}, {"north": 5, "south": 5}, "Study")
+    figure = mean_map_difference_panel({"A": constant(north=0.2, south=0.8)}, {"north": 5, "south": 5}, PLACE, "Study")
     below = cells(figure, 2)[1]
     blue, red = (axis.images[0].to_rgba(axis.images[0].get_array())[0, 0] for axis in below)
     assert blue[2] > blue[0] and red[0] > red[2]
@@ -305,7 +357,7 @@ def test_equal_distances_up_and_down_are_equally_strong_colours():
 @pytest.mark.parametrize("counts", [{"north": 5}, {"north": 5, "south": 0}])
 def test_group_that_has_no_other_is_grey_and_not_zero(counts):
     means = {"A": {"north": np.full((2, 2), 0.5), "south": np.full((2, 2), np.nan)}}
-    figure = mean_map_difference_panel({"A": {group: means["A"][group] for group in counts}}, counts, "Study")
+    figure = mean_map_difference_panel({"A": {group: means["A"][group] for group in counts}}, counts, PLACE, "Study")
     rendered(figure)
     below = cells(figure, 2)[1]
     for axis in below:
@@ -317,7 +369,7 @@ def test_group_that_has_no_other_is_grey_and_not_zero(counts):
 
 
 def test_maps_that_are_all_zero_have_a_scale():
-    figure = mean_map_difference_panel({"A": constant(north=0, south=0)}, {"north": 5, "south": 5}, "Study")
+    figure = mean_map_difference_panel({"A": constant(north=0, south=0)}, {"north": 5, "south": 5}, PLACE, "Study")
     rendered(figure)
     assert (cells(figure, 2)[1, 0].images[0].norm(0.0)) == 0.5
 
@@ -325,7 +377,7 @@ def test_maps_that_are_all_zero_have_a_scale():
 def test_fourteen_groups_with_long_names_are_drawn_without_overlap():
     groups = [f"{gender} x {LONG} {number}" for gender in ("man", "woman") for number in range(7)]
     maps = {design: {group: np.random.default_rng(0).random((7, 7)) for group in groups} for design in "ABCDE"}
-    figure = mean_map_difference_panel(maps, dict.fromkeys(groups, 20), "Study")
+    figure = mean_map_difference_panel(maps, dict.fromkeys(groups, 20), PLACE, "Study")
     rendered(figure)
     grid = cells(figure, 10)
     assert grid.shape == (10, 14)

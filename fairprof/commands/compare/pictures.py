@@ -30,6 +30,7 @@ from fairprof.reporting.chart import (
     LETTERS,
     MOST_ROWS,
     Rows,
+    Several,
     beside,
     by_attribute,
     design_handles,
@@ -41,9 +42,10 @@ from fairprof.reporting.chart import (
     largest_of,
     left_out,
     line,
+    lines_of_designs,
     main_arm,
-    mark,
     occurring,
+    of_designs,
     plain,
     seed_points,
     seeds_counted,
@@ -54,7 +56,6 @@ from fairprof.reporting.style import (
     BAND_OF_VALUES,
     DESIGN_COLOURS,
     GREY,
-    HOLLOW,
     LARGE,
     NORMAL,
     PALETTE,
@@ -72,7 +73,7 @@ from fairprof.reporting.style import (
 from fairprof.reporting.wording import NOTHING, UNDEFINED, count, number, p_value, percent, short, span
 
 LEVELLED = "#fbd9c6"
-MATRIX_GAPS = 0.7, 1.4  # between confusion matrices, beside and below each other, in squares
+MATRIX_GAPS = 1.1, 1.4  # between confusion matrices, beside and below each other, in squares
 CEILING = {"color": PALETTE[5], "linewidth": 1.5, "linestyle": "--"}
 FRONT: Style = {"color": PALETTE[5], "linewidth": 1.2, "linestyle": "--"}
 FRONT_EDGE: Style = {"markeredgecolor": PALETTE[5], "markeredgewidth": 2}
@@ -89,11 +90,12 @@ def figures_of(tables: dict[str, pd.DataFrame], protocol: Protocol) -> dict[str,
         "gaps": gaps_figure(main["gaps"]),
         "gaps_by_class": gaps_by_class_figure(main["gaps"]),
         "tradeoff": tradeoff_figure(main["runs"], main["performance"]),
-        "training_size": training_size_figure(tables["training_size"]),
         "epochs": epochs_figure(main["epochs"]),
         "confusion_gender": confusion_figure(tables["confusion"], "gender"),
         "confusion_race": confusion_figure(tables["confusion"], "race"),
     }
+    if (tables["training_size"].groupby("design")["training_images"].nunique() > 1).any():
+        figures["training_size"] = training_size_figure(tables["training_size"])
     if len(main["differences"]):
         figures["differences"] = differences_figure(main["differences"], main["seed_differences"])
         figures["group_changes"] = group_changes_figure(
@@ -128,9 +130,9 @@ def performance_figure(performance: pd.DataFrame, runs: pd.DataFrame) -> Figure:
         axis.set_title(f"{METRIC_NAMES[score]}; {known}", fontsize=NORMAL)
         axis.set_xlabel(f"{METRIC_NAMES[score]} (0 to 1)", fontsize=SMALL)
     handles = [
-        mark("mean over seeds"),
-        line(INTERVAL),
-        mark("single seed", **SINGLE),
+        of_designs(performance, "mean over seeds"),
+        lines_of_designs(performance, INTERVAL),
+        of_designs(performance, "single seed", **SINGLE),
         line("ceiling: expected of the best rule", **CEILING),
     ]
     title = f"Performance on the common test set, {seeds_counted(performance['seeds'])}: further right is better"
@@ -165,7 +167,7 @@ def differences_figure(differences: pd.DataFrame, seed_differences: pd.DataFrame
     for axis in axes[2:]:
         axis.sharex(axes[1])
     for axis, (panel, quantities) in zip(axes, panels.items(), strict=True):
-        parts = [_of_quantity(shown, *quantity) for quantity in quantities]
+        parts = [of_quantity(shown, *quantity) for quantity in quantities]
         rows.draw(
             axis,
             {block: METRIC_NAMES[metric] for block, (metric, _) in enumerate(quantities)},
@@ -173,7 +175,7 @@ def differences_figure(differences: pd.DataFrame, seed_differences: pd.DataFrame
         )
         axis.axvline(0, **ZERO)
         for block, (quantity, part) in enumerate(zip(quantities, parts, strict=True)):
-            single = _of_quantity(points, *quantity)
+            single = of_quantity(points, *quantity)
             for row in part.to_dict("records"):
                 of_design = single.loc[single["design"].eq(row["design"]), "value"]
                 _difference_row(axis, rows.places[block, row["design"]], row, of_design)
@@ -181,10 +183,10 @@ def differences_figure(differences: pd.DataFrame, seed_differences: pd.DataFrame
         axis.set_xlabel(f"difference from {reference}\nright: {right}", fontsize=SMALL)
         axis.set_title(panel, fontsize=NORMAL)
     handles = [
-        mark("mean difference, established for new seeds and new images"),
-        mark("not established", markerfacecolor=HOLLOW),
-        line(INTERVAL),
-        mark("single seed", **SINGLE),
+        of_designs(shown, "mean difference, established for new seeds and new images"),
+        of_designs(shown, "not established", filled=False),
+        lines_of_designs(shown, INTERVAL),
+        of_designs(shown, "single seed", **SINGLE),
     ]
     return finished(
         figure,
@@ -195,7 +197,8 @@ def differences_figure(differences: pd.DataFrame, seed_differences: pd.DataFrame
     )
 
 
-def _of_quantity(table: pd.DataFrame, metric: str, attribute: str) -> pd.DataFrame:
+def of_quantity(table: pd.DataFrame, metric: str, attribute: str) -> pd.DataFrame:
+    """The rows of a table that are of one metric and attribute."""
     return table[table["metric"].eq(metric) & table["attribute"].eq(attribute)]
 
 
@@ -241,11 +244,13 @@ def group_changes_figure(group_changes: pd.DataFrame, levelled: pd.DataFrame) ->
             _group_rows(axis, places, part[part["group"].isin(places)], attribute in shaded)
         axis.set_title(f"{design} against {reference}", fontsize=NORMAL)
         axis.set_xlabel(f"change in accuracy\nright: better than with {reference}", fontsize=SMALL)
-    handles = [
-        mark("mean over seeds"),
-        line(INTERVAL),
-        Patch(color=LEVELLED, label=f"levelling down, established: a smaller gap, no group gains {short(GAIN_MARGIN)}"),
+    handles: list[Several | Patch] = [
+        of_designs(shown, "mean over seeds"),
+        lines_of_designs(shown, INTERVAL),
     ]
+    if levelled["design"].isin(designs).any():
+        smaller = f"levelling down, established: a smaller gap, no group gains {short(GAIN_MARGIN)}"
+        handles.append(Patch(color=LEVELLED, label=smaller))
     return finished(
         figure,
         f"What each design changes for every group, mean over seeds: further right is better; training set: {arm}\n"
@@ -316,10 +321,9 @@ def tradeoff_figure(runs: pd.DataFrame, performance: pd.DataFrame) -> Figure:
     ceilings = known_values(scores["ceiling"])
     known = f"; ceiling of macro-F1: {span(ceilings)}" if len(ceilings) else ""
     handles = [
-        mark("mean over seeds", markersize=11),
-        mark("on the Pareto front", markersize=11, **FRONT_EDGE),
-        line(f"{percent(CONFIDENCE, 'g')} interval of macro-F1"),
-        mark("single seed", **SINGLE),
+        of_designs(runs, "on the Pareto front", markersize=10, **FRONT_EDGE),
+        lines_of_designs(runs, f"{percent(CONFIDENCE, 'g')} interval of macro-F1", linewidth=1.2),
+        of_designs(runs, "single seed", **SINGLE),
         line("Pareto front of the means", **FRONT),
     ]
     return finished(
@@ -327,14 +331,19 @@ def tradeoff_figure(runs: pd.DataFrame, performance: pd.DataFrame) -> Figure:
         f"Performance against gaps, {seeds_counted(runs.groupby('design').size())}: "
         "further right and further down is better\n"
         f"gaps: the largest over the classes; training set: {arm}{known}",
-        [*design_handles(runs), *handles],
+        [*design_handles(runs, "mean over seeds", markersize=10), *handles],
     )
 
 
-def _tradeoff_panel(axis: Axes, runs: pd.DataFrame, gap: str, scores: pd.DataFrame) -> None:
+def means_and_front(runs: pd.DataFrame, gap: str, scores: pd.DataFrame) -> pd.DataFrame:
+    """By design: value, lower and upper of macro-F1, the mean gap, and `front`: whether no other is better in both."""
     means = scores[["value", "lower", "upper"]].join(runs.groupby("design")[gap].mean().rename("gap"))
     means = means.dropna(subset=["value", "gap"]).sort_values("value")
-    means["front"] = pareto_front(means[["value", "gap"]].to_numpy())
+    return means.assign(front=pareto_front(means[["value", "gap"]].to_numpy()))
+
+
+def _tradeoff_panel(axis: Axes, runs: pd.DataFrame, gap: str, scores: pd.DataFrame) -> None:
+    means = means_and_front(runs, gap, scores)
     front = means[means["front"]]
     axis.plot(front["value"], front["gap"], **FRONT, drawstyle="steps-pre")
     for design, mean in means.iterrows():
@@ -364,20 +373,20 @@ def training_size_figure(training_size: pd.DataFrame) -> Figure:
             curve = curve.sort_values("training_images")
             images, style = curve["training_images"], design_style(design) | {"linestyle": "-", "markersize": 5}
             axis.errorbar(images, curve["value"], curve["seed_sd"], **style, capsize=3)
-            axis.plot(images, curve["null_mean"], **style | {"linestyle": "--", "marker": "_"}, linewidth=1.2)
+            axis.plot(images, curve["null_mean"], **style | {"linestyle": "--", "marker": "_", "linewidth": 1.2})
         _curve_labels(axis, quantity)
         axis.set_xlabel("training images", fontsize=SMALL)
         _size_scale(axis, training_size["training_images"])
+    null: Style = {"linestyle": "--", "marker": "_", "linewidth": 1.2}
     handles = [
-        mark("mean over seeds", linestyle="-"),
-        line("± one standard deviation between seeds"),
-        line("mean gap, were groups treated alike", linestyle="--", linewidth=1.2),
+        lines_of_designs(training_size, "upright: ± one standard deviation of the seeds"),
+        of_designs(training_size, "mean gap, were groups treated alike", **null),
     ]
     return finished(
         figure,
         f"Performance and gaps against the number of training images, {seeds_counted(training_size['seeds'])}: "
         "macro-F1 up is better, gaps down is better",
-        [*design_handles(training_size), *handles],
+        [*design_handles(training_size, "mean over seeds", linestyle="-"), *handles],
         legend_axis,
     )
 
@@ -412,9 +421,8 @@ def epochs_figure(epochs: pd.DataFrame) -> Figure:
         "as far as all reached: a narrow and level band is stable\n"
         f"macro-F1: up is better; gaps and loss: down is better; training set: {shown['arm'].iloc[0]}",
         [
-            *design_handles(shown),
-            line("mean over seeds"),
-            Patch(color=GREY, **BAND_OF_VALUES, label="range of the seeds"),
+            *design_handles(shown, "mean over seeds", linestyle="-"),
+            lines_of_designs(shown, "range of the seeds", linewidth=9, alpha=BAND_OF_VALUES["alpha"]),
         ],
     )
 
@@ -442,17 +450,18 @@ def _curve_labels(axis: Axes, quantity: str) -> None:
 
 
 def confusion_figure(confusion: pd.DataFrame, attribute: str) -> Figure:
-    """Confusion matrices by group (columns) and design (rows): shares of the true class, in percent.
+    """Confusion matrices by group (columns) and design (rows): shares of the true class, in percent, and beside every
+    row how many predictions it is of.
 
     confusion: the comparison's table of this name. attribute: whose groups are shown. A class that no image of a group
     truly has is grey: its shares are undefined. Many groups take several lines; of more than six classes the shares
-    are shown by colour alone.
+    are shown by colour alone, without numbers.
     """
     shown = confusion[confusion["attribute"].eq(attribute)]
     sizes = {name: shown.groupby(name, sort=False, observed=True)["count"].sum() for name in ("y_true", "group")}
     classes, groups = (largest_of(sizes[name].loc[occurring(shown[name])], MOST_ROWS) for name in sizes)
     designs = designs_of(shown)
-    edge = 0.33 if len(classes) <= 6 else 0.16  # inches of a square
+    edge = 0.3 if len(classes) <= 6 else 0.16  # inches of a square
     width, height = (len(classes) + gap for gap in MATRIX_GAPS)
     line_count = -(-len(groups) // max(1, int(11 / (width * edge))))
     columns = -(-len(groups) // line_count)
@@ -470,13 +479,13 @@ def confusion_figure(confusion: pd.DataFrame, attribute: str) -> Figure:
         _group_headings(axis, line, len(classes), int(13 * len(classes) * edge), counts)
         axis.set(xlim=(-0.1, columns * width - MATRIX_GAPS[0] + 0.1), ylim=(len(designs) * height - 1.3, -1.3))
     bar = figure.colorbar(
-        ScalarMappable(Normalize(0, 100), SHARES), ax=list(axes), location="bottom", aspect=50, pad=0.02
+        ScalarMappable(Normalize(0, 100), SHARES), ax=list(axes), location="bottom", shrink=0.5, aspect=40, pad=0.02
     )
     bar.set_label("share of the true class, %", fontsize=SMALL)
     bar.ax.tick_params(labelsize=SMALL)
     figure.suptitle(
         f"Confusion by {name_of(attribute)} and design, counts summed over seeds: what images of a true class\n"
-        "(row) were taken for (column), in %; a dark diagonal is better, matrices that are alike are fairer"
+        "(row; grey: how many) were taken for (column), in %; a dark diagonal is better, alike is fairer"
         + left_out(len(classes), len(sizes["y_true"]), "classes")
         + left_out(len(groups), len(sizes["group"]), "groups"),
         fontsize=LARGE,
@@ -492,6 +501,9 @@ def _matrix(axis: Axes, counts: np.ndarray, corner: tuple[float, float]) -> None
     axis.pcolormesh(corner[0] + edges, corner[1] + edges, np.ma.masked_invalid(shares), cmap=colours, vmin=0, vmax=1)
     if len(counts) > 6:
         return
+    for row, total in enumerate(totals[:, 0]):
+        x, y = corner[0] + len(counts) + 0.1, corner[1] + row + 0.5
+        axis.text(x, y, count(total), va="center", fontsize=TINY, color=GREY)
     for row, column in np.ndindex(shares.shape):
         share = shares[row, column]
         axis.text(

@@ -10,6 +10,7 @@ from fairprof.commands.compare.answer import verdict_table
 from fairprof.commands.compare.claims import Claim, Claims
 from fairprof.commands.compare.collect import LATER_SEEDS
 from fairprof.commands.compare.protocol import Protocol
+from fairprof.commands.compare.seen import PHOTOGRAPHIC, seen
 from fairprof.data.designs import DESIGNS
 from fairprof.data.sources.kinds import to_be_named
 from fairprof.inference.levels import ALPHA
@@ -128,7 +129,7 @@ def _evidence(
         blocks = list(evidence.blocks(tables, said))
         if name in names:
             hidden = name in OF_PEOPLE and not protocol.shows_faces
-            picture = Picture(name, evidence.title, evidence.caption)
+            picture = Picture(name, evidence.title, evidence.caption, seen(name, tables), name in PHOTOGRAPHIC)
             blocks.insert(0, left_out(f"comparison/{name}.png") if hidden else picture)
         if blocks:
             yield Heading(evidence.title)

@@ -15,7 +15,7 @@ from fairprof.commands.evaluate.shift import CONFIDENCE, PREDICTED, sample_count
 from fairprof.inference.calibration_by_group import reliability_with_intervals
 from fairprof.metrics.calibration import ERROR, bins_for
 from fairprof.metrics.fairness import PARITY_DIFFERENCES, SUFFICIENT, group_labels
-from fairprof.metrics.performance import class_names, reliability_table
+from fairprof.metrics.performance import class_names
 from fairprof.metrics.selective import confidence_of
 from fairprof.reporting.chart import (
     MOST_CURVES,
@@ -25,6 +25,7 @@ from fairprof.reporting.chart import (
     intervals,
     largest_of,
     left_out,
+    line,
     mark,
     plain,
 )
@@ -43,13 +44,16 @@ from fairprof.reporting.style import (
     SMALL,
     TINY,
     WIDTH,
+    Style,
     curve_styles,
 )
-from fairprof.reporting.wording import count, number
+from fairprof.reporting.wording import UNDEFINED, count, number, short
 
 SHOWN_SHARES = ("gender", "race", "age", "profession", PREDICTED)
 STAGES = {"before": "as the model gives it", "after": "after temperature scaling"}
+BAND = "95 % interval of all images"
 COLUMNS = 3  # panels of a line
+NULL_CURVE: Style = {"color": NULL_MEAN, "linewidth": 1, "linestyle": ":"}
 
 
 def figures_of(
@@ -79,7 +83,7 @@ def figures_of(
 
 
 def calibration_figure(tables: dict[str, pd.DataFrame], errors: dict[str, float], min_support: int) -> Figure:
-    """Accuracy against confidence before and after temperature scaling, and after it by gender and race.
+    """Accuracy against confidence with intervals: before and after temperature scaling, and after it by group.
 
     tables: predictions by stage (before, after). errors: expected calibration error of all images by stage.
     """
@@ -96,7 +100,7 @@ def calibration_figure(tables: dict[str, pd.DataFrame], errors: dict[str, float]
             markersize=5,
             label=f"{STAGES[stage]}: error {number(errors[stage])}",
         )
-    axes[0].set_title("all images, 95 % intervals", fontsize=NORMAL)
+    axes[0].set_title("all images", fontsize=NORMAL)
     for axis, attribute in zip(axes[1:], ("gender", "race"), strict=True):
         _group_reliability(axis, tables["after"], attribute, min_support)
     for axis in axes:
@@ -106,11 +110,12 @@ def calibration_figure(tables: dict[str, pd.DataFrame], errors: dict[str, float]
         axis.legend(fontsize=TINY, loc="upper left")
         plain(axis)
     axes[0].set_ylabel("accuracy", fontsize=SMALL)
-    figure.suptitle(
+    handles = [line("95 % interval of a bin's accuracy (Wilson), upright", linewidth=1.2), line("perfect", **IDEAL)]
+    return finished(
+        figure,
         "Calibration in bins of equal numbers of images: on the diagonal is best, below it the model is overconfident",
-        fontsize=LARGE,
+        handles,
     )
-    return figure
 
 
 def _group_reliability(axis: Axes, table: pd.DataFrame, attribute: str, min_support: int) -> None:
@@ -121,7 +126,9 @@ def _group_reliability(axis: Axes, table: pd.DataFrame, attribute: str, min_supp
     shown = largest_of(sizes[list(labels.cat.categories)], MOST_CURVES)
     for group, style in zip(shown, curve_styles(), strict=False):
         if sizes[group] >= min_support:
-            curve = reliability_table(table[labels.eq(group)], bins)
+            curve = reliability_with_intervals(table[labels.eq(group)], bins)
+            ends = curve["lower"], curve["upper"], curve["mean_confidence"]
+            intervals(axis, *ends, style["color"], thin=True, rising=True)
             axis.plot(curve["mean_confidence"], curve["accuracy"], **style, label=f"{drawn(group)} ({sizes[group]:,})")
         else:
             axis.plot([], [], **style, label=f"{drawn(group)} ({sizes[group]:,}): insufficient evidence")
@@ -136,6 +143,7 @@ def selective_figure(scores: pd.DataFrame, by_group: pd.DataFrame, gaps: pd.Data
     """Accuracy, coverage of the groups and gaps against coverage, with the noise floor of each."""
     figure = Figure(figsize=(WIDTH, 10.2), layout="constrained")
     axes = figure.subplots(3, 4)
+    least = float(scores["coverage"].min())
     _selective_scores(axes[0, 0], scores)
     for axis, attribute in zip(axes[0, 1:3], ("gender", "race"), strict=True):
         _group_lines(axis, by_group[by_group["attribute"].eq(attribute)], "accuracy")
@@ -144,7 +152,7 @@ def selective_figure(scores: pd.DataFrame, by_group: pd.DataFrame, gaps: pd.Data
     for axis, attribute in zip((axes[1, 0], axes[1, 2]), ("gender", "race"), strict=True):
         part = by_group[by_group["attribute"].eq(attribute)]
         _group_lines(axis, part.assign(evidence=SUFFICIENT), "group_coverage")
-        axis.plot([0, 1], [0, 1], **IDEAL)
+        axis.plot([least, 1], [least, 1], **IDEAL)
         axis.set_title(f"coverage by {attribute}: alike is fairer", fontsize=NORMAL)
     for axis, attribute in zip((axes[1, 1], axes[1, 3]), ("gender", "race"), strict=True):
         _gap_line(axis, gaps, attribute, "coverage_difference")
@@ -152,24 +160,28 @@ def selective_figure(scores: pd.DataFrame, by_group: pd.DataFrame, gaps: pd.Data
     for axis, (metric, attribute) in zip(axes[2], tested, strict=True):
         _gap_line(axis, gaps, attribute, metric)
     for axis in axes.flat:
-        axis.set_xlim(1.03, 0.07)
+        axis.set_xlim(1.03, least - 0.03)
         axis.set_xlabel("coverage: share that is answered", fontsize=SMALL)
         plain(axis)
     handles = [
-        Patch(color=NULL, label="what groups that are treated alike would show: up to the 95 % quantile"),
-        mark("gap", color=INK, linestyle="-"),
-        mark("rates under min_support in it", color=INK, linestyle="-", markerfacecolor=HOLLOW),
+        mark("gap", color=INK, linestyle="-", linewidth=1.4, markersize=4.5),
+        mark("hollow: fewer than min_support images in it", color=INK, markersize=4.5, markerfacecolor=HOLLOW),
+        Patch(color=NULL, label="were groups treated alike: up to the 95 % quantile"),
+        line("were groups treated alike: mean", **NULL_CURVE),
+        line("refused alike", **IDEAL),
     ]
     return finished(
         figure,
         "Selective prediction: further right, more of the least confident predictions are refused\n"
-        "gaps: down is better, and nothing within the grey is evidence of a gap",
+        "gaps: down is better, nothing within the grey is evidence of one, and curves end where images are too few",
         handles,
     )
 
 
 def _selective_scores(axis: Axes, scores: pd.DataFrame) -> None:
-    axis.fill_between(scores["coverage"], scores["lower"], scores["upper"], color=PALETTE[0], alpha=0.2, linewidth=0)
+    band = "accuracy, 95 % interval (Wilson)"
+    ends = scores["coverage"], scores["lower"], scores["upper"]
+    axis.fill_between(*ends, color=PALETTE[0], alpha=0.2, linewidth=0, label=band)
     for name, style in zip(("accuracy", "macro_f1"), curve_styles(), strict=False):
         axis.plot(scores["coverage"], scores[name], **style, label=name_of(name))
     axis.set_title("all images: up is better", fontsize=NORMAL)
@@ -195,7 +207,7 @@ def _of_groups(shown: int, there: int) -> str | None:
 def _gap_line(axis: Axes, gaps: pd.DataFrame, attribute: str, metric: str) -> None:
     rows = gaps[gaps["attribute"].eq(attribute) & gaps["metric"].eq(metric)]
     axis.fill_between(rows["coverage"], 0, rows["null_q95"], color=NULL, linewidth=0)
-    axis.plot(rows["coverage"], rows["null_mean"], color=NULL_MEAN, linewidth=1, linestyle=":")
+    axis.plot(rows["coverage"], rows["null_mean"], **NULL_CURVE)
     axis.plot(rows["coverage"], rows["value"], color=INK, linewidth=1.4)
     for weak, fill in ((False, INK), (True, HOLLOW)):
         shown = rows[(rows["insufficient_cells"] > 0) == weak]
@@ -208,8 +220,11 @@ def _gap_line(axis: Axes, gaps: pd.DataFrame, attribute: str, metric: str) -> No
             linestyle="",
             markerfacecolor=fill,
         )
+    defined, ends = rows.loc[rows["value"].notna(), "coverage"], ""
+    if len(defined) < len(rows):
+        ends = f"; undefined below {short(defined.min())}" if len(defined) else f": {UNDEFINED}"
     axis.set_ylim(bottom=0)
-    axis.set_title(f"{name_of(metric)}\nby {name_of(attribute)}", fontsize=NORMAL)
+    axis.set_title(f"{name_of(metric)}\nby {name_of(attribute)}{ends}", fontsize=NORMAL)
 
 
 # Robustness.
@@ -245,8 +260,10 @@ def robustness_figure(accuracy: pd.DataFrame, attribute: str) -> Figure:
 def _corruption_panel(axis: Axes, accuracy: pd.DataFrame) -> None:
     """accuracy: of all images and of the groups, clean and under one corruption, by severity."""
     everyone = accuracy[accuracy["attribute"].eq(ALL)]
-    axis.fill_between(everyone["severity"], everyone["lower"], everyone["upper"], color=INK, **BAND_OF_VALUES)
-    axis.plot(everyone["severity"], everyone["accuracy"], color=INK, linewidth=2.4, label="all images, 95 % interval")
+    axis.fill_between(
+        everyone["severity"], everyone["lower"], everyone["upper"], color=INK, **BAND_OF_VALUES, label=BAND
+    )
+    axis.plot(everyone["severity"], everyone["accuracy"], color=INK, linewidth=2.4, label="all images")
     groups = accuracy[accuracy["attribute"].ne(ALL)].groupby("group", sort=False, observed=True)
     for group, style in zip(largest_of(groups["images"].max(), MOST_CURVES), curve_styles(), strict=False):
         rows = groups.get_group(group)
@@ -262,15 +279,15 @@ def corruption_sheet(images: dict[tuple[str, int], np.ndarray], title: str) -> F
     images: corruption and severity to (S, S, 3) uint8; ("clean", 0) is the image itself.
     """
     corruptions = [name for name in dict.fromkeys(name for name, _ in images) if name != CLEAN]
-    figure = Figure(figsize=(1.55 * (len(SEVERITIES) + 1) + 0.6, 1.62 * len(corruptions) + 0.8), layout="constrained")
+    figure = Figure(figsize=(1.2 * (len(SEVERITIES) + 1) + 2.0, 1.26 * len(corruptions) + 0.7), layout="constrained")
     axes = figure.subplots(len(corruptions), len(SEVERITIES) + 1, squeeze=False)
-    for line, corruption in zip(axes, corruptions, strict=True):
-        for axis, severity in zip(line, (0, *SEVERITIES), strict=True):
+    for row, corruption in zip(axes, corruptions, strict=True):
+        for axis, severity in zip(row, (0, *SEVERITIES), strict=True):
             axis.imshow(images[(corruption, severity) if severity else (CLEAN, 0)], interpolation="nearest")
             axis.set_xticks([])
             axis.set_yticks([])
             axis.spines[:].set_visible(False)
-        line[0].set_ylabel(corruption, fontsize=NORMAL)
+        row[0].set_ylabel(corruption, fontsize=NORMAL)
     for axis, severity in zip(axes[0], (0, *SEVERITIES), strict=True):
         axis.set_title(f"severity {severity}" if severity else "clean", fontsize=NORMAL)
     figure.suptitle(title, fontsize=LARGE)

@@ -18,7 +18,15 @@ from fairprof.commands.evaluate.answer import (
 )
 from fairprof.commands.evaluate.corruptions import CORRUPTIONS, SEVERITIES
 from fairprof.commands.evaluate.results import SHOWN, Evaluation, Robustness, curves_of, tables_of, values_of
+from fairprof.commands.evaluate.seen import (
+    calibration_seen,
+    corruptions_seen,
+    robustness_seen,
+    selective_seen,
+    shift_seen,
+)
 from fairprof.inference.multiplicity import CONFIRMATORY
+from fairprof.measurement.seen import rates_seen
 from fairprof.metrics.best_rules import share_above_chance
 from fairprof.metrics.calibration import ERROR
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
@@ -110,8 +118,9 @@ def _fairness(evaluation: Evaluation) -> Iterable[Block]:
         yield Picture(
             "metrics/rates_by_group",
             "Rates by group",
-            "Selection rate and true positive rate of every group and class; hollow marks rest on too few images. The "
-            "gap is the distance between the outermost marks.",
+            "Selection rate and true positive rate of every group and class with 95 % intervals; hollow marks rest on "
+            "too few images. A gap is the distance between the outermost marks under a heading.",
+            rates_seen(evaluation.fairness.measurements.natural("by_group")),
         )
     yield from standardised_blocks(evaluation.fairness.measurements.table("standardised_gaps"))
     own = gaps[~gaps["class"].str.contains("_over_classes")]
@@ -152,7 +161,9 @@ def _calibration(evaluation: Evaluation) -> Iterable[Block]:
     yield Picture(
         "calibration/reliability",
         "Reliability before and after temperature scaling, and by group",
-        "A point is a bin of equally many images. Of groups, every image is shown, in equally many bins.",
+        "A point is a bin of equally many images, with a 95 % interval (Wilson). Of groups, every image is shown, in "
+        "equally many bins.",
+        calibration_seen(evaluation.calibration),
     )
     yield Paragraph(scaling_sentence(evaluation))
     yield table_of("Before and after temperature scaling", evaluation.calibration.changes, ("change",))
@@ -177,6 +188,7 @@ def _selective(evaluation: Evaluation) -> Iterable[Block]:
         "Accuracy, coverage and gaps against coverage",
         "Further right, more is refused. A gap within the grey is what shuffled groups show. A line ends where a rate "
         f"behind it rests on fewer than {evaluation.min_support} images. Hollow marks: such rates at full coverage.",
+        selective_seen(evaluation.selective),
     )
     yield table_of("Accuracy against coverage", evaluation.selective.scores)
     yield table_of("Area under the risk-coverage curve: lower is better", evaluation.selective.areas)
@@ -190,11 +202,17 @@ def _robustness(robustness: Robustness) -> Iterable[Block]:
         f"{enumerated(CORRUPTIONS)} at {len(SEVERITIES)} severities. A drop compares the same images, clean and "
         "corrupted. A group that is served well has more to lose."
     )
-    yield Picture("robustness/race", "Accuracy under corruption by race", "The black line is all images.")
-    yield Picture("robustness/gender", "Accuracy under corruption by gender", "The black line is all images.")
+    for attribute in ("race", "gender"):
+        title = f"Accuracy under corruption by {attribute}"
+        told = robustness_seen(robustness, attribute)
+        yield Picture(f"robustness/{attribute}", title, "The black line is all images.", told)
     yield table_of("Does corruption cost one group more? Mean drop, largest minus smallest", robustness.gaps)
     yield Picture(
-        "robustness/corruptions", "One image under every corruption", "Rows: corruptions; columns: severities."
+        "robustness/corruptions",
+        "One image under every corruption",
+        "Rows: corruptions; columns: severities.",
+        corruptions_seen(robustness),
+        photographic=True,
     )
     groups = robustness.accuracy[robustness.accuracy["attribute"].ne("gender_x_race")]
     yield table_of("Accuracy by corruption, severity and group", groups.drop(columns="macro_f1"), ("drop",))
@@ -206,6 +224,7 @@ def _shift(evaluation: Evaluation) -> Iterable[Block]:
         "shift/composition",
         "Composition and predictions of the evaluated images and those of the training",
         "Ages of the training images are those of the validation images, which were drawn alike.",
+        shift_seen(evaluation.shift),
     )
     columns = ["attribute", "status", "value", "null_mean", "null_q95", "p_value", "p_adjusted", "verdict"]
     more = [

@@ -16,13 +16,15 @@ from fairprof.inference.group_means import ALL
 from fairprof.metrics import attention
 from fairprof.metrics.attention import mean_maps
 from fairprof.metrics.fairness import ATTRIBUTES, SUFFICIENT, group_labels
-from fairprof.reporting.chart import MOST_ROWS, drawn, finished, intervals, largest_of, left_out, line, mark, plain
+from fairprof.reporting.chart import MOST_ROWS, Several, drawn, finished, intervals, largest_of, left_out, line, plain
 from fairprof.reporting.names import name_of
 from fairprof.reporting.style import GRID, HOLLOW, MARGIN, NARROW, NORMAL, SMALL, WIDTH, WRONG, ZERO, curve_styles
 from fairprof.saliency.faithfulness import HIGHER_IS_BETTER, SCORES
+from fairprof.saliency.outline import FacePlace, face_place
 from fairprof.saliency.panels import (
     ALL_IMAGES,
     Wording,
+    looked_at,
     mean_map_difference_panel,
     reference_difference_panel,
     side_by_side_panel,
@@ -35,7 +37,9 @@ MODEL_ROW = 0.2  # inches of a group and model
 
 def figures_of(explanation: Explanation, subject: Subject, maps: dict[str, np.ndarray]) -> dict[str, Figure]:
     """Every picture of an explanation by name; maps: label to the (N, h, w) maps of the subject's images."""
-    wording = Wording("model", explanation.method, explanation.unit, explanation.explained)
+    at = looked_at(explanation.layer, maps[explanation.shown[0]])
+    wording = Wording("model", explanation.method, explanation.unit, explanation.explained, at)
+    place = face_place(subject.pixels)
     first = slice(0, SIDE_BY_SIDE_IMAGES)
     known = "regions: face, hair, background" if explanation.kind == "regions" else f"{explanation.kind}: an ellipse"
     figures = {
@@ -57,9 +61,11 @@ def figures_of(explanation: Explanation, subject: Subject, maps: dict[str, np.nd
         counts = labels.value_counts()[list(labels.cat.categories)].to_dict()
         title = f"Mean {explanation.method} of the {explanation.explained} class by {name_of(attribute)}"
         raw = {label: mean_maps(of_model, groups) for label, of_model in trusted.items()}
-        figures[f"mean_maps_{attribute}"] = mean_map_difference_panel(raw, counts, title, wording)
+        figures[f"mean_maps_{attribute}"] = mean_map_difference_panel(raw, counts, place, title, wording)
         if len(trusted) > 1 and explanation.reference in trusted and attribute != "gender_x_race":
-            figures[f"model_differences_{attribute}"] = _reference_panel(explanation, trusted, groups, counts, wording)
+            figures[f"model_differences_{attribute}"] = _reference_panel(
+                explanation, trusted, groups, counts, place, wording
+            )
     if len(explanation.tables["faithfulness"]):
         figures["faithfulness"] = faithfulness_figure(explanation)
     figures["randomisation"] = randomisation_figure(explanation)
@@ -71,6 +77,7 @@ def _reference_panel(
     maps: dict[str, np.ndarray],
     groups: np.ndarray,
     counts: dict[str, int],
+    place: FacePlace | None,
     wording: Wording,
 ) -> Figure:
     means: dict[str, dict[str | None, np.ndarray]] = {}
@@ -85,6 +92,7 @@ def _reference_panel(
         means,
         {ALL_IMAGES: len(groups)} | counts,
         explanation.reference,
+        place,
         f"Mean of the normalised maps, minus those of model {explanation.reference}",
         wording,
     )
@@ -109,7 +117,11 @@ def attention_figure(explanation: Explanation) -> Figure:
         figure,
         f"Where {explanation.method} lies{prior}, mean and 95 % interval;\n"
         f"hollow: fewer than {explanation.min_support} images{rows.left_out}",
-        [*rows.handles(), line("the region's mean share of the image", **MARGIN)],
+        [
+            *rows.handles("mean"),
+            rows.intervals("95 % interval"),
+            line("the region's mean share of the image", **MARGIN),
+        ],
     )
 
 
@@ -124,7 +136,8 @@ def faithfulness_figure(explanation: Explanation) -> Figure:
         axis.set_title(f"{name_of(score)}: {better}", fontsize=NORMAL)
         axis.set_xlabel("difference in probability", fontsize=SMALL)
     title = f"Faithfulness of {explanation.method} minus that of random maps, with bands that hold over the models"
-    return finished(figure, title + rows.left_out, rows.handles())
+    handles = [*rows.handles("mean difference"), rows.intervals("band")]
+    return finished(figure, title + rows.left_out, handles)
 
 
 @dataclass(frozen=True)
@@ -171,11 +184,18 @@ class _Rows:
         styles = dict(zip(self.models, curve_styles(), strict=False))
         return ((label, styles[label]) for label in self.labels)
 
-    def handles(self) -> list[Line2D]:
-        """Of the legend, one a model."""
-        return [
-            mark(f"{self.kind} {label}", color=style["color"], marker=style["marker"]) for label, style in self.styles()
-        ]
+    def handles(self, what: str) -> list[Line2D]:
+        """Of the legend, one a model; what: of it, is drawn so."""
+        usual = {"linestyle": "", "linewidth": 0}
+        return [Line2D([], [], **style | usual, label=f"{self.kind} {label}, {what}") for label, style in self.styles()]
+
+    def intervals(self, label: str) -> Several:
+        """Of the legend, the intervals of all models."""
+        return _lines([style["color"] for _, style in self.styles()], label)
+
+
+def _lines(colours: list[str], label: str) -> Several:
+    return Several(tuple(Line2D([], [], color=colour, linewidth=1.2) for colour in colours), label)
 
 
 def _shifts(count: int, room: float) -> np.ndarray:
@@ -213,4 +233,7 @@ def randomisation_figure(explanation: Explanation) -> Figure:
     axis.set_ylabel("rank correlation with the\nmodel's own maps", fontsize=SMALL)
     plain(axis, "y")
     title = "Maps after weights were randomised: near 0 is as it should be"
-    return finished(figure, title, axis.get_legend_handles_labels()[0])
+    handles = axis.get_legend_handles_labels()[0]
+    colours = [style["color"] for _, style in zip(models, curve_styles(), strict=False)]
+    upright = _lines(colours, "95 % interval, upright")
+    return finished(figure, title, [*handles, upright])

@@ -6,6 +6,14 @@ import numpy as np
 import pandas as pd
 
 from fairprof.commands.explain.results import Explanation, tables_of
+from fairprof.commands.explain.seen import (
+    attention_seen,
+    faithfulness_seen,
+    mean_maps_seen,
+    model_differences_seen,
+    randomisation_seen,
+    side_by_side_seen,
+)
 from fairprof.commands.explain.trust import (
     ALIKE,
     BETTER,
@@ -336,6 +344,8 @@ def _looks(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Blo
             "is brighter. The light line is where the regions meet."
             + (" Of each design its first seed, as an example." if explanation.designs else "")
             + (f" Maps of {_named_models(untold)}: no evidence of where it looks." if untold else ""),
+            side_by_side_seen(explanation),
+            photographic=True,
         )
     if "attention" in pictures:
         yield Picture(
@@ -343,6 +353,7 @@ def _looks(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Blo
             "Share of attention by region",
             "Shares do not depend on the scale of a model's logits. The dotted line is the share that a map without "
             "any preference would have.",
+            attention_seen(explanation),
         )
         yield _shares(explanation)
 
@@ -394,6 +405,8 @@ def _differences(explanation: Explanation, pictures: dict[str, bytes]) -> Iterab
                 name,
                 f"Mean maps by {name_of(attribute)}",
                 "Above, each group's mean raw map; below, what sets it apart from all other images.",
+                mean_maps_seen(explanation, attribute),
+                photographic=True,
             )
     columns = ["model", "attribute", "measure", "value", "null_mean", "null_q95", "p_value", "p_adjusted"]
     gaps = explanation.told("gaps")[[*columns, "highest_group", "lowest_group", "differing"]]
@@ -451,6 +464,8 @@ def _models_differ(explanation: Explanation, pictures: dict[str, bytes]) -> Iter
                 name,
                 f"Mean maps minus those of model {explanation.reference}, by {name_of(attribute)}",
                 "Of normalised maps, so that the models' logits may have different scales.",
+                model_differences_seen(explanation, attribute),
+                photographic=True,
             )
     whole = table[table["attribute"].eq(ALL)].drop(columns=["attribute", "group", "masks"])
     yield table_of("On the same images, paired; 95 % bands over the models", whole, {"difference"})
@@ -481,6 +496,7 @@ def _trust(explanation: Explanation) -> Iterable[Block]:
             "How much more the probability of the explained class depends on what a map marks than on what a random "
             f"map of the same resolution marks, on at most {images:,} images. ROAD is taken at "
             f"{enumerated(map(str, PERCENTILES))} % of the pixels.",
+            faithfulness_seen(explanation),
         )
         whole = faithful[faithful["attribute"].eq(ALL)]
         columns = ["model", "measure", "value", "reference_value", "difference", "lower", "upper", "differs", "images"]
@@ -494,6 +510,7 @@ def _trust(explanation: Explanation) -> Iterable[Block]:
         "Maps after weights were randomised",
         "A map that shows what was learned changes when what was learned is taken away. From the head backwards ever "
         f"more weights are initialised anew. Flagged is what lies wholly above {short(THRESHOLD)}.",
+        randomisation_seen(explanation),
     )
     yield table_of(
         "Rank correlation with the model's own maps",
@@ -521,8 +538,8 @@ def _made(explanation: Explanation) -> Iterable[Block]:
             ("explained class", explanation.explained),
             (
                 "method",
-                f"{explanation.method}, raw maps of {explanation.fields[0]} x {explanation.fields[1]} fields in "
-                f"{explanation.unit}",
+                f"{explanation.method} at {explanation.layer}, raw maps of {explanation.fields[0]} x "
+                f"{explanation.fields[1]} fields in {explanation.unit}",
             ),
             ("regions", masks),
             ("permutations, bootstrap replicates", f"{explanation.permutations:,}, {explanation.replicates:,}"),

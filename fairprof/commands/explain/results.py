@@ -36,7 +36,8 @@ class Explanation:
     where models are named one by one. reference: the model, or the design, that the others are compared with. method,
     unit: of the maps. explained: predicted or true. data: as it was given. images: number of them; without_mask: those
     that have no region mask. kind, regions: of the masks (`RegionMasks`). areas: region to its mean share of the
-    images. fields: of a map, height and width. undefined: label to the number of maps that are zero. tables: by name,
+    images. layer: of the networks, whose maps they are. fields: of a map,
+    height and width. undefined: label to the number of maps that are zero. tables: by name,
     those of the artifacts; empty where something was not asked for; those of what maps show have the column
     `reported` of `trust.marked`. permutations, replicates, min_support: as set. created: ISO 8601. shows_faces: whether
     images may be shown in the report.
@@ -54,6 +55,7 @@ class Explanation:
     kind: str
     regions: tuple[str, ...]
     areas: dict[str, float]
+    layer: str
     fields: tuple[int, int]
     undefined: dict[str, int]
     tables: dict[str, pd.DataFrame]

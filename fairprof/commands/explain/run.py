@@ -20,6 +20,7 @@ from fairprof.metrics import attention
 from fairprof.network.loaded import LoadedModel, pool_for, require_unseen, with_groups_of
 from fairprof.reporting.findings import log_findings
 from fairprof.reporting.style import png_of
+from fairprof.reporting.wording import enumerated
 from fairprof.runtime.hardware import device_of
 from fairprof.saliency.gradcam import unit_of
 from fairprof.store import tracking
@@ -76,6 +77,7 @@ def explain_and_log(
         kind=subject.masks.kind,
         regions=subject.masks.names,
         areas=dict(zip(subject.masks.names, _mean_areas(subject.masks), strict=True)),
+        layer=enumerated(sorted({model.classifier.gradcam_layer for model in models.values()})),
         fields=maps[subject.labels[0]].shape[1:],
         undefined={label: int((of_model.max(axis=(1, 2)) == 0).sum()) for label, of_model in maps.items()},
         tables=tables,

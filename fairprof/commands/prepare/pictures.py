@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from fairprof.commands.prepare.audit import LARGEST, PERFECT, SMALLEST, Audit
 from fairprof.commands.prepare.counts import UNKNOWN
@@ -131,7 +132,7 @@ def associations_figure(associations: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(NARROW, 0.42 * len(names) + 1.7), layout="constrained")
     axis, places = figure.subplots(), np.arange(len(names))
     intervals(axis, associations["lower"], associations["upper"], places, PALETTE[0])
-    axis.plot(associations["cramers_v"], places, "o", color=PALETTE[0])
+    axis.plot(associations["cramers_v"], places, "o", color=PALETTE[0], clip_on=False, in_layout=False)
     axis.plot(associations["through_age"], places, "|", color=PALETTE[1], markersize=13)
     for place in places[associations["cramers_v"].isna()]:
         axis.text(0.01, place, UNDEFINED, va="center", fontsize=SMALL)
@@ -139,7 +140,8 @@ def associations_figure(associations: pd.DataFrame) -> Figure:
     axis.set_xlim(0, max(0.3, 1.08 * associations["upper"].max(skipna=True)))
     axis.set_xlabel("Cramér's V: 0 is independence, 1 is that one determines the other", fontsize=SMALL)
     handles = [
-        mark("Cramér's V, 95 % interval", color=PALETTE[0]),
+        mark("Cramér's V", color=PALETTE[0], markersize=6),
+        line("95 % interval", color=PALETTE[0]),
         mark("what goes through the age", color=PALETTE[1], marker="|", markersize=13),
     ]
     return finished(figure, "What goes together in the data, before any model", handles)
@@ -175,9 +177,9 @@ def sizes_figure(sizes: pd.DataFrame) -> Figure:
     axis.set_xlim(0, 1.75 * largest)
     axis.set_xlabel("training images", fontsize=SMALL)
     handles = [
-        line("as large as the data allow", color=PALETTE[0], linewidth=8),
-        line("if the limiting cell were filled up", color=PALE, linewidth=1.2, linestyle="--"),
-        line("train_size=matched", color=INK),
+        Patch(color=PALETTE[0], label="as large as the data allow"),
+        Patch(facecolor=HOLLOW, edgecolor=PALE, linestyle="--", label="if the limiting cell were filled up"),
+        mark("train_size=matched", color=INK, marker="|", markersize=11, markeredgewidth=2),
     ]
     return finished(figure, "How large the designs would be, and what limits each", handles)
 
@@ -213,11 +215,11 @@ def noise_floors_figure(floors: pd.DataFrame, gaps: pd.DataFrame) -> Figure:
     axis.set_xlabel("gap, the largest over the classes (0 is ideal)", fontsize=SMALL)
     power = percent(POWER, "g")
     handles = [
-        line("chance alone: up to the 95 % quantile", color=NULL, linewidth=8),
-        line("chance alone: mean", color=NULL_MEAN),
+        Patch(color=NULL, label="chance alone: up to the 95 % quantile"),
+        mark("chance alone: mean", color=NULL_MEAN, marker="|", markersize=11, markeredgewidth=2),
         mark(f"found with {power}, two largest groups", color=PALETTE[0], marker="D"),
         mark("the same, two smallest", color=PALETTE[0], marker="D", markerfacecolor=HOLLOW),
-        mark("in the data: nearly the best rules", color=PALETTE[1], marker="x", markeredgewidth=2),
+        mark("in the data: nearly the best rules", color=PALETTE[1], marker="x", markeredgewidth=2, linestyle="-"),
         mark("in the data: labels themselves", color=PALETTE[2], marker="+", markeredgewidth=2),
     ]
     return finished(figure, "Which gaps the test images could show", handles)

@@ -9,6 +9,7 @@ from fairprof.commands.prepare.answer import answer, banners, quotable, to_mend,
 from fairprof.commands.prepare.audit import FOLDER, LARGEST, PERFECT, SHOWN, SMALLEST, Audit, tables_of, values_of
 from fairprof.commands.prepare.counts import ENOUGH
 from fairprof.commands.prepare.noise_floors import FIRST_STEP
+from fairprof.commands.prepare.seen import seen
 from fairprof.config import EVERYBODY
 from fairprof.data.designs import DESIGNS
 from fairprof.data.drawable import Change, as_typed
@@ -137,17 +138,17 @@ def _answer(audit: Audit) -> Iterable[Block]:
     yield Sentences("In full", answer(audit))
 
 
-def _picture(name: str, pictures: Collection[str]) -> Iterable[Block]:
+def _picture(name: str, audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
     if name in pictures:
         heading, caption = PICTURES[name]
-        yield Picture(name, heading, caption)
+        yield Picture(name, heading, caption, seen(name, audit))
 
 
 # Sizes.
 
 
 def _sizes(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
-    yield from _picture("sizes", pictures)
+    yield from _picture("sizes", audit, pictures)
     sizes = audit.tables["sizes"]
     numeric = ("images", "matched", "if filled up", "missing images")
     titles = ("design", "partition", *numeric[:2], "limited by", "next", *numeric[2:], "cells")
@@ -188,7 +189,7 @@ def _in_the_data(row) -> str:
 
 
 def _floors(audit: Audit, classifier: AssumedClassifier, pictures: Collection[str]) -> Iterable[Block]:
-    yield from _picture("noise_floors", pictures)
+    yield from _picture("noise_floors", audit, pictures)
     floors = audit.tables["noise_floors"]
     shown = floors[floors["class"].eq(MAX_OVER_CLASSES) & floors["metric"].isin(PARITY_DIFFERENCES)]
     titles = ("gap", "chance alone", "found, largest groups", "found, smallest groups", NEARLY_BEST, PERFECT, "judged")
@@ -256,13 +257,13 @@ def _detectable(value: float) -> str:
 
 
 def _counts(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
-    yield from _picture("composition", pictures)
+    yield from _picture("composition", audit, pictures)
     marginals = audit.tables["marginals"]
     for attribute, table in marginals.groupby("attribute", sort=False):
         shown = table.drop(columns="attribute").rename(columns={"category": attribute, "count": "images"})
         shown["share"] = [percent(share) for share in shown["share"]]
         yield table_of(f"Images by {attribute}", shown)
-    yield from _picture("two_way", pictures)
+    yield from _picture("two_way", audit, pictures)
     cells = audit.tables["cells"]
     small = cells[cells["test_evidence"].ne(ENOUGH)].rename(columns={"count": "images", "test_evidence": "test set"})
     if len(small):
@@ -279,7 +280,7 @@ def _counts(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
 
 
 def _associations(audit: Audit, pool: Pool, pictures: Collection[str]) -> Iterable[Block]:
-    yield from _picture("associations", pictures)
+    yield from _picture("associations", audit, pictures)
     titles = ("pair", "Cramér's V [95 % interval]", "images", "chi-square (df)", "adjusted p", "through the age")
     rows = tuple(map(_association_row, audit.tables["associations"].itertuples()))
     columns = tuple(Column(name, name != "pair") for name in titles)
@@ -327,7 +328,7 @@ def _quarantine(audit: Audit, pictures: Collection[str]) -> Iterable[Block]:
     if not audit.quarantined:
         yield Paragraph("Every row can be used.")
         return
-    yield from _picture("quarantine", pictures)
+    yield from _picture("quarantine", audit, pictures)
     by_reason = audit.tables["quarantine_by_reason"].rename(columns={"count": "rows"})
     yield table_of("Unusable rows by reason and group", by_reason)
     by_group = audit.tables["quarantine_by_group"]

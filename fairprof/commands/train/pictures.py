@@ -5,11 +5,12 @@ from matplotlib.figure import Figure
 
 from fairprof.commands.train.subject import CONTACT_SHEET_IMAGES, Explained, RunSubject
 from fairprof.metrics import fairness
-from fairprof.metrics.attention import mean_maps, mean_pictures
+from fairprof.metrics.attention import mean_maps
 from fairprof.metrics.fairness import PARITY_DIFFERENCES
 from fairprof.reporting.chart import plain
 from fairprof.reporting.names import SAMPLES, SCORE_NAMES, short_gap_name
 from fairprof.reporting.style import LARGE, MARGIN, NORMAL, SMALL, TINY, WIDTH, curve_styles, png_of
+from fairprof.saliency.outline import face_place
 from fairprof.saliency.panels import contact_sheet, mean_map_panel
 
 LOSSES = {f"{sample}/loss": SAMPLES[sample] for sample in ("train", "val")}
@@ -47,12 +48,13 @@ def map_pictures(subject: RunSubject, explained: Explained) -> dict[str, bytes]:
     """PNG by name: a contact sheet of the first images, and the mean map of every group, of all of them."""
     title = f"Design {subject.settings.experiment}, seed {subject.settings.seed}"
     shown = slice(0, CONTACT_SHEET_IMAGES)
-    sheet = contact_sheet(explained.predictions[shown], explained.pixels[shown], explained.maps[shown], title)
-    return {"contact_sheet": png_of(sheet), "mean_by_group": png_of(_mean_maps(explained, title))}
+    layer = subject.gradcam_layer
+    sheet = contact_sheet(explained.predictions[shown], explained.pixels[shown], explained.maps[shown], title, layer)
+    return {"contact_sheet": png_of(sheet), "mean_by_group": png_of(_mean_maps(explained, title, layer))}
 
 
-def _mean_maps(explained: Explained, title: str) -> Figure:
-    """The mean map of every group, over the mean picture of its images."""
+def _mean_maps(explained: Explained, title: str, layer: str) -> Figure:
+    """The mean map of every group, under the outline of a face where faces are in the images."""
     groups = {
         attribute: fairness.group_labels(explained.predictions, attribute).astype(str).to_numpy()
         for attribute in fairness.ATTRIBUTES
@@ -60,6 +62,7 @@ def _mean_maps(explained: Explained, title: str) -> Figure:
     return mean_map_panel(
         {attribute: mean_maps(explained.maps, names) for attribute, names in groups.items()},
         {attribute: pd.Series(names).value_counts().to_dict() for attribute, names in groups.items()},
-        mean_pictures(explained.pixels, groups),
+        face_place(explained.pixels),
         f"{title}: mean Grad-CAM of the predicted class, by group",
+        layer,
     )

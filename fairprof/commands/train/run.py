@@ -125,7 +125,12 @@ def prepared(settings: Settings, pool: Pool) -> Training:
     """The training that the settings ask for: rows drawn from the pool, a new classifier, which is fed with images."""
     drawn = draw(pool, DESIGNS[settings.experiment], settings)
     classifier = build_classifier(
-        settings.architecture, settings.weights, settings.finetune, len(pool.professions), settings.seed
+        settings.architecture,
+        settings.weights,
+        settings.finetune,
+        len(pool.professions),
+        settings.seed,
+        settings.image_size,
     )
     images = ImageInputs(pool, settings.image_size, settings.view_count(), settings.seed)
     return Training(settings, pool, drawn, classifier, images)

@@ -1,11 +1,13 @@
 """The pictures of a search: Optuna's own, and what the hyperparameters do to the comparison of designs."""
 
+import re
 from typing import Any
 
 import numpy as np
 import optuna
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, ScalarFormatter
 from optuna.trial import FrozenTrial, TrialState
 from optuna.visualization import matplotlib as plots
 
@@ -13,7 +15,20 @@ from fairprof.commands.tune.objectives import OBJECTIVES
 from fairprof.config import TuneSettings
 from fairprof.reporting.chart import finished, plain
 from fairprof.reporting.names import metric_name
-from fairprof.reporting.style import MARGIN, NORMAL, PALE, PALETTE, SMALL, WIDTH, design_style
+from fairprof.reporting.style import (
+    GRID,
+    INK,
+    LARGE,
+    MARGIN,
+    NORMAL,
+    PALE,
+    PALETTE,
+    SMALL,
+    WIDTH,
+    Ticks,
+    design_style,
+)
+from fairprof.reporting.wording import short
 
 FEWEST_FOR_IMPORTANCE = 4  # complete trials
 FOREST_SEED = 0  # of the random forest from which importances are read
@@ -28,7 +43,9 @@ def optuna_figures(study: optuna.Study, settings: TuneSettings) -> dict[str, Fig
     figures = {}
     if len(objectives) > 1:
         names = [metric_name(metric) for metric, _ in objectives]
-        figures["pareto_front"] = _figure_of(plots.plot_pareto_front(study, target_names=names))
+        figures["pareto_front"] = _figure_of(
+            plots.plot_pareto_front(study, target_names=names), "Pareto front of the objectives"
+        )
     for number, (metric, _) in enumerate(objectives):
         name = metric.rpartition("/")[0].removeprefix("val").strip("/").replace("/", "_")
         suffix = f"_{name or metric.rpartition('/')[2]}" if len(objectives) > 1 else ""
@@ -38,23 +55,60 @@ def optuna_figures(study: optuna.Study, settings: TuneSettings) -> dict[str, Fig
 
         # of a single objective Optuna knows itself whether more is better, and colours by that
         shown: dict[str, Any] = {"target": target if len(objectives) > 1 else None, "target_name": metric_name(metric)}
-        figures[f"history{suffix}"] = _figure_of(plots.plot_optimization_history(study, **shown))
+        figures[f"history{suffix}"] = _figure_of(
+            plots.plot_optimization_history(study, **shown), "Trial by trial, and the best so far"
+        )
         figures[f"parallel_coordinate{suffix}"] = _figure_of(
-            plots.plot_parallel_coordinate(study, params=searched, **shown)
+            plots.plot_parallel_coordinate(study, params=searched, **shown), "Every trial: its score and its values"
         )
         values = [target(trial) for trial in complete]
         if len(complete) >= FEWEST_FOR_IMPORTANCE and len(searched) > 1 and np.ptp(values) > 0:
             evaluator = optuna.importance.FanovaImportanceEvaluator(seed=FOREST_SEED)
             figures[f"importance{suffix}"] = _figure_of(
-                plots.plot_param_importances(study, evaluator=evaluator, **shown)
+                plots.plot_param_importances(study, evaluator=evaluator, **shown),
+                "How much of the score's spread goes with each hyperparameter",
             )
     return figures
 
 
-def _figure_of(axes) -> Figure:
+class _LogTicks(LogFormatter):
+    """The numbers along a logarithmic axis as `wording` writes them, where there is room for one."""
+
+    def __call__(self, value: float, position: int | None = None) -> str:
+        return short(value) if super().__call__(value, position) else ""
+
+
+def _figure_of(axes, title: str) -> Figure:
+    """Optuna's picture, as fairprof's others look."""
     figure = np.ravel(axes)[0].figure
-    figure.set_size_inches(WIDTH, 6)
+    figure.set_size_inches(WIDTH, 4.6)
+    figure.suptitle(title, fontsize=LARGE)
+    for axis in figure.axes:
+        axis.set_facecolor("white")
+        axis.grid(color=GRID["color"])
+        axis.tick_params(which="both", labelsize=SMALL, labelcolor=INK)
+        for place in ("left", "center"):
+            axis.set_title("", loc=place)
+        for scale in (axis.xaxis, axis.yaxis):
+            scale.label.set(size=SMALL, color=INK)
+            for which in ("major", "minor"):
+                written = getattr(scale, f"get_{which}_formatter")()
+                if isinstance(written, LogFormatter):
+                    getattr(scale, f"set_{which}_formatter")(_LogTicks(minor_thresholds=written.minor_thresholds))
+                elif isinstance(written, ScalarFormatter):
+                    getattr(scale, f"set_{which}_formatter")(Ticks())
+        if axis.get_xlabel() == "Trial":
+            axis.xaxis.get_major_locator().set_params(integer=True)
+        for text in axis.texts:
+            text.set(text=re.sub(r"^0\.", ".", text.get_text()), size=SMALL)
+        if legend := axis.get_legend():
+            legend.set_frame_on(False)
     figure.tight_layout()
+    for bar in (axis for axis in figure.axes if axis.get_label() == "<colorbar>"):
+        for axis in figure.axes:  # several axes share a place, beside whose last one there is no room for the bar
+            axis.set_position((0.07, 0.2, 0.76, 0.68))
+            axis.grid(visible=False)
+        bar.set_position((0.92, 0.2, 0.012, 0.68))
     return figure
 
 

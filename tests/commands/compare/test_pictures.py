@@ -3,6 +3,7 @@
 import io
 import itertools
 from functools import cache
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from fairprof.commands.compare.pictures import (
     confusion_figure,
     differences_figure,
     epochs_figure,
+    figures_of,
     group_changes_figure,
     performance_figure,
     tradeoff_figure,
@@ -26,7 +28,7 @@ from fairprof.commands.compare.pictures import (
 from fairprof.reporting.gap_chart import gaps_by_class_figure, gaps_figure
 from fairprof.reporting.style import DESIGN_COLOURS, DESIGN_MARKERS
 from fairprof.reporting.wording import number, p_value
-from tests.reporting.charts import beside, filled, intervals, laid_out, legend, marks, texts
+from tests.reporting.charts import beside, filled, intervals, laid_out, legend, marks, texts, unexplained
 
 NAN = float("nan")
 LONG = "senior assistant manager of regional warehouse operations"
@@ -72,7 +74,7 @@ def test_usual_study_is_drawn(usual, name):
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     assert (np.asarray(Image.open(buffer).convert("RGB")) != 255).any(axis=2).mean() > 0.01  # it is not blank
-    assert "better" in figure.get_suptitle()
+    assert "better" in figure.get_suptitle() and not unexplained(figure)
     if name not in ("group changes", "confusion by gender"):  # whose tables do not tell
         assert "6 seeds" in figure.get_suptitle()
 
@@ -362,7 +364,14 @@ def test_curves_over_training_images_with_the_null_mean_of_the_gaps(make_tables)
     np.testing.assert_array_equal(dashed[1].get_ydata(), expected["null_mean"])
     assert all(np.isnan(line.get_ydata()).all() for line in axes[0].get_lines() if line.get_linestyle() == "--")
     assert axes[0].get_xscale() == "log" and not legend_axis.axison
-    assert legend(figure)[:4] == ["design A", "design B", "design C", "design D"]
+    assert legend(figure)[:4] == [f"design {design}, mean over seeds" for design in "ABCD"]
+
+
+def test_there_is_no_picture_of_training_sizes_with_one_size_a_design(make_tables):
+    protocol = SimpleNamespace(main_arm="natural")
+    for arms, drawn in ((("natural",), False), (("natural", "matched"), True)):
+        figures = figures_of(make_tables(designs="AB", seeds=2, arms=arms), protocol)
+        assert ("training_size" in figures) == drawn
 
 
 def test_one_size_is_on_a_plain_scale(make_tables):
@@ -427,6 +436,11 @@ def numbers(axis) -> list[str]:
     return [text.get_text() for text in axis.texts if text.get_ha() == "center" and text.get_va() == "center"]
 
 
+def beside_rows(axis) -> list[str]:
+    """How many predictions every row of the matrices is of."""
+    return [text.get_text() for text in axis.texts if text.get_ha() == "left" and text.get_va() == "center"]
+
+
 def test_confusion_by_hand():
     figure = confusion_figure(
         confusion({("A", "man"): [[3, 1], [1, 1]], ("A", "woman"): [[0, 2], [0, 0]], ("B", "man"): [[1, 0], [0, 1]]}),
@@ -436,6 +450,7 @@ def test_confusion_by_hand():
     axis = figure.axes[0]
     assert numbers(axis)[:8] == ["75", "25", "50", "50", "0", "100", "–", "–"]  # no woman is truly y
     assert numbers(axis)[8:12] == ["100", "0", "0", "100"] and numbers(axis)[12:] == ["–"] * 4  # not measured
+    assert beside_rows(axis) == ["4", "2", "2", "0", "1", "1", "0", "0"]
     shares = [mesh.get_array() for mesh in axis.findobj(QuadMesh)]
     np.testing.assert_allclose(shares[0], [[0.75, 0.25], [0.5, 0.5]])
     assert np.ma.getmaskarray(shares[1]).tolist() == [[False, False], [True, True]]
@@ -462,5 +477,5 @@ def test_shares_of_many_classes_are_shown_by_colour_alone():
     classes = "abcdefgh"
     figure = confusion_figure(confusion({("A", "man"): np.eye(8, dtype=int).tolist()}, classes), "gender")
     laid_out(figure)
-    assert numbers(figure.axes[0]) == []
+    assert numbers(figure.axes[0]) == [] and beside_rows(figure.axes[0]) == []
     np.testing.assert_array_equal(figure.axes[0].findobj(QuadMesh)[0].get_array(), np.eye(8))

@@ -93,6 +93,7 @@ def explanation(
         kind="regions",
         regions=REGIONS,
         areas={"background": 0.6, "face": 0.4},
+        layer="layer2.1",
         fields=(4, 4),
         undefined=dict.fromkeys(models, 0),
         tables=tables,

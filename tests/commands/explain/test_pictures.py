@@ -9,12 +9,12 @@ def legend_of(figure) -> list[str]:
 
 
 def test_only_models_whose_maps_are_trusted_have_points():
-    assert "model A" in legend_of(attention_figure(explanation({"A": 3, "B": 3})))
+    assert "model A, mean" in legend_of(attention_figure(explanation({"A": 3, "B": 3})))
     shown = legend_of(attention_figure(explanation({"A": 0, "B": 3})))
-    assert "model B" in shown and "model A" not in shown
+    assert "model B, mean" in shown and "model A, mean" not in shown
 
 
 def test_designs_of_a_study_have_a_point_each():
     designs = study(2)
     models = {label: 3 for seeds in designs.values() for label in seeds.values()}
-    assert legend_of(attention_figure(explanation(models, designs)))[:2] == ["design A", "design B"]
+    assert legend_of(attention_figure(explanation(models, designs)))[:2] == ["design A, mean", "design B, mean"]
