@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import ListedColormap, Normalize, PowerNorm
 from matplotlib.figure import Figure
 
 from fairprof.reporting.chart import LETTERS, drawn, largest_of, left_out
@@ -40,11 +40,13 @@ def overlay(pixels: np.ndarray, saliency: np.ndarray, largest: float) -> np.ndar
     """An image with its map laid over it, (S, S, 3) uint8: the stronger the map, the less of the image is left, and
     where it is 0 all of it.
 
-    pixels: (S, S, 3) uint8. saliency: (h, w) float, >= 0, shown on the scale 0 to `largest`.
+    pixels: (S, S, 3) uint8. saliency: (h, w) float, >= 0, shown on the scale 0 to `largest`, which its square root
+    takes in equal steps: maps of one sheet differ in strength by a hundred times, and where the weak ones lie is to be
+    seen as well.
     """
     size = pixels.shape[0]
     strength = cv2.resize(saliency.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC).clip(0)
-    strength = (strength / largest).clip(0, 1) if largest > 0 else np.zeros_like(strength)
+    strength = np.sqrt(strength / largest).clip(0, 1) if largest > 0 else np.zeros_like(strength)
     share = OVERLAY * strength[..., None]
     return ((1 - share) * pixels + share * 255 * COLOURS(strength)[..., :3]).round().astype(np.uint8)
 
@@ -88,13 +90,14 @@ def contact_sheet(rows: pd.DataFrame, pixels: np.ndarray, maps: np.ndarray, titl
 
 
 def _strong(maps: np.ndarray) -> float:
-    """What maps of single images are shown up to: what a few fields exceed is as strong as can be."""
-    return float(np.quantile(maps, 0.995))
+    """What maps (..., h, w) of single images are shown up to: what a tenth of the images exceed somewhere is as strong
+    as can be."""
+    return float(np.quantile(maps.max(axis=(-2, -1)), 0.9))
 
 
 def _bar_of_overlays(figure: Figure, maps: np.ndarray, label: str) -> None:
     """The colour bar of overlays, which stand on white here, up to `_strong`."""
-    scale = ScalarMappable(Normalize(0, _strong(maps) or 1), LAID_OVER)
+    scale = ScalarMappable(PowerNorm(0.5, 0, _strong(maps) or 1), LAID_OVER)
     _colour_bar(figure, scale, f"{label}, over white", 0.15, 0.6, extend="max" if maps.max() > _strong(maps) else None)
 
 
@@ -230,7 +233,7 @@ def side_by_side_panel(
     captions = [_wrapped(f"true: {drawn(true, 3 * LETTERS)}") for true in first["y_true"]]
     heights = LINE * (2 + max(caption.count("\n") for caption in captions))
     figure, axes = _fixed_grid(len(first), 1 + len(designs), EDGE, below=heights + 0.08, margins=(0.15, BAR, 0.1, 0.75))
-    everything = np.concatenate([maps[design].ravel() for design in designs])
+    everything = np.concatenate([maps[design] for design in designs])
     largest = _strong(everything)
     for place, (line, row) in enumerate(zip(axes, first.itertuples(index=False), strict=True)):
         age = f", {row.age}" if isinstance(row.age, str) else ""
