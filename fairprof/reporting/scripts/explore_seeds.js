@@ -93,14 +93,15 @@
             seed: run.seed,
             n: images.toLocaleString("en-US"),
           })),
+        // an end that is undefined is not drawn
         means: rows.map(([design, row]) => ({
           design,
           value: row.value,
           lower: row.lower ?? row.value,
-          upper: row.upper,
+          upper: row.upper ?? row.value,
         })),
         floors: rows
-          .filter(([, row]) => row.null_mean !== undefined)
+          .filter(([, row]) => row.null_mean != null)
           .map(([design, row]) => ({ design, mean: row.null_mean, quantile: row.null_q95 })),
       },
       `${told}, a row per design; the values are listed below the chart`,

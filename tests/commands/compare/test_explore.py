@@ -162,6 +162,29 @@ def test_with_offsets_everything_is_what_fairprof_measures_of_the_shifted_predic
     assert values(place, 2) == values(place, 1)
 
 
+def test_images_of_a_person_keep_together_when_floors_are_permuted(page, explored):
+    people, generator = explored.results[0].test, np.random.default_rng(2)
+    people = people.assign(person=[f"p{number}" for number in generator.integers(0, 60, len(people))])
+    # a person's images are answered alike, so that floors are higher than those of single images
+    answers = people["person"].map(lambda name: CLASSES[int(name[1:]) % 4])
+    people = people.assign(y_pred=pd.Categorical(answers, CLASSES))
+    codes = {
+        "group": people["gender"].cat.codes.tolist(),
+        "truth": performance.label_codes(people, "y_true").tolist(),
+        "predicted": performance.label_codes(people, "y_pred").tolist(),
+        "person": pd.factorize(people["person"])[0].tolist(),
+    }
+    program = "({ group, truth, predicted, person }) => permutation.floors(group, 2, truth, predicted, person, 4, 999)"
+    found, of_images = page.evaluate(program, codes), page.evaluate(program, codes | {"person": None})
+    tests = gap_tests(people, 999, np.random.default_rng(1), ["gender"]).set_index(["metric", "class"])
+    for metric in DIFFERENCES:
+        row = tests.loc[metric, MAX_OVER_CLASSES]
+        assert found[metric]["mean"] == pytest.approx(row["null_mean"], rel=0.05)
+        assert found[metric]["quantile"] == pytest.approx(row["null_q95"], rel=0.1)
+    name = "demographic_parity_difference"
+    assert found[name]["mean"] > 1.2 * of_images[name]["mean"]
+
+
 def test_logarithms_are_rounded_and_the_largest_stays_the_largest():
     table = pd.DataFrame(
         {"probability_a": [0.5, 1.0, 0.4], "probability_b": [0.5, 0.0, 0.4 - 1e-9], "probability_c": [0.0, 0.0, 0.2]}
