@@ -91,7 +91,7 @@
       { runs: drawnRuns(runs), floors: floors.filter(({ mean }) => !Number.isNaN(mean)) },
       "Macro-F1 of every run against the gap; the table below lists the runs that are chosen",
     );
-    view.addSignalListener("brush", (_, area) => {
+    view?.addSignalListener("brush", (_, area) => {
       if (!area.macro_f1 || !area.gap) return;
       const ends = [...[...area.macro_f1].sort((one, other) => one - other), ...[...area.gap].sort((one, other) => one - other)];
       LIMITS.forEach((name, number) => (control(name).value = ends[number].toFixed(4)));

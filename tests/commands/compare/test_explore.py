@@ -356,6 +356,19 @@ def test_inside_mlflows_frame_everything_works_and_nothing_is_asked_for(browser,
         assert [address for address in asked if not address.startswith("data:")] == []
 
 
+def test_an_old_browser_shows_the_values_without_a_chart(browser, report):
+    with opened(browser, "about:blank") as page:
+        page.add_init_script("delete window.DecompressionStream")
+        page.goto(report.as_uri())
+        place = part(page, "tradeoff")
+        place.get_by_text("This browser is too old").wait_for()
+        assert place.locator("tbody tr").count() == 6
+
+
+def test_the_page_stays_small(explored):
+    assert len(explored.page) < 900_000  # of which the library that draws charts is 410,000
+
+
 def test_sliders_and_columns_answer_to_keys(page):
     place = part(page, "offsets")
     slider = place.get_by_label("student")
