@@ -1,6 +1,7 @@
 """What stands in a page, read back from HTML and Markdown."""
 
 import base64
+import gzip
 import hashlib
 import html
 import re
@@ -38,6 +39,8 @@ class Outline(HTMLParser):
 def needs_nothing_else(page: str) -> bool:
     """Whether a page loads nothing, leads nowhere else, and runs no script but those whose digests it admits."""
     scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    packed = re.findall(r'<script type="application/gzip"[^>]*>(.*?)</script>', page)
+    scripts += [gzip.decompress(base64.b64decode(library)).decode() for library in packed]
     digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     admitted = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     policy = html.unescape(admitted.group(1)) if admitted else ""
