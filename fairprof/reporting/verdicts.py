@@ -54,10 +54,18 @@ def _values(established: pd.DataFrame, within: Callable, in_the_data: Callable) 
     for metric in PARITY_DIFFERENCES:
         rows = established[established["metric"].eq(metric)]
         if len(rows):
-            chance = f"chance up to {number(rows['null_q95'].max())}"
             known = in_the_data(metric, rows["attribute"].iloc[0])
-            parts.append(f"{GAP_ABBREVIATIONS[metric]}{within(rows)} {span(rows['value'])}, {chance}{known}")
+            parts.append(f"{GAP_ABBREVIATIONS[metric]}{within(rows)} {span(rows['value'])}, {_chance(rows)}{known}")
     return "; ".join(parts)
+
+
+def _chance(rows: pd.DataFrame) -> str:
+    """What chance makes of established gaps. Small groups make large ones, which a test between all of them, as it
+    weighs each by its images, may see through."""
+    most = number(rows["null_q95"].max())
+    if (rows["value"] <= rows["null_q95"]).any():
+        return f"established by the test of all groups though chance makes single gaps up to {most}"
+    return f"chance up to {most}"
 
 
 def ages_told(ends: tuple[float, float] | None, label_bias: str) -> str:

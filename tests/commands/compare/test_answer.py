@@ -46,6 +46,14 @@ def test_groups_that_differ_are_told_with_what_chance_alone_makes():
     )
 
 
+def test_a_gap_that_is_established_within_what_chance_makes_is_told_as_that():
+    rows = [gap(metric=DP, value=0.361, null_q95=0.4)]
+    assert answer(study(rows, [difference(verdict="not_established")]))[1] == (
+        "These models treat groups differently by race (DP .361, established by the test of all groups though chance "
+        "makes single gaps up to .400)."
+    )
+
+
 def test_established_differences_are_told_by_design_and_direction():
     rows = [
         difference(metric=DP, value=-0.05),
