@@ -21,12 +21,12 @@ from fairprof.reporting.wording import UNDEFINED, counted
 from fairprof.saliency.outline import FacePlace, draw_outline
 
 SIDE_BY_SIDE_IMAGES = 8  # of which a run keeps the pixels with its maps, and which a comparison shows
-EDGE, SMALL_EDGE = 1.75, 1.3  # inches of an image in a panel, and of one among many
+EDGE, SMALL_EDGE = 1.35, 1.3  # inches of an image in a panel, and of one among many
 CAPTION = 16  # letters of a name beside another
 ALL_IMAGES = None  # where a group is asked for; no name is it
 MOST_COLUMNS = 16  # of groups in a panel
 LINE = 0.13  # inches a line of a caption
-BAR = 0.9  # inches for a colour bar beside pictures
+BAR, LONGEST_BAR = 0.9, 3.5  # inches for a colour bar beside pictures, and of its length
 COLOURS = matplotlib.colormaps["inferno"]
 OVERLAY = 0.7  # share of the map where it is strongest; where there is nothing, all of the image is left
 LAID_OVER = ListedColormap([(*COLOURS(strength)[:3], OVERLAY * strength) for strength in np.linspace(0, 1, 256)])
@@ -98,7 +98,7 @@ def _strong(maps: np.ndarray) -> float:
 def _bar_of_overlays(figure: Figure, maps: np.ndarray, label: str) -> None:
     """The colour bar of overlays, which stand on white here, up to `_strong`."""
     scale = ScalarMappable(PowerNorm(0.5, 0, _strong(maps) or 1), LAID_OVER)
-    _colour_bar(figure, scale, f"{label}, over white", 0.15, 0.6, extend="max" if maps.max() > _strong(maps) else None)
+    _colour_bar(figure, scale, f"{label}, over white", 0.15, 0.7, extend="max" if maps.max() > _strong(maps) else None)
 
 
 def _of_whom(row: Any) -> str:
@@ -286,9 +286,9 @@ def mean_map_difference_panel(
         (mean_maps, MEANS, Normalize(0, _largest(mean_maps)), ON_MEANS),
         (differences, SIGNED, Normalize(-_largest(differences), _largest(differences)), ON_DIFFERENCES),
     )
-    edge = float(np.clip(10 / len(groups) - 0.1, 0.62, 1.5))
+    edge = float(np.clip(8.4 / len(groups) - 0.1, 0.62, 1.2))
     names = _headings(groups, edge)
-    top = 0.65 + LINE * (1 + max(name.count("\n") + 1 for name in names.values()))
+    top = 0.85 + LINE * (1 + max(name.count("\n") + 1 for name in names.values()))
     figure, axes = _fixed_grid(2 * len(designs), len(groups), edge, below=0.02, margins=(1.1, 1.2, 0.1, top))
     for number, (design, row) in enumerate(itertools.product(designs, range(2))):
         maps, colours, scale, outline = scales[row]
@@ -338,7 +338,7 @@ def reference_difference_panel(
     named = {group: count for group, count in counts.items() if group is not ALL_IMAGES}
     shown = largest_of(pd.Series(named), MOST_COLUMNS)
     groups: list[str | None] = [*(group for group in counts if group is ALL_IMAGES), *shown]
-    edge = float(np.clip(10 / len(groups) - 0.1, 0.62, 1.5))
+    edge = float(np.clip(8.4 / len(groups) - 0.1, 0.62, 1.2))
     names = _headings(groups, edge)
     top = 0.65 + LINE * (1 + max(name.count("\n") + 1 for name in names.values()))
     figure, axes = _fixed_grid(len(others), len(groups), edge, below=0.02, margins=(1.1, 1.2, 0.1, top))
@@ -411,9 +411,10 @@ def _fixed_grid(
 def _colour_bar(
     figure: Figure, scale: ScalarMappable, label: str, bottom: float, height: float, extend: Any = None
 ) -> None:
-    """A colour bar at the right of a figure; bottom, height: as shares of its height."""
-    width = figure.get_figwidth()
-    axis = figure.add_axes((1 - 0.75 / width, bottom, 0.13 / width, height))
+    """A colour bar at the right of a figure; bottom, height: as shares of its height, at most LONGEST_BAR."""
+    width, top = figure.get_figwidth(), bottom + height
+    height = min(height, LONGEST_BAR / figure.get_figheight())
+    axis = figure.add_axes((1 - 0.75 / width, top - height, 0.13 / width, height))
     bar = figure.colorbar(scale, cax=axis, format=Ticks(), extend=extend)
     bar.set_label(label, fontsize=SMALL)
     bar.ax.tick_params(labelsize=TINY)
