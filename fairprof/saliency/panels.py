@@ -425,7 +425,7 @@ def _entitled(figure: Figure, title: str) -> None:
 
 
 def _wrapped(text: str) -> str:
-    return textwrap.fill(text, 34, max_lines=3, placeholder=" …")
+    return textwrap.fill(text, int(19 * EDGE), max_lines=3, placeholder=" …")
 
 
 def _beside(axis: Axes, text: str) -> None:
