@@ -22,7 +22,7 @@ LINE = {  # what MLflow's page takes for granted in a chart of curves
     "useGlobalLineSmoothing": True,
 }
 MOST_CLASSES, LETTERS = 20, 60  # that a description names, and of the name of one
-LOWEST_WIDTH, MARGINS, LETTER = 70, 30, 6.2  # pixels: of a column, beside its heading, and of a letter in it
+LOWEST_WIDTH, MARGINS, LETTER = 50, 24, 7  # pixels: of a column, beside its heading, and of a letter in it
 SHORT_NAMES = {  # columns of runs and of a model's versions are narrow
     "macro_F1": "test/macro_f1",
     "DP_gender": "test/demographic_parity_difference/gender",
@@ -38,11 +38,7 @@ RUN_COLUMNS = (
     "attributes.`Models`",
 )
 REPORT_COLUMNS = ("tags.`answer`", "tags.`data`")
-WIDTHS = {
-    "tags.`answer`": 640,
-    "tags.`data`": 90,
-    "attributes.`Models`": 120,
-}  # pixels, of columns with more than numbers
+WIDTHS = {"tags.`answer`": 640, "tags.`data`": 90, "attributes.`Models`": 100}  # pixels, of what is no number
 CURVES = ("train/loss", "val/loss", "val/macro_f1")
 MAPS = {"contact_sheet": "Grad-CAM", "mean_by_group": "Grad-CAM mean by group"}  # how images are named that runs share
 SCORES, TRAINING, IMAGES = "Scores and gaps", "Training", "Grad-CAM"  # sections of charts
@@ -136,7 +132,7 @@ def _key(name: str) -> str:
 
 
 def _width(column: str) -> int:
-    heading = column.partition("`")[2]
+    heading = column.partition("`")[2].removesuffix("`")
     return max(LOWEST_WIDTH, MARGINS + round(LETTER * len(heading)))
 
 
