@@ -32,6 +32,7 @@ from fairprof.metrics.calibration import ERROR
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
 from fairprof.plain_text import in_code, in_markdown
 from fairprof.reporting.blocks import Answer, Block, Cell, Column, Paragraph, Picture, Section, Sentences, Table
+from fairprof.reporting.faces import left_out
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.glossary import terms
 from fairprof.reporting.names import gap_name
@@ -70,7 +71,7 @@ def findings(evaluation: Evaluation, pictures: dict[str, bytes]) -> Findings:
             Section("Performance and fairness", tuple(_fairness(evaluation))),
             Section("Calibration", tuple(_calibration(evaluation))),
             Section("Selective prediction", tuple(_selective(evaluation))),
-            *([Section("Robustness", tuple(_robustness(robustness)))] if robustness else []),
+            *([Section("Robustness", tuple(_robustness(robustness, subject.shows_faces)))] if robustness else []),
             Section("Shift", tuple(_shift(evaluation))),
             Section("Speed and size", tuple(_speed(evaluation))),
             Section("How to read it", tuple(_how_to_read(evaluation))),
@@ -196,7 +197,7 @@ def _selective(evaluation: Evaluation) -> Iterable[Block]:
     yield table_of("Coverage and accuracy by group", evaluation.selective.by_group)
 
 
-def _robustness(robustness: Robustness) -> Iterable[Block]:
+def _robustness(robustness: Robustness, shows_faces: bool) -> Iterable[Block]:
     yield Paragraph(
         f"{counted(robustness.images, 'image')}, balanced over gender, race and profession, under "
         f"{enumerated(CORRUPTIONS)} at {len(SEVERITIES)} severities. A drop compares the same images, clean and "
@@ -207,13 +208,16 @@ def _robustness(robustness: Robustness) -> Iterable[Block]:
         told = robustness_seen(robustness, attribute)
         yield Picture(f"robustness/{attribute}", title, "The black line is all images.", told)
     yield table_of("Does corruption cost one group more? Mean drop, largest minus smallest", robustness.gaps)
-    yield Picture(
-        "robustness/corruptions",
-        "One image under every corruption",
-        "Rows: corruptions; columns: severities.",
-        corruptions_seen(robustness),
-        photographic=True,
-    )
+    if shows_faces:
+        yield Picture(
+            "robustness/corruptions",
+            "One image under every corruption",
+            "Rows: corruptions; columns: severities.",
+            corruptions_seen(robustness),
+            photographic=True,
+        )
+    else:
+        yield left_out("robustness/corruptions.png")
     groups = robustness.accuracy[robustness.accuracy["attribute"].ne("gender_x_race")]
     yield table_of("Accuracy by corruption, severity and group", groups.drop(columns="macro_f1"), ("drop",))
 

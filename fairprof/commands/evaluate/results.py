@@ -46,7 +46,8 @@ class Subject:
     model: its name and version. design: that of its training, balanced over some axes. trained_data, data: what they
     are called. partition: test or all. same_images: the evaluated images are the training run's own test images.
     images, classes, image_size (pixels): of the evaluation. validation_images: that the temperature was fitted on.
-    created: ISO 8601. pseudo_professions: labels were drawn given the age bin.
+    created: ISO 8601. pseudo_professions: labels were drawn given the age bin. shows_faces: whether the page shows an
+    image.
     """
 
     model: str
@@ -62,6 +63,7 @@ class Subject:
     validation_images: int
     created: str
     pseudo_professions: bool
+    shows_faces: bool
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from fairprof.commands.evaluate.results import ON_THE_MODEL, Evaluation, Subject
 from fairprof.config import EvaluateSettings
 from fairprof.data.designs import DESIGNS
 from fairprof.data.pool import Pool
+from fairprof.data.sources.kinds import shows_faces
 from fairprof.inference.verdicts import ESTABLISHED
 from fairprof.measurement.measures import pictures_of
 from fairprof.network.images import ImageInputs
@@ -128,6 +129,7 @@ def _subject(
         validation_images=len(training.validation),
         created=datetime.now().astimezone().isoformat(timespec="seconds"),
         pseudo_professions=pool.label_probabilities is not None,
+        shows_faces=shows_faces(settings.data, settings.faces_in_reports),
     )
 
 

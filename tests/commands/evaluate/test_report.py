@@ -44,7 +44,7 @@ def evaluation(table: pd.DataFrame, weaker: float) -> Evaluation:
     return Evaluation(
         Subject(
             *("fairprof-B version 1", "B", ("gender", "profession"), "faces", "others", "all", False, len(table)),
-            *(("cook", "nurse"), 32, 50, "2026-01-01T00:00:00+00:00", False),
+            *(("cook", "nurse"), 32, 50, "2026-01-01T00:00:00+00:00", False, True),
         ),
         Fairness(
             {"test/macro_f1": 0.5}, Measurements({}, {f"metrics/{name}.csv": t for name, t in tables.items()}, gaps)
@@ -75,6 +75,15 @@ def evaluation(table: pd.DataFrame, weaker: float) -> Evaluation:
 @pytest.fixture(scope="module")
 def alike() -> Evaluation:
     return evaluation(predictions(300, 0), weaker=0.0)
+
+
+def test_an_image_that_may_show_somebody_is_left_out_with_where_it_is(alike):
+    hidden = replace(alike, subject=replace(alike.subject, shows_faces=False))
+    blocks = [block for section in findings(hidden, {}).sections for block in section.blocks]
+    names = [block.name for block in blocks if hasattr(block, "name")]
+    assert "robustness/corruptions" not in names and "robustness/race" in names
+    (told,) = [text for block in blocks if "faces_in_reports=true" in (text := getattr(block, "text", ""))]
+    assert "robustness/corruptions.png among the run's artifacts" in told
 
 
 def test_every_question_is_answered_and_described(alike):
