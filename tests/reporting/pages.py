@@ -29,7 +29,7 @@ class Outline(HTMLParser):
         assert self.open.pop() == tag, (tag, self.getpos())
 
     def handle_data(self, data):
-        if self.open[-1:] != ["style"]:
+        if self.open[-1:] not in (["style"], ["script"]):
             self.text.append(data)
 
     def of(self, tag: str) -> list[dict]:

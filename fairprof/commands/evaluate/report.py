@@ -71,7 +71,7 @@ def findings(evaluation: Evaluation, pictures: dict[str, bytes]) -> Findings:
             Section("Performance and fairness", tuple(_fairness(evaluation))),
             Section("Calibration", tuple(_calibration(evaluation))),
             Section("Selective prediction", tuple(_selective(evaluation))),
-            *([Section("Robustness", tuple(_robustness(robustness, subject.shows_faces)))] if robustness else []),
+            *([Section("Robustness", tuple(robustness_blocks(robustness, subject.shows_faces)))] if robustness else []),
             Section("Shift", tuple(_shift(evaluation))),
             Section("Speed and size", tuple(_speed(evaluation))),
             Section("How to read it", tuple(_how_to_read(evaluation))),
@@ -197,7 +197,8 @@ def _selective(evaluation: Evaluation) -> Iterable[Block]:
     yield table_of("Coverage and accuracy by group", evaluation.selective.by_group)
 
 
-def _robustness(robustness: Robustness, shows_faces: bool) -> Iterable[Block]:
+def robustness_blocks(robustness: Robustness, shows_faces: bool) -> Iterable[Block]:
+    """What corruption costs, and whom; shows_faces: whether the image that is shown as an example may be."""
     yield Paragraph(
         f"{counted(robustness.images, 'image')}, balanced over gender, race and profession, under "
         f"{enumerated(CORRUPTIONS)} at {len(SEVERITIES)} severities. A drop compares the same images, clean and "

@@ -8,7 +8,7 @@ import pytest
 
 from fairprof.commands.evaluate import robustness
 from fairprof.commands.evaluate.answer import answer, banners, quotable
-from fairprof.commands.evaluate.report import description, findings
+from fairprof.commands.evaluate.report import description, findings, robustness_blocks
 from fairprof.commands.evaluate.results import Calibration, Evaluation, Fairness, Robustness, Selective, Subject
 from fairprof.commands.evaluate.shift import shift_between
 from fairprof.commands.evaluate.speed import Machine, Speed
@@ -78,12 +78,11 @@ def alike() -> Evaluation:
 
 
 def test_an_image_that_may_show_somebody_is_left_out_with_where_it_is(alike):
-    hidden = replace(alike, subject=replace(alike.subject, shows_faces=False))
-    blocks = [block for section in findings(hidden, {}).sections for block in section.blocks]
-    names = [block.name for block in blocks if hasattr(block, "name")]
-    assert "robustness/corruptions" not in names and "robustness/race" in names
-    (told,) = [text for block in blocks if "faces_in_reports=true" in (text := getattr(block, "text", ""))]
-    assert "robustness/corruptions.png among the run's artifacts" in told
+    shown, hidden = (list(robustness_blocks(alike.robustness, shows)) for shows in (True, False))
+    names = [[block.name for block in blocks if block.kind == "picture"] for blocks in (shown, hidden)]
+    assert names[0] == ["robustness/race", "robustness/gender", "robustness/corruptions"] and names[1] == names[0][:2]
+    told = " ".join(block.text for block in hidden if block.kind == "paragraph")
+    assert "robustness/corruptions.png among the run's artifacts, and with faces_in_reports=true" in told
 
 
 def test_every_question_is_answered_and_described(alike):
