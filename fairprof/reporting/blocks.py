@@ -43,13 +43,13 @@ class Sentences:
 
 @dataclass(frozen=True)
 class Cell:
-    """text; note: smaller, below it; verdict: a key of VERDICTS, below both; run: the id of the run that the text
-    names, to whose page in MLflow it leads."""
+    """text; note: smaller, below it; verdict: a key of VERDICTS, below both; page: the page of MLflow to which the text
+    leads, `runs/ID`, `runs/ID/artifacts/PATH` or `models/NAME/versions/NUMBER`."""
 
     text: str
     note: str = ""
     verdict: str = ""
-    run: str = ""
+    page: str = ""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,8 @@ def table_of(title: str, frame: pd.DataFrame, differences: Collection[str] = ())
         for name in {"run_id", "run_name"} & set(shown.columns):
             place = list(shown.columns).index(name)
             columns[place] = [
-                replace(cell, run=run_id) for cell, run_id in zip(columns[place], shown["run_id"], strict=True)
+                replace(cell, page=f"runs/{run_id}")
+                for cell, run_id in zip(columns[place], shown["run_id"], strict=True)
             ]
     numeric = (all(is_figure(cell.text) for cell in cells) for cells in columns)
     return Table(

@@ -93,10 +93,10 @@ def few_images(gaps: pd.DataFrame, min_support: int) -> str:
 
 
 def random_weights(weights_sha256: str) -> str:
-    """That networks did not start from pretrained weights; empty where they did. weights_sha256: "none" for those."""
+    """That nothing was pretrained; empty where it was. weights_sha256: "none" for random weights."""
     if weights_sha256 != "none":
         return ""
-    return "The networks started from random weights, not from ImageNet's: they learnt from these images alone."
+    return "Training started from random weights, not from ImageNet's: all was learnt from these images alone."
 
 
 def verdict_table(gaps: pd.DataFrame, contrasts: pd.DataFrame | None, images: int) -> Table:

@@ -24,7 +24,8 @@ class Protocol:
     reason of runs that are missing. gaps_in_the_data: "<difference>/<attribute>" to the smallest and the largest gap of
     rules that are nearly the best on these labels; empty where they are unknown. seed_plan: what the record says of the
     seeds, None where it was not read. merge, exclude: the settings by which groups count as one or are left out.
-    shows_faces: whether images may be shown in the report.
+    shows_faces: whether images may be shown in the report. run_id: of the comparison, among whose artifacts its files
+    are. models: of every run that has registered one, the run's name and its model's name and version.
     """
 
     title: str
@@ -63,6 +64,8 @@ class Protocol:
     merge: str = EVERYBODY
     exclude: str = EVERYBODY
     shows_faces: bool = False
+    run_id: str = ""
+    models: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def data_shown(self) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
@@ -25,7 +25,7 @@ from fairprof.metrics.performance import class_names
 from fairprof.reporting.findings import log_findings
 from fairprof.reporting.style import png_of
 from fairprof.runtime.files import without_folders
-from fairprof.store import tracking
+from fairprof.store import registry, tracking
 from fairprof.store.studies import seed_of
 from fairprof.store.tracking import LoggedRun
 
@@ -130,7 +130,17 @@ def protocol_of(
         merge=params.get("merge", EVERYBODY),
         exclude=params.get("exclude", EVERYBODY),
         shows_faces=shows_faces(params["data"], settings.faces_in_reports),
+        run_id=tracking.active_run_id(),
+        models=tuple(_registered_models(results)),
     )
+
+
+def _registered_models(results: Sequence[RunResults]) -> Iterator[tuple[str, str, str]]:
+    """Name of the run, name and version of its model, of every run that has registered one."""
+    for run_id, name in {result.run.run_id: result.run.name for result in results}.items():
+        version = registry.version_of_run(run_id)
+        if version is not None:
+            yield name, version.name, version.version
 
 
 def _common_settings(results: Sequence[RunResults]) -> dict[str, str]:

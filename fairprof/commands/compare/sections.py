@@ -426,6 +426,8 @@ def _protocol(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[B
     yield properties("Study", _study(protocol))
     yield properties("Settings that all runs share", protocol.settings.items())
     yield Fold("Versions", (properties("Versions", protocol.versions.items()),))
+    if protocol.run_id:
+        yield Fold("Registered models, and the files of this comparison", (_places(tables, protocol),))
     yield Heading("Failed runs")
     if protocol.failed:
         yield properties("Runs that are missing, and why", protocol.failed)
@@ -437,6 +439,20 @@ def _protocol(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[B
         + "".join(f" {word} stands for {meaning}." for word, meaning in _stand_ins(protocol).items())
     )
     yield Commands(_commands(protocol))
+
+
+def _places(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Table:
+    """Where models and tables are in MLflow."""
+    models = [
+        (Cell(f"model of {run}"), Cell(f"models:/{name}/{number}", page=f"models/{name}/versions/{number}"))
+        for run, name, number in protocol.models
+    ]
+    artifacts = f"runs/{protocol.run_id}/artifacts"
+    files = [
+        (Cell(f"table {name}"), Cell(f"comparison/{name}.csv", page=f"{artifacts}/comparison/{name}.csv"))
+        for name in tables
+    ]
+    return Table("Models and files", (Column("what"), Column("where, in MLflow")), (*models, *files))
 
 
 def _data(protocol: Protocol) -> Iterable[tuple[str, str]]:

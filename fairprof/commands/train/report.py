@@ -24,7 +24,7 @@ from fairprof.reporting.blocks import Answer, Beside, Block, Cell, Column, Comma
 from fairprof.reporting.faces import left_out
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.names import SCORE_NAMES, gap_name
-from fairprof.reporting.verdicts import ages_told, few_images, gaps_told, verdict_table
+from fairprof.reporting.verdicts import ages_told, few_images, gaps_told, random_weights, verdict_table
 from fairprof.reporting.wording import (
     NOTHING,
     count,
@@ -210,15 +210,12 @@ def banners(outcome: Outcome) -> Iterable[str]:
         yield f"Labels were biased on purpose ({settings.label_bias}, {short(settings.label_bias_strength)})."
     if settings.cue_gap:
         yield f"Age was drawn more faintly on dark skin on purpose (cue_gap {short(settings.cue_gap)})."
-    if outcome.weights_sha256 == "none":
-        yield "The network started from random weights, not from ImageNet's: it learnt from these images alone."
+    yield from filter(None, [random_weights(outcome.weights_sha256)])
     undefined = outcome.confirmatory[outcome.confirmatory["value"].isna()]
     if len(undefined):
         named = enumerated(gap_name(row.metric, row.attribute) for row in undefined.itertuples())
         yield f"Undefined: {named}. No class has the rates of two groups to compare."
-    few = few_images(outcome.confirmatory, settings.min_support)
-    if few:
-        yield few
+    yield from filter(None, [few_images(outcome.confirmatory, settings.min_support)])
 
 
 # The page.

@@ -1,5 +1,5 @@
 "use strict";
-// Runs that a report names lead to their pages in MLflow. Inside MLflow's own frame no link may be followed: there the
+// Runs, models and files that a report names lead to their pages in MLflow. Inside MLflow's own frame no link may be followed: there the
 // address is copied.
 
 const links = (() => {
@@ -11,8 +11,14 @@ const links = (() => {
 
   // The name of a run, as a link where that leads somewhere.
   function toRun({ run_id: id, name }) {
+    return toPage(`runs/${id}`, name);
+  }
+
+  // What is at a page of MLflow's: `runs/...`, which are those of the experiment, or `models/...`.
+  function toPage(page, name) {
     if (!known) return name;
-    const address = `${server}/#/experiments/${known.experiment}/runs/${id}`;
+    const within = page.startsWith("runs/") ? `experiments/${known.experiment}/` : "";
+    const address = `${server}/#/${within}${page}`;
     return framed ? copying(name, address) : link(name, address);
   }
 
@@ -36,8 +42,8 @@ const links = (() => {
     return button;
   }
 
-  for (const place of document.querySelectorAll("[data-run]")) {
-    place.replaceChildren(toRun({ run_id: place.dataset.run, name: place.textContent }));
+  for (const place of document.querySelectorAll("[data-page]")) {
+    place.replaceChildren(toPage(place.dataset.page, place.textContent));
   }
 
   return { toRun };

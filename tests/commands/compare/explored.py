@@ -63,6 +63,8 @@ def made_comparison(persons: bool = False, images: int = IMAGES) -> Explored:
         replicates=SETTINGS.replicates,
         ceiling={},
         shows_faces=True,
+        run_id="c0ffee",
+        models=(("B-seed1", "fairprof-B", "3"),),
     )
     tables = comparison_tables(results, protocol)
     explored = explore_blocks(results, tables, protocol)

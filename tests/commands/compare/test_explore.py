@@ -393,6 +393,20 @@ def test_runs_lead_to_their_pages(page, explored):
     assert link.get_attribute("target") == "_blank"
 
 
+def test_models_and_files_lead_to_their_pages(page, explored):
+    page.get_by_text("Registered models, and the files").click()
+    link = page.get_by_role("link", name="comparison/gaps.csv")
+    experiment = tracking.experiment_of(explored.results[0].run.run_id)
+    server = "http://127.0.0.1:5000/#"
+    files = f"{server}/experiments/{experiment}/runs/c0ffee/artifacts"
+    assert link.get_attribute("href") == f"{files}/comparison/gaps.csv"
+    model = page.get_by_role("row", name="model of B-seed1").get_by_role("link")
+    assert (model.text_content(), model.get_attribute("href")) == (
+        "models:/fairprof-B/3",
+        f"{server}/models/fairprof-B/versions/3",
+    )
+
+
 def test_on_paper_and_without_scripts_a_line_stands_for_each_part(browser, report):
     with opened(browser, report) as page:
         page.emulate_media(media="print")

@@ -132,7 +132,7 @@ def test_what_has_to_be_known_first_stands_in_banners():
     assert found == [
         "Labels were biased on purpose (race, .25).",
         "Age was drawn more faintly on dark skin on purpose (cue_gap .5).",
-        "The network started from random weights, not from ImageNet's: it learnt from these images alone.",
+        "Training started from random weights, not from ImageNet's: all was learnt from these images alone.",
         "Undefined: demographic parity difference by race. No class has the rates of two groups to compare.",
         "Few test images: of the rates behind the verdicts, 3 rest on fewer than 30 images.",
     ]
