@@ -22,10 +22,12 @@ HEADLINE = (
     "best_val/macro_f1",
 )
 CONTACT_SHEET = "gradcam/contact_sheet.png"
-BY_EPOCH = (  # metrics; the other values of an epoch are in training/history.csv
+# metrics, of which MLflow's page of compared runs opens on the first; the other values of an epoch are in
+# training/history.csv
+BY_EPOCH = (
+    "val/macro_f1",
     "train/loss",
     "val/loss",
-    "val/macro_f1",
     "val/demographic_parity_difference/gender",
     "val/demographic_parity_difference/race",
 )
@@ -35,9 +37,6 @@ SHOWN = (  # the values of a run that are metrics
     "test/calibration_error",
     "ceiling/macro_f1",
     "best_epoch",
-    "data/train",
-    "data/val",
-    "data/test",
 )
 
 

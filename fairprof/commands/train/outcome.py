@@ -68,7 +68,7 @@ def log_predictions(subject: RunSubject, val: pd.DataFrame, test: pd.DataFrame) 
         tracking.log_table(expected, "metrics/expected_by_group.csv")
     allowed = ceilings(subject.pool, rows)
     of_validation = {f"best_val/{name}": value for name, value in performance.performance(val).items()}
-    values = of_validation | measurements.values | shares_of_ceiling(test, allowed)
+    values = of_validation | measurements.values | allowed | shares_of_ceiling(test, allowed)
     tracking.log_values(values | short_metrics(values), SHOWN)
 
 
