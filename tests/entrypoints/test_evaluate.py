@@ -181,7 +181,10 @@ def test_other_faces_are_a_shift_and_all_of_them_may_be_evaluated(
     data = pd.read_csv(artifact(folder, run, "shift/data.csv")).set_index("attribute")
     assert data.loc["race", "status"] == "different_vocabulary" and np.isnan(data.loc["race", "value"])
     assert data.loc["age", "verdict"] == "established"
-    assert "different vocabulary (training data: Monk" in capsys.readouterr().out
+    assert "shift from the model's own test images established" in capsys.readouterr().out
+    page = artifact(folder, run, "report.html").read_text()
+    assert "different vocabulary (training data: Monk" in page
+    assert "robustness/corruptions" not in page  # images of people, and none was corrupted
     found = values(folder, run)
     assert found["data/evaluated"] == 96 and "robustness/mean_corruption_accuracy" not in found
     predictions = pd.read_parquet(artifact(folder, run, "predictions/evaluation.parquet"))

@@ -6,6 +6,7 @@ import pytest
 
 from fairprof.commands.explain.report import answer, findings
 from fairprof.commands.explain.results import tables_of, values_of
+from fairprof.data.regions import CENTRE_PRIOR
 from tests.commands.explain.made import explanation, study
 
 TRUSTED, UNTRUSTED = {"A": 3, "B": 3}, {"A": 3, "B": 0}
@@ -60,6 +61,13 @@ def test_where_no_maps_are_trusted_nothing_is_told_of_them(measured):
     assert "attention lie" not in said and "withheld for model A" in said
     assert ("faithfulness_images=0" in said) == (not measured)
     assert not [path for path in tables_of(found) if path.startswith("tables/attention")]
+
+
+@pytest.mark.parametrize(("fields", "told"), [((2, 2), True), ((3, 3), False)])
+def test_shares_that_symmetry_alone_decides_are_said_to_say_nothing(fields, told):
+    said = " ".join(answer(replace(explanation(TRUSTED), kind=CENTRE_PRIOR, fields=fields)))
+    assert ("by symmetry: these shares say nothing about the models" in said) == told
+    assert f"A map has only {fields[0]} x {fields[1]} fields" in said
 
 
 def test_who_differs_is_named_with_the_number_of_images():
