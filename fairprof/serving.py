@@ -230,8 +230,8 @@ def gradcam(network: "nn.Module", layer: str, images: "torch.Tensor") -> tuple["
 
 def overlay(picture: np.ndarray, saliency: "torch.Tensor") -> bytes:
     """A picture with its map laid over it, as PNG: the stronger the map, the brighter its colour and the less of the
-    picture is left; where the map is 0, all of it is. The scale is this map's own, from 0 to its maximum: overlays show
-    where, not how much, and two of them cannot be compared in strength.
+    picture is left; where the map is 0, all of it is. The scale is this map's own, from 0 to its maximum, in steps of
+    its square root: overlays show where, not how much, and two of them cannot be compared in strength.
 
     picture: (S, S, 3) uint8. saliency: (h, w) float32, >= 0; a coarse map is enlarged smoothly (bicubic).
     """
@@ -239,7 +239,7 @@ def overlay(picture: np.ndarray, saliency: "torch.Tensor") -> bytes:
 
     enlarged = functional.interpolate(saliency[None, None], picture.shape[:2], mode="bicubic")[0, 0].numpy()
     largest = float(saliency.max())
-    strength = (enlarged / largest).clip(0, 1) if largest > 0 else np.zeros_like(enlarged)
+    strength = np.sqrt(enlarged.clip(0, largest) / largest) if largest > 0 else np.zeros_like(enlarged)
     share = OVERLAY_SHARE * strength[..., None]
     mixed = (1 - share) * picture + share * _colours()[(strength * 255).round().astype(np.uint8)]
     buffer = io.BytesIO()

@@ -175,14 +175,15 @@ def test_threads_that_need_the_same_cache_decode_it_once(cache, images):
 def embedded_images(tmp_path, images):
     """The same images in the row groups of a Parquet file."""
     column = [{"bytes": images.read(row), "path": name} for row, name in enumerate(images.names)]
-    pyarrow.parquet.write_table(pyarrow.table({"image": column}), tmp_path / "a.parquet", row_group_size=2)
-    return ParquetImages([(tmp_path / "a.parquet", row // 2, row % 2) for row in range(40)])
+    pyarrow.parquet.write_table(pyarrow.table({"image": column}), tmp_path / "a.parquet", row_group_size=4)
+    return ParquetImages([(tmp_path / "a.parquet", row // 4, row % 4) for row in range(40)])
 
 
 def test_parquet_images_have_the_pixels_of_the_files_and_every_row_group_is_read_once(cache, images, embedded_images):
     pixels = cached_pixels(embedded_images, SIZE, cache)
     np.testing.assert_array_equal(pixels.array, cached_pixels(images, SIZE, cache).array)
-    assert embedded_images._contents.cache_info().misses == 20  # however the threads take turns
+    # however the threads take turns: of ten groups eight are kept, and none is that far behind
+    assert embedded_images._contents.cache_info().misses == 10
 
 
 def test_a_failure_leaves_nothing_half_written_and_the_next_call_succeeds(cache, images):

@@ -138,7 +138,7 @@ def test_tables_pictures_and_raw_maps_are_there(trusted):
     pictures = names_under(trusted, "pictures")
     assert len(pictures) == 9 and "pictures/model_differences_race.png" in pictures
     arrays = tracking.load_arrays(trusted.info.run_id, "saliency/maps.npz")
-    assert arrays["maps_A-1"].shape == arrays["maps_B"].shape == (IMAGES, 2, 2)
+    assert arrays["maps_A-1"].shape == arrays["maps_B"].shape == (IMAGES, 8, 8)
     assert arrays["regions"].shape == (IMAGES, 64, 64) and arrays["region_names"].tolist() == [
         "background",
         "face",

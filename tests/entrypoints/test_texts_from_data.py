@@ -181,7 +181,8 @@ def test_descriptions_and_tags_show_markup_as_text(done):
     described += [version.description for version in store.search_model_versions("")]
     assert len(described) == 6 + 2 + 2
     for text in described:
-        assert unescaped(text) == [] and len(text) <= 5000
+        own = re.sub(r"\]\(#/(experiments|models)/[\w/.?=-]+\)", "]", text)  # links of this project
+        assert unescaped(own) == [] and len(text) <= 5000
     assert any(r"&#36;x\_{y&#36; &lt;b&gt;all" in model.description for model in models)
     tags = [value for run in runs_in(folder) for value in run.data.tags.values()]
     tags += [value for version in store.search_model_versions("") for value in version.tags.values()]

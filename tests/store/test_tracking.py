@@ -186,7 +186,7 @@ def test_run_of_a_process_that_was_really_killed_is_closed_by_the_next_one(store
 @pytest.mark.slow
 def test_run_that_mlflow_run_has_created_is_closed_where_its_process_never_came(store, client):
     process = subprocess.Popen(
-        [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager", "local"],
+        [sys.executable, "-m", "mlflow", "run", str(ROOT), "--env-manager", "local", "--experiment-name", "Default"],
         cwd=store,
         env={name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_EXPERIMENT")}
         | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},

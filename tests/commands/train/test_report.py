@@ -12,7 +12,7 @@ from fairprof.commands.train.report import PICTURE_WIDTH, Outcome, answer, banne
 from fairprof.config import Settings
 from fairprof.data.partitions import PARTITIONS
 from fairprof.store.registry import RegisteredVersion
-from tests.browsers import PHONE, barriers, browser, opened  # noqa: F401
+from tests.browsers import PHONE, barriers, opened
 from tests.reporting.pages import needs_nothing_else, plain_text, rows_of
 
 
@@ -199,7 +199,7 @@ def test_pictures_take_little_room():
 
 
 @pytest.mark.parametrize("degenerate", [None, "retired"])
-def test_it_is_one_sheet_of_paper_and_two_screens_and_fits_a_phone(browser, tmp_path, degenerate):  # noqa: F811
+def test_it_is_one_sheet_of_paper_and_two_screens_and_fits_a_phone(browser, tmp_path, degenerate):
     page = findings(outcome(degenerate=degenerate, weights_sha256="none")).html()
     assert needs_nothing_else(page)
     file = tmp_path / "report.html"
