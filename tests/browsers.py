@@ -1,5 +1,6 @@
 """A real browser for what readers see: Chromium, driven by Playwright."""
 
+import html
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,19 @@ def opened(browser: Browser, address: str | Path, size: dict[str, int] = LAPTOP,
         assert not wrong, wrong
     finally:
         context.close()
+
+
+def in_frame(report: Path, style: str) -> Path:
+    """A page beside a report that shows it as MLflow does: within a frame that runs scripts, and is a place of its own;
+    style: of the frame."""
+    page = html.escape(report.read_text(encoding="utf-8"))
+    path = report.with_name("frame.html")
+    path.write_text(
+        "<!DOCTYPE html><title>frame</title>"
+        f'<iframe sandbox="allow-scripts" style="{style}; border: 0" srcdoc="{page}"></iframe>',
+        encoding="utf-8",
+    )
+    return path
 
 
 def barriers(page: Page) -> list[str]:

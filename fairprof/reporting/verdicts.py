@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from fairprof.inference.multiplicity import CONFIRMATORY
 from fairprof.metrics.fairness import GAP_METRICS, PARITY_DIFFERENCES
 from fairprof.reporting.blocks import Cell, Column, Table
 from fairprof.reporting.differences import rows_of
@@ -76,13 +77,23 @@ def ages_told(ends: tuple[float, float] | None, label_bias: str) -> str:
     return f", {'the ages alone' if label_bias == 'none' else 'ages and biased labels'} up to {number(max(ends))}"
 
 
-def few_images(gaps: pd.DataFrame, min_support: int) -> str:
-    """That rates behind gaps are undefined or rest on few images; empty where none is.
+def confirmatory(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the confirmatory family, of gaps or differences: those whose verdicts are told first."""
+    return table[table["family"].eq(CONFIRMATORY)]
+
+
+def weak_rates(gaps: pd.DataFrame) -> pd.Series:
+    """How many of the rates behind gaps are undefined (undefined_cells), and rest on few images (insufficient_cells).
 
     The denominators are counts of the evaluated images, so that the same rates come again with every design: those of a
     metric and attribute are counted once.
     """
-    weak = gaps.groupby(["metric", "attribute"])[["undefined_cells", "insufficient_cells"]].max().sum().astype(int)
+    return gaps.groupby(["metric", "attribute"])[["undefined_cells", "insufficient_cells"]].max().sum().astype(int)
+
+
+def few_images(gaps: pd.DataFrame, min_support: int) -> str:
+    """That rates behind gaps are undefined or rest on few images; empty where none is."""
+    weak = weak_rates(gaps)
     parts = []
     if weak["undefined_cells"]:
         parts.append(f"{weak['undefined_cells']:,} {'is' if weak['undefined_cells'] == 1 else 'are'} undefined")

@@ -1,6 +1,5 @@
 """The page in a browser: contents that lead somewhere, as a file and inside a frame that may not go anywhere."""
 
-import html
 import io
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from fairprof.reporting.blocks import (
 )
 from fairprof.reporting.glossary import terms
 from fairprof.reporting.page import html_page
-from tests.browsers import PHONE, barriers, opened
+from tests.browsers import PHONE, barriers, in_frame, opened
 
 LONG_TEXT = "What is said here goes on for a while, so that a reader has to scroll. " * 40
 WIDE = Table(
@@ -62,15 +61,7 @@ def report(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def framed(report) -> Path:
-    """The report as MLflow shows it: within a frame that runs scripts, and is a place of its own."""
-    path = report.with_name("frame.html")
-    page = html.escape(report.read_text(encoding="utf-8"))
-    style = "width: 100%; height: 700px; border: 0"
-    path.write_text(
-        f'<!DOCTYPE html><title>frame</title><iframe sandbox="allow-scripts" style="{style}" srcdoc="{page}"></iframe>',
-        encoding="utf-8",
-    )
-    return path
+    return in_frame(report, "width: 100%; height: 700px")
 
 
 @pytest.mark.parametrize("place", ["report", "framed"])

@@ -17,6 +17,7 @@ from fairprof.reporting.verdicts import (
     IMAGES,
     VERDICTS,
     ages_told,
+    confirmatory,
     few_images,
     gap_cell,
     gaps_told,
@@ -32,17 +33,13 @@ def quotable(tables: dict[str, pd.DataFrame], protocol: Protocol) -> tuple[str, 
     Of differences and gaps these are the confirmatory ones of the main arm. Nothing is said of designs with a
     degenerate model, which `banners` names.
     """
-    gaps, differences = _confirmatory(tables["gaps"]), _confirmatory(tables["differences"])
+    gaps, differences = confirmatory(tables["gaps"]), confirmatory(tables["differences"])
     sentences = (
         _between_designs(differences, protocol),
         _within_designs(gaps[gaps["verdict"].ne("degenerate")], protocol),
         _performance(tables, protocol),
     )
     return tuple(sentence for sentence in sentences if sentence)
-
-
-def _confirmatory(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["family"].eq("confirmatory")]
 
 
 # Between designs.
@@ -147,7 +144,7 @@ def _standing_out(differences: pd.DataFrame, protocol: Protocol) -> str:
 def verdict_table(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Table:
     """A row for each confirmatory gap: the images behind it, every design's value with its verdict, and what is said of
     its difference from the reference."""
-    gaps, differences = _confirmatory(tables["gaps"]), tables.get("differences")
+    gaps, differences = confirmatory(tables["gaps"]), tables.get("differences")
     others = [design for design in protocol.designs if design != protocol.reference]
     columns = [GAP, IMAGES, *(f"design {name}" for name in protocol.designs)]
     columns += [f"minus {protocol.reference}, less noise floors"] if others else []
@@ -159,7 +156,7 @@ def verdict_table(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Table:
         ]
         cells += [gap_cell(_row_of(gaps, metric, attribute, design)) for design in protocol.designs]
         if others:
-            about = None if differences is None else _rows_about(_confirmatory(differences), metric, attribute)
+            about = None if differences is None else _rows_about(confirmatory(differences), metric, attribute)
             cells.append(_difference_cell(about))
         rows.append(tuple(cells))
     return Table(VERDICTS, tuple(map(Column, columns)), tuple(rows))

@@ -33,6 +33,7 @@ from fairprof.reporting.names import (
     VERDICT_NAMES,
     gap_name,
 )
+from fairprof.reporting.verdicts import confirmatory, weak_rates
 from fairprof.reporting.who import who_differs
 from fairprof.reporting.wording import (
     capitalised,
@@ -100,8 +101,8 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
     for name in ("performance", "gaps", "differences"):
         if name not in tables:
             raise ValueError(f"tables has no {name!r} but {sorted(tables)}; compute it first")
-    gaps, main_gaps = _confirmatory(tables["gaps"]), _of_main_arm(tables["gaps"], protocol)
-    differences = _confirmatory(tables["differences"])
+    gaps, main_gaps = confirmatory(tables["gaps"]), _of_main_arm(tables["gaps"], protocol)
+    differences = confirmatory(tables["differences"])
     possibility = possibility_of_claims(differences, protocol.reference)
     label_bias, cue_gap = _label_bias(protocol), _cue_gap(protocol)
     seeds = seeds_told(protocol.seed_plan) if protocol.seed_plan else ""
@@ -147,10 +148,6 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
 
 
 # Rows.
-
-
-def _confirmatory(table: pd.DataFrame) -> pd.DataFrame:
-    return table[table["family"].eq("confirmatory")]
 
 
 def _of_main_arm(table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
@@ -382,8 +379,7 @@ def _levelled_down(tables: dict[str, pd.DataFrame], protocol: Protocol) -> pd.Da
 
 
 def _weak_rates(gaps: pd.DataFrame, protocol: Protocol) -> str:
-    # The denominators are counts of the test set, so the same rates come again with every design.
-    counts = gaps.groupby(["metric", "attribute"])[["undefined_cells", "insufficient_cells"]].max().sum()
+    counts = weak_rates(gaps)
     return (
         f"Of the rates behind the confirmatory gaps, {count(counts['undefined_cells'])} are undefined and "
         f"{count(counts['insufficient_cells'])} rest on fewer than {counted(protocol.min_support, 'image')}."

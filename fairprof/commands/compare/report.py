@@ -5,11 +5,11 @@ import pandas as pd
 from fairprof.commands.compare.claims import claims
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.sections import sections
-from fairprof.inference.multiplicity import CONFIRMATORY
 from fairprof.metrics.fairness import PARITY_DIFFERENCES, SCORES
 from fairprof.plain_text import in_markdown
 from fairprof.reporting.blocks import Block
 from fairprof.reporting.findings import Findings
+from fairprof.reporting.verdicts import confirmatory
 from fairprof.reporting.wording import counted
 
 FOLDER = "comparison/"
@@ -63,7 +63,6 @@ def _values(tables: dict[str, pd.DataFrame], protocol: Protocol) -> dict[str, fl
     """The scores of every design in the main arm, and the confirmatory gaps."""
     performance, gaps = tables["performance"], tables["gaps"]
     scores = performance[performance["arm"].eq(protocol.main_arm)]
-    confirmatory = gaps[gaps["family"].eq(CONFIRMATORY)]
     return {f"{row.design}/{row.metric}": row.value for row in scores.itertuples()} | {
-        f"{row.design}/{row.metric}/{row.attribute}": row.value for row in confirmatory.itertuples()
+        f"{row.design}/{row.metric}/{row.attribute}": row.value for row in confirmatory(gaps).itertuples()
     }

@@ -88,7 +88,7 @@ def _largest(audit: Audit) -> pd.DataFrame:
     return floors[floors["class"].eq(MAX_OVER_CLASSES)].set_index(["metric", "attribute"])
 
 
-def verdict_table(audit: Audit) -> Table:
+def judged_table(audit: Audit) -> Table:
     """What could be judged: a row for each confirmatory gap, with the images behind it."""
     largest = _largest(audit)
     rows = []

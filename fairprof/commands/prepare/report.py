@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import pandas as pd
 
-from fairprof.commands.prepare.answer import answer, banners, quotable, to_mend, verdict_table
+from fairprof.commands.prepare.answer import answer, banners, judged_table, quotable, to_mend
 from fairprof.commands.prepare.audit import FOLDER, LARGEST, PERFECT, SHOWN, SMALLEST, Audit, tables_of, values_of
 from fairprof.commands.prepare.counts import ENOUGH
 from fairprof.commands.prepare.noise_floors import FIRST_STEP
@@ -133,7 +133,7 @@ def sections(audit: Audit, cache: tuple[str, ...], pictures: Collection[str]) ->
 def _answer(audit: Audit) -> Iterable[Block]:
     yield Answer(quotable(audit))
     if "noise_floors" in audit.tables:
-        yield verdict_table(audit)
+        yield judged_table(audit)
     yield Sentences("What to mend first", to_mend(audit) or ("Nothing stands out.",))
     yield Sentences("In full", answer(audit))
 

@@ -14,7 +14,6 @@ from fairprof.config import DataSettings, Identifies, Settings
 from fairprof.data.designs import DESIGNS
 from fairprof.data.drawable import Change, as_typed
 from fairprof.data.sources.kinds import shows_faces, to_be_named
-from fairprof.inference.multiplicity import CONFIRMATORY
 from fairprof.measurement.ceilings import ceilings
 from fairprof.measurement.measures import NATURAL
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
@@ -24,7 +23,7 @@ from fairprof.reporting.blocks import Answer, Beside, Block, Cell, Column, Comma
 from fairprof.reporting.faces import left_out
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.names import SCORE_NAMES, gap_name
-from fairprof.reporting.verdicts import ages_told, few_images, gaps_told, random_weights, verdict_table
+from fairprof.reporting.verdicts import ages_told, confirmatory, few_images, gaps_told, random_weights, verdict_table
 from fairprof.reporting.wording import (
     NOTHING,
     count,
@@ -100,7 +99,7 @@ class Outcome:
     @property
     def confirmatory(self) -> pd.DataFrame:
         """The gaps of the confirmatory family."""
-        return self.gaps[self.gaps["family"].eq(CONFIRMATORY)]
+        return confirmatory(self.gaps)
 
 
 def outcome_of(subject: RunSubject, version: RegisteredVersion | None) -> Outcome:

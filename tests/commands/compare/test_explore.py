@@ -1,6 +1,5 @@
 """What readers explore in a browser: equal to the tables, equal to what fairprof measures, and open to everybody."""
 
-import html
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from fairprof.reporting.blocks import Embedded, Paragraph
 from fairprof.reporting.names import gap_name, name_of
 from fairprof.reporting.wording import number
 from fairprof.store import tracking
-from tests.browsers import LAPTOP, PHONE, barriers, opened
+from tests.browsers import LAPTOP, PHONE, barriers, in_frame, opened
 from tests.commands.compare.explored import CLASSES, Explored, made_comparison
 
 
@@ -36,15 +35,7 @@ def report(explored, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def framed(report) -> Path:
-    """The report as MLflow shows it: within a frame that runs scripts, and is a place of its own."""
-    path = report.with_name("frame.html")
-    page = html.escape(report.read_text(encoding="utf-8"))
-    path.write_text(
-        "<!DOCTYPE html><title>frame</title>"
-        f'<iframe sandbox="allow-scripts" style="width: 579px; height: 536px; border: 0" srcdoc="{page}"></iframe>',
-        encoding="utf-8",
-    )
-    return path
+    return in_frame(report, "width: 579px; height: 536px")
 
 
 @pytest.fixture

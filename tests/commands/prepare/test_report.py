@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairprof.commands.prepare.answer import answer, banners, quotable, to_mend, verdict_table
+from fairprof.commands.prepare.answer import answer, banners, judged_table, quotable, to_mend
 from fairprof.commands.prepare.audit import LARGEST, PERFECT, SMALLEST, audited
 from fairprof.commands.prepare.pictures import figures_of
 from fairprof.commands.prepare.report import PICTURES, findings
@@ -71,7 +71,7 @@ def test_the_answer_begins_with_what_can_be_trained_and_what_limits_it(audit_of,
 
 def test_what_is_quoted_tells_what_can_be_trained_and_what_the_test_set_could_show(audit_of, balanced):
     audit = audit_of(balanced)
-    said, table = quotable(audit), verdict_table(audit)
+    said, table = quotable(audit), judged_table(audit)
     floors = audit.tables["noise_floors"].set_index(["metric", "attribute", "class"])
     floor = floors.loc[("demographic_parity_difference", "race", "max_over_classes")]
     assert said[0] == answer(audit)[1]
