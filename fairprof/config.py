@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Literal, Self, cast, get_args
@@ -26,6 +26,7 @@ class Identifies(Enum):
     RUN = "the run, study or search itself: its designs, seeds, sizes and models"
     STUDY = "what all runs of a study start from: data, labels, initial weights"
     SHARED = "the hyperparameters, the same for designs A-D: `hyperparameters_hash` says whether two runs trained alike"
+    METHOD = "what is done against unfairness: `method_hash` says whether two runs did the same"
     ANALYSIS = "how much is looked at, and how that is judged: what was trained stays, and a search goes on"
     MACHINE = "where and how it runs: what comes out is the same"
 
@@ -54,6 +55,54 @@ class Choice:
 
 
 SearchLaw = LogUniform | Uniform | Choice
+
+
+@dataclass(frozen=True)
+class MethodValue:
+    """A value of a mitigation method's own: its published default, the law by which a search proposes it, and its
+    bounds, both included; of a choice, its options are all that is valid."""
+
+    default: float | str
+    search: SearchLaw
+    low: float = 0.0
+    high: float = 1.0
+
+
+NO_MITIGATION = "none"
+# every method with the values of its own by name; what a method does and needs is in `fairprof/mitigation/methods.py`
+MITIGATIONS: dict[str, dict[str, MethodValue]] = {
+    NO_MITIGATION: {},
+    "resample": {"power": MethodValue(1.0, Uniform(0.0, 1.0))},
+    "reweight": {"power": MethodValue(1.0, Uniform(0.0, 1.0))},
+    "balanced_softmax": {"strength": MethodValue(1.0, Uniform(0.0, 1.5), high=10.0)},
+    "group_dro": {"eta": MethodValue(0.01, LogUniform(1e-3, 1.0), high=100.0)},
+    "cvar_dro": {"alpha": MethodValue(0.2, Uniform(0.1, 1.0), low=0.01)},
+    "jtt": {
+        "weight": MethodValue(50.0, LogUniform(1.0, 100.0), low=1.0, high=1000.0),
+        "identification_epochs": MethodValue(1.0, Choice((1.0, 2.0, 5.0)), low=1.0, high=1000.0),
+    },
+    "gap_penalty_dp": {"weight": MethodValue(1.0, LogUniform(0.1, 10.0), high=1000.0)},
+    "gap_penalty_eo": {"weight": MethodValue(1.0, LogUniform(0.1, 10.0), high=1000.0)},
+    "lisa": {
+        "probability": MethodValue(0.5, Uniform(0.0, 1.0)),
+        "alpha": MethodValue(2.0, Uniform(0.2, 4.0), low=0.01, high=100.0),
+    },
+    "strong_augmentation": {
+        "probability": MethodValue(1.0, Uniform(0.0, 1.0)),
+        "magnitude": MethodValue(9.0, Choice((5.0, 9.0, 13.0)), low=0.0, high=30.0),
+    },
+    "dfr": {},
+    "linear_post": {
+        "criterion": MethodValue("demographic_parity", Choice(("demographic_parity", "equal_opportunity"))),
+        "tolerance": MethodValue(0.0, Uniform(0.0, 0.2)),
+    },
+    "linear_post_blind": {
+        "criterion": MethodValue("demographic_parity", Choice(("demographic_parity", "equal_opportunity"))),
+        "tolerance": MethodValue(0.0, Uniform(0.0, 0.2)),
+    },
+    "class_scaling": {},
+}
+MITIGATED = ("gender", "race", "gender_x_race")  # attributes between whose groups a method mitigates
 
 
 @dataclass(frozen=True)
@@ -334,6 +383,23 @@ class TrainingSettings(DataSettings):
         "val_loss", Identifies.SHARED, "validation rule for the best epoch and early stopping"
     )
 
+    # What is done against unfairness
+    mitigation: str = setting(
+        NO_MITIGATION,
+        Identifies.METHOD,
+        "what is done against unfairness: none, or a method that changes the weights of the images, the loss, the head "
+        f"or the predictions: {', '.join(name for name in MITIGATIONS if name != NO_MITIGATION)}",
+    )
+    mitigate: Literal["gender", "race", "gender_x_race"] = setting(
+        "race", Identifies.METHOD, "attribute between whose groups the method mitigates"
+    )
+    mitigation_values: str = setting(
+        "default",
+        Identifies.METHOD,
+        "values of methods' own: default (as published), tuned (of the newest finished search of the method on the "
+        "same data), or some of them, such as group_dro.eta=0.05,jtt.weight=20",
+    )
+
     # What is explained
     gradcam_images: int = setting(
         240, Identifies.ANALYSIS, "test images whose Grad-CAM is computed for the mean map per group", ge=1
@@ -354,6 +420,37 @@ class TrainingSettings(DataSettings):
         Identifies.MACHINE,
         "auto: what the frozen part of the network computes is kept and used again; off: computed every time",
     )
+
+    @field_validator("mitigation")
+    @classmethod
+    def _known_method(cls, value: str) -> str:
+        if value not in MITIGATIONS:
+            raise ValueError(f"one of {', '.join(MITIGATIONS)}")
+        return value
+
+    @field_validator("mitigation_values")
+    @classmethod
+    def _valid_values(cls, value: str) -> str:
+        if value not in (PUBLISHED, TUNED_VALUES):
+            _method_values(value)
+        return value
+
+    def method_values(self) -> dict[str, float | str]:
+        """The values of the method's own by name, those that were not given as published; of `mitigation_values=tuned`,
+        which has to be looked up first, as published."""
+        given = {} if self.mitigation_values in (PUBLISHED, TUNED_VALUES) else _method_values(self.mitigation_values)
+        return {
+            name: given.get((self.mitigation, name), value.default)
+            for name, value in MITIGATIONS[self.mitigation].items()
+        }
+
+    def method_hash(self) -> str:
+        """Twelve hexadecimal digits that are equal if and only if method, attribute and the method's own values are;
+        without a method they are all equal."""
+        parts = [self.mitigation]
+        if self.mitigation != NO_MITIGATION:
+            parts += [self.mitigate, json.dumps(self.method_values(), sort_keys=True)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
     def view_count(self) -> int | None:
         """How many augmented versions every training image has; None for a new one every epoch."""
@@ -404,7 +501,33 @@ class Settings(TrainingSettings):
         return value.upper() if isinstance(value, str) else value
 
 
-class StudySettings(TrainingSettings):
+class ManyMethodsSettings(TrainingSettings):
+    """The settings of a command that trains with one method or several."""
+
+    mitigations: str = setting(
+        "auto",
+        Identifies.RUN,
+        "methods, separated by commas, none among them, with each of which all is trained (none,group_dro,dfr); auto: "
+        "the one that mitigation names",
+    )
+
+    @field_validator("mitigations")
+    @classmethod
+    def _valid_methods(cls, value: str) -> str:
+        if value != ONE_METHOD:
+            _checked_list(value, "mitigations")
+            if NO_MITIGATION not in _listed(value, "mitigations"):
+                raise ValueError(f"auto, or a list in which {NO_MITIGATION} is, with which the others are compared")
+        return value
+
+    def methods(self) -> tuple[str, ...]:
+        """The methods with which all is trained, `none` first."""
+        if self.mitigations == ONE_METHOD:
+            return (self.mitigation,)
+        return tuple(sorted(_listed(self.mitigations, "mitigations"), key=lambda name: name != NO_MITIGATION))
+
+
+class StudySettings(ManyMethodsSettings):
     """The settings of a study: designs x seeds, and what all its runs have in common."""
 
     experiments: str = setting("A,B,C,D", Identifies.RUN, "designs, separated by commas")
@@ -570,7 +693,7 @@ class PrepareSettings(DataSettings):
     )
 
 
-class TuneSettings(TrainingSettings):
+class TuneSettings(ManyMethodsSettings):
     """The settings of a search for the hyperparameters that all designs share."""
 
     experiments: str = setting("A,B,C,D", Identifies.RUN, "designs that every trial trains, separated by commas")
@@ -654,7 +777,11 @@ def _label_of(reference: str) -> str:
     return name.upper() if len(name) == 1 else name.replace("/", "-").replace("@", "-")
 
 
-RUN_SETTING = {"experiments": "experiment", "seeds": "seed", "train_size": "train_size", "fractions": "fraction"}
+RUN_SETTING = {
+    **{"experiments": "experiment", "seeds": "seed", "train_size": "train_size", "fractions": "fraction"},
+    "mitigations": "mitigation",
+}
+ONE_METHOD = "auto"
 MOST_SEEDS = 1000
 
 
@@ -688,6 +815,48 @@ def _is_utf8(text: str) -> bool:
     except UnicodeEncodeError:  # bytes of a command line that are no UTF-8 come as halves of surrogate pairs
         return False
     return True
+
+
+# --- methods' own values ----------------------------------------------------------------------------------------
+
+
+PUBLISHED, TUNED_VALUES = "default", "tuned"  # of `mitigation_values`
+
+
+def _method_values(text: str) -> dict[tuple[str, str], float | str]:
+    """Method and name to value, of a text such as group_dro.eta=0.05; raises ValueError that says what it should be."""
+    found: dict[tuple[str, str], float | str] = {}
+    for part in text.split(","):
+        place, equals, value = (word.strip() for word in part.partition("="))
+        method, _, name = place.partition(".")
+        if not equals or name not in MITIGATIONS.get(method, {}):
+            known = ", ".join(f"{method}.{name}" for method, values in MITIGATIONS.items() for name in values)
+            raise ValueError(f"default, tuned, or a list such as group_dro.eta=0.05, of {known} ({part.strip()})")
+        if (method, name) in found:
+            raise ValueError(f"a list in which nothing occurs twice ({place})")
+        found[method, name] = _method_value(place, MITIGATIONS[method][name], value)
+    return found
+
+
+def _method_value(place: str, declared: MethodValue, text: str) -> float | str:
+    if isinstance(declared.default, str):
+        assert isinstance(declared.search, Choice)
+        if text not in declared.search.options:
+            raise ValueError(f"a list with {place} one of {', '.join(declared.search.options)} ({text})")
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not declared.low <= value <= declared.high:
+        raise ValueError(f"a list with {place} from {declared.low:g} to {declared.high:g} ({text})")
+    return value
+
+
+def method_values_text(method: str, values: Mapping[str, float | str]) -> str:
+    """A method's own values as the setting `mitigation_values` takes them."""
+    texts = (f"{value!r}" if isinstance(value, float) else value for value in values.values())
+    return ",".join(f"{method}.{name}={text}" for name, text in zip(values, texts, strict=True)) or PUBLISHED
 
 
 # --- groups -----------------------------------------------------------------------------------------------------

@@ -18,9 +18,11 @@ from fairprof.config import (
     Uniform,
     exclude_text,
     merge_text,
+    method_values_text,
     search_laws,
     shared_settings,
 )
+from fairprof.errors import UserError
 
 
 def test_defaults_are_valid_when_they_are_said_aloud():
@@ -159,6 +161,9 @@ def test_the_hash_depends_on_every_shared_setting_and_on_no_other():
         "cue_gap": 0.5,
         "merge": "race:Indian+Others",
         "exclude": "race:Others",
+        "mitigation": "group_dro",
+        "mitigate": "gender",
+        "mitigation_values": "group_dro.eta=0.5",
         "architecture": "resnet18",
         "weights": "random",
         "finetune": "head",
@@ -218,8 +223,9 @@ def test_the_hash_of_the_same_settings_stays_the_same():
         ),
         (Settings, "analysis", "min_support permutations replicates delta faces_in_reports gradcam_images"),
         (Settings, "machine", "accelerator workers cache_dir cache_gib lock_timeout compile recorder prefix_cache"),
-        (StudySettings, "run", "experiments seeds train_size fractions"),
-        (TuneSettings, "run", "experiments seed train_size search objective"),
+        (Settings, "method", "mitigation mitigate mitigation_values"),
+        (StudySettings, "run", "mitigations experiments seeds train_size fractions"),
+        (TuneSettings, "run", "mitigations experiments seed train_size search objective"),
         (TuneSettings, "analysis", "min_support permutations replicates delta faces_in_reports gradcam_images trials"),
         (CompareSettings, "run", "runs"),
         (EvaluateSettings, "run", "model"),
@@ -276,3 +282,53 @@ def test_a_model_is_judged_with_the_groups_that_it_was_trained_with_unless_other
     assert EvaluateSettings().merge == ExplainSettings().exclude == "auto"
     assert EvaluateSettings().merges() == EvaluateSettings().exclusions() == ()
     assert EvaluateSettings(merge="race:a+b").merges()[0].groups == ("a", "b")
+
+
+def test_methods_have_a_hash_of_their_own():
+    none = Settings()
+    assert none.method_hash() == Settings(mitigate="gender", mitigation_values="jtt.weight=3").method_hash()
+    dro = Settings(mitigation="group_dro")
+    assert dro.method_values() == {"eta": 0.01}
+    assert dro.method_hash() == Settings(mitigation="group_dro", mitigation_values="group_dro.eta=0.01").method_hash()
+    others = [
+        Settings(mitigation="group_dro", mitigation_values="group_dro.eta=0.02"),
+        Settings(mitigation="group_dro", mitigate="gender"),
+        Settings(mitigation="cvar_dro"),
+    ]
+    assert len({each.method_hash() for each in (none, dro, *others)}) == 5
+    assert len({each.hyperparameters_hash() for each in (none, dro, *others)}) == 1
+
+
+def test_a_methods_values_are_written_as_they_are_read():
+    settings = Settings(mitigation="jtt", mitigation_values="lisa.alpha=1,jtt.weight=20")
+    assert settings.method_values() == {"weight": 20.0, "identification_epochs": 1.0}
+    text = method_values_text("jtt", settings.method_values())
+    assert text == "jtt.weight=20.0,jtt.identification_epochs=1.0"
+    assert Settings(mitigation="jtt", mitigation_values=text).method_values() == settings.method_values()
+    assert method_values_text("dfr", {}) == "default"
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "text"),
+    [
+        (Settings, {"mitigation": "magic"}, "one of none, resample"),
+        (Settings, {"mitigation_values": "group_dro.etta=1"}, r"group_dro\.eta.*\(group_dro\.etta=1\)"),
+        (Settings, {"mitigation_values": "group_dro.eta"}, r"\(group_dro\.eta\)"),
+        (Settings, {"mitigation_values": "group_dro.eta=nan"}, r"group_dro\.eta from 0 to 100 \(nan\)"),
+        (Settings, {"mitigation_values": "cvar_dro.alpha=0"}, r"cvar_dro\.alpha from 0\.01 to 1 \(0\)"),
+        (Settings, {"mitigation_values": "jtt.weight=2,jtt.weight=3"}, "nothing occurs twice"),
+        (Settings, {"mitigation_values": "linear_post.criterion=odd"}, "one of demographic_parity"),
+        (StudySettings, {"mitigations": "dfr,jtt"}, "none is, with which the others are compared"),
+        (StudySettings, {"mitigations": "none,none"}, "nothing occurs twice"),
+        (TuneSettings, {"mitigations": "none,magic"}, "one of none, resample"),
+    ],
+)
+def test_wrong_methods_and_values_are_answered_in_a_line(settings, arguments, text):
+    given = [word for name, value in arguments.items() for word in (f"--{name}", value)]
+    with pytest.raises(UserError, match=text):
+        settings.from_arguments(given)
+
+
+def test_the_methods_of_a_study_begin_with_none():
+    assert StudySettings(mitigations="dfr,none,jtt").methods() == ("none", "dfr", "jtt")
+    assert StudySettings(mitigation="dfr").methods() == ("dfr",)

@@ -31,6 +31,7 @@ GROUPS = {
     "What is made": Identifies.RUN,
     "Data": Identifies.STUDY,
     "What is learned, the same for all designs": Identifies.SHARED,
+    "What is done against unfairness": Identifies.METHOD,
     "How it is judged and told": Identifies.ANALYSIS,
     "Where and how it runs": Identifies.MACHINE,
 }

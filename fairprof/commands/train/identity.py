@@ -2,7 +2,7 @@
 
 import hashlib
 
-from fairprof.config import Settings, TrainingSettings
+from fairprof.config import NO_MITIGATION, Settings, TrainingSettings
 from fairprof.data.designs import DESIGNS, Draw, draw
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
@@ -10,10 +10,11 @@ from fairprof.network.records import Weights
 
 
 def run_name(settings: Settings) -> str:
-    """The name of an experiment's run, for example `B-seed0` or `B-seed0-matched`."""
+    """The name of an experiment's run, for example `B-seed0`, `B-seed0-matched` or `B-seed0-group_dro`."""
     size = "" if settings.train_size == "natural" else f"-{settings.train_size}"
     share = "" if settings.fraction == 1 else f"-fraction{settings.fraction:g}"
-    return f"{settings.experiment}-seed{settings.seed}{size}{share}"
+    method = "" if settings.mitigation == NO_MITIGATION else f"-{settings.mitigation}"
+    return f"{settings.experiment}-seed{settings.seed}{method}{size}{share}"
 
 
 def run_tags(settings: Settings) -> dict[str, str]:
@@ -24,6 +25,8 @@ def run_tags(settings: Settings) -> dict[str, str]:
         "fairprof.seed": str(settings.seed),
         "fairprof.data": settings.data.partition(":")[0],
         "fairprof.hyperparameters": settings.hyperparameters_hash(),
+        "fairprof.mitigation": settings.mitigation,
+        "fairprof.method_hash": settings.method_hash(),
     }
 
 
@@ -33,9 +36,10 @@ def study_key(settings: TrainingSettings, pool: Pool, test_fingerprint: str, wei
 
 
 def run_key(settings: Settings, pool: Pool, drawn: Draw, weights: Weights) -> str:
-    """Equal for runs that train the same: same study key, design, seed and draw."""
+    """Equal for runs that train the same: same study key, design, seed, draw and method."""
     of_study = study_key(settings, pool, drawn.test_fingerprint, weights)
-    return _digest(of_study, settings.experiment, settings.seed, drawn.fingerprint)
+    method = () if settings.mitigation == NO_MITIGATION else (settings.method_hash(),)
+    return _digest(of_study, settings.experiment, settings.seed, drawn.fingerprint, *method)
 
 
 def train_sizes(settings: Settings, pool: Pool, drawn: Draw) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ def _log_identity(subject: RunSubject) -> None:
         | {
             "weights": weights.name,
             "hyperparameters_hash": settings.hyperparameters_hash(),
+            "method_hash": settings.method_hash(),
             "pool_fingerprint": pool.fingerprint,
             "draw_fingerprint": drawn.fingerprint,
             "test_fingerprint": drawn.test_fingerprint,

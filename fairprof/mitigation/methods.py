@@ -1,0 +1,144 @@
+"""The mitigation methods: frozen records of what each is, where it comes from, and whose group membership it needs.
+
+PyTorch is not loaded for them: a comparison tells of methods, and does without it.
+"""
+
+from dataclasses import dataclass
+
+from fairprof.config import NO_MITIGATION
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Of which images a method has to know the group: those it trains on, those of the validation, those it predicts
+    for."""
+
+    training: bool = False
+    validation: bool = False
+    prediction: bool = False
+
+    def __str__(self) -> str:
+        named = ("training", "validation", "prediction")
+        return ", ".join(name for name in named if getattr(self, name)) or "nowhere"
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to mitigate unfairness. name: as the setting `mitigation` has it. title: for readers. what: a sentence
+    without its end. source: where it was published. needs: where it needs group membership.
+
+    refits: whether it leaves the training as it is without it, and changes what has been trained: its last layer, or
+    what is made of its predictions; fitted on validation data.
+    """
+
+    name: str
+    title: str
+    what: str
+    source: str
+    needs: Needs = Needs()
+    refits: bool = False
+
+
+_METHODS = (
+    Method(NO_MITIGATION, "none", "the class-weighted loss alone, which every other method starts from", ""),
+    Method(
+        "resample",
+        "resampling",
+        "images of rare groups of a class are drawn more often, so that its groups count alike",
+        "Kamiran and Calders 2012",
+        Needs(training=True),
+    ),
+    Method(
+        "reweight",
+        "reweighting",
+        "images of rare groups of a class weigh more, so that its groups count alike",
+        "Kamiran and Calders 2012",
+        Needs(training=True),
+    ),
+    Method(
+        "balanced_softmax",
+        "balanced softmax",
+        "the loss sees logits to which the logarithm of how frequent each class is in the image's group was added",
+        "Ren et al. 2020; Menon et al. 2021",
+        Needs(training=True),
+    ),
+    Method(
+        "group_dro",
+        "group DRO",
+        "groups with a larger loss weigh more and more",
+        "Sagawa et al. 2020",
+        Needs(training=True),
+    ),
+    Method(
+        "cvar_dro",
+        "CVaR DRO",
+        "the images of a batch with the largest losses alone count",
+        "Levy et al. 2020",
+    ),
+    Method(
+        "jtt",
+        "Just Train Twice",
+        "images that a first, short training gets wrong weigh more in a second one",
+        "Liu et al. 2021",
+    ),
+    Method(
+        "gap_penalty_dp",
+        "penalty on demographic parity",
+        "the loss grows with the differences between groups in the mean probability of each class",
+        "Chuang and Mroueh 2021",
+        Needs(training=True),
+    ),
+    Method(
+        "gap_penalty_eo",
+        "penalty on equal opportunity",
+        "the loss grows with the differences between groups in the mean probability of the true class",
+        "Chuang and Mroueh 2021",
+        Needs(training=True),
+    ),
+    Method(
+        "lisa",
+        "LISA",
+        "images are mixed with images of the same class from other groups",
+        "Yao et al. 2022",
+        Needs(training=True),
+    ),
+    Method(
+        "strong_augmentation",
+        "strong augmentation",
+        "images are distorted more than the study's augmentation does (RandAugment)",
+        "Cubuk et al. 2020",
+    ),
+    Method(
+        "dfr",
+        "deep feature reweighting",
+        "the last layer is fitted anew on validation images, of which every group of a class has as many",
+        "Kirichenko et al. 2023",
+        Needs(validation=True),
+        refits=True,
+    ),
+    Method(
+        "linear_post",
+        "linear post-processing, by group",
+        "probabilities are shifted by group and class, as a linear program on validation images says",
+        "Xian and Zhao 2024",
+        Needs(validation=True, prediction=True),
+        refits=True,
+    ),
+    Method(
+        "linear_post_blind",
+        "linear post-processing, blind",
+        "probabilities are shifted by how likely each group is, as a linear program on validation images says",
+        "Xian and Zhao 2024",
+        Needs(validation=True),
+        refits=True,
+    ),
+    Method(
+        "class_scaling",
+        "class scaling",
+        "every class's probability is multiplied by a factor, chosen on validation images for the worst group",
+        "Narasimhan 2018; Delaney et al. 2024",
+        Needs(validation=True),
+        refits=True,
+    ),
+)
+METHODS = {method.name: method for method in _METHODS}
