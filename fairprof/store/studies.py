@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pandas as pd
 
+from fairprof.config import NO_MITIGATION
+from fairprof.errors import UserError
 from fairprof.store import tracking
 from fairprof.store.tracking import LoggedRun
 
@@ -19,6 +21,11 @@ def design_of(run: LoggedRun) -> str:
 
 def seed_of(run: LoggedRun) -> int:
     return int(run.tags["fairprof.seed"])
+
+
+def method_of(run: LoggedRun) -> str:
+    """What was done against unfairness, `none` where nothing was."""
+    return run.params.get("mitigation", NO_MITIGATION)
 
 
 def is_study(run: LoggedRun) -> bool:
@@ -62,11 +69,26 @@ def ended_runs(listed: pd.DataFrame) -> pd.DataFrame:
 
 
 def confirmatory_arm(runs: Iterable[LoggedRun]) -> list[LoggedRun]:
-    """Of a study's runs those of its main arm, at its largest fraction."""
+    """Of a study's runs those of its main arm, at its largest fraction, without a method or, where the study has one
+    alone, with it."""
     runs = list(runs)
     if not runs:
         return []
     size = main_arm_first(run.params["train_size"] for run in runs)[0]
     of_size = [run for run in runs if run.params["train_size"] == size]
     largest = max(float(run.params["fraction"]) for run in of_size)
-    return [run for run in of_size if float(run.params["fraction"]) == largest]
+    of_arm = [run for run in of_size if float(run.params["fraction"]) == largest]
+    method = reference_method(map(method_of, of_arm))
+    return [run for run in of_arm if method_of(run) == method]
+
+
+def reference_method(methods: Iterable[str]) -> str:
+    """The method whose runs show what the designs do: none, or the only one; raises `UserError` where there are several
+    and none is not among them."""
+    names = sorted(set(methods))
+    if NO_MITIGATION in names or len(names) == 1:
+        return NO_MITIGATION if NO_MITIGATION in names else names[0]
+    raise UserError(
+        f"runs of the methods {', '.join(names)} and none without a method, with which they would be compared: add "
+        "runs with mitigation=none, or name those of one method"
+    )

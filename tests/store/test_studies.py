@@ -1,6 +1,6 @@
 """The arms of a study, and which of them confirms."""
 
-from fairprof.store.studies import confirmatory_arm, main_arm_first
+from fairprof.store.studies import confirmatory_arm, main_arm_first, reference_method
 from fairprof.store.tracking import LoggedRun
 
 
@@ -19,3 +19,10 @@ def test_the_confirmatory_arm_is_the_main_one_with_all_of_its_rows():
     assert [found.name for found in confirmatory_arm(runs)] == ["c", "d"]
     assert [found.name for found in confirmatory_arm(runs[:1])] == ["a"]
     assert confirmatory_arm([]) == []
+
+
+def test_designs_are_shown_by_runs_without_a_method_or_of_the_only_one(refused):
+    assert reference_method(["jtt", "none", "jtt"]) == "none"
+    assert reference_method(["jtt", "jtt"]) == "jtt"
+    with refused("methods dfr, jtt and none without a method", "mitigation=none"):
+        reference_method(["jtt", "dfr"])

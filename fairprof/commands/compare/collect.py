@@ -6,7 +6,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from fairprof.config import CompareSettings, shared_settings
+from fairprof.config import NO_MITIGATION, CompareSettings, shared_settings
 from fairprof.errors import UserError
 from fairprof.metrics.fairness import in_categories
 from fairprof.store import tracking
@@ -15,6 +15,7 @@ from fairprof.store.studies import (
     design_of,
     is_study,
     main_arm_first,
+    method_of,
     newest_study_runs,
     runs_of_study,
     seed_of,
@@ -52,6 +53,10 @@ class RunResults:
         return seed_of(self.run)
 
     @property
+    def method(self) -> str:
+        return method_of(self.run)
+
+    @property
     def train_size(self) -> str:
         return self.run.params["train_size"]
 
@@ -83,11 +88,11 @@ def chosen_runs(settings: CompareSettings) -> list[LoggedRun]:
 
 
 def _newest_runs() -> list[LoggedRun]:
-    """The newest finished run of every design, seed and training size; whole natural draws first."""
+    """The newest finished run of every design, seed, method and training size; whole natural draws first."""
     newest: dict[tuple, LoggedRun] = {}
     for run in tracking.find_runs({"fairprof.role": "run"}):
         size, fraction = run.params["train_size"], float(run.params["fraction"])
-        newest.setdefault((size != "natural", size, -fraction, seed_of(run), design_of(run)), run)
+        newest.setdefault((size != "natural", size, -fraction, seed_of(run), design_of(run), method_of(run)), run)
     return _in_every_arm([newest[key] for key in sorted(newest)])
 
 
@@ -101,14 +106,14 @@ def _in_every_arm(runs: Sequence[LoggedRun]) -> list[LoggedRun]:
         for size in run.tags.get("fairprof.train_sizes", "").split(","):
             counted = counted_in(run, size, float(run.params["fraction"]))
             place = _place_of(counted)
-            if place[2:] in arms and place not in places:
+            if place[3:] in arms and place not in places:
                 more.setdefault(place, counted)
     return [*runs, *more.values()]
 
 
-def _place_of(run: LoggedRun) -> tuple[str, int, str, float]:
-    """Design, seed, and the arm: train_size and fraction."""
-    return design_of(run), seed_of(run), run.params["train_size"], float(run.params["fraction"])
+def _place_of(run: LoggedRun) -> tuple[str, int, str, str, float]:
+    """Design, seed, method, and the arm: train_size and fraction."""
+    return design_of(run), seed_of(run), method_of(run), run.params["train_size"], float(run.params["fraction"])
 
 
 def _nothing_to_compare() -> list[LoggedRun]:
@@ -162,11 +167,17 @@ def _differences(runs: Sequence[LoggedRun]) -> Iterable[str]:
         for name in ("data", "label_bias", "label_bias_strength", "label_seed", "cue_gap", "merge", "exclude"):
             yield from _difference(runs, name, {run.run_id: run.params.get(name, "not logged") for run in runs})
     yield from _difference(runs, "weights", {run.run_id: run.tags[WEIGHTS][:12] for run in runs})
+    mitigated = [run for run in runs if method_of(run) != NO_MITIGATION]
+    yield from _difference(mitigated, "mitigate", {run.run_id: run.params["mitigate"] for run in mitigated})
+    for method in dict.fromkeys(map(method_of, mitigated)):
+        alike = [run for run in mitigated if method_of(run) == method]
+        yield from _difference(
+            alike, "mitigation_values", {run.run_id: run.params["mitigation_values"] for run in alike}
+        )
 
 
 def _difference(runs: Sequence[LoggedRun], what: str, values: dict[str, str]) -> Iterable[str]:
-    first = runs[0]
-    for run in runs[1:]:
+    for first, run in ((runs[0], run) for run in runs[1:]):
         if values[run.run_id] != values[first.run_id]:
             yield (
                 f"{what} is {values[first.run_id]} in {first.name} ({first.run_id[:8]}) and {values[run.run_id]} in "

@@ -6,9 +6,19 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from fairprof.commands.train.identity import run_name
-from fairprof.config import Identifies, Settings, StudySettings, TrainingSettings
+from fairprof.config import (
+    MITIGATIONS,
+    NO_MITIGATION,
+    PUBLISHED,
+    Identifies,
+    Settings,
+    StudySettings,
+    TrainingSettings,
+    method_values_text,
+)
 from fairprof.data.designs import DESIGNS
 from fairprof.inference.planning import SeedPlan
+from fairprof.mitigation.methods import METHODS
 from fairprof.reporting.wording import counted, enumerated
 from fairprof.store.studies import FINISHED, REUSED, SHARED, main_arm_first
 
@@ -36,13 +46,18 @@ def plan(settings: StudySettings) -> list[Settings]:
     """The settings of every run, in the order in which they are trained.
 
     Arms come one after another, the main arm first; within an arm all designs of a seed, then the next seed, so that
-    a study that is stopped early holds whole pairs. `imbalance` is for the designs that leave an axis natural.
+    a study that is stopped early holds whole pairs. Of a design and seed, the methods that refit what is trained
+    without a method come right after it, and take over that training. `imbalance` is for the designs that leave an axis
+    natural.
     """
     shared = {name: getattr(settings, name) for name in TrainingSettings.model_fields}
+    methods = sorted(settings.methods(), key=lambda name: (name != NO_MITIGATION, not METHODS[name].refits))
     arms = product(main_arm_first(settings.listed("train_size")), sorted(settings.listed("fractions"), reverse=True))
     return [
         Settings(
-            **shared | {"imbalance": DESIGNS[design].imbalance(settings.imbalance)},
+            **shared
+            | {"imbalance": DESIGNS[design].imbalance(settings.imbalance)}
+            | {"mitigation": method, "mitigation_values": _own_values(settings, method)},
             experiment=design,
             seed=seed,
             train_size=size,
@@ -51,7 +66,15 @@ def plan(settings: StudySettings) -> list[Settings]:
         for size, fraction in arms
         for seed in settings.listed("seeds")
         for design in settings.listed("experiments")
+        for method in methods
     ]
+
+
+def _own_values(settings: StudySettings, method: str) -> str:
+    """The setting `mitigation_values` for the runs of a method: its values of the study's."""
+    values = settings.model_copy(update={"mitigation": method}).method_values()
+    published = {name: value.default for name, value in MITIGATIONS[method].items()}
+    return PUBLISHED if values == published else method_values_text(method, values)
 
 
 def plan_key(runs: Sequence[PlannedRun], settings: StudySettings) -> str:
@@ -71,9 +94,13 @@ def distinct_runs(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
 
 
 def main_arm(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
-    """The runs of the confirmatory arm, which comes first."""
-    main = runs[0].settings
-    return [run for run in runs if (run.settings.train_size, run.settings.fraction) == (main.train_size, main.fraction)]
+    """The runs of the confirmatory arm, which comes first, without a method or, where the study has one alone, with
+    it."""
+
+    def place(settings: Settings) -> tuple:
+        return settings.train_size, settings.fraction, settings.mitigation
+
+    return [run for run in runs if place(run.settings) == place(runs[0].settings)]
 
 
 def after(runs: Sequence[PlannedRun], ended: PlannedRun) -> list[PlannedRun]:
@@ -113,6 +140,7 @@ def table_rows(runs: Sequence[PlannedRun], seeds: SeedPlan) -> Iterator[dict]:
             "name": run_name(settings),
             "design": settings.experiment,
             "seed": settings.seed,
+            "mitigation": settings.mitigation,
             "planned": settings.seed in seeds.planned,
             "train_size": settings.train_size,
             "fraction": settings.fraction,

@@ -49,6 +49,17 @@ def test_the_same_run_twice_is_refused(refused):
         require_comparable([run("A"), run("B"), twice])
 
 
+def test_runs_of_several_methods_are_compared_where_each_method_was_the_same(refused):
+    dro, post = run("A", mitigation="group_dro"), run("A", mitigation="linear_post")
+    require_comparable([run("A"), dro, post])
+    with refused("A-seed0 is there twice"):
+        require_comparable([run("A"), dro, replace(dro, run_id="other")])
+    with refused("mitigation_values is default in A-seed0", "and group_dro.eta=1 in B-seed0"):
+        require_comparable([run("A"), dro, run("B", mitigation="group_dro", mitigation_values="group_dro.eta=1"), post])
+    with refused("mitigate is race in A-seed0", "and gender in B-seed0"):
+        require_comparable([run("A"), dro, run("B", mitigation="jtt", mitigate="gender")])
+
+
 def in_both_arms(trained: LoggedRun) -> LoggedRun:
     size = trained.params["train_size"]
     other = {"natural": "matched", "matched": "natural"}[size]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fairprof.commands.study.plan import PlannedRun, after, plan, told_beforehand
+from fairprof.commands.study.plan import PlannedRun, after, main_arm, plan, told_beforehand
 from fairprof.commands.study.run import run_study
 from fairprof.config import Settings, StudySettings
 
@@ -53,6 +53,33 @@ def test_every_run_has_the_study_s_settings_and_the_same_hyperparameters():
     assert len(runs) == 24
     assert {(run.learning_rate, run.data, run.label_bias) for run in runs} == {(0.01, "utkface:faces", "gender")}
     assert {run.hyperparameters_hash() for run in runs} == {Settings(learning_rate=0.01).hyperparameters_hash()}
+
+
+def test_methods_of_a_design_and_seed_follow_each_other_those_that_take_over_its_training_first():
+    study = StudySettings(
+        experiments="A,B",
+        seeds="1",
+        train_size="matched",
+        mitigations="group_dro,linear_post,none",
+        mitigation_values="group_dro.eta=0.5,jtt.weight=2",
+    )
+    runs = plan(study)
+    assert [(run.experiment, run.mitigation) for run in runs] == [
+        *(("A", "none"), ("A", "linear_post"), ("A", "group_dro")),
+        *(("B", "none"), ("B", "linear_post"), ("B", "group_dro")),
+    ]
+    assert {run.mitigation: run.mitigation_values for run in runs} == {
+        "none": "default",
+        "linear_post": "default",
+        "group_dro": "group_dro.eta=0.5",
+    }
+    assert {run.hyperparameters_hash() for run in runs} == {Settings().hyperparameters_hash()}
+    assert [run.settings.mitigation for run in main_arm([PlannedRun(run) for run in runs])] == ["none", "none"]
+
+
+def test_a_study_of_one_method_has_it_in_all_runs():
+    runs = plan(StudySettings(experiments="A", seeds="2", train_size="matched", mitigation="dfr"))
+    assert [run.mitigation for run in main_arm([PlannedRun(run) for run in runs])] == ["dfr", "dfr"]
 
 
 def test_imbalance_is_for_the_designs_that_leave_an_axis_natural():
