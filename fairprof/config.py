@@ -435,6 +435,10 @@ class TrainingSettings(DataSettings):
             _method_values(value)
         return value
 
+    def methods(self) -> tuple[str, ...]:
+        """The methods with which all is trained."""
+        return (self.mitigation,)
+
     def method_values(self) -> dict[str, float | str]:
         """The values of the method's own by name, those that were not given as published; of `mitigation_values=tuned`,
         which has to be looked up first, as published."""
@@ -523,7 +527,7 @@ class ManyMethodsSettings(TrainingSettings):
     def methods(self) -> tuple[str, ...]:
         """The methods with which all is trained, `none` first."""
         if self.mitigations == ONE_METHOD:
-            return (self.mitigation,)
+            return super().methods()
         return tuple(sorted(_listed(self.mitigations, "mitigations"), key=lambda name: name != NO_MITIGATION))
 
 
@@ -710,7 +714,8 @@ class TuneSettings(ManyMethodsSettings):
     search: str = setting(
         "all",
         Identifies.RUN,
-        "hyperparameters that are searched, separated by commas: all, or some of those with a search law",
+        "hyperparameters that are searched, separated by commas: all, or some of those with a search law; method: none "
+        "of them, but the own values of every method that mitigations names, with as many trials each",
     )
     objective: Literal["macro_f1", "worst_group", "pareto"] = setting(
         "macro_f1",
@@ -734,8 +739,8 @@ class TuneSettings(ManyMethodsSettings):
     @classmethod
     def _searchable(cls, value: str) -> str:
         names = [name.strip() for name in value.split(",")]
-        if value != "all" and not set(names) <= set(search_laws()):
-            raise ValueError(f"all, or a list of some of {', '.join(search_laws())}")
+        if value not in ("all", METHOD_ALONE) and not set(names) <= set(search_laws()):
+            raise ValueError(f"all, {METHOD_ALONE}, or a list of some of {', '.join(search_laws())}")
         return value
 
     def designs(self) -> tuple[str, ...]:
@@ -743,7 +748,9 @@ class TuneSettings(ManyMethodsSettings):
         return _listed(self.experiments, "experiments")
 
     def searched(self) -> dict[str, SearchLaw]:
-        """Name and search law of every hyperparameter that is searched."""
+        """Name and search law of all that is searched: hyperparameters, or the own values of the method."""
+        if self.search == METHOD_ALONE:
+            return {name: value.search for name, value in MITIGATIONS[self.mitigation].items()}
         chosen = [name.strip() for name in self.search.split(",")]
         return {name: law for name, law in search_laws().items() if self.search == "all" or name in chosen}
 
@@ -782,6 +789,7 @@ RUN_SETTING = {
     "mitigations": "mitigation",
 }
 ONE_METHOD = "auto"
+METHOD_ALONE = "method"  # of `search`: the shared hyperparameters stay as they are
 MOST_SEEDS = 1000
 
 

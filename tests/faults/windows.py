@@ -57,9 +57,9 @@ OF_STUDIES = {
     "the run is closed": f"{_TRACKING}.update_run_info",
 }
 OF_SEARCHES = {
-    "a trial is trained": "fairprof.commands.tune.run:validation_scores",
+    "a trial is trained": "fairprof.commands.tune.trials:validation_scores",
     "an epoch of a trial is measured": "fairprof.measurement.validation:ValidationMeasure.__call__",
-    "the results are logged": "fairprof.commands.tune.run:log_results",
+    "the results are logged": "fairprof.commands.tune.run:log_findings",
     "a checkpoint is written": "torch:save",
 }
 

@@ -6,13 +6,25 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from fairprof.config import EVERYBODY, Settings, StudySettings, TrainingSettings, shared_settings
+from fairprof.config import (
+    EVERYBODY,
+    MITIGATIONS,
+    PUBLISHED,
+    TUNED_VALUES,
+    Settings,
+    StudySettings,
+    TrainingSettings,
+    shared_settings,
+)
 from fairprof.data.pool import source_of
 from fairprof.errors import UserError
 from fairprof.runtime.files import UnreadableFile, path_of, read_file, without_folders
 from fairprof.runtime.flat_yaml import MAX_BYTES, pairs_of
 
 WINNER = "best_hparams.yaml"  # among a search's artifacts
+METHOD_WINNERS = "best_method_values.yaml"  # among those of a search for methods' values
+METHOD_SEARCH = "method_search"  # its role
+SEARCHED_ATTRIBUTE, SEARCHED_METHODS = "fairprof.mitigate", "fairprof.mitigations"
 SEARCHED_DATA = "fairprof.searched_data"
 RUN_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -20,11 +32,40 @@ RunsOrStudy = TypeVar("RunsOrStudy", bound=Settings | StudySettings)
 
 
 def with_hyperparameters(settings: RunsOrStudy) -> RunsOrStudy:
-    """The settings, with what `settings.hparams` names in place of every shared hyperparameter left at its default.
+    """The settings, with what `settings.hparams` names in place of every shared hyperparameter left at its default, and
+    what `mitigation_values=tuned` means in place of it.
 
     `mlflow run` gives declared parameters their defaults, so a value that equals the default counts as left out.
     Raises `UserError` where nothing can be found under that name, or a value is not valid.
     """
+    return _with_shared(_with_values_of_methods(settings))
+
+
+def _with_values_of_methods(settings: RunsOrStudy) -> RunsOrStudy:
+    """The settings with the winners of the newest search for the values of their methods, where they are asked for."""
+    if settings.mitigation_values != TUNED_VALUES:
+        return settings
+    texts = [text for method in settings.methods() if MITIGATIONS[method] for text in _tuned_values(settings, method)]
+    return type(settings)(**settings.model_dump() | {"mitigation_values": ",".join(texts) or PUBLISHED})
+
+
+def _tuned_values(settings: Settings | StudySettings, method: str) -> list[str]:
+    """A method's own values by the newest search that has any, as the setting takes them."""
+    from fairprof.store import tracking
+
+    tags = {"fairprof.role": METHOD_SEARCH, SEARCHED_DATA: data_key(settings), SEARCHED_ATTRIBUTE: settings.mitigate}
+    for search in tracking.find_runs(tags):
+        if method in search.tags[SEARCHED_METHODS].split(","):
+            found = pairs_of(tracking.load_text(search.run_id, METHOD_WINNERS).encode(), METHOD_WINNERS)
+            return [f"{name}={value}" for name, value in found.items() if name.startswith(f"{method}.")]
+    raise UserError(
+        f"mitigation_values={TUNED_VALUES}: no search for the values of {method} with mitigate={settings.mitigate} on "
+        f"{settings.data} has finished here: start `mlflow run . -e tune -P mitigations=none,{method}` with the same "
+        "data first"
+    )
+
+
+def _with_shared(settings: RunsOrStudy) -> RunsOrStudy:
     if settings.hparams == "default":
         return settings
     values = _named(settings)

@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-# each objective: metrics, means over the designs, and whether more or less of them is better
-OBJECTIVES: dict[str, tuple[tuple[str, Literal["minimize", "maximize"]], ...]] = {
+# an objective: metrics, means over the designs, and whether more or less of them is better
+Objectives = tuple[tuple[str, Literal["minimize", "maximize"]], ...]
+OBJECTIVES: dict[str, Objectives] = {
     "macro_f1": (("val/macro_f1", "maximize"),),
     "worst_group": (("val/worst_group_accuracy/gender_x_race", "maximize"),),
     "pareto": (("val/macro_f1", "maximize"), ("val/equal_opportunity_difference/race", "minimize")),

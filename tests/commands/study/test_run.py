@@ -79,7 +79,7 @@ def test_methods_of_a_design_and_seed_follow_each_other_those_that_take_over_its
 
 def test_a_study_of_one_method_has_it_in_all_runs():
     runs = plan(StudySettings(experiments="A", seeds="2", train_size="matched", mitigation="dfr"))
-    assert [run.mitigation for run in main_arm([PlannedRun(run) for run in runs])] == ["dfr", "dfr"]
+    assert [run.settings.mitigation for run in main_arm([PlannedRun(run) for run in runs])] == ["dfr", "dfr"]
 
 
 def test_imbalance_is_for_the_designs_that_leave_an_axis_natural():

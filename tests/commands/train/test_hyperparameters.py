@@ -6,6 +6,7 @@ import pytest
 
 from fairprof.commands.train.hyperparameters import data_key, with_hyperparameters
 from fairprof.config import Settings, StudySettings
+from fairprof.store import tracking
 
 
 @pytest.fixture
@@ -89,3 +90,19 @@ def test_searches_are_for_the_same_images_and_labels():
 def test_a_source_that_is_not_there_is_refused(hparams, message, store, refused):
     with refused(message):
         with_hyperparameters(Settings(hparams=hparams))
+
+
+def test_tuned_values_of_a_method_need_a_search(store, refused):
+    with refused("mitigation_values=tuned", "values of group_dro with mitigate=race", "-P mitigations=none,group_dro"):
+        with_hyperparameters(Settings(mitigation="group_dro", mitigation_values="tuned"))
+    assert with_hyperparameters(Settings(mitigation="dfr", mitigation_values="tuned")).mitigation_values == "default"
+
+
+def test_tuned_values_are_those_of_the_newest_search_that_has_the_method(store):
+    for values in ("group_dro.eta: 0.5\n", "jtt.weight: 3.0\njtt.identification_epochs: 2.0\n"):
+        tags = {"fairprof.role": "method_search", "fairprof.searched_data": data_key(Settings())}
+        tags |= {"fairprof.mitigate": "race", "fairprof.mitigations": f"none,{values.partition('.')[0]}"}
+        with tracking.started_run("search-methods", tags):
+            tracking.log_text(values, "best_method_values.yaml")
+    found = with_hyperparameters(StudySettings(mitigations="none,jtt,group_dro,dfr", mitigation_values="tuned"))
+    assert found.mitigation_values == "jtt.weight=3.0,jtt.identification_epochs=2.0,group_dro.eta=0.5"

@@ -13,8 +13,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from fairprof.commands.tune import run as search
-from fairprof.commands.tune.run import counted_trials, hyperparameters_of, opened_study, search_name, suggested, work
+from fairprof.commands.tune import trials as search
+from fairprof.commands.tune.run import hyperparameters_of, run_search, search_name
+from fairprof.commands.tune.trials import counted_trials, opened_study, settings_of, suggested, work
 from fairprof.config import Settings, TuneSettings
 from tests.places import ROOT
 
@@ -24,7 +25,7 @@ WORKERS = """
 import json, os, sys, time
 import optuna
 from fairprof.config import TuneSettings
-from fairprof.commands.tune import run as search
+from fairprof.commands.tune import trials as search
 search.HEARTBEAT = 1
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -219,3 +220,33 @@ def test_the_winner_s_hyperparameters_are_a_whole_set(settings):
     assert set(values) == set(Settings().hyperparameters())
     assert values["learning_rate"] == study.best_trial.params["learning_rate"]
     assert values["epochs"] == Settings().epochs
+
+
+def of_method(method: str, **values) -> TuneSettings:
+    return TuneSettings(**{"mitigation": method, "search": "method", "seed": 3, **values})
+
+
+def test_a_method_s_search_begins_with_its_published_values_and_leaves_the_shared_ones(settings):
+    one = settings(mitigation="jtt", search="method", trials=4)
+    with opened_study(one, "test") as (study, exclusive):
+        work(study, exclusive, lambda trial: suggested(trial, one)["weight"])
+        first, second, *_ = counted_trials(study)
+    assert first.params == {"weight": 50.0, "identification_epochs": 1.0}
+    assert 1 <= second.params["weight"] <= 100
+    trained = settings_of(2, second.params, one)
+    assert trained.method_values() == second.params
+    assert trained.seed == one.seed
+    assert trained.hyperparameters_hash() == Settings().hyperparameters_hash()
+
+
+def test_what_has_no_values_is_trained_from_as_many_seeds_as_there_are_trials():
+    found = [settings_of(number, {}, of_method("none")) for number in range(3)]
+    assert [each.seed for each in found] == [3, 4, 5]
+    assert {each.mitigation_values for each in found} == {"default"}
+
+
+def test_hyperparameters_are_not_searched_with_a_method(refused):
+    with refused("search=epochs", "leave out mitigations"):
+        run_search(
+            TuneSettings.model_construct(**TuneSettings(mitigations="none,jtt").model_dump() | {"search": "epochs"})
+        )

@@ -10,8 +10,8 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from fairprof.commands.tune.run import opened_study
 from fairprof.commands.tune.search_file import put_aside_if_damaged
+from fairprof.commands.tune.trials import opened_study
 from fairprof.config import TuneSettings
 from tests.damages import DAMAGES
 
