@@ -101,25 +101,9 @@ def paired_differences(
     tables, points, paired = [], [], []
     for design in others:
         run, base = designs[design], designs[reference]
-        uncorrected = run.observed - base.observed
-        observed = uncorrected - (run.floors - base.floors)
-        found = estimates(observed, run.values - base.values - (run.floors - base.floors))
-        place = _place(design, reference, names)
-        tables.append(
-            place.assign(
-                seeds=len(seeds),
-                value=found.value,
-                uncorrected=uncorrected.mean(axis=0),
-                standard_error=found.standard_error,
-                degrees_of_freedom=found.degrees_of_freedom,
-                seed_sd=seed_sd(observed),
-                image_se=image_se(run.values - base.values),
-                p_value=found.p_value,
-                undefined_cells=np.maximum(run.undefined_cells, base.undefined_cells),
-                degenerate=place["attribute"].ne("") & (run.degenerate or base.degenerate),
-                family=np.where([name in confirmatory for name in names], CONFIRMATORY, EXPLORATORY),
-            )
-        )
+        place = placed(named(names), design=design, reference=reference)
+        table, observed = contrasted(names, [(1, run), (-1, base)], confirmatory)
+        tables.append(pd.concat([place, table], axis=1))
         points += [place.assign(seed=seed, value=values) for seed, values in zip(seeds, observed, strict=True)]
         paired.append(observed)
     if not others:
@@ -130,17 +114,50 @@ def paired_differences(
     return Differences(table, pd.concat(points, ignore_index=True)[list(POINT_COLUMNS)])
 
 
-def _place(design: str, reference: str, names: Sequence[str]) -> pd.DataFrame:
+def contrasted(
+    names: Sequence[str], parts: Sequence[tuple[int, DesignRuns]], confirmatory: Collection[str]
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """A signed sum of designs at the same seeds: the columns of `paired_differences` that need no sign flips, a row for
+    each of the M quantities, and the sums by seed, (S, M), less their floors."""
+    uncorrected = sum(sign * runs.observed for sign, runs in parts)
+    values = sum(sign * runs.values for sign, runs in parts)
+    floors = sum(sign * runs.floors for sign, runs in parts)
+    observed = uncorrected - floors
+    found = estimates(observed, values - floors)
+    of_gaps = np.array(["/" in name for name in names])
+    table = pd.DataFrame(
+        {
+            "seeds": len(observed),
+            "value": found.value,
+            "uncorrected": uncorrected.mean(axis=0),
+            "standard_error": found.standard_error,
+            "degrees_of_freedom": found.degrees_of_freedom,
+            "seed_sd": seed_sd(observed),
+            "image_se": image_se(values),
+            "p_value": found.p_value,
+            "undefined_cells": np.max([runs.undefined_cells for _, runs in parts], axis=0),
+            "degenerate": of_gaps & any(runs.degenerate for _, runs in parts),
+            "family": np.where([name in confirmatory for name in names], CONFIRMATORY, EXPLORATORY),
+        }
+    )
+    return table, observed
+
+
+def named(names: Sequence[str]) -> pd.DataFrame:
+    """The columns metric, attribute and class of quantities with these names."""
     parts = [name.partition("/") for name in names]
     return pd.DataFrame(
         {
-            "design": design,
-            "reference": reference,
             "metric": [metric for metric, _, _ in parts],
             "attribute": [attribute for _, _, attribute in parts],
             "class": [MAX_OVER_CLASSES if attribute else "" for _, _, attribute in parts],
         }
     )
+
+
+def placed(table: pd.DataFrame, **place: str) -> pd.DataFrame:
+    """The table with constant columns before its own."""
+    return pd.concat([pd.DataFrame(place, index=table.index), table], axis=1)
 
 
 def _with_sign_flips(table: pd.DataFrame, differences: np.ndarray) -> pd.DataFrame:
@@ -155,8 +172,12 @@ def _with_sign_flips(table: pd.DataFrame, differences: np.ndarray) -> pd.DataFra
     return table.assign(p_sign_flip=p_value, p_sign_flip_adjusted=joint, smallest_p=tested.smallest_p)
 
 
-def judged_differences(table: pd.DataFrame, delta: float, alpha: float = ALPHA) -> pd.DataFrame:
+def judged_differences(
+    table: pd.DataFrame, delta: float, alpha: float = ALPHA, farthest: float = 1.0
+) -> pd.DataFrame:
     """Rows of `paired_differences`, of one arm or several, with adjusted p-values, intervals and verdicts.
+
+    farthest: how far from 0 a quantity can lie, which its interval is cut to: 1 of differences of scores and gaps.
 
     p_adjusted: `sidak` within the confirmatory family, `benjamini_hochberg` within the exploratory one. lower, upper:
     intervals for new seeds and new images that exclude 0 exactly where p_adjusted <= alpha: simultaneous ones within
@@ -183,7 +204,7 @@ def judged_differences(table: pd.DataFrame, delta: float, alpha: float = ALPHA) 
     adjusted[~confirmatory] = benjamini_hochberg(p_value[~confirmatory])
     level[~confirmatory] = selected_level(p_value[~confirmatory], alpha)
     of_flips[~confirmatory] = benjamini_hochberg(table["p_sign_flip"].to_numpy(float)[~confirmatory])
-    lower, upper = (np.clip(end, -1, 1) for end in found.interval(level))  # scores and gaps lie in [0, 1]
+    lower, upper = (np.clip(end, -farthest, farthest) for end in found.interval(level))
     within = (lower > -delta) & (upper < delta) & table["undefined_cells"].eq(0).to_numpy()
     verdict = np.select(
         [

@@ -73,6 +73,31 @@ def gap_tests(
     return gap_table(permuted).drop(columns="seed_sd")
 
 
+def gap_floors(
+    tables: Iterable[pd.DataFrame],
+    permutations: int,
+    generator: np.random.Generator,
+    attributes: Iterable[str] = ATTRIBUTES,
+) -> dict[str, float]:
+    """Of runs on the same images, null_mean of every difference, the largest over the classes, by
+    "<difference>/<attribute>": the mean over the runs, as in `fairprof.inference.over_runs.gap_tests_over_runs`.
+
+    The mean of what runs have together is that of what each has alone. So every run's groups are permuted by
+    themselves, `permutations` times each, which takes a fraction of the time of a test.
+    """
+    check_number(permutations, "permutations")
+    found: dict[str, list[float]] = {}
+    for table in tables:
+        for attribute, units in one_run(table, attributes).units().items():
+            within = units.in_order(units.name_free_order())
+            drawn: dict[str, np.ndarray] = {}
+            for kinds in (within.of_predictions(), within):
+                drawn |= _rates(permuted_counts(kinds, permutations, generator)[0])
+            for metric, gap in gaps_and_aggregates(drawn).items():
+                found.setdefault(f"{metric}/{attribute}", []).append(gap[..., -2].mean())
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
 class Reference(NamedTuple):
     """Sums of the cells of one rate in tables as chance makes them, (B, G, M), and the variance of each sum, (B, G, M)
     or, as the same for all, (G, M)."""
