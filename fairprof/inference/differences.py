@@ -119,9 +119,10 @@ def contrasted(
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """A signed sum of designs at the same seeds: the columns of `paired_differences` that need no sign flips, a row for
     each of the M quantities, and the sums by seed, (S, M), less their floors."""
-    uncorrected = sum(sign * runs.observed for sign, runs in parts)
-    values = sum(sign * runs.values for sign, runs in parts)
-    floors = sum(sign * runs.floors for sign, runs in parts)
+    uncorrected, values, floors = (
+        np.sum([sign * getattr(runs, field) for sign, runs in parts], axis=0)
+        for field in ("observed", "values", "floors")
+    )
     observed = uncorrected - floors
     found = estimates(observed, values - floors)
     of_gaps = np.array(["/" in name for name in names])
@@ -172,9 +173,7 @@ def _with_sign_flips(table: pd.DataFrame, differences: np.ndarray) -> pd.DataFra
     return table.assign(p_sign_flip=p_value, p_sign_flip_adjusted=joint, smallest_p=tested.smallest_p)
 
 
-def judged_differences(
-    table: pd.DataFrame, delta: float, alpha: float = ALPHA, farthest: float = 1.0
-) -> pd.DataFrame:
+def judged_differences(table: pd.DataFrame, delta: float, alpha: float = ALPHA, farthest: float = 1.0) -> pd.DataFrame:
     """Rows of `paired_differences`, of one arm or several, with adjusted p-values, intervals and verdicts.
 
     farthest: how far from 0 a quantity can lie, which its interval is cut to: 1 of differences of scores and gaps.

@@ -57,7 +57,7 @@ class Study(NamedTuple):
     mitigate: str
 
     @property
-    def mitigated(self) -> list[str]:
+    def mitigated(self) -> list[tuple[str, str]]:
         """The cells with a method whose design has one without, in their order."""
         return [place for place in self.cells if place[1] != NONE and (place[0], NONE) in self.cells]
 
@@ -129,7 +129,7 @@ def interactions(study: Study, reference: str, delta: float) -> pd.DataFrame:
     seeds of all four; 0 where they add up. All rows are one family (`judged_differences`): established is that they do
     not add up, equivalent that they do within `delta`. INTERACTION_COLUMNS.
     """
-    tables = []
+    tables: list[pd.DataFrame] = []
     for design, method in study.mitigated:
         places = [(1, (design, method)), (-1, (design, NONE)), (-1, (reference, method)), (1, (reference, NONE))]
         if design == reference or not all(place in study.cells for _, place in places):
@@ -146,7 +146,7 @@ def substitutions(study: Study, delta: float) -> pd.DataFrame:
     chosen by the same runs, too. chosen: for every quantity the pair in which the best design without a method meets
     the worst one with its best method, by means less floors; degenerate cells are not chosen. SUBSTITUTION_COLUMNS.
     """
-    tables = []
+    tables: list[pd.DataFrame] = []
     for design_with, method in study.mitigated:
         for without in study.designs:
             if without == design_with or (without, NONE) not in study.cells:
@@ -248,6 +248,4 @@ def _family(
 def _judged(table: pd.DataFrame, delta: float, farthest: float = 1) -> pd.DataFrame:
     """By `judged_differences`, for new seeds and new images alone: signs of seeds are not flipped, since a claim about
     one test set says nothing of a method."""
-    return judged_differences(
-        table.assign(p_sign_flip=np.nan, p_sign_flip_adjusted=np.nan), delta, farthest=farthest
-    )
+    return judged_differences(table.assign(p_sign_flip=np.nan, p_sign_flip_adjusted=np.nan), delta, farthest=farthest)

@@ -56,10 +56,10 @@ def random_replacement(study: Study, chances: Mapping[str, Chance]) -> pd.DataFr
     over the seeds less their floors. share: of the predictions without a method, how many have to be replaced at random
     for this gap: 1 - gap / gap_without, 0 where the method leaves the gap as large or where there is none to reduce
     (gap_without <= 0), 1 where the method leaves none. macro_f1_of_replacement: what they have then
-    (`replacement_line`). difference: macro_f1 - macro_f1_of_replacement, with errors for new seeds and new images (`estimates`), the ratio of
-    the gaps linearised (Cochran 1977, 6.4); lower and upper hold together for all rows, and exclude 0 where
-    p_adjusted <= alpha. verdict: under_the_line or above_the_line where they do, otherwise not_established;
-    degenerate, undefined and no_claim_possible as in `judged_differences`. REPLACEMENT_COLUMNS.
+    (`replacement_line`). difference: macro_f1 - macro_f1_of_replacement, with errors for new seeds and new images
+    (`estimates`), the ratio of the gaps linearised (Cochran 1977, 6.4); lower and upper hold together for all rows, and
+    exclude 0 where p_adjusted <= alpha. verdict: under_the_line or above_the_line where they do, otherwise
+    not_established; degenerate, undefined and no_claim_possible as in `judged_differences`. REPLACEMENT_COLUMNS.
     """
     tables = []
     for design, method in study.mitigated:

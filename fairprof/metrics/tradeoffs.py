@@ -23,12 +23,13 @@ def replacement_line(gap: float, score: float, chance: float, share: ArrayLike) 
     gap: of demographic parity or equal opportunity. score: the macro-F1; chance: that of the same predictions in random
     order (`fairprof.metrics.performance.chance_scores`).
 
-    A replaced prediction is drawn from the shares s_k in which the classes k are predicted. The expected counts of group
-    g, true class t and predicted class k become (1 - p) n_gtk + p n_gt s_k. So selection and true positive rates become
-    (1 - p) rate + p s_k, whose differences between groups are 1 - p times what they were. How often each class is
-    predicted stays what it is, so that the F1 of each class, 2 TP / (T + P), is linear in TP and goes from its own to
-    that of chance: (1 - p) score + p chance. Of replaced counts as they are expected: gaps of single draws have a noise
-    floor, too, and those of this line are best taken without it. Hort, Zhang, Sarro, Harman 2021, for two classes.
+    A replaced prediction is drawn from the shares s_k in which the classes k are predicted. The expected counts of
+    group g, true class t and predicted class k become (1 - p) n_gtk + p n_gt s_k. So selection and true positive rates
+    become (1 - p) rate + p s_k, whose differences between groups are 1 - p times what they were. How often each class
+    is predicted stays what it is, so that the F1 of each class, 2 TP / (T + P), is linear in TP and goes from its own
+    to that of chance: (1 - p) score + p chance. Of replaced counts as they are expected: gaps of single draws have a
+    noise floor, too, and those of this line are best taken without it. Hort, Zhang, Sarro, Harman 2021, for two
+    classes.
     """
     share = np.asarray(share, dtype=float)
     return (1 - share) * gap, (1 - share) * score + share * chance

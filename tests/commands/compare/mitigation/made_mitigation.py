@@ -18,7 +18,7 @@ RACES = ("Black", "Indian", "White")
 RECALLS = {
     "none": (0.55, 0.80),
     "group_dro": (0.78, 0.80),  # closes the gap without harm
-    "reweight": (0.55, 0.58),  # levels down
+    "reweight": (0.50, 0.53),  # levels down
     "resample": (0.63, 0.66),  # trades: women gain, men lose
     "jtt": (0.55, 0.80),  # changes nothing
     "dfr": (0.55, 0.80),
@@ -72,16 +72,14 @@ def made_mitigation(
                     predicted[:] = 0
                 run = _run(design, method, number)
                 results[method].append(RunResults(run, _answered(table, predicted), *_left(number)))
+                # a worse model by every other rule
+                by_rule = [np.where(score < 0.97**place, predicted, wrong) for place in range(len(RULES))]
                 selections[run.run_id] = pd.concat(
                     [
                         pd.DataFrame(
-                            {
-                                "image": table["image"],
-                                "selection": rule,
-                                "y_pred": np.array(CLASSES)[np.where(score < recalls[gender] - 0.02 * place, true, wrong)],
-                            }
+                            {"image": table["image"], "selection": rule, "y_pred": np.array(CLASSES)[answered]}
                         )
-                        for place, rule in enumerate(RULES)
+                        for rule, answered in zip(RULES, by_rule, strict=True)
                     ],
                     ignore_index=True,
                 )
