@@ -66,7 +66,8 @@ def test_cells_are_means_of_runs_and_their_floors(made, tables):
     row = tables["cells"].set_index(["design", "method"]).loc[("B", "reweight")]
     right = [run.test["y_true"].astype(str).eq(run.test["y_pred"].astype(str)) for run in runs]
     assert row["accuracy"] == pytest.approx(np.mean(right))
-    by_gender = [answers.groupby(run.test["gender"], observed=True).mean().min() for answers, run in zip(right, runs)]
+    of_runs = zip(right, runs, strict=True)
+    by_gender = [answers.groupby(run.test["gender"], observed=True).mean().min() for answers, run in of_runs]
     assert row["worst_group_accuracy"] == pytest.approx(np.mean(by_gender))
     assert row[f"corrected/{EO_GENDER}"] == pytest.approx(row[EO_GENDER] - row[f"floor/{EO_GENDER}"])
     assert 0 < row[f"floor/{EO_GENDER}"] < 0.1
