@@ -3,9 +3,14 @@
 PyTorch is not loaded for them: a comparison tells of methods, and does without it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from fairprof.config import NO_MITIGATION
+from fairprof.runtime.beside import function_at
+
+ROOM = "fairprof.mitigation"
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,11 @@ class Method:
 
     refits: whether it leaves the training as it is without it, and changes what has been trained: its last layer, or
     what is made of its predictions; fitted on validation data.
+
+    What it changes, each named by module and function or class of this room, empty where it changes nothing of that:
+    weights of the images (`sampling.reweighted`), sample of the draw (`sampling.resampled`), partners with which images
+    are mixed (`sampling.partners_across_groups`), augmentation (`augmentation.strengthened`), loss (a
+    `losses.Loss`). trains_twice: whether a first training says which images are hard.
     """
 
     name: str
@@ -37,6 +47,17 @@ class Method:
     source: str
     needs: Needs = Needs()
     refits: bool = False
+    weights: str = ""
+    sample: str = ""
+    partners: str = ""
+    augmentation: str = ""
+    loss: str = "losses.Loss"
+    trains_twice: bool = False
+
+    def hook(self, name: str) -> Callable[..., Any] | None:
+        """What the method changes of `name`, a field; None where that is nothing."""
+        path = getattr(self, name)
+        return function_at(f"{ROOM}.{path}") if path else None
 
 
 _METHODS = (
@@ -47,6 +68,7 @@ _METHODS = (
         "images of rare groups of a class are drawn more often, so that its groups count alike",
         "Kamiran and Calders 2012",
         Needs(training=True),
+        sample="sampling.resampled",
     ),
     Method(
         "reweight",
@@ -54,6 +76,7 @@ _METHODS = (
         "images of rare groups of a class weigh more, so that its groups count alike",
         "Kamiran and Calders 2012",
         Needs(training=True),
+        weights="sampling.reweighted",
     ),
     Method(
         "balanced_softmax",
@@ -61,6 +84,7 @@ _METHODS = (
         "the loss sees logits to which the logarithm of how frequent each class is in the image's group was added",
         "Ren et al. 2020; Menon et al. 2021",
         Needs(training=True),
+        loss="losses.BalancedSoftmax",
     ),
     Method(
         "group_dro",
@@ -68,18 +92,22 @@ _METHODS = (
         "groups with a larger loss weigh more and more",
         "Sagawa et al. 2020",
         Needs(training=True),
+        loss="losses.GroupDRO",
     ),
     Method(
         "cvar_dro",
         "CVaR DRO",
         "the images of a batch with the largest losses alone count",
         "Levy et al. 2020",
+        loss="losses.CVaR",
     ),
     Method(
         "jtt",
         "Just Train Twice",
         "images that a first, short training gets wrong weigh more in a second one",
         "Liu et al. 2021",
+        weights="sampling.upweighted_mistakes",
+        trains_twice=True,
     ),
     Method(
         "gap_penalty_dp",
@@ -87,6 +115,7 @@ _METHODS = (
         "the loss grows with the differences between groups in the mean probability of each class",
         "Chuang and Mroueh 2021",
         Needs(training=True),
+        loss="losses.ParityPenalty",
     ),
     Method(
         "gap_penalty_eo",
@@ -94,6 +123,7 @@ _METHODS = (
         "the loss grows with the differences between groups in the mean probability of the true class",
         "Chuang and Mroueh 2021",
         Needs(training=True),
+        loss="losses.OpportunityPenalty",
     ),
     Method(
         "lisa",
@@ -101,12 +131,14 @@ _METHODS = (
         "images are mixed with images of the same class from other groups",
         "Yao et al. 2022",
         Needs(training=True),
+        partners="sampling.partners_across_groups",
     ),
     Method(
         "strong_augmentation",
         "strong augmentation",
         "images are distorted more than the study's augmentation does (RandAugment)",
         "Cubuk et al. 2020",
+        augmentation="augmentation.strengthened",
     ),
     Method(
         "dfr",

@@ -11,6 +11,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fairprof.config import DataSettings, Settings
 from fairprof.data.pool import Pool
+from fairprof.mitigation.methods import METHODS
+from fairprof.mitigation.rows import GroupedRows
 from fairprof.network.mixup import mixup
 from fairprof.network.parts import Boundary
 from fairprof.runtime.hardware import on_gpu
@@ -39,7 +41,7 @@ class Inputs(Protocol):
 
 
 class TrainingBatch(NamedTuple):
-    """One step's inputs, (L, ...), with their classes, (L,) int64.
+    """One step's inputs, (L, ...), with their classes and groups, (L,) int64 each, and weights, (L,) float32.
 
     A process trains on `own` of them, (N,) int64, each mixed with its partner, `partners` (N,) int64: share * own +
     (1 - share) * partner. `size` is the number of images of the step in all processes, of which the process's own
@@ -48,6 +50,8 @@ class TrainingBatch(NamedTuple):
 
     inputs: torch.Tensor
     classes: torch.Tensor
+    groups: torch.Tensor
+    weights: torch.Tensor
     own: torch.Tensor
     partners: torch.Tensor
     share: float
@@ -72,25 +76,30 @@ class TrainingPlan(Sampler):
     """The batches of one epoch for one process, from seed and epoch alone, so that training can be resumed.
 
     All processes together train on the batches of a single one: each on its contiguous share of every batch. A last
-    batch of one image, which batch norm cannot take, is left out.
+    batch of one image, which batch norm cannot take, is left out. The method of the settings may have its own sample of
+    the rows and its own partners.
     """
 
-    def __init__(self, length: int, settings: Settings, epoch: int, processes: Processes):
-        self.length, self.settings, self.epoch, self.processes = length, settings, epoch, processes
+    def __init__(self, rows: GroupedRows, settings: Settings, epoch: int, processes: Processes):
+        self.rows, self.settings, self.epoch, self.processes = rows, settings, epoch, processes
+        self.method, self.values = METHODS[settings.mitigation], settings.method_values()
+        sampled = self.method.hook("sample")
+        generator = numpy_generator(settings.seed, "sample", epoch)
+        self.sample = sampled(rows, self.values, generator) if sampled else np.arange(len(rows.rows))
 
     def __len__(self) -> int:
-        size = self.settings.batch_size
-        return self.length // size + (self.length % size > (1 if self.length > size else 0))
+        size, length = self.settings.batch_size, len(self.sample)
+        return length // size + (length % size > (1 if length > size else 0))
 
     def __iter__(self) -> Iterator[BatchPlan]:
-        order = numpy_generator(self.settings.seed, "order", self.epoch).permutation(self.length)
+        order = numpy_generator(self.settings.seed, "order", self.epoch).permutation(len(self.sample))
         size = self.settings.batch_size
-        return (self._plan(number, order[number * size : (number + 1) * size]) for number in range(len(self)))
+        places = self.sample[order]
+        return (self._plan(number, places[number * size : (number + 1) * size]) for number in range(len(self)))
 
-    def _plan(self, number: int, places: np.ndarray) -> BatchPlan:
-        generator = numpy_generator(self.settings.seed, "mixup", self.epoch, number)
-        partners, share = mixup(len(places), self.settings.mixup_alpha, self.settings.mixup_probability, generator)
-        own = np.array_split(np.arange(len(places)), self.processes.count)[self.processes.rank]
+    def _plan(self, number: int, batch: np.ndarray) -> BatchPlan:
+        places, partners, share = self._mixed(number, batch)
+        own = np.array_split(np.arange(len(batch)), self.processes.count)[self.processes.rank]
         first = int(own[0]) if len(own) else 0
         # partners may be another process's images, and have to be loaded here too
         loaded = np.union1d(own, partners[own])
@@ -101,8 +110,18 @@ class TrainingPlan(Sampler):
             np.searchsorted(loaded, partners[own]),
             share,
             first,
-            len(places),
+            len(batch),
         )
+
+    def _mixed(self, number: int, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+        """The places of the batch and of all partners, the partner of every image among them, and the images' share."""
+        choose = self.method.hook("partners")
+        generator = numpy_generator(self.settings.seed, "partners", self.epoch, number)
+        chosen = choose(self.rows, batch, self.values, generator) if choose else None
+        if chosen is not None:
+            return np.concatenate((batch, chosen[0])), len(batch) + np.arange(len(batch)), chosen[1]
+        generator = numpy_generator(self.settings.seed, "mixup", self.epoch, number)
+        return batch, *mixup(len(batch), self.settings.mixup_alpha, self.settings.mixup_probability, generator)
 
 
 class Examples(Dataset):
@@ -116,10 +135,19 @@ class Examples(Dataset):
 class TrainingExamples(Examples):
     """Training batches of some rows of a pool; an item is asked for by its `BatchPlan`."""
 
+    def __init__(self, pool: Pool, rows: GroupedRows, inputs: Inputs, settings: Settings):
+        super().__init__(pool, rows.rows, inputs)
+        self.groups = torch.from_numpy(rows.groups)
+        weighted = METHODS[settings.mitigation].hook("weights")
+        weights = weighted(rows, settings.method_values()) if weighted else np.ones(len(rows.rows))
+        self.weights = torch.from_numpy(weights).float()
+
     def __getitem__(self, plan: BatchPlan) -> TrainingBatch:
         return TrainingBatch(
             self.inputs.training(self.rows[plan.places], plan.epoch),
             self.classes[plan.places],
+            self.groups[plan.places],
+            self.weights[plan.places],
             torch.from_numpy(plan.own),
             torch.from_numpy(plan.partners),
             plan.share,
@@ -148,12 +176,12 @@ class InputsOfRows:
 
 
 def training_batches(
-    pool: Pool, rows: np.ndarray, inputs: Inputs, settings: Settings, epoch: int, processes: Processes
+    pool: Pool, rows: GroupedRows, inputs: Inputs, settings: Settings, epoch: int, processes: Processes
 ) -> DataLoader:
     """This process's `TrainingBatch`es of one epoch (from 0)."""
     return _loader(
-        TrainingExamples(pool, rows, inputs),
-        TrainingPlan(len(rows), settings, epoch, processes),
+        TrainingExamples(pool, rows, inputs, settings),
+        TrainingPlan(rows, settings, epoch, processes),
         settings,
         derive_seed(settings.seed, "workers", epoch),
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch import nn
 from torchvision.transforms import v2
 
 from fairprof.data.pool import Pool
@@ -12,7 +13,7 @@ from fairprof.serving import evaluation_input, middle_of, normalise
 VIEW_SEED = 0  # a numbered view of an image is the same for all designs and seeds, so that they can share its outputs
 
 
-def augmentation(image_size: int) -> v2.Transform:
+def augmentation(image_size: int) -> nn.Module:
     """The study's augmentation, (3, S, S) uint8 -> (3, image_size, image_size) float32, normalised.
 
     Random resized crop (90-100 % of the area), horizontal flip, colour jitter (p .3), blur (p .1), erasing (p .1).
@@ -40,15 +41,16 @@ class ImageInputs:
 
     views: how many augmented versions every image has; they are numbered, and epochs take them in turn. None: a new
     one every epoch. seed: of the run; it decides which view comes first, or all that is random where views is None.
+    augment: (3, S, S) uint8 -> (3, image_size, image_size) float32, normalised; the study's augmentation unless given.
     """
 
     boundary = None
 
-    def __init__(self, pool: Pool, image_size: int, views: int | None, seed: int):
+    def __init__(self, pool: Pool, image_size: int, views: int | None, seed: int, augment: nn.Module | None = None):
         self.pixels = pool.pixel_cache.array
         self.pixel_rows = pool.table["pixel"].to_numpy()
         self.image_size, self.views, self.seed = image_size, views, seed
-        self.augment = augmentation(image_size)
+        self.augment = augment or augmentation(image_size)
 
     def view_numbers(self, rows: np.ndarray, epoch: int) -> np.ndarray:
         """Which augmented view of every row an epoch takes, (N,) int in [0, views)."""

@@ -57,13 +57,15 @@ Report = Callable[[int, dict[str, float]], None]
 @dataclass(frozen=True)
 class Training:
     """A training that can begin: the settings of its run, the pool and the rows drawn from it, and the classifier as it
-    starts. inputs: what enters the classifier's network, or its trainable part."""
+    starts. inputs: what enters the classifier's network, or its trainable part. wrong: which training images an earlier
+    training got wrong, (N,) bool, where the method asks for one."""
 
     settings: Settings
     pool: Pool
     drawn: Draw
     classifier: "Classifier"
     inputs: "Inputs"
+    wrong: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

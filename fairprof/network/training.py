@@ -16,6 +16,9 @@ from torch.nn import functional
 
 from fairprof.data.pool import Pool
 from fairprof.errors import UserError
+from fairprof.mitigation.losses import Loss, Place, Term
+from fairprof.mitigation.methods import METHODS
+from fairprof.mitigation.rows import GroupedRows
 from fairprof.network import checkpoints
 from fairprof.network.batches import TrainingBatch, evaluation_batches, training_batches
 from fairprof.network.records import SELECTION_RULES, Measure, Report, Trained, Training
@@ -45,15 +48,23 @@ class TrainingStep(lightning.LightningModule):
         self.network = self.classifier.trainable
         if processes.count > 1:
             self.network = synchronised(copy.deepcopy(self.network), on_gpu(self.settings.accelerator))
+        self.rows = GroupedRows.of(self.pool, self.drawn.train, self.settings.mitigate, training.wrong)
         self.register_buffer("class_weights", class_weights(self.pool, self.drawn.train), persistent=False)
+        self.loss = self._new_loss()
         self.history: list[dict[str, float]] = []
         self.train_losses: list[torch.Tensor] = []
         self.val_outputs: list[tuple[torch.Tensor, torch.Tensor]] = []
 
+    def _new_loss(self) -> Loss:
+        new = METHODS[self.settings.mitigation].hook("loss")
+        assert new is not None
+        smoothing, values = self.settings.label_smoothing, self.settings.method_values()
+        return new(self.rows, self.class_weights, smoothing, values, self.processes)
+
     def train_dataloader(self):
         """A new loader every epoch: its workers would otherwise prefetch a resumed epoch in the wrong order."""
         return training_batches(
-            self.pool, self.drawn.train, self.inputs, self.settings, self.trainer.current_epoch, self.processes
+            self.pool, self.rows, self.inputs, self.settings, self.trainer.current_epoch, self.processes
         )
 
     def val_dataloader(self):
@@ -83,9 +94,9 @@ class TrainingStep(lightning.LightningModule):
         if batch.share < 1:
             mixed = batch.share * mixed + (1 - batch.share) * entering[batch.partners]
         logits = self.compute(channels_last(mixed))
-        loss = batch.share * self._loss(logits, batch.classes[batch.own])
-        if batch.share < 1:
-            loss = loss + (1 - batch.share) * self._loss(logits, batch.classes[batch.partners])
+        mixed_of = [(batch.share, batch.own), (1 - batch.share, batch.partners)][: 2 if batch.share < 1 else 1]
+        terms = [Term(share, batch.classes[of], batch.groups[of], batch.weights[of]) for share, of in mixed_of]
+        loss = self.loss(logits, terms, Place(batch.first, batch.size))
         self.train_losses.append(loss.detach())
         return loss
 
@@ -96,16 +107,6 @@ class TrainingStep(lightning.LightningModule):
             return inputs
         with torch.no_grad():
             return prefix.eval()(channels_last(inputs)).float()
-
-    def _loss(self, logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        """The class-weighted mean over the batch of all processes, of which the gradients' mean is the gradient."""
-        total = self.processes.total(self.class_weights[classes].sum()) / self.processes.count
-        return self._summed_loss(logits, classes) / total
-
-    def _summed_loss(self, logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        return functional.cross_entropy(
-            logits, classes, self.class_weights, reduction="sum", label_smoothing=self.settings.label_smoothing
-        )
 
     def validation_step(self, batch, batch_index: int) -> None:
         inputs, classes, _ = batch
@@ -126,16 +127,22 @@ class TrainingStep(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         logits, classes = self._validation_outputs()
         train_loss = self.processes.total(torch.stack(self.train_losses).mean()) / self.processes.count
-        val_loss = self._summed_loss(logits, classes) / self.class_weights[classes].sum()
-        values = {"train/loss": train_loss.item(), "val/loss": val_loss.item()}
+        values = {"train/loss": train_loss.item(), "val/loss": self._val_loss(logits, classes).item()}
         self.train_losses.clear()
         probabilities = logits.softmax(dim=1).double().cpu().numpy()
         values |= {f"val/{name}": float(value) for name, value in self.measure(probabilities).items()}
         (optimizer,) = self.trainer.optimizers
         values["learning_rate"] = optimizer.param_groups[-1]["lr"]
+        values |= self.loss.epoch_values()
         self.history.append(values)
         rule = SELECTION_RULES[self.settings.selection]
         self.log(rule.metric, values[rule.metric], sync_dist=self.processes.count > 1)
+
+    def _val_loss(self, logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
+        """The class-weighted mean over all validation images, whatever the method minimises."""
+        weights, smoothing = self.class_weights, self.settings.label_smoothing
+        summed = functional.cross_entropy(logits, classes, weights, reduction="sum", label_smoothing=smoothing)
+        return summed / weights[classes].sum()
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["history"] = self.history

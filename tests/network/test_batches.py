@@ -8,6 +8,7 @@ import torch
 
 from fairprof.config import Settings
 from fairprof.data.pool import Pool
+from fairprof.mitigation.rows import GroupedRows
 from fairprof.network.batches import (
     EVALUATION_BATCH,
     BatchPlan,
@@ -37,11 +38,21 @@ def batches_of(
     pool: Pool, rows: np.ndarray = ALL, epoch: int = 0, processes: Processes = ALONE, **values
 ) -> list[TrainingBatch]:
     settings = settings_of(**values)
-    return list(training_batches(pool, rows, images_of(pool, settings), settings, epoch, processes))
+    return list(
+        training_batches(
+            pool, GroupedRows.of(pool, rows, "race"), images_of(pool, settings), settings, epoch, processes
+        )
+    )
+
+
+def rows_of(length: int) -> GroupedRows:
+    """So many rows, all of one class and group."""
+    codes = np.zeros(length, dtype=np.int64)
+    return GroupedRows(np.arange(length), codes, codes, 1, ("all",))
 
 
 def plans_of(length: int, epoch: int = 0, processes: Processes = ALONE, **values) -> list[BatchPlan]:
-    return list(TrainingPlan(length, settings_of(**values), epoch, processes))
+    return list(TrainingPlan(rows_of(length), settings_of(**values), epoch, processes))
 
 
 def places_in_order(plans: list[BatchPlan]) -> list[int]:
@@ -70,8 +81,10 @@ def test_training_batches_have_the_promised_form(forty_faces):
 def test_training_images_of_a_batch_are_those_of_its_rows_with_their_classes(forty_faces):
     rows = np.array([30, 4, 17, 9, 22, 11])
     settings = settings_of(seed=2)
-    (batch,) = training_batches(forty_faces, rows, images_of(forty_faces, settings), settings, 3, ALONE)
-    (plan,) = TrainingPlan(6, settings, 3, ALONE)
+    (batch,) = training_batches(
+        forty_faces, GroupedRows.of(forty_faces, rows, "race"), images_of(forty_faces, settings), settings, 3, ALONE
+    )
+    (plan,) = TrainingPlan(rows_of(6), settings, 3, ALONE)
     assert sorted(plan.places.tolist()) == list(range(6))
     expected = rows[plan.places]
     assert torch.equal(batch.inputs, images_of(forty_faces, settings).training(expected, 3))
@@ -117,7 +130,7 @@ def test_nothing_but_seed_and_epoch_orders_the_images():
 
 
 def test_a_plan_says_the_same_however_often_it_is_asked():
-    plan = TrainingPlan(20, settings_of(mixup_probability=1.0), 0, ALONE)
+    plan = TrainingPlan(rows_of(20), settings_of(mixup_probability=1.0), 0, ALONE)
     for first, second in zip(plan, plan, strict=True):
         assert first.places.tolist() == second.places.tolist() and first.partners.tolist() == second.partners.tolist()
         assert first.share == second.share
@@ -131,7 +144,7 @@ def test_a_plan_says_the_same_however_often_it_is_asked():
 def test_only_a_last_batch_of_one_image_is_left_out_and_never_the_only_one(count, batch_size, sizes, forty_faces):
     batches = batches_of(forty_faces, np.arange(count), batch_size=batch_size)
     assert [len(batch.own) for batch in batches] == [batch.size for batch in batches] == sizes
-    assert len(TrainingPlan(count, settings_of(batch_size=batch_size), 0, ALONE)) == len(sizes)
+    assert len(TrainingPlan(rows_of(count), settings_of(batch_size=batch_size), 0, ALONE)) == len(sizes)
 
 
 # --- MixUp ------------------------------------------------------------------------------------------------------

@@ -37,7 +37,7 @@ with process_group(on_gpu=False) as processes:
         first = sum(sizes[:processes.rank])
         own = slice(first, first + sizes[processes.rank])
         values = batch.detach()[own].clone().requires_grad_(True)
-        announce(shared, TrainingBatch(values, None, None, None, 1.0, first, 8))
+        announce(shared, TrainingBatch(values, *[None] * 5, 1.0, first, 8))
         torch.manual_seed(100 + step)
         outputs = shared(values)
         (outputs * wanted[own]).sum().backward()
@@ -90,7 +90,7 @@ def test_every_batch_norm_and_dropout_is_replaced_with_its_state_and_what_is_fro
 
 def test_dropout_takes_its_own_part_of_the_mask_of_the_batch():
     dropout = GlobalDropout(0.5).train()
-    announce(nn.Sequential(dropout), TrainingBatch(None, None, None, None, 1.0, first=3, size=8))
+    announce(nn.Sequential(dropout), TrainingBatch(*[None] * 6, 1.0, first=3, size=8))
     torch.manual_seed(7)
     own = dropout(torch.full((2, 5), 3.0))
     torch.manual_seed(7)

@@ -228,7 +228,8 @@ def batch_of(inputs: torch.Tensor, classes: list[int], partners: list[int] | Non
     """A batch of a single process."""
     own = torch.arange(len(inputs))
     partners = own if partners is None else torch.tensor(partners)
-    return TrainingBatch(inputs, torch.tensor(classes), own, partners, share, 0, len(inputs))
+    groups, weights = torch.zeros(len(inputs), dtype=torch.int64), torch.ones(len(inputs))
+    return TrainingBatch(inputs, torch.tensor(classes), groups, weights, own, partners, share, 0, len(inputs))
 
 
 def loss_of_logits(step: TrainingStep, logits: np.ndarray, *of_batch) -> float:
@@ -306,9 +307,9 @@ def test_what_enters_the_trainable_part_is_mixed(share, finetune, cached, small_
         step.inputs = cached_inputs(step.classifier, step.inputs, pool, settings, drawn.train, drawn.val)
     seen = what_enters(step)
     own, partners = torch.tensor([3, 4]), torch.tensor([4, 1] if share < 1 else [3, 4])
-    batch = TrainingBatch(
-        step.inputs.training(drawn.train[:5], 0), torch.tensor([0, 1, 0, 1, 1]), own, partners, share, 3, 6
-    )
+    classes, groups = torch.tensor([[0, 1, 0, 1, 1], [0, 0, 1, 1, 0]])
+    entered = step.inputs.training(drawn.train[:5], 0)
+    batch = TrainingBatch(entered, classes, groups, torch.ones(5), own, partners, share, 3, 6)
     loss = step.training_step(batch, 0)
     with torch.no_grad():
         entering = prefix(images) if prefix else images

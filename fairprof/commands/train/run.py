@@ -16,9 +16,10 @@ from fairprof.data.drawable import require_drawable
 from fairprof.data.pool import Pool, load_pool, screened_rows
 from fairprof.measurement.memory import require_memory
 from fairprof.measurement.validation import ValidationMeasure
+from fairprof.mitigation.methods import METHODS
 from fairprof.network.checkpoints import can_resume
 from fairprof.network.classifier import build_classifier
-from fairprof.network.images import ImageInputs
+from fairprof.network.images import ImageInputs, augmentation
 from fairprof.network.predictions import predict
 from fairprof.network.prefix import cached_inputs, cached_work
 from fairprof.network.records import Report, Trained, Training
@@ -132,7 +133,10 @@ def prepared(settings: Settings, pool: Pool) -> Training:
         settings.seed,
         settings.image_size,
     )
-    images = ImageInputs(pool, settings.image_size, settings.view_count(), settings.seed)
+    augment, strengthened = augmentation(settings.image_size), METHODS[settings.mitigation].hook("augmentation")
+    if strengthened:
+        augment = strengthened(augment, settings.method_values())
+    images = ImageInputs(pool, settings.image_size, settings.view_count(), settings.seed, augment)
     return Training(settings, pool, drawn, classifier, images)
 
 
