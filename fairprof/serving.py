@@ -7,8 +7,10 @@ reads images does without it: the functions that compute import it themselves.
 """
 
 import base64
+import contextlib
 import csv
 import functools
+import hashlib
 import io
 import itertools
 import json
@@ -17,7 +19,8 @@ import math
 import struct
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -260,6 +263,126 @@ def visible_square(image: Image.Image, size: int) -> np.ndarray:
     pixels = square_pixels(image, stored_size(size))
     middle = middle_of(len(pixels), size)
     return pixels[middle, middle]
+
+
+# --- deciding on a class ---------------------------------------------------------------------------------------------
+
+PARITY, OPPORTUNITY = "demographic_parity", "equal_opportunity"
+TIE = 1e-6  # differences of scores under it are left to chance
+KEPT_DECIMALS = 4  # of the probabilities from which an image's chance follows
+
+
+@dataclass(frozen=True)
+class DecisionRule:
+    """How the class of an image is decided on where it is not simply the most probable one of K; as JSON it is an
+    object of these fields.
+
+    factors: of every class, on its probability; none where there are no factors.
+
+    offsets: a row for each of G groups, a value for each class, or nothing. The class is the k with the largest
+    p[k] + sum_g w[g, k] offsets[g][k], where w[g, k] is the membership P(g) for `criterion` demographic_parity, and
+    P(g, Y = k) for equal_opportunity. groups: their names, in each of the `attributes`, which are told with an image:
+    P(g) is 1 for its group and P(g, Y = k) = p[k]. Without attributes the group is not known, and `posteriors` give
+    what the features say: weights, (G, D + 1) or for equal_opportunity (G K, D + 1), the last column the intercept, of
+    which the softmax is P(g), or P(g, Y = k) with the classes of a group side by side.
+
+    Where two scores differ by less than TIE, chance decides: numbers that follow from the image's own probabilities,
+    and so are always the same for it. The offsets are fitted with them, so that they share images out as it is best.
+    """
+
+    factors: tuple[float, ...] = ()
+    offsets: tuple[tuple[float, ...], ...] = ()
+    criterion: str = PARITY
+    attributes: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
+    posteriors: tuple[tuple[float, ...], ...] = ()
+
+    @classmethod
+    def of_json(cls, content: Mapping) -> "DecisionRule":
+        """The rule that `as_json` has written."""
+        return cls(
+            factors=tuple(content["factors"]),
+            offsets=tuple(map(tuple, content["offsets"])),
+            criterion=content["criterion"],
+            attributes=tuple(content["attributes"]),
+            groups=tuple(map(tuple, content["groups"])),
+            posteriors=tuple(map(tuple, content["posteriors"])),
+        )
+
+    def as_json(self) -> dict:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def scaled(self, probabilities: np.ndarray) -> np.ndarray:
+        """Probabilities, (N, K) float64, times the factors, each row again of the sum 1."""
+        if not self.factors:
+            return probabilities
+        products = probabilities * np.array(self.factors)
+        return products / products.sum(axis=1, keepdims=True)
+
+    def group_codes(self, columns: Mapping[str, Sequence]) -> np.ndarray:
+        """The number of every row's group, (N,) int, -1 for one that the rule does not know; columns: of each of the
+        attributes, the values of the rows."""
+        known = {names: number for number, names in enumerate(self.groups)}
+        rows = zip(*(columns[name] for name in self.attributes), strict=True)
+        return np.array([known.get(tuple(map(str, row)), -1) for row in rows], dtype=np.int64)
+
+    def memberships(self, probabilities: np.ndarray, groups: np.ndarray | None, features: np.ndarray) -> np.ndarray:
+        """w, (N, G, K) float64, for probabilities (N, K); groups: (N,) int, as `group_codes` gives them, None where the
+        rule needs none. features: (N, D), what enters the last layer of the network."""
+        classes = probabilities.shape[1]
+        if self.attributes:
+            member = np.eye(len(self.groups))[groups][:, :, None]
+            return member * (probabilities[:, None] if self.criterion == OPPORTUNITY else np.ones(classes))
+        weights = np.array(self.posteriors)
+        logits = features @ weights[:, :-1].T + weights[:, -1]
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
+        if self.criterion == OPPORTUNITY:
+            return shares.reshape(len(shares), -1, classes)
+        return np.repeat(shares[:, :, None], classes, axis=2)
+
+    def scores(self, probabilities: np.ndarray, groups: np.ndarray | None, features: np.ndarray) -> np.ndarray:
+        """What the class is decided by, (N, K) float64, before chance; as `memberships` takes its arguments."""
+        if not self.offsets:
+            return self.scaled(probabilities)
+        memberships = self.memberships(probabilities, groups, features)
+        return probabilities + np.einsum("igk,gk->ik", memberships, np.array(self.offsets))
+
+    def decide(self, probabilities: np.ndarray, groups: np.ndarray | None, features: np.ndarray) -> np.ndarray:
+        """The classes, (N,) int."""
+        scores = self.scores(probabilities, groups, features)
+        return (scores + chances(probabilities) if self.offsets else scores).argmax(axis=1)
+
+    def tied(self, probabilities: np.ndarray, groups: np.ndarray | None, features: np.ndarray) -> np.ndarray:
+        """Of which images chance decides on the class, (N,) bool."""
+        scores = np.sort(self.scores(probabilities, groups, features), axis=1)
+        return scores[:, -1] - scores[:, -2] < (TIE if self.offsets else 0)
+
+
+def chances(probabilities: np.ndarray) -> np.ndarray:
+    """Numbers that look random, (N, K) float64 in 0 to TIE, which follow from an image's probabilities, (N, K)."""
+    kept = np.round(probabilities * 10**KEPT_DECIMALS).astype("<i4")
+    width = probabilities.shape[1]
+    digests = b"".join(hashlib.shake_128(row.tobytes()).digest(4 * width) for row in kept)
+    return np.frombuffer(digests, dtype="<u4").reshape(-1, width) * (TIE / 2.0**32)
+
+
+def last_layer(network: "nn.Module") -> "nn.Linear":
+    """The network's last linear layer, the last of the study's head."""
+    from torch import nn
+
+    return [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+
+
+@contextlib.contextmanager
+def watched_features(network: "nn.Module") -> Iterator[list["torch.Tensor"]]:
+    """A list to which every forward pass in this context adds what enters the last linear layer, (N, D) float32."""
+    features: list[torch.Tensor] = []
+    hook = last_layer(network).register_forward_pre_hook(lambda module, inputs: features.append(inputs[0].detach()))
+    try:
+        yield features
+    finally:
+        hook.remove()
 
 
 class RefusedRequest(MlflowException):
