@@ -150,7 +150,7 @@ _METHODS = (
     ),
     Method(
         "linear_post",
-        "linear post-processing, by group",
+        "linear post-processing by group",
         "probabilities are shifted by group and class, as a linear program on validation images says",
         "Xian and Zhao 2024",
         Needs(validation=True, prediction=True),
@@ -158,7 +158,7 @@ _METHODS = (
     ),
     Method(
         "linear_post_blind",
-        "linear post-processing, blind",
+        "blind linear post-processing",
         "probabilities are shifted by how likely each group is, as a linear program on validation images says",
         "Xian and Zhao 2024",
         Needs(validation=True),

@@ -217,8 +217,11 @@ def design_handles(table: pd.DataFrame, what: str, **style: Any) -> list[Line2D]
     ]
 
 
-def finished(figure: Figure, title: str, handles: list, legend_axis: Axes | None = None) -> Figure:
-    """The figure with its title, and its legend below or in an axis of its own."""
+def finished(
+    figure: Figure, title: str, handles: list, legend_axis: Axes | None = None, columns: int | None = None
+) -> Figure:
+    """The figure with its title, and its legend below, in one or two lines unless columns are given, or in an axis of
+    its own."""
     figure.suptitle(title, fontsize=LARGE)
     beside_each_other = max(len(handle.handles) if isinstance(handle, Several) else 1 for handle in handles)
     legend: dict[str, Any] = {
@@ -229,7 +232,7 @@ def finished(figure: Figure, title: str, handles: list, legend_axis: Axes | None
         "frameon": False,
     }
     if legend_axis is None:
-        columns = len(handles) if len(handles) < 5 else -(-len(handles) // 2)
+        columns = columns or (len(handles) if len(handles) < 5 else -(-len(handles) // 2))
         figure.legend(loc="outside lower center", ncols=columns, fontsize=SMALL, **legend)
     else:
         legend_axis.axis("off")

@@ -22,7 +22,7 @@ class Findings:
     ("" or "pictures/"). documents: name to text, shown at the end of the report. description: Markdown, of the run.
     printed: lines, the answer first. values: by name; shown: the names of those that are metrics; curves: step to
     metrics by name; what is not finite is left out of the metrics. in_markdown: whether the report is logged as
-    Markdown too.
+    Markdown too. page: the report's artifact path, which ends in .html.
     """
 
     title: str
@@ -39,6 +39,7 @@ class Findings:
     curves: dict[int, dict[str, float]] = field(default_factory=dict)
     in_markdown: bool = False
     banners: tuple[str, ...] = ()
+    page: str = REPORT
 
     def html(self) -> str:
         """The report as one HTML page; raises `ValueError` where a picture is no PNG."""
@@ -51,19 +52,25 @@ class Findings:
 
 def log_findings(findings: Findings) -> None:
     """Logs all of it to the active run, and prints the answer once it can be looked up."""
+    log_beside(findings)
+    tracking.set_description(findings.description)
+    tracking.set_answer(findings.printed[0])
+    conclude((*findings.printed, *tracking.places(findings.page)))
+
+
+def log_beside(findings: Findings) -> None:
+    """Logs what stands beside a run's own findings: page, tables, pictures, documents and metrics. The run's answer and
+    description stay."""
     log_tables(findings.tables)
     log_pictures({f"{findings.folder}{name}": picture for name, picture in findings.pictures.items()})
     for name, text in findings.documents.items():
         tracking.log_text(text, f"documents/{name}")
-    tracking.log_text(findings.html(), REPORT)
+    tracking.log_text(findings.html(), findings.page)
     if findings.in_markdown:
-        tracking.log_text(findings.markdown(), "report.md")
-    tracking.set_description(findings.description)
+        tracking.log_text(findings.markdown(), f"{findings.page.removesuffix('.html')}.md")
     for step, metrics in findings.curves.items():
         tracking.log_metrics(finite(metrics), step=step)
     tracking.log_values(findings.values, findings.shown)
-    tracking.set_answer(findings.printed[0])
-    conclude((*findings.printed, *tracking.places(REPORT)))
 
 
 def log_tables(tables: dict[str, pd.DataFrame]) -> None:

@@ -30,6 +30,30 @@ TERMS = {
         "matched (as many as the smallest design has), a number, or a fraction of one of these; a run that draws the "
         "same images in two arms counts in both"
     ),
+    # methods
+    "method": (
+        "what is done against unfairness beside composing the data: to the weights of the images, the loss, the last "
+        "layer or the predictions"
+    ),
+    "combination": "a design with a method: runs that differ in their seeds alone",
+    "group DRO": (
+        "training that follows the group with the largest loss: groups weigh the more, the larger their loss has been "
+        "(distributionally robust optimisation; Sagawa et al. 2020)"
+    ),
+    "interaction": (
+        "what a method changes in a design less what it changes in the reference; 0 where method and design add up"
+    ),
+    "non-inferiority margin": (
+        "the loss of accuracy that has to be ruled out for every group before a method is called harmless: delta"
+    ),
+    "random replacement": (
+        "a share of the predictions without a method replaced by ones drawn at random among them; it brings gaps down "
+        "and costs macro-F1, and a method that costs more at the same gap is under its line (Hort, Zhang, Sarro and "
+        "Harman 2021)"
+    ),
+    "distance to the ideal": (
+        "a rule to choose the epoch of a training: the smallest distance of macro-F1 and gap from 1 and 0"
+    ),
     # scores
     "macro-F1": "the mean over the classes of F1, the harmonic mean of precision and recall; 1 is ideal",
     "ceiling": "the expected score of the best rule on labels that are partly random; half of their draws give it more",

@@ -21,6 +21,16 @@ VERDICT_NAMES = {
     "no_claim_possible": "no claim possible",
     "undefined": "undefined",
     "degenerate": "degenerate",
+    # of a method within a design
+    "fairer_without_harm": "fairer without harm",
+    "fairer_harm_not_ruled_out": "fairer, harm not ruled out",
+    "trade_off": "trade-off",
+    "levelled_down": "levelled down",
+    "worse": "worse",
+    "nothing_established": "nothing established",
+    # of a method against random replacement
+    "under_the_line": "under the line",
+    "above_the_line": "above the line",
 }
 KNOWN_TO_RULES = {  # by the mode of label bias: what the probabilities of a label depend on
     "none": "the age alone",
@@ -33,8 +43,8 @@ SAMPLES = {"train": "training", "val": "validation", "test": "test"}  # begin th
 IRREGULAR = (
     SCORE_NAMES
     | CLASS_NAMES
+    | VERDICT_NAMES
     | {
-        "established_on_this_test_set": VERDICT_NAMES["established_on_this_test_set"],
         "calibration_error": "expected calibration error",
         "jensen_shannon": "Jensen-Shannon distance",
         "kolmogorov_smirnov": "Kolmogorov-Smirnov distance",

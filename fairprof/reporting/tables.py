@@ -50,6 +50,12 @@ TITLES = {
     "reference_accuracy": "accuracy of the reference",
     "reference_value": "reference's",
     "differs": "differs from the rest",
+    "design_without": "design without a method",
+    "design_with": "design with the method",
+    "accuracy_without": "accuracy without it",
+    "gap_without": "gap without it",
+    "share": "share replaced",
+    "macro_f1_of_replacement": "macro-F1 of replacement",
 }
 CHOSEN = {"fraction", "delta"}  # numbers that somebody has set
 PROBABILITIES = {"p_value", "smallest_p", "p_adjusted", "p_holm", "p_sign_flip", "p_sign_flip_adjusted"}

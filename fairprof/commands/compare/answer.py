@@ -195,7 +195,7 @@ def banners(gaps: pd.DataFrame, protocol: Protocol, told: Iterable[str]) -> tupl
     return tuple(
         text
         for text in (
-            _missing(protocol),
+            runs_missing(protocol),
             *told,
             random_weights(protocol.weights_sha256),
             few_images(gaps, protocol.min_support),
@@ -204,7 +204,8 @@ def banners(gaps: pd.DataFrame, protocol: Protocol, told: Iterable[str]) -> tupl
     )
 
 
-def _missing(protocol: Protocol) -> str:
+def runs_missing(protocol: Protocol) -> str:
+    """Which runs and designs are missing; empty where none is."""
     if not protocol.failed:
         return ""
     names = [name for name, _ in protocol.failed]

@@ -104,7 +104,7 @@ def claims(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Claims:
     gaps, main_gaps = confirmatory(tables["gaps"]), _of_main_arm(tables["gaps"], protocol)
     differences = confirmatory(tables["differences"])
     possibility = possibility_of_claims(differences, protocol.reference)
-    label_bias, cue_gap = _label_bias(protocol), _cue_gap(protocol)
+    label_bias, cue_gap = label_bias_told(protocol), cue_gap_told(protocol)
     seeds = seeds_told(protocol.seed_plan) if protocol.seed_plan else ""
     levelled = _levelled_down(tables, protocol)
     weak_rates = _weak_rates(gaps, protocol)
@@ -264,7 +264,8 @@ def _degenerate(gaps: pd.DataFrame) -> str:
     )
 
 
-def _label_bias(protocol: Protocol) -> str:
+def label_bias_told(protocol: Protocol) -> str:
+    """That labels were biased on purpose; empty where they were not."""
     if protocol.label_bias == "none":
         return ""
     return (
@@ -273,7 +274,8 @@ def _label_bias(protocol: Protocol) -> str:
     )
 
 
-def _cue_gap(protocol: Protocol) -> str:
+def cue_gap_told(protocol: Protocol) -> str:
+    """That age was drawn more faintly on dark skin on purpose; empty where it was not."""
     if not protocol.cue_gap:
         return ""
     return (

@@ -1,8 +1,9 @@
 """What a report says, section by section; how it is laid out is no matter here."""
 
 import shlex
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -416,8 +417,8 @@ def _size_caution(tables: dict[str, pd.DataFrame], protocol: Protocol) -> str:
 
 def _protocol(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[Block]:
     yield Heading("Data and designs")
-    yield properties("Data", _data(protocol))
-    yield _designs(protocol)
+    yield properties("Data", data_facts(protocol))
+    yield designs_table(protocol)
     if "composition" in tables:
         composition = tables["composition"]
         counts = composition.assign(profession=composition["profession"].astype(str).map(f"{COUNTED}{{}}".format))
@@ -438,7 +439,7 @@ def _protocol(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Iterable[B
         "In a clone of the project: the first command trains, the second compares again what has been trained."
         + "".join(f" {word} stands for {meaning}." for word, meaning in _stand_ins(protocol).items())
     )
-    yield Commands(_commands(protocol))
+    yield Commands(commands(protocol))
 
 
 def _places(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Table:
@@ -455,7 +456,8 @@ def _places(tables: dict[str, pd.DataFrame], protocol: Protocol) -> Table:
     return Table("Models and files", (Column("what"), Column("where, in MLflow")), (*models, *files))
 
 
-def _data(protocol: Protocol) -> Iterable[tuple[str, str]]:
+def data_facts(protocol: Protocol) -> Iterable[tuple[str, str]]:
+    """What is known of the data, as names and values."""
     yield "data", protocol.data_shown
     yield "test images, common to all designs", f"{protocol.test_images:,}"
     yield "classes", ", ".join(protocol.classes)
@@ -503,7 +505,8 @@ WHY = {
 }
 
 
-def _designs(protocol: Protocol) -> Table:
+def designs_table(protocol: Protocol) -> Table:
+    """What each design balances, and what it is for."""
     titles = ("design", "equally many images in every cell of", "left as in the pool", "why")
     rows = []
     for name in protocol.designs:
@@ -512,8 +515,8 @@ def _designs(protocol: Protocol) -> Table:
     return Table("Designs", tuple(map(Column, titles)), tuple(tuple(map(Cell, row)) for row in rows))
 
 
-def _commands(protocol: Protocol) -> str:
-    """The command lines that train and compare the study, for a shell."""
+def commands(protocol: Protocol, more: Mapping[str, object] = MappingProxyType({})) -> str:
+    """The command lines that train and compare the study, for a shell; more: settings that the study has besides."""
     analysis = {name: getattr(protocol, name) for name in ("permutations", "replicates", "delta", "min_support")}
     arms = [arm for arm in protocol.arms if not arm.endswith(LATER_SEEDS)]
     sizes, fractions = zip(*map(_size_and_fraction, arms), strict=True)
@@ -528,7 +531,10 @@ def _commands(protocol: Protocol) -> str:
     elsewhere = {"data": to_be_named(protocol.data), "hparams": "default"}
     if WEIGHTS in _stand_ins(protocol):
         elsewhere["weights"] = WEIGHTS
-    lines = [_command("study", study | protocol.settings | elsewhere | analysis), _command("compare", analysis)]
+    lines = [
+        _command("study", study | dict(more) | protocol.settings | elsewhere | analysis),
+        _command("compare", analysis),
+    ]
     if protocol.git_commit != "unknown":
         lines.insert(0, f"git checkout {protocol.git_commit}")
     return "\n".join(lines)

@@ -14,7 +14,7 @@ from fairprof.commands.compare.claims import claims
 from fairprof.commands.compare.documents.annex_iv import annex_iv
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.report import findings
-from fairprof.commands.compare.sections import EVIDENCE, _data, sections
+from fairprof.commands.compare.sections import EVIDENCE, data_facts, sections
 from fairprof.config import CompareSettings, StudySettings
 from fairprof.reporting.blocks import Section
 from tests.reporting.pages import Outline, plain_markdown, plain_text, rows_of
@@ -402,7 +402,7 @@ def test_size_is_named_where_it_goes_with_the_design(study, page):
 
 def test_merged_groups_and_those_left_out_stand_beside_the_data():
     def facts(protocol: Protocol) -> dict[str, str]:
-        return dict(_data(protocol))
+        return dict(data_facts(protocol))
 
     merged = replace(PROTOCOL, merge="race:x+y=few", exclude="race:z")
     assert "x and y (race) count as one group, named few" in facts(merged)["groups merged or left out"]

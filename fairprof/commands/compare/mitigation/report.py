@@ -1,0 +1,67 @@
+"""What a comparison of methods has found, as it is logged and told."""
+
+import pandas as pd
+
+from fairprof.commands.compare.mitigation.answer import banners, quotable
+from fairprof.commands.compare.mitigation.protocol import MitigationStudy
+from fairprof.commands.compare.mitigation.sections import COMPARISON, sections
+from fairprof.inference.mitigation import SCORE, targets
+from fairprof.plain_text import in_markdown
+from fairprof.reporting.findings import Findings
+from fairprof.reporting.names import name_of
+from fairprof.reporting.wording import counted
+
+FOLDER = "mitigation/"
+
+
+def findings(
+    tables: dict[str, pd.DataFrame],
+    study: MitigationStudy,
+    pictures: dict[str, bytes],
+    documents: dict[str, str] | None = None,
+) -> Findings:
+    """All of a comparison of methods, as it is logged.
+
+    tables: those of `mitigation_tables`. pictures: name to PNG, of `figures_of`. documents: name to text, shown as it
+    is.
+    """
+    protocol = study.protocol
+    said, above = quotable(tables, study), banners(tables, study)
+    methods = counted(len(study.methods) - 1, "method")
+    return Findings(
+        title="Does mitigation add to composition?",
+        subtitle=(
+            f"{methods} against gaps by {name_of(study.mitigate)}, and none, with the designs "
+            f"{', '.join(protocol.designs)} over {counted(len(protocol.seeds), 'seed')}; made {protocol.created}; "
+            f"study {protocol.study_key}; the designs without a method: {COMPARISON}"
+        ),
+        sections=sections(tables, study, pictures),
+        tables=_artifacts(tables),
+        pictures=pictures,
+        folder=FOLDER,
+        documents=documents or {},
+        description="\n\n".join(map(in_markdown, (*above, *said)))
+        + f"\n\nThe whole report is the artifact `report.html`; the comparison of the designs without a method is "
+        f"`{COMPARISON}`; tables and pictures are in `{FOLDER}`.",
+        printed=(*said, *above),
+        banners=above,
+        values=_values(tables, study),
+        in_markdown=True,
+    )
+
+
+def _artifacts(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    return {f"{FOLDER}{name}.csv": table for name, table in tables.items()} | {
+        f"{FOLDER}tables/{name}.json": table for name, table in tables.items()
+    }
+
+
+def _values(tables: dict[str, pd.DataFrame], study: MitigationStudy) -> dict[str, float]:
+    """Macro-F1 and the gaps that the methods are to bring down, less floors, of every cell."""
+    cells = tables["cells"].set_index(["design", "method"])
+    names = {SCORE: SCORE} | {name: f"corrected/{name}" for name in targets(study.mitigate)}
+    return {
+        f"{design}/{method}/{name}": float(cells.loc[(design, method), column])
+        for design, method in cells.index
+        for name, column in names.items()
+    }
