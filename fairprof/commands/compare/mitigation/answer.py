@@ -1,7 +1,7 @@
 """What a comparison of methods says first: three sentences to be quoted, what stands above them, and one table of
 verdicts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
@@ -31,6 +31,7 @@ from fairprof.reporting.wording import (
     NOTHING,
     capitalised,
     counted,
+    designs_named,
     enumerated,
     number,
     short,
@@ -207,8 +208,9 @@ def _interaction_told(row, reference: str) -> str:
 def chosen_pairs(tables: Tables, study: MitigationStudy) -> pd.DataFrame:
     """Of every gap that the methods are to bring down, the pair that was chosen by it."""
     rows = tables["substitutions"]
-    aimed = [quantity_of(row) in targets(study.mitigate) for row in rows_of(rows)]
-    return rows[rows["chosen"].to_numpy(bool) & pd.Series(aimed, index=rows.index, dtype=bool)]
+    names = pd.Series([quantity_of(row) for row in rows_of(rows)], index=rows.index, dtype=object)
+    chosen = [rows[rows["chosen"].astype(bool) & names.eq(name)] for name in targets(study.mitigate)]
+    return pd.concat(chosen)
 
 
 def _substituted(tables: Tables, study: MitigationStudy) -> str:
@@ -319,12 +321,15 @@ def _few_seeds(tables: Tables) -> str:
 
 def _degenerate(cells: pd.DataFrame) -> str:
     """Said first: gaps of a model that answers one class are 0, whatever the images."""
-    places = [cell_told(row.design, row.method) for row in rows_of(cells[cells["degenerate"].astype(bool)])]
-    if not places:
+    found = cells[cells["degenerate"].astype(bool)]
+    if found.empty:
         return ""
+    places = enumerated(
+        _designs_told(list(same["design"]), method) for method, same in found.groupby("method", sort=False)
+    )
     return (
-        f"{capitalised(enumerated(places))} {'has' if len(places) == 1 else 'have'} a model that predicts one class "
-        "for every image: such a model is equal between groups whatever it is shown, and nothing is said of its gaps."
+        f"{capitalised(places)} {'has' if len(found) == 1 else 'have'} a model that predicts one class for every "
+        "image: such a model is equal between groups whatever it is shown, and nothing is said of its gaps."
     )
 
 
@@ -345,6 +350,7 @@ def at_prediction(study: MitigationStudy) -> str:
 def selection_told(tables: Tables) -> str:
     """Whether verdicts depend on the rule by which the epoch of a training is chosen; empty where that is unknown."""
     rows = tables["selections"]
+    rows = rows[rows["method"].ne(NONE)]
     if rows.empty:
         return ""
     verdicts = rows.groupby(["design", "method"])["verdict"].nunique()
@@ -375,7 +381,11 @@ def title_of(method: str) -> str:
 
 def cell_told(design: str, method: str) -> str:
     """ "design B with group DRO", "design B without a method"."""
-    return f"design {design} " + ("without a method" if method == NONE else f"with {title_of(method)}")
+    return _designs_told([design], method)
+
+
+def _designs_told(designs: Sequence[str], method: str) -> str:
+    return f"{designs_named(designs)} " + ("without a method" if method == NONE else f"with {title_of(method)}")
 
 
 def method_cells(method: str) -> tuple[Cell, Cell]:

@@ -51,7 +51,7 @@ from fairprof.reporting.wording import UNDEFINED, capitalised, short
 ROW = 0.52  # inches of a method, in which the marks of its designs stand below each other
 SPREAD = 0.72  # of the height of a row, over which they do
 LINE: Style = {"color": GREY, "linewidth": 2.2, "zorder": 2, "alpha": 0.6}
-RING: Style = {"color": INK, "marker": "o", "markersize": 13, "markerfacecolor": "none", "linestyle": "", "zorder": 3}
+RING: Style = {"color": INK, "marker": "o", "markersize": 14, "markerfacecolor": "none", "linestyle": "", "zorder": 3}
 WITHOUT: Style = {"color": INK, "marker": "*", "markersize": 13, "markerfacecolor": INK, "linestyle": "", "zorder": 5}
 
 

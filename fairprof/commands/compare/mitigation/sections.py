@@ -182,7 +182,7 @@ def _selections(tables: Tables) -> Iterable[Block]:
         f"{selection_told(tables)} Each rule chooses the epoch of one and the same training on validation data: by "
         "overall macro-F1, by the worst group, or by the distance to the ideal (macro-F1 of 1 and no gap)."
     )
-    yield _methods_table("Verdicts by selection rule", rows)
+    yield _methods_table("Verdicts by selection rule", rows.fillna({"verdict": ""}))  # none has no verdict
 
 
 def _established(rows: pd.DataFrame, sentence, what: str) -> Iterable[Block]:

@@ -7,7 +7,7 @@ import pytest
 from fairprof.commands.compare.mitigation.answer import banners, quotable, verdict_table
 from fairprof.config import MITIGATIONS
 from fairprof.mitigation.methods import METHODS
-from tests.commands.compare.mitigation.made import (
+from tests.commands.compare.mitigation.tables_by_hand import (
     cell,
     effect,
     group_effect,

@@ -18,7 +18,7 @@ from fairprof.commands.compare.mitigation.seen import seen
 from fairprof.config import MITIGATIONS
 from fairprof.mitigation.methods import METHODS
 from fairprof.reporting.style import DESIGN_MARKERS, png_of
-from tests.commands.compare.mitigation.made import (
+from tests.commands.compare.mitigation.tables_by_hand import (
     against_chance,
     cell,
     effect,
