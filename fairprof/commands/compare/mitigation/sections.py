@@ -230,7 +230,7 @@ def _line_sentences(rows: pd.DataFrame) -> Iterable[str]:
     for verdict in (UNDER_THE_LINE, ABOVE_THE_LINE):
         found = tested[tested["verdict"].eq(verdict)]
         for (method, *_), same in found.groupby(["method", "metric", "attribute"], sort=False):
-            row = next(rows_of(same))
+            row = next(iter(rows_of(same)))
             places = enumerated(
                 f"{place.design} ({estimate(place.difference, place.lower, place.upper, signed)})"
                 for place in rows_of(same)
@@ -367,7 +367,7 @@ def _families(tables: Tables) -> Iterable[tuple[str, str]]:
         yield what, counted(int(rows["p_value"].notna().sum()), "test")
 
 
-def _method_settings(study: MitigationStudy) -> dict[str, object]:
+def _method_settings(study: MitigationStudy) -> dict[str, str]:
     """What trains these methods, as settings of a study."""
     given = [text for text in study.values.values() if text != PUBLISHED]
     values = {"mitigation_values": ",".join(given)} if given else {}

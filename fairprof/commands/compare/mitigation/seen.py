@@ -37,7 +37,7 @@ def _changes(name: str) -> Callable[[Tables, MitigationStudy], str]:
         parts = []
         for _, same in known.groupby(["metric", "attribute"], sort=False):
             least, most = (
-                next(rows_of(same.loc[[place]])) for place in (same["value"].idxmin(), same["value"].idxmax())
+                next(iter(rows_of(same.loc[[place]])) for place in (same["value"].idxmin(), same["value"].idxmax())
             )
             parts.append(
                 f"{quantity_told(least)} from {signed(least.value)} ({title_of(least.method)} in {least.design}) to "
