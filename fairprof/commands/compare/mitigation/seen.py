@@ -36,9 +36,8 @@ def _changes(name: str) -> Callable[[Tables, MitigationStudy], str]:
             return f"All values are {UNDEFINED}."
         parts = []
         for _, same in known.groupby(["metric", "attribute"], sort=False):
-            least, most = (
-                next(iter(rows_of(same.loc[[place]])) for place in (same["value"].idxmin(), same["value"].idxmax())
-            )
+            ends = [same["value"].idxmin(), same["value"].idxmax()]
+            least, most = rows_of(same.loc[ends])
             parts.append(
                 f"{quantity_told(least)} from {signed(least.value)} ({title_of(least.method)} in {least.design}) to "
                 f"{signed(most.value)} ({title_of(most.method)} in {most.design})"
