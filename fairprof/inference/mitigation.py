@@ -13,6 +13,7 @@ import pandas as pd
 
 from fairprof.inference.differences import DesignRuns, contrasted, judged_differences, named, placed
 from fairprof.inference.multiplicity import CONFIRMATORY_ATTRIBUTES
+from fairprof.inference.over_runs import Replicates
 from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.metrics.fairness import PARITY_DIFFERENCES
 
@@ -64,6 +65,42 @@ class Study(NamedTuple):
     @property
     def designs(self) -> list[str]:
         return list(dict.fromkeys(design for design, _ in self.cells))
+
+
+def groups_of(replicates: Replicates) -> list[tuple[str, str]]:
+    """Attribute and name of every group whose accuracy is among the replicates; it may have a slash in its name."""
+    of_groups = [name.removeprefix(f"{OF_GROUPS}/") for name in replicates.names if name.startswith(f"{OF_GROUPS}/")]
+    parts = [name.partition("/") for name in of_groups]
+    return [(attribute, group) for attribute, _, group in parts]
+
+
+def cell_of(
+    replicates: Replicates,
+    runs: Sequence[int],
+    seeds: Sequence[int],
+    names: Sequence[str],
+    floors: Mapping[str, float],
+    undefined_cells: Mapping[str, int],
+    degenerate: bool,
+) -> Cell:
+    """The cell of these runs, by their numbers among the replicates and in the order of their seeds.
+
+    names: of the study's quantities. floors, undefined_cells: of gaps, by name; what has none has 0. degenerate:
+    whether one of the runs predicts one class only.
+    """
+    of_groups = [f"{OF_GROUPS}/{attribute}/{group}" for attribute, group in groups_of(replicates)]
+    quantities, accuracies = (
+        DesignRuns(
+            replicates.observed[runs][:, places],
+            replicates.values[:, runs][..., places],
+            np.nan_to_num([floors.get(name, 0.0) for name in asked]),
+            np.array([undefined_cells.get(name, 0) for name in asked]),
+            degenerate,
+        )
+        for asked in (names, of_groups)
+        for places in [[replicates.names.index(name) for name in asked]]
+    )
+    return Cell(tuple(seeds), quantities, accuracies)
 
 
 def targets(mitigate: str) -> tuple[str, ...]:

@@ -13,10 +13,20 @@ import pandas as pd
 from fairprof.commands.compare.collect import RunResults
 from fairprof.commands.compare.mitigation.protocol import MitigationStudy
 from fairprof.commands.compare.tables import COMPARED, RESAMPLING_SEED
-from fairprof.inference.differences import DesignRuns
-from fairprof.inference.mitigation import NONE, SCORE, Cell, Study, effects, interactions, substitutions, targets
+from fairprof.inference.mitigation import (
+    NONE,
+    SCORE,
+    Cell,
+    Study,
+    cell_of,
+    effects,
+    groups_of,
+    interactions,
+    substitutions,
+    targets,
+)
 from fairprof.inference.mitigation_verdicts import mitigation_verdicts
-from fairprof.inference.over_runs import Replicates, image_replicates
+from fairprof.inference.over_runs import image_replicates
 from fairprof.inference.permutation import gap_floors
 from fairprof.inference.random_replacement import (
     Chance,
@@ -34,7 +44,6 @@ from fairprof.metrics.performance import predicts_one_class
 from fairprof.seeds import numpy_generator
 
 SELECTION_COLUMNS = ("design", "method", "selection", "verdict", SCORE)
-OF_A_GROUP = "accuracy/"  # what names of single groups' accuracies start with
 
 
 class Scored(NamedTuple):
@@ -83,12 +92,12 @@ def _compared(scored: Mapping[str, Sequence[Scored]], study: MitigationStudy) ->
     undefined = _undefined_cells(scored[NONE][0].test)
     cells: dict[tuple[str, str], Cell] = {}
     chances: dict[str, Chance] = {}
-    names: list[str] = []
+    groups: list[tuple[str, str]] = []
     for method in (name for name in study.methods if scored.get(name)):
         runs = sorted(scored[method], key=lambda run: (run.design, run.seed))
         tables = [run.test for run in runs]
         replicates = image_replicates(tables, study.protocol.replicates, _generator("test images", study))
-        names = replicates.names
+        groups = groups_of(replicates)
         numbers: dict[str, list[int]] = {}
         for number, run in enumerate(runs):
             numbers.setdefault(run.design, []).append(number)
@@ -98,49 +107,19 @@ def _compared(scored: Mapping[str, Sequence[Scored]], study: MitigationStudy) ->
             )
             seeds = tuple(runs[number].seed for number in chosen)
             degenerate = any(predicts_one_class(tables[number]) for number in chosen)
-            cells[design, method] = _cell(replicates, chosen, seeds, floors, undefined, degenerate)
+            cells[design, method] = cell_of(replicates, chosen, seeds, COMPARED, floors, undefined, degenerate)
         if method == NONE:
             chance = chance_replicates(tables, study.protocol.replicates, _generator("test images", study))
             chances = {
                 design: Chance(chance.observed[chosen], chance.values[:, chosen]) for design, chosen in numbers.items()
             }
     in_order = sorted(cells, key=lambda place: (place[0], study.methods.index(place[1])))
-    groups = [_group(name) for name in names if name.startswith(OF_A_GROUP)]
     return Study(COMPARED, groups, {place: cells[place] for place in in_order}, study.mitigate), chances
 
 
 def _generator(purpose: str, study: MitigationStudy) -> np.random.Generator:
     """The same for every method: images are resampled, and groups permuted, alike."""
     return numpy_generator(RESAMPLING_SEED, purpose, study.protocol.main_arm)
-
-
-def _cell(
-    replicates: Replicates,
-    chosen: list[int],
-    seeds: tuple[int, ...],
-    floors: dict[str, float],
-    undefined: dict[str, int],
-    degenerate: bool,
-) -> Cell:
-    of_groups = [name for name in replicates.names if name.startswith(OF_A_GROUP)]
-    quantities, accuracies = (
-        DesignRuns(
-            replicates.observed[chosen][:, places],
-            replicates.values[:, chosen][..., places],
-            np.nan_to_num([floors.get(name, 0.0) for name in names]),
-            np.array([undefined.get(name, 0) for name in names]),
-            degenerate,
-        )
-        for names in (COMPARED, of_groups)
-        for places in [[replicates.names.index(name) for name in names]]
-    )
-    return Cell(seeds, quantities, accuracies)
-
-
-def _group(name: str) -> tuple[str, str]:
-    """Attribute and group of "accuracy/<attribute>/<group>"; a group may have a slash in its name."""
-    attribute, _, group = name.removeprefix(OF_A_GROUP).partition("/")
-    return attribute, group
 
 
 def _undefined_cells(predictions: pd.DataFrame) -> dict[str, int]:

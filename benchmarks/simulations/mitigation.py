@@ -1,0 +1,183 @@
+"""Methods within designs, compared over seeds on one test set: how often what is said of them is right.
+
+A run answers image i rightly where the normal score a u_i + b v_(i, design) + c x_(i, design, seed) + e w_(i, run),
+scaled to variance 1, is under the recall of its group: a makes images hard for all runs, b for all runs of a design, c
+for the runs of a seed with and without a method, which start from the same draw, e for a single run.
+"""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import norm
+
+from benchmarks.simulations.designs import CLASSES, EQUAL_RACES
+from benchmarks.simulations.simulation import LEAST_COVERED, MOST_FALSE, Simulation
+from fairprof.inference.differences import quantities
+from fairprof.inference.mitigation import (
+    NONE,
+    Study,
+    cell_of,
+    effects,
+    groups_of,
+    interactions,
+    judged_attributes,
+    substitutions,
+)
+from fairprof.inference.mitigation_verdicts import (
+    FAIRER_WITHOUT_HARM,
+    NOTHING_ESTABLISHED,
+    mitigation_verdicts,
+)
+from fairprof.inference.over_runs import image_replicates
+from fairprof.inference.permutation import gap_floors
+from fairprof.inference.random_replacement import UNDER_THE_LINE, Chance, chance_replicates, random_replacement
+from fairprof.inference.verdicts import ESTABLISHED
+from fairprof.metrics.fairness import in_categories
+from fairprof.metrics.performance import predicts_one_class
+from fairprof.seeds import derive_seed
+
+DESIGNS = "ABCD"
+METHODS = (NONE, "first", "second", "third", "fourth")
+ATTRIBUTES = ["gender", "race"]
+NAMES = quantities(ATTRIBUTES)
+REPLICATES, PERMUTATIONS, DELTA, SEEDS = 200, 20, 0.05, 6
+TINY_RACES = np.array([0.4, 0.3, 0.2, 0.08, 0.014, 0.006])  # of 600 images 8 and 3 or 4
+EQUAL = (0.62, 0.62)  # recalls of the two genders
+CREDIT, INTERACTION, SUBSTITUTION = "any verdict on a method", "interaction", "substitution, chosen pair too"
+UNDER, HARMLESS, FOUND, COVERED = "under the line", FAIRER_WITHOUT_HARM, "smaller gap", "all groups' changes covered"
+
+
+def made_study(
+    generator: np.random.Generator,
+    shares: tuple[float, float, float, float],
+    images: int = 600,
+    races: np.ndarray = EQUAL_RACES,
+    without: ArrayLike = EQUAL,
+    first: ArrayLike = EQUAL,
+    seed_effect: float = 0.0,
+    skewed: bool = False,
+    mitigate: str = "gender",
+) -> tuple[Study, dict[str, Chance]]:
+    """The cells of a study, and what its runs without a method come to by chance.
+
+    shares: a, b, c and e. without, first: recalls of both genders without a method, which all others have, too, and
+    with the first method. seed_effect: the SD of what a run adds to the recall of the first gender; skewed: exponential.
+    """
+    gender, race = generator.integers(2, size=images), generator.choice(len(races), size=images, p=races)
+    true = generator.integers(len(CLASSES), size=images)
+    wrong = (true + generator.integers(1, len(CLASSES), size=images)) % len(CLASSES)
+    table = in_categories(
+        pd.DataFrame(
+            {
+                "image": np.arange(images),
+                "gender": np.array(["Female", "Male"])[gender],
+                "race": np.array([f"race {number}" for number in range(len(races))])[race],
+                "y_true": CLASSES[true],
+                "y_pred": CLASSES[true],
+            }
+            | {f"probability_{name}": np.full(images, 1 / len(CLASSES)) for name in CLASSES}
+        )
+    )
+    weights = np.array(shares) / np.linalg.norm(shares)
+    hard = weights[0] * generator.normal(size=images)
+    of_designs = [hard + weights[1] * generator.normal(size=images) for _ in DESIGNS]
+    of_seeds = [of_design + weights[2] * generator.normal(size=(SEEDS, images)) for of_design in of_designs]
+    cells, chances, groups = {}, {}, []
+    resampling = derive_seed(int(generator.integers(2**31)), "test images")
+    for method in METHODS:
+        recalls = np.asarray(first if method == "first" else without)[gender]
+        scores = norm.cdf(np.concatenate(of_seeds) + weights[3] * generator.normal(size=(len(DESIGNS) * SEEDS, images)))
+        noise = generator.exponential(size=len(scores)) - 1 if skewed else generator.normal(size=len(scores))
+        right = scores < recalls + seed_effect * noise[:, None] * (gender == 0)
+        tables = [
+            table.assign(y_pred=pd.Categorical.from_codes(row, table["y_pred"].cat.categories))
+            for row in np.where(right, true, wrong)
+        ]
+        replicates = image_replicates(tables, REPLICATES, np.random.default_rng(resampling), ATTRIBUTES)
+        chance = chance_replicates(tables, REPLICATES, np.random.default_rng(resampling))
+        groups = groups_of(replicates)
+        for number, design in enumerate(DESIGNS):
+            rows = list(range(number * SEEDS, (number + 1) * SEEDS))
+            chosen = [tables[row] for row in rows]
+            floors = gap_floors(chosen, PERMUTATIONS, generator, ATTRIBUTES)
+            degenerate = any(predicts_one_class(predictions) for predictions in chosen)
+            cells[design, method] = cell_of(replicates, rows, range(SEEDS), NAMES, floors, {}, degenerate)
+            if method == NONE:
+                chances[design] = Chance(chance.observed[rows], chance.values[:, rows])
+    return Study(NAMES, groups, cells, mitigate), chances
+
+
+NULLS: dict[str, dict[str, Any]] = {
+    ".6, .3, .5, .5; 600": dict(shares=(0.6, 0.3, 0.5, 0.5)),
+    ".6, .3, .5, .1; 600": dict(shares=(0.6, 0.3, 0.5, 0.1)),
+    ".6, .3, .5, .5; 600, races of 8 and 3 images, mitigated": dict(
+        shares=(0.6, 0.3, 0.5, 0.5), races=TINY_RACES, mitigate="race"
+    ),
+    ".6, .3, .5, .3; 600, seeds that favour a gender": dict(shares=(0.6, 0.3, 0.5, 0.3), seed_effect=0.1),
+    ".6, .3, .5, .3; 600, seeds that favour a gender, skewed": dict(
+        shares=(0.6, 0.3, 0.5, 0.3), seed_effect=0.1, skewed=True
+    ),
+    ".6, .3, .5, .3; 600, recalls .5 and .7": dict(shares=(0.6, 0.3, 0.5, 0.3), without=(0.5, 0.7), first=(0.5, 0.7)),
+}
+
+
+def _nothing_done(generator: np.random.Generator, **settings: Any) -> dict[str, bool]:
+    """Whether anything is said of methods that change nothing in the population."""
+    study, chances = made_study(generator, **settings)
+    verdicts = mitigation_verdicts(*effects(study, DELTA), study.mitigate, DELTA)
+    return {
+        CREDIT: bool(verdicts["verdict"].ne(NOTHING_ESTABLISHED).any()),
+        INTERACTION: bool(interactions(study, "A", DELTA)["verdict"].eq(ESTABLISHED).any()),
+        SUBSTITUTION: bool(substitutions(study, DELTA)["verdict"].eq(ESTABLISHED).any()),
+        UNDER: bool(random_replacement(study, chances)["verdict"].eq(UNDER_THE_LINE).any()),
+    }
+
+
+def _first_works(generator: np.random.Generator, **settings: Any) -> dict[str, bool]:
+    """What is said of a method that makes both genders as good as each other, and of the others, in the first design;
+    whether it holds that no group loses, and whether all intervals of groups hold the truth."""
+    study, _ = made_study(generator, **settings)
+    of_quantities, of_groups = effects(study, DELTA)
+    verdicts = mitigation_verdicts(of_quantities, of_groups, study.mitigate, DELTA)
+    change = dict(zip(["Female", "Male"], np.subtract(settings["first"], settings["without"]), strict=True))
+    judged = of_groups[of_groups["attribute"].isin(judged_attributes(study.mitigate))]
+    truth = judged["group"].map(change).where(judged["method"].eq("first"), 0.0)
+    by_first = verdicts[verdicts["method"].eq("first")]
+    return {
+        FOUND: "equal_opportunity_difference/gender" in by_first["reduced"].iloc[0],
+        HARMLESS: bool(by_first["verdict"].iloc[0] == FAIRER_WITHOUT_HARM),
+        COVERED: bool(((judged["lower"] <= truth) & (truth <= judged["upper"])).all()),
+        CREDIT + ", of the others": bool(
+            verdicts.loc[verdicts["method"].ne("first"), "verdict"].ne(NOTHING_ESTABLISHED).any()
+        ),
+    }
+
+
+SHARES = dict(shares=(0.6, 0.3, 0.5, 0.3))
+SIMULATIONS = (
+    *(
+        Simulation(
+            f"4 methods that do nothing in 4 designs, 6 seeds: {case}",
+            partial(_nothing_done, **settings),
+            at_most=MOST_FALSE,
+            data_sets=200,
+            quick_data_sets=2,
+        )
+        for case, settings in NULLS.items()
+    ),
+    *(
+        Simulation(
+            f"a gap of .2 closed, {images} images: {case}",
+            partial(_first_works, images=images, without=(0.5, 0.7), first=recalls, **SHARES),
+            at_least=LEAST_COVERED,
+            for_information=tuple(asked for asked in (FOUND, HARMLESS, CREDIT + ", of the others")),
+            data_sets=200,
+            quick_data_sets=2,
+        )
+        for images in (600, 1300)
+        for case, recalls in {"no group loses": (0.7, 0.7), "one loses .05": (0.65, 0.65)}.items()
+    ),
+)
