@@ -64,7 +64,8 @@ def made_study(
     """The cells of a study, and what its runs without a method come to by chance.
 
     shares: a, b, c and e. without, first: recalls of both genders without a method, which all others have, too, and
-    with the first method. seed_effect: the SD of what a run adds to the recall of the first gender; skewed: exponential.
+    with the first method. seed_effect: the SD of what a run adds to the recall of the first gender; skewed:
+    exponential.
     """
     gender, race = generator.integers(2, size=images), generator.choice(len(races), size=images, p=races)
     true = generator.integers(len(CLASSES), size=images)
@@ -156,7 +157,7 @@ def _first_works(generator: np.random.Generator, **settings: Any) -> dict[str, b
     }
 
 
-SHARES = dict(shares=(0.6, 0.3, 0.5, 0.3))
+SHARES: dict[str, Any] = dict(shares=(0.6, 0.3, 0.5, 0.3))
 SIMULATIONS = (
     *(
         Simulation(

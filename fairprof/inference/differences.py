@@ -125,7 +125,7 @@ def contrasted(
     )
     observed = uncorrected - floors
     found = estimates(observed, values - floors)
-    of_gaps = np.array(["/" in name for name in names])
+    of_gaps = np.array(["/" in name for name in names], dtype=bool)
     table = pd.DataFrame(
         {
             "seeds": len(observed),

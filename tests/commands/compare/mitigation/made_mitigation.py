@@ -39,7 +39,8 @@ def made_mitigation(
     """What `mitigation_tables` takes: runs by method, the study, and predictions by selection, by run id.
 
     A run answers an image rightly where a normal score, most of which all runs of the image share, is under the recall
-    of its gender; otherwise one of the other classes is drawn, the same for all runs.
+    of its gender; otherwise one of the other classes is drawn, the same for all runs. Every further selection rule
+    chooses a worse model.
     """
     generator = np.random.default_rng(seed)
     gender, race = generator.integers(2, size=images), generator.integers(len(RACES), size=images)
@@ -67,13 +68,11 @@ def made_mitigation(
             recalls = np.array(RECALLS["none" if (method, design) == IDLE else method])
             for number, of_seed in enumerate(of_seeds):
                 score = norm.cdf((of_seed + 0.4 * generator.normal(size=images)) / np.sqrt(0.64 + 0.2025 + 0.16))
-                predicted = np.where(score < recalls[gender], true, wrong)
+                by_rule = [np.where(score < recalls[gender] * 0.97**place, true, wrong) for place in range(len(RULES))]
                 if method == "gap_penalty_dp":
-                    predicted[:] = 0
+                    by_rule = [np.zeros(images, dtype=int) for _ in RULES]
                 run = _run(design, method, number)
-                results[method].append(RunResults(run, _answered(table, predicted), *_left(number)))
-                # a worse model by every other rule
-                by_rule = [np.where(score < 0.97**place, predicted, wrong) for place in range(len(RULES))]
+                results[method].append(RunResults(run, _answered(table, by_rule[0]), *_left(number)))
                 selections[run.run_id] = pd.concat(
                     [
                         pd.DataFrame(
