@@ -52,7 +52,8 @@ TERMS = {
         "Harman 2021)"
     ),
     "distance to the ideal": (
-        "a rule to choose the epoch of a training: the smallest distance of macro-F1 and gap from 1 and 0"
+        "a rule to choose the epoch of a training: macro-F1 and the equal opportunity difference lie together as near "
+        "to 1 and 0 as in any other"
     ),
     # scores
     "macro-F1": "the mean over the classes of F1, the harmonic mean of precision and recall; 1 is ideal",

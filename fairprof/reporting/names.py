@@ -45,6 +45,10 @@ IRREGULAR = (
     | CLASS_NAMES
     | VERDICT_NAMES
     | {
+        "val_macro_f1": "macro-F1",
+        "val_loss": "loss",
+        "val_worst_group": "worst group",
+        "val_distance_to_ideal": "distance to the ideal",
         "calibration_error": "expected calibration error",
         "jensen_shannon": "Jensen-Shannon distance",
         "kolmogorov_smirnov": "Kolmogorov-Smirnov distance",

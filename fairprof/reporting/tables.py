@@ -21,7 +21,7 @@ from fairprof.reporting.wording import (
 
 COUNTED = "images of "  # begins the title of a column with counts of a class
 # columns whose values have names
-IDENTIFIERS = {"metric", "measure", "rate", "attribute", "evidence", "status", "corruption"}
+IDENTIFIERS = {"metric", "measure", "rate", "attribute", "evidence", "status", "corruption", "selection"}
 TITLES = {
     "lower": "lower end",
     "upper": "upper end",
@@ -49,6 +49,7 @@ TITLES = {
     "train_size": "training set",
     "reference_accuracy": "accuracy of the reference",
     "reference_value": "reference's",
+    "selection": "epoch chosen by",
     "differs": "differs from the rest",
     "design_without": "design without a method",
     "design_with": "design with the method",

@@ -179,8 +179,9 @@ def _selections(tables: Tables) -> Iterable[Block]:
         )
         return
     yield Paragraph(
-        f"{selection_told(tables)} Each rule chooses the epoch of one and the same training on validation data: by "
-        "overall macro-F1, by the worst group, or by the distance to the ideal (macro-F1 of 1 and no gap)."
+        f"{selection_told(tables)} Each rule chooses the epoch of one and the same training on validation data: by the "
+        "loss, by macro-F1, by the worst group, or by the distance to the ideal, macro-F1 of 1 and an equal "
+        "opportunity difference of 0. Every rule has a family of tests of its own."
     )
     yield _methods_table("Verdicts by selection rule", rows.fillna({"verdict": ""}))  # none has no verdict
 
