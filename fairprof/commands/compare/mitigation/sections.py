@@ -160,12 +160,14 @@ def _replacement(tables: Tables, study: MitigationStudy, names: Collection[str])
     yield Paragraph(
         "Whoever replaces a share of the predictions by ones drawn at random from all predictions brings gaps down, "
         "too, and pays in macro-F1 (Hort, Zhang, Sarro and Harman 2021). A method that has a lower macro-F1 than "
-        "random replacement has at the same gap is under the line: it has bought fairness at more than chance asks for."
+        "random replacement to the same gap is under the line: it has paid more than chance asks for. Gaps are less "
+        "their noise floors: a method that leaves one as large as it was, or that found none to bring down, is "
+        "compared with replacing nothing, one that leaves none with replacing all."
     )
     yield from _picture("pareto", tables, study, names)
     rows = tables["random_replacement"]
     yield Sentences("", tuple(_line_sentences(rows)))
-    yield _methods_table("Macro-F1 with the method, and with random replacement at the same gap", rows)
+    yield _methods_table("Macro-F1 with the method, and with random replacement to the same gap", rows)
     line = table_of("The line of random replacement", tables["replacement_line"])
     yield Fold("The line of random replacement", (line,))
 
@@ -238,7 +240,7 @@ def _line_sentences(rows: pd.DataFrame) -> Iterable[str]:
             )
             yield (
                 f"{capitalised(VERDICT_NAMES[verdict])}, established for {NEW_SEEDS_AND_IMAGES}: "
-                f"{title_of(method)}, in macro-F1 at the same {quantity_told(row)}, in design "
+                f"{title_of(method)}, in macro-F1 against replacement to the same {quantity_told(row)}, in design "
                 f"{places}."
             )
     rest = int((~tested["verdict"].isin((UNDER_THE_LINE, ABOVE_THE_LINE))).sum())
