@@ -267,7 +267,8 @@ PICTURES = {
         "What each method changes within each design",
         "A mark is the mean over seeds of a design with the method minus the same design without one, at the same "
         "seeds; of gaps, each less its noise floor. Its line is the simultaneous interval for new seeds and new "
-        "images. Filled marks are established. For macro-F1 right is better, for gaps left.",
+        "images. Filled marks are established; gaps of degenerate models are left out. For macro-F1 right is better, "
+        "for gaps left.",
     ),
     "interactions": (
         "What a method changes in a design, less what it changes in the reference",

@@ -10,7 +10,7 @@ from fairprof.commands.compare.mitigation.answer import Tables, cell_told, quant
 from fairprof.commands.compare.mitigation.protocol import MitigationStudy
 from fairprof.inference.mitigation import NONE, SCORE, targets
 from fairprof.inference.random_replacement import UNDER_THE_LINE
-from fairprof.inference.verdicts import ESTABLISHED
+from fairprof.inference.verdicts import DEGENERATE, ESTABLISHED
 from fairprof.metrics.tradeoffs import pareto_front
 from fairprof.reporting.differences import rows_of
 from fairprof.reporting.names import short_gap_name
@@ -23,8 +23,9 @@ def seen(name: str, tables: Tables, study: MitigationStudy) -> str:
 
 
 def drawn_rows(table: pd.DataFrame, mitigate: str) -> pd.DataFrame:
-    """The rows of effects or interactions that are drawn: macro-F1 and the gaps that the methods are to bring down."""
-    kept = [quantity_of(row) in (SCORE, *targets(mitigate)) for row in rows_of(table)]
+    """The rows of effects or interactions that are drawn: macro-F1 and the gaps that the methods are to bring down, but
+    those of degenerate models, of which nothing is said."""
+    kept = [quantity_of(row) in (SCORE, *targets(mitigate)) and row.verdict != DEGENERATE for row in rows_of(table)]
     return table[pd.Series(kept, index=table.index, dtype=bool)]
 
 

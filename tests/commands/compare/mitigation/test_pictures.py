@@ -144,6 +144,14 @@ def test_what_is_seen_of_changes_names_the_ends():
     )
 
 
+def test_gaps_of_degenerate_models_are_neither_drawn_nor_told():
+    rows = [effect(verdict="degenerate", value=-0.3), effect(method="lisa"), score_effect(value=-0.5)]
+    tables, study = made_tables(effects=rows), made_study(("none", "group_dro", "lisa"))
+    score, _, opportunity = effects_figure(tables["effects"], study).axes
+    assert [x for x, _ in marks(opportunity, "B")] == [-0.041] and [x for x, _ in marks(score, "B")] == [-0.5]
+    assert "−.300" not in seen("effects", tables, study)
+
+
 def test_undefined_values_are_not_drawn():
     tables = made_tables(effects=[effect(value=np.nan, lower=np.nan, upper=np.nan, verdict="undefined")])
     figure = effects_figure(tables["effects"], made_study())
