@@ -186,6 +186,16 @@ def _difference(runs: Sequence[LoggedRun], what: str, values: dict[str, str]) ->
             return
 
 
+def selections_of(results: Iterable[RunResults]) -> dict[str, pd.DataFrame]:
+    """By run id, what the test images were predicted to be in the epoch that every selection rule chooses: image,
+    selection, y_pred; of the runs that have recorded it."""
+    return {
+        each.run.run_id: tracking.load_table(each.run.run_id, "predictions/test_by_selection.parquet")
+        for each in results
+        if each.run.params.get("scored_selections") == "all"
+    }
+
+
 def collect(runs: Sequence[LoggedRun]) -> list[RunResults]:
     """What the runs have left, those of the main arm first; raises `UserError` where a run lacks a table."""
     order = main_arm_first(run.params["train_size"] for run in runs)

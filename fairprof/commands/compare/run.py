@@ -12,6 +12,8 @@ from fairprof.commands.compare.documents.annex_iv import annex_iv
 from fairprof.commands.compare.documents.model_card import model_card
 from fairprof.commands.compare.explore import explore_blocks
 from fairprof.commands.compare.maps import map_figures
+from fairprof.commands.compare.mitigation.run import comparison_of_methods
+from fairprof.commands.compare.mitigation.sections import COMPARISON
 from fairprof.commands.compare.pictures import figures_of
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.report import findings
@@ -22,11 +24,11 @@ from fairprof.data.sources.kinds import shows_faces, without_its_folders
 from fairprof.inference.planning import SeedPlan
 from fairprof.metrics import fairness
 from fairprof.metrics.performance import class_names
-from fairprof.reporting.findings import log_findings
+from fairprof.reporting.findings import log_beside, log_findings
 from fairprof.reporting.style import png_of
 from fairprof.runtime.files import without_folders
 from fairprof.store import registry, tracking
-from fairprof.store.studies import seed_of
+from fairprof.store.studies import method_of, reference_method, seed_of
 from fairprof.store.tracking import LoggedRun
 
 PACKAGES = (
@@ -49,9 +51,14 @@ def run_comparison(settings: CompareSettings) -> str:
 
 
 def compare_and_log(runs: Sequence[LoggedRun], settings: AnalysisSettings, failed: tuple[tuple[str, str], ...]) -> None:
-    """Logs the comparison of finished runs to the active run; failed: name and reason of runs that are missing."""
+    """Logs the comparison of finished runs to the active run; failed: name and reason of runs that are missing.
+
+    The designs are compared by their runs without a method. Where other runs have methods, the report is on these, and
+    that of the designs stands beside it.
+    """
     require_comparable(runs)
-    results = collect(runs)
+    reference = reference_method(map(method_of, runs))
+    results = collect([run for run in runs if method_of(run) == reference])
     of_main_arm = [run.seed for run in results if run.arm == results[0].arm]
     plan = recorded_plan(record_of_runs(runs), of_main_arm)
     results = in_arms_by_plan(results, plan)
@@ -59,10 +66,18 @@ def compare_and_log(runs: Sequence[LoggedRun], settings: AnalysisSettings, faile
     tables = comparison_tables(results, protocol)
     figures = figures_of(tables, protocol) | map_figures(results, protocol)
     pictures = {name: png_of(figure) for name, figure in figures.items()}
-    documents = {f"model_card_{design}.md": model_card(tables, protocol, design) for design in protocol.designs}
-    documents["annex_iv.md"] = annex_iv(tables, protocol)
-    explored = explore_blocks(results, tables, protocol)
-    log_findings(findings(tables, protocol, pictures, documents, explored))
+    of_methods = comparison_of_methods(runs, results, protocol)
+    mitigation = of_methods.tables if of_methods else None
+    documents = {
+        f"model_card_{design}.md": model_card(tables, protocol, design, mitigation) for design in protocol.designs
+    }
+    documents["annex_iv.md"] = annex_iv(tables, protocol, mitigation)
+    of_designs = findings(tables, protocol, pictures, documents, explore_blocks(results, tables, protocol))
+    if of_methods is None:
+        log_findings(of_designs)
+    else:
+        log_beside(replace(of_designs, page=COMPARISON))
+        log_findings(of_methods.findings())
 
 
 def in_arms_by_plan(results: Sequence[RunResults], plan: SeedPlan) -> list[RunResults]:
@@ -145,7 +160,7 @@ def _registered_models(results: Sequence[RunResults]) -> Iterator[tuple[str, str
 
 def _common_settings(results: Sequence[RunResults]) -> dict[str, str]:
     """Every setting with which all runs were trained, name to text."""
-    names = Settings.identifying(Identifies.STUDY, Identifies.SHARED, Identifies.ANALYSIS)
+    names = Settings.identifying(Identifies.STUDY, Identifies.SHARED, Identifies.METHOD, Identifies.ANALYSIS)
     texts = {name: {run.run.params.get(name, "not logged") for run in results} for name in names}
     # a study's imbalance is for the designs that leave an axis natural: the others have none
     texts["imbalance"] = texts["imbalance"] - {"natural"} or {"natural"}
