@@ -5,6 +5,7 @@ scaled to variance 1, is under the recall of its group: a makes images hard for 
 for the runs of a seed with and without a method, which start from the same draw, e for a single run.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,11 +14,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from benchmarks.simulations.designs import CLASSES, EQUAL_RACES
+from benchmarks.simulations.designs import CLASSES, EQUAL_RACES, normal_seeds, skewed_seeds
 from benchmarks.simulations.simulation import LEAST_COVERED, MOST_FALSE, Simulation
-from fairprof.inference.differences import quantities
+from fairprof.inference.differences import DesignRuns, quantities
 from fairprof.inference.mitigation import (
+    CONFIRMATORY_EFFECTS,
     NONE,
+    Cell,
     Study,
     cell_of,
     effects,
@@ -128,12 +131,17 @@ NULLS: dict[str, dict[str, Any]] = {
 def _nothing_done(generator: np.random.Generator, **settings: Any) -> dict[str, bool]:
     """Whether anything is said of methods that change nothing in the population."""
     study, chances = made_study(generator, **settings)
+    under = random_replacement(study, chances)["verdict"].eq(UNDER_THE_LINE)
+    return _said(study) | {UNDER: bool(under.any())}
+
+
+def _said(study: Study) -> dict[str, bool]:
+    """Whether anything is said in answer to each of the three questions."""
     verdicts = mitigation_verdicts(*effects(study, DELTA), study.mitigate, DELTA)
     return {
         CREDIT: bool(verdicts["verdict"].ne(NOTHING_ESTABLISHED).any()),
         INTERACTION: bool(interactions(study, "A", DELTA)["verdict"].eq(ESTABLISHED).any()),
         SUBSTITUTION: bool(substitutions(study, DELTA)["verdict"].eq(ESTABLISHED).any()),
-        UNDER: bool(random_replacement(study, chances)["verdict"].eq(UNDER_THE_LINE).any()),
     }
 
 
@@ -155,6 +163,40 @@ def _first_works(generator: np.random.Generator, **settings: Any) -> dict[str, b
             verdicts.loc[verdicts["method"].ne("first"), "verdict"].ne(NOTHING_ESTABLISHED).any()
         ),
     }
+
+
+# Runs that differ by seed alone, without the images behind them: as many methods as there are, many data sets.
+
+
+def study_by_seed(
+    generator: np.random.Generator, noise: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+) -> Study:
+    """Fourteen methods that change nothing, in four designs: the seeds of a cell vary by `noise`, images by a tenth of
+    it."""
+    names, groups = list(CONFIRMATORY_EFFECTS), [("gender", "Female"), ("gender", "Male")]
+
+    def runs(number: int) -> DesignRuns:
+        observed = 0.02 * noise(generator, (SEEDS, number))
+        images = 0.002 * generator.normal(size=(REPLICATES, 1, number))
+        return DesignRuns(observed, observed + images, np.zeros(number), np.zeros(number, dtype=int))
+
+    methods = (NONE, *(f"method {number}" for number in range(14)))
+    cells = {
+        (design, method): Cell(tuple(range(SEEDS)), runs(len(names)), runs(len(groups)))
+        for design in DESIGNS
+        for method in methods
+    }
+    return Study(names, groups, cells, "gender")
+
+
+def heavy_tailed_seeds(generator: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return generator.standard_t(3, size=shape)
+
+
+def _nothing_by_seed(
+    generator: np.random.Generator, noise: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+) -> dict[str, bool]:
+    return _said(study_by_seed(generator, noise))
 
 
 SHARES: dict[str, Any] = dict(shares=(0.6, 0.3, 0.5, 0.3))
@@ -180,5 +222,19 @@ SIMULATIONS = (
         )
         for images in (600, 1300)
         for case, recalls in {"no group loses": (0.7, 0.7), "one loses .05": (0.65, 0.65)}.items()
+    ),
+    *(
+        Simulation(
+            f"14 methods that do nothing in 4 designs, 6 seeds, {shape} noise of seeds, images a tenth of it",
+            partial(_nothing_by_seed, noise=noise),
+            at_most=MOST_FALSE,
+            data_sets=400,
+            quick_data_sets=4,
+        )
+        for shape, noise in {
+            "normal": normal_seeds,
+            "skewed": skewed_seeds,
+            "heavy-tailed": heavy_tailed_seeds,
+        }.items()
     ),
 )

@@ -22,6 +22,7 @@ from fairprof.inference.over_seeds_and_images import (
     THESE_MODELS,
     THIS_TEST_SET,
     Estimates,
+    EstimatesInParts,
     estimates,
 )
 from fairprof.inference.planning import LEAST_SEEDS
@@ -102,7 +103,7 @@ def paired_differences(
     for design in others:
         run, base = designs[design], designs[reference]
         place = placed(named(names), design=design, reference=reference)
-        table, observed = contrasted(names, [(1, run), (-1, base)], confirmatory)
+        table, observed, _ = contrasted(names, [(1, run), (-1, base)], confirmatory)
         tables.append(pd.concat([place, table], axis=1))
         points += [place.assign(seed=seed, value=values) for seed, values in zip(seeds, observed, strict=True)]
         paired.append(observed)
@@ -116,9 +117,9 @@ def paired_differences(
 
 def contrasted(
     names: Sequence[str], parts: Sequence[tuple[int, DesignRuns]], confirmatory: Collection[str]
-) -> tuple[pd.DataFrame, np.ndarray]:
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """A signed sum of designs at the same seeds: the columns of `paired_differences` that need no sign flips, a row for
-    each of the M quantities, and the sums by seed, (S, M), less their floors."""
+    each of the M quantities, and the sums less their floors, (S, M) by seed and (B, S, M) on resampled images."""
     uncorrected, values, floors = (
         np.sum([sign * getattr(runs, field) for sign, runs in parts], axis=0)
         for field in ("observed", "values", "floors")
@@ -141,7 +142,7 @@ def contrasted(
             "family": np.where([name in confirmatory for name in names], CONFIRMATORY, EXPLORATORY),
         }
     )
-    return table, observed
+    return table, observed, values - floors
 
 
 def named(names: Sequence[str]) -> pd.DataFrame:
@@ -173,10 +174,17 @@ def _with_sign_flips(table: pd.DataFrame, differences: np.ndarray) -> pd.DataFra
     return table.assign(p_sign_flip=p_value, p_sign_flip_adjusted=joint, smallest_p=tested.smallest_p)
 
 
-def judged_differences(table: pd.DataFrame, delta: float, alpha: float = ALPHA, farthest: float = 1.0) -> pd.DataFrame:
+def judged_differences(
+    table: pd.DataFrame,
+    delta: float,
+    alpha: float = ALPHA,
+    farthest: float = 1.0,
+    found: Estimates | EstimatesInParts | None = None,
+) -> pd.DataFrame:
     """Rows of `paired_differences`, of one arm or several, with adjusted p-values, intervals and verdicts.
 
     farthest: how far from 0 a quantity can lie, which its interval is cut to: 1 of differences of scores and gaps.
+    found: what the p-values and intervals come from, (rows,); by default the columns of `Estimates`.
 
     p_adjusted: `sidak` within the confirmatory family, `benjamini_hochberg` within the exploratory one. lower, upper:
     intervals for new seeds and new images that exclude 0 exactly where p_adjusted <= alpha: simultaneous ones within
@@ -195,7 +203,7 @@ def judged_differences(table: pd.DataFrame, delta: float, alpha: float = ALPHA, 
     - not_established.
     """
     confirmatory = table["family"].eq(CONFIRMATORY).to_numpy()
-    found = Estimates(*(table[name].to_numpy(float) for name in Estimates._fields))
+    found = found or Estimates(*(table[name].to_numpy(float) for name in Estimates._fields))
     p_value, of_flips = found.p_value, table["p_sign_flip_adjusted"].to_numpy(float).copy()
     adjusted, level = np.full((2, len(table)), alpha)
     adjusted[confirmatory] = sidak(p_value[confirmatory])

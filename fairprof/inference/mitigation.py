@@ -14,6 +14,7 @@ import pandas as pd
 from fairprof.inference.differences import DesignRuns, contrasted, judged_differences, named, placed
 from fairprof.inference.multiplicity import CONFIRMATORY_ATTRIBUTES
 from fairprof.inference.over_runs import Replicates
+from fairprof.inference.over_seeds_and_images import EstimatesInParts, estimates_in_parts
 from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.metrics.fairness import PARITY_DIFFERENCES
 
@@ -131,12 +132,12 @@ def effects(study: Study, delta: float) -> tuple[pd.DataFrame, pd.DataFrame]:
         compared = _at_common_seeds([(1, study.cells[design, method]), (-1, study.cells[design, NONE])])
         if compared is None:
             continue
-        of_quantities, _ = contrasted(study.names, compared.quantities, CONFIRMATORY_EFFECTS)
+        of_quantities = _contrasted(study.names, compared.quantities, CONFIRMATORY_EFFECTS)
         tables.append(_at(design, method, named(study.names), of_quantities))
         judged = judged_attributes(study.mitigate)
         names = [f"{OF_GROUPS}/{attribute}/{group}" for attribute, group in study.groups]
         confirmatory = [name for name, (attribute, _) in zip(names, study.groups, strict=True) if attribute in judged]
-        of_groups, _ = contrasted(names, compared.accuracies, confirmatory)
+        of_groups = _contrasted(names, compared.accuracies, confirmatory)
         place = pd.DataFrame(study.groups, columns=["attribute", "class"]).assign(metric=OF_GROUPS)
         means = [runs.observed.mean(axis=0) for _, runs in compared.accuracies]
         tables.append(
@@ -256,7 +257,7 @@ def _contrast_of(study: Study, places: Sequence[tuple[int, tuple[str, str]]], **
     names = _asked(study)
     columns = [list(study.names).index(name) for name in names]
     parts = [(sign, _in_columns(runs, columns)) for sign, runs in compared.quantities]
-    table, _ = contrasted(names, parts, names)
+    table = _contrasted(names, parts, names)
     yield placed(pd.concat([named(names), table], axis=1), **keys)
 
 
@@ -282,7 +283,20 @@ def _family(
     return _judged(pd.concat(tables, ignore_index=True), delta, farthest)[columns]
 
 
+def _contrasted(
+    names: Sequence[str], parts: Sequence[tuple[int, DesignRuns]], confirmatory: Collection[str]
+) -> pd.DataFrame:
+    """As `contrasted`, tested by `estimates_in_parts`: families of hundreds of tests need levels of .0001."""
+    table, observed, values = contrasted(names, parts, confirmatory)
+    found = estimates_in_parts(observed, values)
+    return table.drop(columns="p_value").assign(
+        of_seeds=found.of_seeds, of_images=found.of_images, replicates=len(values)
+    )
+
+
 def _judged(table: pd.DataFrame, delta: float, farthest: float = 1) -> pd.DataFrame:
     """By `judged_differences`, for new seeds and new images alone: signs of seeds are not flipped, since a claim about
     one test set says nothing of a method."""
-    return judged_differences(table.assign(p_sign_flip=np.nan, p_sign_flip_adjusted=np.nan), delta, farthest=farthest)
+    found = EstimatesInParts(*(table[name].to_numpy(float) for name in EstimatesInParts._fields))
+    table = table.assign(p_value=found.p_value, p_sign_flip=np.nan, p_sign_flip_adjusted=np.nan)
+    return judged_differences(table, delta, farthest=farthest, found=found)

@@ -14,7 +14,7 @@ from fairprof.inference.differences import NO_CLAIM_POSSIBLE, DesignRuns, named,
 from fairprof.inference.levels import ALPHA
 from fairprof.inference.mitigation import NONE, SCORE, Cell, Study, targets
 from fairprof.inference.multiplicity import sidak, sidak_level
-from fairprof.inference.over_seeds_and_images import Estimates, estimates
+from fairprof.inference.over_seeds_and_images import EstimatesInParts, estimates_in_parts
 from fairprof.inference.planning import LEAST_SEEDS
 from fairprof.inference.same_images import resampled_counts_of_runs, runs_on_the_same_images
 from fairprof.inference.verdicts import DEGENERATE, NOT_ESTABLISHED
@@ -57,8 +57,8 @@ def random_replacement(study: Study, chances: Mapping[str, Chance]) -> pd.DataFr
     for this gap: 1 - gap / gap_without, 0 where the method leaves the gap as large or where there is none to reduce
     (gap_without <= 0), 1 where the method leaves none. macro_f1_of_replacement: what they have then
     (`replacement_line`). difference: macro_f1 - macro_f1_of_replacement, with errors for new seeds and new images
-    (`estimates`), the ratio of the gaps linearised (Cochran 1977, 6.4); lower and upper hold together for all rows, and
-    exclude 0 where p_adjusted <= alpha. verdict: under_the_line or above_the_line where they do, otherwise
+    (`estimates_in_parts`), the ratio of the gaps linearised (Cochran 1977, 6.4); lower and upper hold together for all
+    rows, and exclude 0 where p_adjusted <= alpha. verdict: under_the_line or above_the_line where they do, otherwise
     not_established; degenerate, undefined and no_claim_possible as in `judged_differences`. REPLACEMENT_COLUMNS.
     """
     tables = []
@@ -94,10 +94,9 @@ def _against_chance(study: Study, cell: Cell, without: Cell, chance: Chance) -> 
             - kept * (base_values - random_values)
             - slope * (gap_values - kept * base_gap_values)
         )
-        found = estimates(observed[:, None], values[..., None])
+        found = estimates_in_parts(observed[:, None], values[..., None])
         rows.append(
             {
-                "seeds": len(seeds),
                 "gap": gap.mean(),
                 "gap_without": base_gap.mean(),
                 "share": 1 - kept,
@@ -122,9 +121,10 @@ def _aimed(study: Study) -> list[str]:
 
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:
-    found = Estimates(*(table[name].to_numpy(float) for name in Estimates._fields))
-    adjusted = sidak(found.p_value)
-    lower, upper = found.interval(sidak_level(int((~np.isnan(found.p_value)).sum())))
+    found = EstimatesInParts(*(table[name].to_numpy(float) for name in EstimatesInParts._fields))
+    p_value = found.p_value
+    adjusted = sidak(p_value)
+    lower, upper = found.interval(sidak_level(int((~np.isnan(p_value)).sum())))
     verdict = np.select(
         [
             table["degenerate"].to_numpy(bool),
@@ -140,7 +140,7 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
         difference=found.value,
         lower=np.clip(lower, -1, 1),
         upper=np.clip(upper, -1, 1),
-        p_value=found.p_value,
+        p_value=p_value,
         p_adjusted=adjusted,
         verdict=verdict,
     )
