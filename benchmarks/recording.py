@@ -34,7 +34,7 @@ def measure_recording(scale: Scale, settings: Settings, pool: Pool) -> dict[str,
     """
     val, test = pool.rows_of("val"), pool.rows_of("test")
     probabilities = _by_chance(pool, val, 0)
-    epoch = ValidationMeasure(pool, val, settings.min_support)
+    epoch = ValidationMeasure(pool, val, settings.min_support, settings.mitigate)
     predictions = predictions_table(pool, test, _by_chance(pool, test, 1))
     with threadpool_limits(1):
         measurements = measure(predictions, settings, 0)

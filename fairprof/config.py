@@ -60,12 +60,14 @@ SearchLaw = LogUniform | Uniform | Choice
 @dataclass(frozen=True)
 class MethodValue:
     """A value of a mitigation method's own: its published default, the law by which a search proposes it, and its
-    bounds, both included; of a choice, its options are all that is valid."""
+    bounds, both included; of a choice between words, its options are all that is valid. whole: whether it has to be a
+    whole number."""
 
     default: float | str
     search: SearchLaw
     low: float = 0.0
     high: float = 1.0
+    whole: bool = False
 
 
 NO_MITIGATION = "none"
@@ -76,10 +78,10 @@ MITIGATIONS: dict[str, dict[str, MethodValue]] = {
     "reweight": {"power": MethodValue(1.0, Uniform(0.0, 1.0))},
     "balanced_softmax": {"strength": MethodValue(1.0, Uniform(0.0, 1.5), high=10.0)},
     "group_dro": {"eta": MethodValue(0.01, LogUniform(1e-3, 1.0), high=100.0)},
-    "cvar_dro": {"alpha": MethodValue(0.2, Uniform(0.1, 1.0), low=0.01)},
+    "cvar_dro": {"alpha": MethodValue(0.1, LogUniform(0.05, 1.0), low=0.01)},
     "jtt": {
         "weight": MethodValue(50.0, LogUniform(1.0, 100.0), low=1.0, high=1000.0),
-        "identification_epochs": MethodValue(1.0, Choice((1.0, 2.0, 5.0)), low=1.0, high=1000.0),
+        "identification_epochs": MethodValue(1.0, Choice((1.0, 2.0, 5.0)), low=1.0, high=1000.0, whole=True),
     },
     "gap_penalty_dp": {"weight": MethodValue(1.0, LogUniform(0.1, 10.0), high=1000.0)},
     "gap_penalty_eo": {"weight": MethodValue(1.0, LogUniform(0.1, 10.0), high=1000.0)},
@@ -89,7 +91,7 @@ MITIGATIONS: dict[str, dict[str, MethodValue]] = {
     },
     "strong_augmentation": {
         "probability": MethodValue(1.0, Uniform(0.0, 1.0)),
-        "magnitude": MethodValue(9.0, Choice((5.0, 9.0, 13.0)), low=0.0, high=30.0),
+        "magnitude": MethodValue(9.0, Choice((5.0, 9.0, 13.0)), low=0.0, high=30.0, whole=True),
     },
     "dfr": {},
     "linear_post": {
@@ -379,8 +381,16 @@ class TrainingSettings(DataSettings):
         "the prefix cache applies: finetune=head, layer4 or layer3; otherwise unlimited)",
     )
     patience: int = setting(7, Identifies.SHARED, "epochs without improvement before training stops", ge=1, le=1000)
-    selection: Literal["val_loss", "val_macro_f1", "val_worst_group"] = setting(
-        "val_loss", Identifies.SHARED, "validation rule for the best epoch and early stopping"
+    selection: Literal["val_loss", "val_macro_f1", "val_worst_group", "val_distance_to_ideal"] = setting(
+        "val_loss",
+        Identifies.SHARED,
+        "validation rule for the best epoch and early stopping; val_distance_to_ideal: macro-F1 and the equal "
+        "opportunity difference of mitigate together, as far from 1 and 0",
+    )
+    scored_selections: Literal["chosen", "all"] = setting(
+        "chosen",
+        Identifies.ANALYSIS,
+        "rules for the best epoch whose test predictions are kept: chosen (that of selection), or all",
     )
 
     # What is done against unfairness
@@ -856,8 +866,9 @@ def _method_value(place: str, declared: MethodValue, text: str) -> float | str:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not declared.low <= value <= declared.high:
-        raise ValueError(f"a list with {place} from {declared.low:g} to {declared.high:g} ({text})")
+    if not declared.low <= value <= declared.high or (declared.whole and not value.is_integer()):
+        kind = "a whole number " if declared.whole else ""
+        raise ValueError(f"a list with {place} {kind}from {declared.low:g} to {declared.high:g} ({text})")
     return value
 
 

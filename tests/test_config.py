@@ -180,6 +180,7 @@ def test_the_hash_depends_on_every_shared_setting_and_on_no_other():
         "augmented_views": 3,
         "patience": 3,
         "selection": "val_macro_f1",
+        "scored_selections": "all",
         "min_support": 11,
         "permutations": 99,
         "replicates": 100,
@@ -221,12 +222,20 @@ def test_the_hash_of_the_same_settings_stays_the_same():
             "data label_bias label_bias_strength label_seed cue_gap merge exclude max_quarantined_share imbalance "
             "weights hparams",
         ),
-        (Settings, "analysis", "min_support permutations replicates delta faces_in_reports gradcam_images"),
+        (
+            Settings,
+            "analysis",
+            "min_support permutations replicates delta faces_in_reports scored_selections gradcam_images",
+        ),
         (Settings, "machine", "accelerator workers cache_dir cache_gib lock_timeout compile recorder prefix_cache"),
         (Settings, "method", "mitigation mitigate mitigation_values"),
         (StudySettings, "run", "mitigations experiments seeds train_size fractions"),
         (TuneSettings, "run", "mitigations experiments seed train_size search objective"),
-        (TuneSettings, "analysis", "min_support permutations replicates delta faces_in_reports gradcam_images trials"),
+        (
+            TuneSettings,
+            "analysis",
+            "min_support permutations replicates delta faces_in_reports scored_selections gradcam_images trials",
+        ),
         (CompareSettings, "run", "runs"),
         (EvaluateSettings, "run", "model"),
         (

@@ -13,17 +13,19 @@ from fairprof.metrics.fairness import (
     summary_of_counts,
 )
 from fairprof.metrics.performance import label_codes, performance_of_codes
+from fairprof.network.records import distance_to_ideal
 
 
 class ValidationMeasure:
-    """`scores_and_gaps` of predictions for the same rows of a pool, to the last bit, without a table of them.
+    """`scores_and_gaps` of predictions for the same rows of a pool, to the last bit, without a table of them; and how
+    far macro-F1 and the equal opportunity difference of an attribute are from the ideal.
 
     Labels, groups and weights are the same in every epoch and coded once. What changes is counted.
     """
 
-    def __init__(self, pool: Pool, rows: np.ndarray, min_support: int):
-        """rows: (N,) row numbers of the pool, at least one."""
-        self.classes, self.min_support = len(pool.professions), min_support
+    def __init__(self, pool: Pool, rows: np.ndarray, min_support: int, mitigate: str):
+        """rows: (N,) row numbers of the pool, at least one. mitigate: the attribute."""
+        self.classes, self.min_support, self.mitigate = len(pool.professions), min_support, mitigate
         table = predictions_table(pool, rows, np.zeros((len(rows), self.classes)))  # whatever is predicted
         groups = {attribute: group_labels(table, attribute) for attribute in ATTRIBUTES}
         self.true = label_codes(table, "y_true")
@@ -46,4 +48,6 @@ class ValidationMeasure:
             }
             for weights in (self.unweighted, self.weights)
         )
-        return scores | summary_of_counts(natural, balanced, self.empty_cells, self.min_support)
+        values = scores | summary_of_counts(natural, balanced, self.empty_cells, self.min_support)
+        gap = values[f"equal_opportunity_difference/{self.mitigate}"]
+        return values | {"distance_to_ideal": distance_to_ideal(values["macro_f1"], gap)}

@@ -52,6 +52,7 @@ class Loss(nn.Module):
         super().__init__()
         self.group_names, self.values = rows.group_names, values
         self.label_smoothing, self.processes = label_smoothing, processes
+        self.mistakes = None if rows.wrong is None else float(rows.wrong.mean())
         self.register_buffer("class_weights", class_weights, persistent=False)
 
     def forward(self, logits: torch.Tensor, terms: Sequence[Term], place: Place) -> torch.Tensor:
@@ -81,7 +82,7 @@ class Loss(nn.Module):
 
     def epoch_values(self) -> dict[str, float]:
         """What is worth knowing of the method after an epoch, by name."""
-        return {}
+        return {} if self.mistakes is None else {"train/mistakes_of_first_training": self.mistakes}
 
     def _weight_of(self, term: Term) -> torch.Tensor:
         """The weights of a term's classes, summed over all processes and divided by their number."""

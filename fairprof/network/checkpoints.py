@@ -3,6 +3,7 @@
 import io
 import os
 import zlib
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,17 @@ def read(path: Path) -> dict[str, Any]:
     return torch.load(io.BytesIO(_saved(path)), map_location="cpu", weights_only=True)
 
 
-def can_resume(folder: Path) -> bool:
-    """Whether a training can go on in its folder. Where a checkpoint is damaged, all are removed, which is said."""
+def best_by(rule: str) -> str:
+    """The file with the weights of the best epoch so far by a selection rule that is not the chosen one."""
+    return f"best-{rule}.ckpt"
+
+
+def can_resume(folder: Path, other_rules: Iterable[str] = ()) -> bool:
+    """Whether a training can go on in its folder; other_rules: selection rules beside the chosen one, whose best
+    weights it keeps. Where a checkpoint is damaged or missing, all are removed, which is said."""
     try:
         if os.path.lexists(folder / RESUME):
-            for name in (RESUME, BEST):
+            for name in (RESUME, BEST, *map(best_by, other_rules)):
                 _saved(folder / name)
             return True
     except DamagedCheckpoint as damage:

@@ -4,8 +4,9 @@ PyTorch is not loaded for them: what a training leaves is logged by a process th
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,7 +44,24 @@ SELECTION_RULES = {
     "val_loss": SelectionRule("val/loss", "min"),
     "val_macro_f1": SelectionRule("val/macro_f1", "max"),
     "val_worst_group": SelectionRule("val/worst_group_accuracy/gender_x_race", "max"),
+    "val_distance_to_ideal": SelectionRule("val/distance_to_ideal", "min"),
 }
+
+
+def other_selections(settings: Settings) -> tuple[str, ...]:
+    """The selection rules beside the chosen one whose epochs are kept too."""
+    if settings.scored_selections == "chosen":
+        return ()
+    return tuple(name for name in SELECTION_RULES if name != settings.selection)
+
+
+def distance_to_ideal(macro_f1: float, equal_opportunity_difference: float) -> float:
+    """How far a classifier is from macro-F1 1 and a difference of 0, in the plane of both, [0, sqrt(2)].
+
+    A difference that is undefined, since no two groups have images of a class, keeps it as far as macro-F1 does.
+    """
+    gap = 0.0 if math.isnan(equal_opportunity_difference) else equal_opportunity_difference
+    return math.hypot(1 - macro_f1, gap)
 
 
 # What is measured on validation data every epoch: probabilities (N, K) of the validation rows to named values.
@@ -69,17 +87,27 @@ class Training:
 
 
 @dataclass(frozen=True)
+class SelectedEpoch:
+    """The epoch that a selection rule chooses, from 1, and the weights of what was trained of the network in it."""
+
+    epoch: int
+    weights: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
 class Trained:
     """What a training leaves: values by name of every epoch (a list, epoch 1 first), and the best epoch (from 1).
 
     The classifier's network holds the weights of the best epoch. best_weights, last_weights: the state dicts of the
-    best and the last epoch, as arrays; they share what was not trained.
+    best and the last epoch, as arrays; they share what was not trained. selected: what the rules that were not chosen
+    choose, by name, where the settings ask for all.
     """
 
     history: list[dict[str, float]]
     best_epoch: int
     best_weights: dict[str, np.ndarray]
     last_weights: dict[str, np.ndarray]
+    selected: dict[str, SelectedEpoch] = field(default_factory=dict)
 
 
 def digest_of(weights: Mapping[str, np.ndarray]) -> str:

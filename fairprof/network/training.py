@@ -21,7 +21,16 @@ from fairprof.mitigation.methods import METHODS
 from fairprof.mitigation.rows import GroupedRows
 from fairprof.network import checkpoints
 from fairprof.network.batches import TrainingBatch, evaluation_batches, training_batches
-from fairprof.network.records import SELECTION_RULES, Measure, Report, Trained, Training
+from fairprof.network.records import (
+    SELECTION_RULES,
+    Measure,
+    Report,
+    SelectedEpoch,
+    SelectionRule,
+    Trained,
+    Training,
+    other_selections,
+)
 from fairprof.network.synchronised import announce, synchronised
 from fairprof.network.weights import arrays_of
 from fairprof.reporting.wording import number
@@ -135,8 +144,9 @@ class TrainingStep(lightning.LightningModule):
         values["learning_rate"] = optimizer.param_groups[-1]["lr"]
         values |= self.loss.epoch_values()
         self.history.append(values)
-        rule = SELECTION_RULES[self.settings.selection]
-        self.log(rule.metric, values[rule.metric], sync_dist=self.processes.count > 1)
+        for name in (self.settings.selection, *other_selections(self.settings)):
+            metric = SELECTION_RULES[name].metric
+            self.log(metric, values[metric], sync_dist=self.processes.count > 1)
 
     def _val_loss(self, logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
         """The class-weighted mean over all validation images, whatever the method minimises."""
@@ -241,7 +251,8 @@ def fit(training: Training, measure: Measure, report: Report, folder: Path, proc
     step = TrainingStep(training, processes, measure)
     resume = folder / checkpoints.RESUME
     with processes.leader_first():  # it removes what is damaged
-        earlier = checkpoints.read(resume) if checkpoints.can_resume(folder) else None
+        going_on = checkpoints.can_resume(folder, other_selections(training.settings))
+        earlier = checkpoints.read(resume) if going_on else None
     # the checkpoint itself says whether it is the last one: Lightning would train on after an early stop
     if earlier and earlier["ended"]:
         step.history = earlier["history"]
@@ -251,24 +262,24 @@ def fit(training: Training, measure: Measure, report: Report, folder: Path, proc
         _run(step, heard, folder, resume if earlier else None)
     processes.wait_for_all()
     last, best = checkpoints.read(resume), checkpoints.read(folder / checkpoints.BEST)
+    selected = {
+        name: _selected_epoch(folder / checkpoints.best_by(name)) for name in other_selections(training.settings)
+    }
     network = training.classifier.network
     network.load_state_dict(_network_weights(best), strict=False)
     network.to(device_of(training.settings.accelerator)).eval()
-    best_weights = arrays_of(network.state_dict())
-    return Trained(step.history, best["epoch"] + 1, best_weights, best_weights | arrays_of(_network_weights(last)))
+    # copies: the network may be changed afterwards
+    best_weights = {name: value.copy() for name, value in arrays_of(network.state_dict()).items()}
+    last_weights = best_weights | arrays_of(_network_weights(last))
+    return Trained(step.history, best["epoch"] + 1, best_weights, last_weights, selected)
 
 
 def _run(step: TrainingStep, report: Report, folder: Path, resume_from: Path | None) -> None:
     settings = step.settings
     rule = SELECTION_RULES[settings.selection]
-    best = ModelCheckpoint(
-        folder,
-        Path(checkpoints.BEST).stem,
-        monitor=rule.metric,
-        mode=rule.mode,
-        save_weights_only=True,
-        enable_version_counter=False,
-    )
+    best = [_best_by(rule, folder, checkpoints.BEST)] + [
+        _best_by(SELECTION_RULES[name], folder, checkpoints.best_by(name)) for name in other_selections(settings)
+    ]
     resume = ModelCheckpoint(
         folder, Path(checkpoints.RESUME).stem, monitor=None, every_n_epochs=1, enable_version_counter=False
     )
@@ -292,7 +303,7 @@ def _run(step: TrainingStep, report: Report, folder: Path, resume_from: Path | N
         callbacks=[
             EpochReports(report, settings.epochs),
             EarlyStopping(rule.metric, patience=settings.patience, mode=rule.mode),
-            best,
+            *best,
             resume,
         ],
         logger=False,
@@ -309,6 +320,23 @@ def _run(step: TrainingStep, report: Report, folder: Path, resume_from: Path | N
         # torch 2.11, which is supported as well, does not know the new name yet
         warnings.filterwarnings("ignore", message=".*broadcast_buffers. is deprecated.*")
         trainer.fit(step, ckpt_path=resume_from, weights_only=True)
+
+
+def _best_by(rule: SelectionRule, folder: Path, name: str) -> ModelCheckpoint:
+    """Keeps the weights of the best epoch by a rule."""
+    return ModelCheckpoint(
+        folder,
+        Path(name).stem,
+        monitor=rule.metric,
+        mode=rule.mode,
+        save_weights_only=True,
+        enable_version_counter=False,
+    )
+
+
+def _selected_epoch(path: Path) -> SelectedEpoch:
+    checkpoint = checkpoints.read(path)
+    return SelectedEpoch(checkpoint["epoch"] + 1, arrays_of(_network_weights(checkpoint)))
 
 
 def _network_weights(checkpoint: dict) -> dict[str, torch.Tensor]:

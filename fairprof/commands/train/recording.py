@@ -65,6 +65,10 @@ class Recording:
         """Predictions of validation and test images, and all that is measured on them."""
         self._log("fairprof.commands.train.outcome.log_predictions", subject, val, test)
 
+    def selections(self, selected: pd.DataFrame) -> None:
+        """Predictions of test images by every selection rule, as `by_selection` returns them."""
+        self._log("fairprof.store.tracking.log_table", selected, "predictions/test_by_selection.parquet")
+
     def maps(self, explained: Explained, drawn: dict[str, bytes]) -> None:
         """What the network looks at in test images, with the pictures that `map_pictures` has drawn."""
         self._log("fairprof.commands.train.outcome.log_maps", explained, drawn)

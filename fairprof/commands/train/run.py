@@ -1,10 +1,10 @@
 """The path of one run: from settings to a trained, measured, explained and registered model."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
+from fairprof.commands.train.fitting import by_selection, first_epochs, fitted
 from fairprof.commands.train.folder import folder_of, training_folder
 from fairprof.commands.train.hyperparameters import with_hyperparameters
 from fairprof.commands.train.identity import run_name, run_tags
@@ -15,14 +15,13 @@ from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.drawable import require_drawable
 from fairprof.data.pool import Pool, load_pool, screened_rows
 from fairprof.measurement.memory import require_memory
-from fairprof.measurement.validation import ValidationMeasure
 from fairprof.mitigation.methods import METHODS
 from fairprof.network.checkpoints import can_resume
 from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs, augmentation
 from fairprof.network.predictions import predict
 from fairprof.network.prefix import cached_inputs, cached_work
-from fairprof.network.records import Report, Trained, Training
+from fairprof.network.records import Training, other_selections
 from fairprof.runtime.beside import HERE, Executor
 from fairprof.runtime.hardware import keep_freed_memory, on_gpu
 from fairprof.runtime.processes import ALONE, Processes, process_group
@@ -75,7 +74,7 @@ def train(
     else:
         recording.inputs(subject)
         folder = recording.until_recorded.enter_context(training_folder(training))
-        if can_resume(folder):
+        if can_resume(folder, other_selections(settings)):
             recording.tags({"fairprof.resumed": "true"})
     with processes.leader_first():  # it fills the prefix cache
         training = with_cached_prefix(training)
@@ -86,13 +85,16 @@ def train(
         predict(training.classifier, training.inputs, pool, rows, settings, f"predicting {name}", processes)
         for name, rows in (("val", training.drawn.val), ("test", training.drawn.test))
     )
+    selected = by_selection(training, trained, test, processes)
     if recording is None:
         return
     from fairprof.commands.train.maps import explained  # pytorch-grad-cam, which nothing needs before
 
     recording.work(cached_work(training.inputs, "prefix"))
-    recording.training(subject, trained)
+    recording.training(subject, replace(trained, selected={}))
     recording.predictions(subject, val, test)
+    if len(selected):
+        recording.selections(selected)
     images, explained_from = explained(training, test)
     recording.work(cached_work(explained_from, "gradcam") if explained_from is not training.inputs else {})
     if alone:
@@ -145,14 +147,9 @@ def with_cached_prefix(training: Training) -> Training:
     settings, pool, drawn, images = training.settings, training.pool, training.drawn, training.inputs
     if not isinstance(images, ImageInputs):
         return training
-    held_out = np.concatenate((drawn.val, drawn.test))
-    outputs = cached_inputs(training.classifier, images, pool, settings, drawn.train, held_out)
+    evaluated, epochs = np.concatenate((drawn.val, drawn.test)), settings.epochs
+    if METHODS[settings.mitigation].trains_twice:
+        evaluated, epochs = np.concatenate((evaluated, drawn.train)), max(epochs, first_epochs(settings))
+    asked = settings.model_copy(update={"epochs": epochs})
+    outputs = cached_inputs(training.classifier, images, pool, asked, drawn.train, evaluated)
     return training if outputs is None else replace(training, inputs=outputs)
-
-
-def fitted(training: Training, report: Report, folder: Path, processes: Processes = ALONE) -> Trained:
-    """Trains the classifier as `fit` does, measured on validation data after every epoch."""
-    from fairprof.network.training import fit  # Lightning, which nothing needs before
-
-    measure = ValidationMeasure(training.pool, training.drawn.val, training.settings.min_support)
-    return fit(training, measure, report, folder, processes)
