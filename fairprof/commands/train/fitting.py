@@ -119,7 +119,7 @@ def by_selection(training: Training, trained: Trained, test: pd.DataFrame, proce
         if selected.epoch not in tables:
             tables[selected.epoch] = _predicted_with(training, selected.weights, processes)
     training.classifier.network.load_state_dict(tensors_of(trained.best_weights))
-    epochs = {training.settings.selection: trained.best_epoch}
+    epochs: dict[str, int] = {training.settings.selection: trained.best_epoch}
     epochs |= {name: selected.epoch for name, selected in trained.selected.items()}
     parts = [tables[epoch][["image", "y_pred"]].assign(selection=name) for name, epoch in epochs.items()]
     return pd.concat(parts, ignore_index=True)[["image", "selection", "y_pred"]].astype({"y_pred": "str"})

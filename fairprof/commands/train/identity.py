@@ -38,9 +38,9 @@ def study_key(settings: TrainingSettings, pool: Pool, test_fingerprint: str, wei
 def run_key(settings: Settings, pool: Pool, drawn: Draw, weights: Weights) -> str:
     """Equal for runs that train the same: same study key, design, seed, draw and method."""
     of_study = study_key(settings, pool, drawn.test_fingerprint, weights)
-    method = () if settings.mitigation == NO_MITIGATION else (settings.method_hash(),)
+    method = [] if settings.mitigation == NO_MITIGATION else [settings.method_hash()]
     if settings.selection == "val_distance_to_ideal":  # of this attribute, without a method too
-        method += (settings.mitigate,)
+        method.append(settings.mitigate)
     return _digest(of_study, settings.experiment, settings.seed, drawn.fingerprint, *method)
 
 
