@@ -727,11 +727,12 @@ class TuneSettings(ManyMethodsSettings):
         "hyperparameters that are searched, separated by commas: all, or some of those with a search law; method: none "
         "of them, but the own values of every method that mitigations names, with as many trials each",
     )
-    objective: Literal["macro_f1", "worst_group", "pareto"] = setting(
+    objective: Literal["macro_f1", "worst_group", "distance_to_ideal", "pareto"] = setting(
         "macro_f1",
         Identifies.RUN,
         "what is best on validation data, mean over the designs: macro_f1; worst_group (accuracy of the worst "
-        "gender x race group); pareto (macro-F1 against the equal opportunity difference by race)",
+        "gender x race group); distance_to_ideal (of macro-F1 and the equal opportunity difference of mitigate, from 1 and "
+        "0); pareto (macro-F1 against the equal opportunity difference by race)",
     )
     storage: str = setting(
         "auto",

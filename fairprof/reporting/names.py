@@ -49,6 +49,7 @@ IRREGULAR = (
         "val_loss": "loss",
         "val_worst_group": "worst group",
         "val_distance_to_ideal": "distance to the ideal",
+        "distance_to_ideal": "distance to the ideal",
         "calibration_error": "expected calibration error",
         "jensen_shannon": "Jensen-Shannon distance",
         "kolmogorov_smirnov": "Kolmogorov-Smirnov distance",

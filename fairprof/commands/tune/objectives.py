@@ -7,5 +7,6 @@ Objectives = tuple[tuple[str, Literal["minimize", "maximize"]], ...]
 OBJECTIVES: dict[str, Objectives] = {
     "macro_f1": (("val/macro_f1", "maximize"),),
     "worst_group": (("val/worst_group_accuracy/gender_x_race", "maximize"),),
+    "distance_to_ideal": (("val/distance_to_ideal", "minimize"),),
     "pareto": (("val/macro_f1", "maximize"), ("val/equal_opportunity_difference/race", "minimize")),
 }
