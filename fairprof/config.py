@@ -384,13 +384,14 @@ class TrainingSettings(DataSettings):
     selection: Literal["val_loss", "val_macro_f1", "val_worst_group", "val_distance_to_ideal"] = setting(
         "val_loss",
         Identifies.SHARED,
-        "validation rule for the best epoch and early stopping; val_distance_to_ideal: macro-F1 and the equal "
-        "opportunity difference of mitigate together, as far from 1 and 0",
+        "validation rule for the best epoch and early stopping; val_distance_to_ideal: how far macro-F1 and the equal "
+        "opportunity difference of mitigate are from 1 and 0",
     )
     scored_selections: Literal["chosen", "all"] = setting(
         "chosen",
         Identifies.ANALYSIS,
-        "rules for the best epoch whose test predictions are kept: chosen (that of selection), or all",
+        "rules for the best epoch whose test predictions are kept: chosen (that of selection), or all (as studies of "
+        "several methods do)",
     )
 
     # What is done against unfairness
@@ -731,8 +732,8 @@ class TuneSettings(ManyMethodsSettings):
         "macro_f1",
         Identifies.RUN,
         "what is best on validation data, mean over the designs: macro_f1; worst_group (accuracy of the worst "
-        "gender x race group); distance_to_ideal (of macro-F1 and the equal opportunity difference of mitigate, from 1 and "
-        "0); pareto (macro-F1 against the equal opportunity difference by race)",
+        "gender x race group); distance_to_ideal (how far macro-F1 and the equal opportunity difference of mitigate "
+        "are from 1 and 0); pareto (macro-F1 against the equal opportunity difference by race)",
     )
     storage: str = setting(
         "auto",

@@ -51,6 +51,8 @@ def plan(settings: StudySettings) -> list[Settings]:
     natural.
     """
     shared = {name: getattr(settings, name) for name in TrainingSettings.model_fields}
+    if len(settings.methods()) > 1:  # whether verdicts depend on the rule is said of methods that are compared
+        shared["scored_selections"] = "all"
     methods = sorted(settings.methods(), key=lambda name: (name != NO_MITIGATION, not METHODS[name].refits))
     arms = product(main_arm_first(settings.listed("train_size")), sorted(settings.listed("fractions"), reverse=True))
     return [

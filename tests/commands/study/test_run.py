@@ -74,12 +74,14 @@ def test_methods_of_a_design_and_seed_follow_each_other_those_that_take_over_its
         "group_dro": "group_dro.eta=0.5",
     }
     assert {run.hyperparameters_hash() for run in runs} == {Settings().hyperparameters_hash()}
+    assert {run.scored_selections for run in runs} == {"all"}
     assert [run.settings.mitigation for run in main_arm([PlannedRun(run) for run in runs])] == ["none", "none"]
 
 
 def test_a_study_of_one_method_has_it_in_all_runs():
     runs = plan(StudySettings(experiments="A", seeds="2", train_size="matched", mitigation="dfr"))
     assert [run.settings.mitigation for run in main_arm([PlannedRun(run) for run in runs])] == ["dfr", "dfr"]
+    assert {run.scored_selections for run in runs} == {"chosen"}
 
 
 def test_imbalance_is_for_the_designs_that_leave_an_axis_natural():
