@@ -60,8 +60,8 @@ SearchLaw = LogUniform | Uniform | Choice
 @dataclass(frozen=True)
 class MethodValue:
     """A value of a mitigation method's own: its published default, the law by which a search proposes it, and its
-    bounds, both included; of a choice between words, its options are all that is valid. whole: whether it has to be a
-    whole number."""
+    bounds, both included; of the words of a choice all are valid, and numbers only where there are some among them.
+    whole: whether it has to be a whole number."""
 
     default: float | str
     search: SearchLaw
@@ -71,6 +71,7 @@ class MethodValue:
 
 
 NO_MITIGATION = "none"
+CHOSEN = "chosen"  # of a tolerance: on the validation images that the method is not fitted on
 # every method with the values of its own by name; what a method does and needs is in `fairprof/mitigation/methods.py`
 MITIGATIONS: dict[str, dict[str, MethodValue]] = {
     NO_MITIGATION: {},
@@ -96,11 +97,11 @@ MITIGATIONS: dict[str, dict[str, MethodValue]] = {
     "dfr": {},
     "linear_post": {
         "criterion": MethodValue("demographic_parity", Choice(("demographic_parity", "equal_opportunity"))),
-        "tolerance": MethodValue(0.0, Uniform(0.0, 0.2)),
+        "tolerance": MethodValue(CHOSEN, Choice((CHOSEN, 0.0, 0.02, 0.05, 0.1, 0.2))),
     },
     "linear_post_blind": {
         "criterion": MethodValue("demographic_parity", Choice(("demographic_parity", "equal_opportunity"))),
-        "tolerance": MethodValue(0.0, Uniform(0.0, 0.2)),
+        "tolerance": MethodValue(CHOSEN, Choice((CHOSEN, 0.0, 0.02, 0.05, 0.1, 0.2))),
     },
     "class_scaling": {},
 }
@@ -859,18 +860,20 @@ def _method_values(text: str) -> dict[tuple[str, str], float | str]:
 
 
 def _method_value(place: str, declared: MethodValue, text: str) -> float | str:
-    if isinstance(declared.default, str):
-        assert isinstance(declared.search, Choice)
-        if text not in declared.search.options:
-            raise ValueError(f"a list with {place} one of {', '.join(declared.search.options)} ({text})")
+    options = declared.search.options if isinstance(declared.search, Choice) else ()
+    words = [option for option in options if isinstance(option, str)]
+    if text in words:
         return text
+    if words and len(words) == len(options):
+        raise ValueError(f"a list with {place} one of {', '.join(words)} ({text})")
     try:
         value = float(text)
     except ValueError:
         value = float("nan")
     if not declared.low <= value <= declared.high or (declared.whole and not value.is_integer()):
         kind = "a whole number " if declared.whole else ""
-        raise ValueError(f"a list with {place} {kind}from {declared.low:g} to {declared.high:g} ({text})")
+        bounds = f"{kind}from {declared.low:g} to {declared.high:g}"
+        raise ValueError(f"a list with {place} {' or '.join([*words, bounds])} ({text})")
     return value
 
 

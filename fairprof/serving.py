@@ -19,7 +19,7 @@ import math
 import struct
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -204,9 +204,15 @@ def build_network(architecture: str, class_count: int) -> "nn.Module":
     return network
 
 
-def gradcam(network: "nn.Module", layer: str, images: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor"]:
+def gradcam(
+    network: "nn.Module",
+    layer: str,
+    images: "torch.Tensor",
+    decide: "Callable[[torch.Tensor], torch.Tensor] | None" = None,
+) -> tuple["torch.Tensor", "torch.Tensor"]:
     """Logits, (N, K) float32, and the Grad-CAM of every image's predicted class at a layer, (N, h, w) float32, >= 0, in
-    units of the logit (Selvaraju et al. 2017).
+    units of the logit (Selvaraju et al. 2017). decide: logits to the predicted classes, (N,) int64; None for those of
+    the largest logits.
 
     images: (N, 3, H, W) float32, normalised. layer: the path of a block whose output is (N, C, h, w). The network's
     mode, gradients and hooks are left as they were.
@@ -224,7 +230,8 @@ def gradcam(network: "nn.Module", layer: str, images: "torch.Tensor") -> tuple["
     try:
         with torch.inference_mode(False), torch.no_grad():
             logits = network(images.clone())  # a copy: images may come from inference mode
-            (gradients,) = torch.autograd.grad(logits.max(dim=1).values.sum(), outputs)
+            predicted = logits.argmax(dim=1) if decide is None else decide(logits.detach())
+            (gradients,) = torch.autograd.grad(logits.gather(1, predicted[:, None]).sum(), outputs)
     finally:
         hook.remove()
     maps = (outputs[0].detach() * gradients.mean(dim=(2, 3), keepdim=True)).sum(dim=1).relu()
@@ -403,6 +410,7 @@ class ProfessionClassifier(PythonModel):
         self.network = build_network(self.settings["architecture"], len(self.settings["classes"]))
         self.network.load_state_dict(safetensors.torch.load_file(context.artifacts["weights"]))
         self.network.eval()
+        self.rule = DecisionRule.of_json(self.settings["rule"]) if "rule" in self.settings else DecisionRule()
         self.lock = threading.Lock()  # a server predicts in several threads; Grad-CAM hooks into the one network
         take_over_invocations(self)
 
@@ -410,45 +418,68 @@ class ProfessionClassifier(PythonModel):
         """A row per image, with the index of `model_input` where that is a data frame.
 
         model_input: encoded images, each as bytes or as base64 text: a data frame whose first column is `image`, a
-        list, or one image alone. No path or URL is ever opened. Columns: `profession`, `probability` (that of the
-        profession) and `probability_<class>`, float64 in 0 to 1.
+        list, or one image alone. No path or URL is ever opened. A model that decides by the group of a person takes a
+        data frame alone, which also has a column for each attribute that its rule names, such as `gender`. Columns:
+        `profession`, `probability` (that of the profession) and `probability_<class>`, float64 in 0 to 1.
 
         params: `explain` (true or false) adds the column `gradcam`: a PNG as bytes, over HTTP as base64 text, with the
         Grad-CAM of the predicted class laid over what the network sees of the image, as `overlay` describes.
-        `invalid_rows` says what becomes of rows that hold no usable image. `refuse`: nothing is answered, and the
+        `invalid_rows` says what becomes of rows that hold no usable image, or no group that the model knows. `refuse`:
+        nothing is answered, and the
         error names all of them. `report`: they have missing values, and a column `error` has the reason, which is
         missing for all other rows.
 
         Raises `RefusedRequest`, an `MlflowException`: HTTP 400.
         """
-        table = self.predicted(_images(model_input), params, most_decoding=math.inf)
+        table = self.predicted(self._columns(model_input), params, most_decoding=math.inf)
         return table.set_axis(model_input.index) if isinstance(model_input, pd.DataFrame) else table
 
-    def predicted(self, images: list, params: dict | None, most_decoding: float) -> pd.DataFrame:
-        """A row per image, as `predict` describes; most_decoding: pixels that may be gone through to decode them."""
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What is asked for every image: `image`, and the attributes that the rule decides by."""
+        return "image", *self.rule.attributes
+
+    def _columns(self, model_input) -> dict[str, list]:
+        """The values of `columns`; raises `RefusedRequest` where one is missing."""
+        if isinstance(model_input, pd.DataFrame) and self.rule.attributes:
+            names = list(model_input.columns)
+            require_columns(names, self.columns)
+            return {name: model_input[name].tolist() for name in self.columns}
+        if self.rule.attributes:
+            raise RefusedRequest(_no_column([], self.columns))
+        return {"image": _images(model_input)}
+
+    def predicted(self, columns: dict[str, list], params: dict | None, most_decoding: float) -> pd.DataFrame:
+        """A row per image, as `predict` describes; columns: the values of `self.columns`. most_decoding: pixels that
+        may be gone through to decode them."""
         explain, report = _options(params)
+        images = columns["image"]
         if not images:
             raise RefusedRequest("no images were given")
         classes = self.settings["classes"]
         left = most_decoding
         probabilities = np.full((len(images), len(classes)), np.nan)
         overlays = np.full(len(images), None, dtype=object)
+        best = np.zeros(len(images), dtype=np.int64)
         reasons: dict[int, str] = {}
+        groups = self._groups(columns, reasons)
         for start in range(0, len(images), BATCH):
             with self.lock:
                 batch = range(start, min(start + BATCH, len(images)))
                 pixels, pictures, left = self._decoded(images, batch, explain, reasons, left)
                 rows = list(pixels)
                 if rows and (report or not reasons):
-                    probabilities[rows], maps = self._computed(np.stack(list(pixels.values())), explain)
+                    of_rows = None if groups is None else groups[rows]
+                    probabilities[rows], best[rows], maps = self._computed(
+                        np.stack(list(pixels.values())), of_rows, explain
+                    )
                     for row, picture, saliency in zip(pictures, pictures.values(), maps, strict=True):
                         overlays[row] = overlay(picture, saliency)
         if reasons and not report:
             raise RefusedRequest(_naming(reasons, len(images)))
         table = pd.DataFrame(probabilities, columns=[f"probability_{name}" for name in classes])
-        best = probabilities.argmax(axis=1)
         table.insert(0, "profession", [None if row in reasons else classes[k] for row, k in enumerate(best)])
-        table.insert(1, "probability", probabilities.max(axis=1))
+        table.insert(1, "probability", probabilities[np.arange(len(best)), best])
         if explain:
             table["gradcam"] = overlays
         if report:
@@ -463,6 +494,8 @@ class ProfessionClassifier(PythonModel):
         image_size = self.settings["image_size"]
         pixels, pictures = {}, {}
         for row in rows:
+            if row in reasons:
+                continue
             try:
                 content = _content(images[row])
                 image = decode_image(content)
@@ -477,19 +510,40 @@ class ProfessionClassifier(PythonModel):
                 pictures[row] = visible_square(image, max(image_size, OVERLAY_SIZE))
         return pixels, pictures, left
 
-    def _computed(self, pixels: np.ndarray, explain: bool) -> tuple[np.ndarray, list["torch.Tensor"]]:
-        """Probabilities, (N, K) float64, and the maps, if they are asked for."""
+    def _groups(self, columns: dict[str, list], reasons: dict[int, str]) -> np.ndarray | None:
+        """The groups of the rows, (N,) int, None where none is needed; adds to `reasons` which are not known."""
+        if not self.rule.attributes:
+            return None
+        groups = self.rule.group_codes(columns)
+        for row in np.flatnonzero(groups < 0).tolist():
+            given = " and ".join(f"{name} {_short(columns[name][row])}" for name in self.rule.attributes)
+            known = ", ".join(" and ".join(names) for names in self.rule.groups)
+            reasons[row] = f"the model knows no {given}; it knows {known}"
+        return groups
+
+    def _computed(
+        self, pixels: np.ndarray, groups: np.ndarray | None, explain: bool
+    ) -> tuple[np.ndarray, np.ndarray, list["torch.Tensor"]]:
+        """Probabilities, (N, K) float64, the classes that are decided on, (N,) int64, and the maps, if they are asked
+        for; groups: of the rows."""
         import torch
 
         entering = evaluation_input(pixels, self.settings["image_size"])
         maps: list[torch.Tensor] = []
-        if explain:
-            logits, computed = gradcam(self.network, self.settings["gradcam_layer"], entering)
-            maps = list(computed)
-        else:
-            with torch.inference_mode():
-                logits = self.network(entering)
-        return logits.softmax(dim=1).double().numpy(), maps
+        with watched_features(self.network) as features:
+
+            def decide(logits: torch.Tensor) -> torch.Tensor:
+                probabilities = logits.softmax(dim=1).double().numpy()
+                return torch.from_numpy(self.rule.decide(probabilities, groups, features[-1].double().numpy()))
+
+            if explain:
+                logits, computed = gradcam(self.network, self.settings["gradcam_layer"], entering, decide)
+                maps = list(computed)
+            else:
+                with torch.inference_mode():
+                    logits = self.network(entering)
+            best = decide(logits).numpy()
+        return self.rule.scaled(logits.softmax(dim=1).double().numpy()), best, maps
 
 
 def _options(params: dict | None) -> tuple[bool, bool]:
@@ -519,8 +573,22 @@ def _images(model_input) -> list:
     return [model_input] if isinstance(model_input, str | bytes) else list(model_input)
 
 
-def _no_column(names: list) -> str:
-    return f"there must be one column `image`; given: {_names(names) or 'none'}"
+def require_columns(names: list, wanted: Sequence[str]) -> None:
+    """Raises `RefusedRequest` where one of the columns that a model takes is not there, or is twice."""
+    if any(names.count(name) != 1 for name in wanted):
+        raise RefusedRequest(_no_column(names, wanted))
+
+
+def _no_column(names: list, wanted: Sequence[str] = ("image",)) -> str:
+    columns = " and ".join(f"`{name}`" for name in wanted)
+    each = "one column" if len(wanted) == 1 else "one each of the columns"
+    by_group = "" if len(wanted) == 1 else " (the model decides by the group, and needs it)"
+    return f"there must be {each} {columns}{by_group}; given: {_names(names) or 'none'}"
+
+
+def _short(value) -> str:
+    """A value that a caller gave for a group, in a message."""
+    return "null" if value is None or value != value else repr(str(value)[:40])
 
 
 def _names(names: list) -> str:
@@ -631,10 +699,10 @@ def answer(classifier: ProfessionClassifier, content_type: str, body: bytes) -> 
     """HTTP status and JSON for a request: `{"predictions": [...]}`, an object a row with null for what is missing; or
     `{"error_code": ..., "message": ...}`, one line that repeats nothing of the images."""
     try:
-        images, params = READERS[content_type](body)
-        if len(images) > MAX_ROWS:
+        columns, params = READERS[content_type](body, classifier.columns)
+        if len(columns["image"]) > MAX_ROWS:
             raise RefusedRequest(f"more than {MAX_ROWS} rows: send them in several requests", 413)
-        table = classifier.predicted(images, params, MAX_REQUEST_DECODING)
+        table = classifier.predicted(columns, params, MAX_REQUEST_DECODING)
         records = [{name: _plain(value) for name, value in row.items()} for row in table.to_dict("records")]
         return 200, json.dumps({"predictions": records}, allow_nan=False)
     except RefusedRequest as refusal:
@@ -659,7 +727,10 @@ def _plain(value):
     return None if value is None or value != value else value
 
 
-def _images_of_json(body: bytes) -> tuple[list, dict | None]:
+Columns = dict[str, list]  # of a request: image, and the attributes that a model decides by, alike long
+
+
+def _columns_of_json(body: bytes, wanted: Sequence[str]) -> tuple[Columns, dict | None]:
     request = _parsed(_text(body))
     forms = {
         "dataframe_split": _of_split,
@@ -670,7 +741,7 @@ def _images_of_json(body: bytes) -> tuple[list, dict | None]:
     given = [name for name in request if name != "params"] if isinstance(request, dict) else []
     if len(given) != 1 or given[0] not in forms:
         raise RefusedRequest(f"the body must be a JSON object with one of {', '.join(forms)}, and params if wanted")
-    return forms[given[0]](request[given[0]]), request.get("params")
+    return forms[given[0]](request[given[0]], wanted), request.get("params")
 
 
 def _text(body: bytes) -> str:
@@ -698,39 +769,44 @@ def _object(pairs: list[tuple[str, object]]) -> dict:
     return found
 
 
-def _of_split(content) -> list:
+def _of_split(content, wanted: Sequence[str]) -> Columns:
     if not isinstance(content, dict) or not isinstance(content.get("data"), list):
         raise RefusedRequest('dataframe_split must be an object such as {"columns": ["image"], "data": [["..."]]}')
     names = content.get("columns", ["image"])
-    if not isinstance(names, list) or names.count("image") != 1:
-        raise RefusedRequest(_no_column(names if isinstance(names, list) else [names]))
+    if not isinstance(names, list):
+        raise RefusedRequest(_no_column([names], wanted))
+    require_columns(names, wanted)
     for row, cells in enumerate(content["data"]):
         if not isinstance(cells, list) or len(cells) != len(names):
             raise RefusedRequest(
                 f"row {row}: in dataframe_split data, a row is a list of {len(names)} values, one a column"
             )
-    return [cells[names.index("image")] for cells in content["data"]]
+    return {name: [cells[names.index(name)] for cells in content["data"]] for name in wanted}
 
 
-def _of_records(content) -> list:
+def _of_records(content, wanted: Sequence[str]) -> Columns:
     if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
         raise RefusedRequest('dataframe_records must be a list of objects such as [{"image": "..."}]')
-    if content and not any("image" in record for record in content):
-        raise RefusedRequest(_no_column(list(content[0])))
-    return [record.get("image") for record in content]
+    if content and not all(any(name in record for record in content) for name in wanted):
+        raise RefusedRequest(_no_column(list(content[0]), wanted))
+    return {name: [record.get(name) for record in content] for name in wanted}
 
 
-def _of_values(content) -> list:
-    if isinstance(content, dict):
-        if "image" not in content:
-            raise RefusedRequest(_no_column(list(content)))
-        content = content["image"]
-    if isinstance(content, list):
-        return _of_records(content) if any(isinstance(value, dict) for value in content) else content
-    return [content]
+def _of_values(content, wanted: Sequence[str]) -> Columns:
+    if isinstance(content, list) and any(isinstance(value, dict) for value in content):
+        return _of_records(content, wanted)
+    columns = content if isinstance(content, dict) else {"image": content}
+    if not all(name in columns for name in wanted):
+        raise RefusedRequest(_no_column(list(columns), wanted))
+    if isinstance(columns["image"], list) and any(isinstance(value, dict) for value in columns["image"]):
+        return _of_records(columns["image"], wanted)
+    found = {name: columns[name] if isinstance(columns[name], list) else [columns[name]] for name in wanted}
+    if len({len(values) for values in found.values()}) > 1:
+        raise RefusedRequest(f"the columns {_names(list(wanted))} must have the same number of values")
+    return found
 
 
-def _images_of_csv(body: bytes) -> tuple[list, None]:
+def _columns_of_csv(body: bytes, wanted: Sequence[str]) -> tuple[Columns, None]:
     lines = _text(body).count("\n") + body.count(b"\r")
     if lines > MAX_LINES:
         raise RefusedRequest(f"more than {MAX_LINES:,} lines: send at most {MAX_ROWS} rows", 413)
@@ -741,32 +817,33 @@ def _images_of_csv(body: bytes) -> tuple[list, None]:
         cells = list(itertools.islice(rows, MAX_ROWS + 1))
     except (csv.Error, StopIteration):
         raise RefusedRequest("the body is not CSV with a header") from None
-    if names.count("image") != 1:
-        raise RefusedRequest(_no_column(names))
+    require_columns(names, wanted)
     for row, values in enumerate(cells):
         if len(values) > len(names):
             raise RefusedRequest(f"row {row}: the body is CSV with a row that has more cells than its header")
-    place = names.index("image")
-    return [values[place] if place < len(values) else None for values in cells], None
+    places = {name: names.index(name) for name in wanted}
+    return {
+        name: [values[place] if place < len(values) else None for values in cells] for name, place in places.items()
+    }, None
 
 
-def _images_of_parquet(body: bytes) -> tuple[list, None]:
+def _columns_of_parquet(body: bytes, wanted: Sequence[str]) -> tuple[Columns, None]:
     import pyarrow
     import pyarrow.parquet
 
     try:
         footer = _small_footer(body)
         schema = pyarrow.parquet.read_schema(io.BytesIO(body))
-        if schema.names.count("image") != 1:
-            raise RefusedRequest(_no_column(schema.names))
+        require_columns(schema.names, wanted)
         if not any(group.number(ROWS) for group in footer.all(ROW_GROUPS)):
-            return [], None
-        _require_encoded_images(schema.field("image").type)
-        _require_small_pages(body, footer)
-        file = pyarrow.parquet.ParquetFile(io.BytesIO(body), read_dictionary=["image"])
-        column = file.read(columns=["image"], use_threads=False).column("image")
-        column.validate(full=True)  # places outside of a dictionary, text that is not UTF-8
-        return _of_column(column), None
+            return {name: [] for name in wanted}, None
+        for name in wanted:
+            _require_bytes_or_text(name, schema.field(name).type)
+        _require_small_pages(body, footer, wanted)
+        file = pyarrow.parquet.ParquetFile(io.BytesIO(body), read_dictionary=list(wanted))
+        columns = file.read(columns=list(wanted), use_threads=False)
+        columns.validate(full=True)  # places outside of a dictionary, text that is not UTF-8
+        return {name: _of_column(columns.column(name)) for name in wanted}, None
     except (pyarrow.ArrowException, OSError, ValueError, LookupError, OverflowError):
         raise RefusedRequest("the body is not a Parquet file that can be read") from None
 
@@ -791,8 +868,9 @@ def _small_footer(body: bytes) -> "_Fields":
     return footer
 
 
-def _require_encoded_images(kind) -> None:
-    """Refuses a column of another type than bytes or text: what could not be an image is not read at all."""
+def _require_bytes_or_text(name: str, kind) -> None:
+    """Refuses a column of another type than bytes or text: what could not be an image or a group is not read at
+    all."""
     from pyarrow import types
 
     values = kind.value_type if types.is_dictionary(kind) else kind
@@ -801,17 +879,18 @@ def _require_encoded_images(kind) -> None:
         *(types.is_string, types.is_large_string, types.is_string_view),
     )
     if not any(is_allowed(values) for is_allowed in allowed):
-        raise RefusedRequest(f"the column image holds neither bytes nor base64 text of images, but {str(values)[:40]}")
+        wanted = "bytes nor base64 text of images" if name == "image" else "text nor bytes"
+        raise RefusedRequest(f"the column {name} holds neither {wanted}, but {str(values)[:40]}")
 
 
-def _require_small_pages(body: bytes, footer: "_Fields") -> None:
-    """Refuses a column `image` that is larger than a request once it is unpacked. The footer need not say the truth:
+def _require_small_pages(body: bytes, footer: "_Fields", wanted: Sequence[str]) -> None:
+    """Refuses columns that are larger than a request once they are unpacked. The footer need not say the truth:
     the library unpacks what the head of each page says."""
     leaves = [element.get(NAME) for element in footer.all(SCHEMA)[1:] if not element.get(CHILDREN)]
     size = pages = 0
     for group in footer.all(ROW_GROUPS):
         for name, chunk in zip(leaves, group.all(COLUMN_CHUNKS), strict=True):
-            if name != b"image":
+            if name not in [each.encode() for each in wanted]:
                 continue
             for unpacked in _page_sizes(body, chunk.one(CHUNK_METADATA)):
                 size, pages = size + unpacked, pages + 1
@@ -946,9 +1025,9 @@ def _of_column(column) -> list:
 
 
 READERS = {
-    "application/json": _images_of_json,
-    "text/csv": _images_of_csv,
-    "application/vnd.apache.parquet": _images_of_parquet,
+    "application/json": _columns_of_json,
+    "text/csv": _columns_of_csv,
+    "application/vnd.apache.parquet": _columns_of_parquet,
 }
 
 mlflow.models.set_model(ProfessionClassifier())

@@ -15,7 +15,7 @@ from fairprof.network.parts import Boundary, part
 from fairprof.network.records import Weights
 from fairprof.network.weights import find_weights, load_backbone, read_state_dict
 from fairprof.seeds import derive_seed
-from fairprof.serving import build_network
+from fairprof.serving import DecisionRule, build_network
 
 STAGES = ("layer4", "layer3", "layer2")  # from the head backwards
 FINETUNED_STAGES = {"head": STAGES[:0], "layer4": STAGES[:1], "layer3": STAGES[:2], "layer2": STAGES}
@@ -40,6 +40,8 @@ class Classifier:
     With `finetune` head, layer4 or layer3 the network is cut at `boundary`: the `prefix` before it is constant, and
     the `trainable` part behind it is all that learns. Both share their modules with the network. Otherwise boundary
     and prefix are None and the trainable part is the network.
+
+    rule: by which classes are decided on; None: the most probable one.
     """
 
     network: nn.Module
@@ -50,6 +52,7 @@ class Classifier:
     boundary: Boundary | None
     prefix: nn.Module | None
     trainable: nn.Module
+    rule: DecisionRule | None = None
 
     def part_behind(self, boundary: Boundary | None) -> nn.Module:
         """What computes logits from what enters at a boundary: the trainable part, or (None: images) the network."""

@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
-from pydantic import ValidationError
 
 from fairprof.config import AS_TRAINED, EVERYBODY, DataSettings, EvaluateSettings, ExplainSettings, Settings
 from fairprof.data.pool import Pool, load_pool, source_of
 from fairprof.errors import UserError
 from fairprof.network.classifier import Classifier, starting_weights, trained_classifier
+from fairprof.network.predictions import groups_for
 from fairprof.network.records import digest_of
 from fairprof.network.weights import arrays_of, tensors_of
 from fairprof.store import models
@@ -62,7 +62,8 @@ def load_model(reference: str) -> LoadedModel:
         classifier = trained_classifier(
             stored.settings["architecture"], tensors_of(stored.weights), len(classes), settings.image_size
         )
-    except (KeyError, ValidationError, RuntimeError) as error:
+        classifier = replace(classifier, rule=stored.rule)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(
             f"{stored} was trained by another fairprof, whose model this one cannot read "
             f"({' '.join(str(error).split())[:100]}): train it again"
@@ -122,7 +123,8 @@ def with_groups_of(model: LoadedModel, settings: AnySettings) -> AnySettings:
 def pool_for(model: LoadedModel, settings: DataSettings) -> Pool:
     """The data set that the settings name, at the model's image size.
 
-    Raises `UserError` where its professions are not those of the model.
+    Raises `UserError` where its professions are not those of the model, or it has groups that the model, which decides
+    by them, does not know.
     """
     pool = load_pool(settings, model.image_size)
     if pool.professions != model.classes:
@@ -130,6 +132,8 @@ def pool_for(model: LoadedModel, settings: DataSettings) -> Pool:
             f"{settings.data} has the professions {', '.join(pool.professions)}, but {model} predicts "
             f"{', '.join(model.classes)}: use data with the same professions"
         )
+    if model.classifier.rule is not None:
+        groups_for(model.classifier.rule, pool.table)  # raises
     return pool
 
 

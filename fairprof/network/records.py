@@ -16,8 +16,10 @@ from fairprof.data.designs import Draw
 from fairprof.data.pool import Pool
 
 if TYPE_CHECKING:
+    from fairprof.mitigation.halves import Halves
     from fairprof.network.batches import Inputs
     from fairprof.network.classifier import Classifier
+    from fairprof.serving import DecisionRule
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,26 @@ class SelectedEpoch:
 
 
 @dataclass(frozen=True)
+class Refit:
+    """What a method has fitted on validation images after a training.
+
+    rule: by which classes are decided on; None where the last layer was fitted. halves: of the validation rows, the one
+    that it was fitted on and the one that it was chosen by. values: numbers of the fit by name.
+    """
+
+    rule: "DecisionRule | None"
+    halves: "Halves"
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Trained:
     """What a training leaves: values by name of every epoch (a list, epoch 1 first), and the best epoch (from 1).
 
     The classifier's network holds the weights of the best epoch. best_weights, last_weights: the state dicts of the
     best and the last epoch, as arrays; they share what was not trained. selected: what the rules that were not chosen
-    choose, by name, where the settings ask for all.
+    choose, by name, where the settings ask for all. refit: what was fitted afterwards, with which the weights of the
+    best epoch are used.
     """
 
     history: list[dict[str, float]]
@@ -108,6 +124,7 @@ class Trained:
     best_weights: dict[str, np.ndarray]
     last_weights: dict[str, np.ndarray]
     selected: dict[str, SelectedEpoch] = field(default_factory=dict)
+    refit: Refit | None = None
 
 
 def digest_of(weights: Mapping[str, np.ndarray]) -> str:

@@ -14,6 +14,7 @@ CHAMPION_RULE = "val_macro_f1"
 CHAMPION_METRIC = "best_val/macro_f1"
 CHAMPION_TAG = "best_val.macro_f1"
 CHAMPION_REASON_TAG = "fairprof.champion"
+MITIGATION_TAG = "fairprof.mitigation"  # of a version: the method against unfairness that its model was made with
 DEGENERATE_TAG = "fairprof.degenerate"  # of a run and of a version: the class that it answers for every test image
 
 
@@ -84,10 +85,16 @@ def _decision(
     """Whether a new version becomes champion by the rule `val_macro_f1`, and the reason as a sentence.
 
     own: its tags. before: the version that is champion now. superseded: versions whose place it takes. Before the
-    rule: a version that answers one class for every image never replaces one that does not, and always gives way to
-    one that does not.
+    rule: a version with a mitigation never becomes champion, since it may have been fitted on the validation data or
+    need the group of each person; and a version that answers one class for every image never replaces one that does
+    not, and always gives way to one that does not.
     """
     score = f"rule {CHAMPION_RULE}: {own[CHAMPION_TAG]}"
+    if MITIGATION_TAG in own and before != number:
+        return False, (
+            f"no champion by rule {CHAMPION_RULE}, which compares models without a mitigation, and this one was made "
+            f"with {own[MITIGATION_TAG]}: load it by number"
+        )
     if before is None:
         return True, f"{score}, the first version"
     if before == number:

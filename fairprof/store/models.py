@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 from fairprof.config import OF_RUN, PATHS, Settings
 from fairprof.errors import UserError
 from fairprof.runtime.files import without_folders
+from fairprof.serving import DecisionRule
 from fairprof.store import server, tracking
 from fairprof.store.champion import CHAMPION
 from fairprof.store.tracking import LoggedRun
@@ -58,6 +59,12 @@ class StoredModel:
         return self.run.name if self.version is None else f"{self.version.name}-{self.version.number}"
 
     @property
+    def rule(self) -> DecisionRule | None:
+        """By which classes are decided on; None: the most probable one. Raises KeyError, TypeError or ValueError where
+        it is damaged."""
+        return DecisionRule.of_json(self.settings["rule"]) if "rule" in self.settings else None
+
+    @property
     def pool_fingerprint(self) -> str:
         """Of the pool that its training images were drawn from."""
         return self.run.params["pool_fingerprint"]
@@ -71,9 +78,12 @@ def run_reference(run_id: str) -> str:
     return f"{OF_RUN}{run_id}"
 
 
-def model_settings(settings: Settings, classes: tuple[str, ...], gradcam_layer: str) -> dict:
+def model_settings(
+    settings: Settings, classes: tuple[str, ...], gradcam_layer: str, rule: DecisionRule | None = None
+) -> dict:
     """What a model is beside its weights, as JSON holds it; settings: of its training, without where files lie, which
-    the run's parameters say. gradcam_layer: path of the block of the network whose maps explain it."""
+    the run's parameters say. gradcam_layer: path of the block of the network whose maps explain it. rule: by which
+    classes are decided on, where they are not the most probable ones."""
     of_training = settings.model_dump(exclude={"cache_dir"})
     return {
         "architecture": settings.architecture,
@@ -81,7 +91,7 @@ def model_settings(settings: Settings, classes: tuple[str, ...], gradcam_layer: 
         "image_size": settings.image_size,
         "gradcam_layer": gradcam_layer,
         "settings": of_training | {name: without_folders(of_training[name]) for name in PATHS if name in of_training},
-    }
+    } | ({} if rule is None else {"rule": rule.as_json()})
 
 
 def load_stored(reference: str) -> StoredModel:
@@ -162,6 +172,11 @@ def _find_version(reference: str) -> ModelVersion:
     name = f"fairprof-{name.upper()}" if len(name) == 1 else name
     client = mlflow.MlflowClient()
     try:
+        if not number and not alias and CHAMPION not in client.get_registered_model(name).aliases:
+            raise UserError(
+                f"{name} has no champion, since all its versions come from models with a mitigation or the alias was "
+                f"taken away: name a version by its number, as in {name}/1"
+            )
         if number == "latest":
             return max(client.search_model_versions(f"name='{name}'"), key=lambda found: int(found.version))
         if number:

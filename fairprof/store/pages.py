@@ -178,8 +178,8 @@ def model_description(name: str, design: str, balanced: Sequence[str], classes: 
     more = f" and {len(classes) - MOST_CLASSES:,} more" if len(classes) > MOST_CLASSES else ""
     return (
         f"Classifies faces as {named}{more}, trained on **design {design}**: images balanced over "
-        f"{' x '.join(balanced)}. Every version is a run of its own; the alias `champion` is the best of them on "
-        "validation data.\n\n"
+        f"{' x '.join(balanced)}. Every version is a run of its own; the alias `champion` is the best on "
+        "validation data of those without a mitigation.\n\n"
         f'```python\nmodel = mlflow.pyfunc.load_model("models:/{name}@champion")\n'
         'model.predict([open("face.jpg", "rb").read()])\n```\n\n'
         "For research on data set composition; not for decisions about people."

@@ -28,6 +28,7 @@ from fairprof import serving
 from fairprof.data.designs import DESIGNS
 from fairprof.errors import UserError
 from fairprof.plain_text import in_markdown
+from fairprof.serving import DecisionRule
 from fairprof.store import claims, pages, server, tracking
 from fairprof.store.champion import (
     CHAMPION,
@@ -35,6 +36,7 @@ from fairprof.store.champion import (
     CHAMPION_REASON_TAG,
     CHAMPION_TAG,
     DEGENERATE_TAG,
+    MITIGATION_TAG,
     leave_champion_unsettled,
     settle_champion,
     tell_of_champion,
@@ -48,10 +50,21 @@ RUN_KEY_TAG = "fairprof.run_key"  # equal for runs and versions of the same trai
 CHOSEN_TAG = "fairprof.chosen"  # of a version: why it and none of the study's other seeds is registered
 PATIENCE = 300.0  # seconds that a finished training waits for others that decide on the same champion
 NOT_IN_NAMES = re.compile("[/:.%\"']")  # what MLflow refuses in the name of a model that a run has logged
+NEEDS_TAG = "fairprof.needs"  # of a version with a mitigation: of which images it has to know the group
 TRIES, PAUSE = 5, 0.5  # of a write to the registry that somebody else's disturbs, and seconds before the next one
 MODEL_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pillow", "pyarrow", "safetensors", "torch", "torchvision")
 
 Outcome = TypeVar("Outcome")
+
+
+@dataclass(frozen=True)
+class ToldMethod:
+    """The method against unfairness that a model was made with. needs: of which images it has to know the group, such
+    as "validation, prediction". description: of it, Markdown, a paragraph."""
+
+    name: str
+    needs: str
+    description: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,9 @@ class RegisteredVersion:
     reason: str
 
 
-def register_model(model: StoredModel, headline: dict[str, float], chosen: str = "") -> RegisteredVersion:
+def register_model(
+    model: StoredModel, headline: dict[str, float], chosen: str = "", method: ToldMethod | None = None
+) -> RegisteredVersion:
     """Logs a trained model, with all its weights, as an MLflow model of its run, registers it as the next version of
     `fairprof-<experiment>`, and decides whether it is the champion. What has been done before is not done again: where
     a process was killed, the next call goes on.
@@ -73,11 +88,12 @@ def register_model(model: StoredModel, headline: dict[str, float], chosen: str =
     description and tags; `best_val/macro_f1` among them decides whether the alias `champion` moves here. A model that
     answers one class for every test image never replaces a champion that tells images apart. Versions that runs of the
     same training have left without finishing are deleted. chosen: why this one of several runs is registered.
+    method: with which it was made, if with any; such a version never becomes champion.
     """
     run, design = model.run, model.settings["settings"]["experiment"]
     name = f"fairprof-{design}"
     with claims.held(f"registration of {run.run_id}", PATIENCE):
-        version = _newest_version(run.run_id) or _create_version(name, model, headline, chosen)
+        version = _newest_version(run.run_id) or _create_version(name, model, headline, chosen, method)
     number = str(version.version)
     try:
         with claims.held(f"champion of {name}", PATIENCE):
@@ -138,8 +154,8 @@ def _log_model(model: StoredModel) -> str:
             run_id=model.run.run_id,
             flavor_name="pyfunc.ModelFromCode",
             python_model=serving.__file__,
-            signature=_signature(tuple(model.settings["classes"])),
-            input_example=_example_input(),
+            signature=_signature(tuple(model.settings["classes"]), model.rule),
+            input_example=_example_input(model.rule),
             artifacts={"weights": str(weights), "settings": str(description)},
             pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in MODEL_REQUIREMENTS],
             tags={RUN_KEY_TAG: model.run.tags[RUN_KEY_TAG]},
@@ -148,7 +164,7 @@ def _log_model(model: StoredModel) -> str:
     return str(info.model_id)
 
 
-def _version_tags(run: LoggedRun, headline: dict[str, float]) -> dict[str, str]:
+def _version_tags(run: LoggedRun, headline: dict[str, float], method: ToldMethod | None) -> dict[str, str]:
     """Tags of the version that a run registers."""
     of_run = {
         name: run.tags[name]
@@ -158,6 +174,7 @@ def _version_tags(run: LoggedRun, headline: dict[str, float]) -> dict[str, str]:
     return (
         pages.version_tags(headline)
         | of_run
+        | ({} if method is None else {MITIGATION_TAG: method.name, NEEDS_TAG: method.needs})
         | {
             CHAMPION_TAG: f"{headline[CHAMPION_METRIC]:.4f}",
             "fairprof.pool": run.params["pool_fingerprint"],
@@ -165,22 +182,28 @@ def _version_tags(run: LoggedRun, headline: dict[str, float]) -> dict[str, str]:
     )
 
 
-def _signature(classes: tuple[str, ...]) -> ModelSignature:
+def _signature(classes: tuple[str, ...], rule: DecisionRule | None) -> ModelSignature:
     outputs: list[ColSpec | TensorSpec] = [ColSpec("string", "profession"), ColSpec("double", "probability")]
     outputs += [ColSpec("double", f"probability_{name}") for name in classes]
     outputs += [ColSpec("binary", "gradcam", required=False), ColSpec("string", "error", required=False)]
     params = [ParamSpec("explain", "boolean", False), ParamSpec("invalid_rows", "string", "refuse")]
+    if rule is not None and rule.attributes:
+        # not required, or MLflow would refuse what lacks it, in its own words and not for every way of asking
+        groups: list[ColSpec | TensorSpec] = [ColSpec(AnyType(), name, required=False) for name in rule.attributes]
+        inputs = Schema([ColSpec(AnyType(), "image"), *groups])
+        return ModelSignature(inputs=inputs, outputs=Schema(outputs), params=ParamSchema(params))
     # without a name, or MLflow would refuse plain lists; of any type, or it would make arrays of texts that are all as
     # wide as the longest: the model itself checks names and values
     inputs = Schema([ColSpec(AnyType())])
     return ModelSignature(inputs=inputs, outputs=Schema(outputs), params=ParamSchema(params))
 
 
-def _example_input() -> pd.DataFrame:
-    """One grey picture as base64 text, as a client would send it."""
+def _example_input(rule: DecisionRule | None) -> pd.DataFrame:
+    """One grey picture as base64 text, as a client would send it, with a group where the model decides by it."""
     buffer = io.BytesIO()
     Image.new("RGB", (32, 32), "grey").save(buffer, "PNG")
-    return pd.DataFrame({"image": [base64.b64encode(buffer.getvalue()).decode()]})
+    groups = dict(zip(rule.attributes, rule.groups[0], strict=True)) if rule is not None and rule.attributes else {}
+    return pd.DataFrame({"image": [base64.b64encode(buffer.getvalue()).decode()], **groups})
 
 
 def _describe_model(name: str, design: str, classes: tuple[str, ...]) -> None:
@@ -198,15 +221,24 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _version_description(run: LoggedRun, headline: dict[str, float], chosen: str) -> str:
+def _version_description(model: StoredModel, headline: dict[str, float], chosen: str, method: ToldMethod | None) -> str:
+    run, rule = model.run, model.rule
     first = pages.degenerate_warning(run.tags[DEGENERATE_TAG]) if DEGENERATE_TAG in run.tags else ""
+    told = "" if method is None else f"{method.description}\n\n"
+    takes = "Takes encoded images, bytes or base64 text, as a list or as a data frame's column `image`."
+    if rule is not None and rule.attributes:
+        columns = " and ".join(f"`{name}`" for name in rule.attributes)
+        takes = (
+            f"Takes a data frame with the column `image`, encoded images as bytes or base64 text, and {columns}, by "
+            "which it decides."
+        )
     rows = "\n".join(f"| {metric} | {value:.4f} |" for metric, value in headline.items())
     return (
         f"{first}Design {run.tags['fairprof.design']}, seed {run.tags['fairprof.seed']}, data "
         f"`{run.tags['fairprof.data']}`, hyperparameters `{run.tags['fairprof.hyperparameters']}`."
         f"{f' It is {in_markdown(chosen)}.' if chosen else ''}\n\n"
-        f"| metric | value |\n|---|---|\n{rows}\n\n"
-        "Takes encoded images, bytes or base64 text, as a list or as a data frame's column `image`. Adds `gradcam` "
+        f"{told}| metric | value |\n|---|---|\n{rows}\n\n"
+        f"{takes} Adds `gradcam` "
         'with `params={"explain": true}` and `error` with `params={"invalid_rows": "report"}`.\n\n'
         "For research on data set composition; not for decisions about people."
     )
@@ -227,7 +259,9 @@ def _again(work: Callable[[], Outcome]) -> Outcome:
 # --- one version a run --------------------------------------------------------------------------------------------
 
 
-def _create_version(name: str, model: StoredModel, headline: dict[str, float], chosen: str) -> ModelVersion:
+def _create_version(
+    name: str, model: StoredModel, headline: dict[str, float], chosen: str, method: ToldMethod | None
+) -> ModelVersion:
     """Logs a model and registers it as the next version of `name`, complete in one step."""
     client = mlflow.MlflowClient()
     model_id = _log_model(model)
@@ -243,8 +277,8 @@ def _create_version(name: str, model: StoredModel, headline: dict[str, float], c
             name,
             f"models:/{model_id}",
             run_id=model.run.run_id,
-            tags=_version_tags(model.run, headline) | ({CHOSEN_TAG: chosen} if chosen else {}),
-            description=_version_description(model.run, headline, chosen),
+            tags=_version_tags(model.run, headline, method) | ({CHOSEN_TAG: chosen} if chosen else {}),
+            description=_version_description(model, headline, chosen, method),
             model_id=model_id,
         )
 

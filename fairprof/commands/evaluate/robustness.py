@@ -22,9 +22,11 @@ from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 from fairprof.metrics.fairness import ATTRIBUTES, INSUFFICIENT, MIN_SUPPORT, SUFFICIENT, UNDEFINED, group_labels
 from fairprof.metrics.performance import scores_from_counts
 from fairprof.network.batches import EVALUATION_BATCH
+from fairprof.network.classifier import Classifier
+from fairprof.network.predictions import decided_by
 from fairprof.runtime.hardware import channels_last
 from fairprof.runtime.progress import progress_bar
-from fairprof.serving import normalise
+from fairprof.serving import normalise, watched_features
 
 CLEAN = "clean"
 ALL = "all"
@@ -34,19 +36,20 @@ ALL_CORRUPTIONS = "all_corruptions"
 # Outcomes.
 
 
-def probabilities_of(network: nn.Module, pixels: np.ndarray) -> np.ndarray:
-    """(N, K) float64 probabilities of images as the network sees them, (N, S, S, 3) uint8."""
+def probabilities_of(network: nn.Module, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, K) float64 probabilities of images as the network sees them, (N, S, S, 3) uint8, and its features, (N, D)
+    float64: what enters its last layer."""
     device, parts = next(network.parameters()).device, []
     network.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), watched_features(network) as features:
         for start in range(0, len(pixels), EVALUATION_BATCH):
             images = torch.from_numpy(np.ascontiguousarray(pixels[start : start + EVALUATION_BATCH])).movedim(-1, 1)
             parts.append(network(channels_last(normalise(images).to(device))).float().softmax(dim=1).double().cpu())
-    return torch.cat(parts).numpy()
+    return torch.cat(parts).numpy(), torch.cat(features).double().cpu().numpy()
 
 
 def outcomes(
-    network: nn.Module, classes: tuple[str, ...], images: pd.DataFrame, pixels: np.ndarray, seed: int
+    classifier: Classifier, classes: tuple[str, ...], images: pd.DataFrame, pixels: np.ndarray, seed: int
 ) -> pd.DataFrame:
     """Predictions for images, clean and under every corruption at every severity, with a progress bar.
 
@@ -62,8 +65,10 @@ def outcomes(
     tables = []
     with progress_bar("predicting corrupted images", len(levels) * len(images), "images") as bar:
         for corruption, severity in levels:
-            probabilities = probabilities_of(network, corrupted(pixels, names, corruption, severity, seed))
-            predicted = np.array(classes)[probabilities.argmax(axis=1)]
+            distorted = corrupted(pixels, names, corruption, severity, seed)
+            probabilities, features = probabilities_of(classifier.network, distorted)
+            probabilities, decided = decided_by(classifier.rule, probabilities, features, images)
+            predicted = np.array(classes)[decided]
             tables.append(
                 pd.DataFrame(
                     {

@@ -12,6 +12,7 @@ from fairprof.measurement.validation import ValidationMeasure
 from fairprof.mitigation.methods import METHODS
 from fairprof.network.predictions import predict
 from fairprof.network.records import Report, Trained, Training, other_selections
+from fairprof.network.refitting import refitted
 from fairprof.network.weights import arrays_of, tensors_of
 from fairprof.runtime.hardware import device_of
 from fairprof.runtime.processes import ALONE, Processes
@@ -117,7 +118,7 @@ def by_selection(training: Training, trained: Trained, test: pd.DataFrame, proce
     tables = {trained.best_epoch: test}
     for selected in trained.selected.values():
         if selected.epoch not in tables:
-            tables[selected.epoch] = _predicted_with(training, selected.weights, processes)
+            tables[selected.epoch] = _predicted_with(training, trained, selected.weights, processes)
     training.classifier.network.load_state_dict(tensors_of(trained.best_weights))
     epochs: dict[str, int] = {training.settings.selection: trained.best_epoch}
     epochs |= {name: selected.epoch for name, selected in trained.selected.items()}
@@ -125,9 +126,12 @@ def by_selection(training: Training, trained: Trained, test: pd.DataFrame, proce
     return pd.concat(parts, ignore_index=True)[["image", "selection", "y_pred"]].astype({"y_pred": "str"})
 
 
-def _predicted_with(training: Training, weights: dict[str, np.ndarray], processes: Processes) -> pd.DataFrame:
-    """Predictions of test images with other weights of what was trained."""
+def _predicted_with(
+    training: Training, trained: Trained, weights: dict[str, np.ndarray], processes: Processes
+) -> pd.DataFrame:
+    """Predictions of test images with other weights of what was trained, on which a method that refits does so too."""
     network = training.classifier.network
     network.load_state_dict(tensors_of(arrays_of(network.state_dict()) | weights))
+    training, _ = refitted(training, trained, processes)
     rows, settings = training.drawn.test, training.settings
     return predict(training.classifier, training.inputs, training.pool, rows, settings, "predicting test", processes)

@@ -10,6 +10,7 @@ from fairprof.commands.train.subject import Explained, RunSubject
 from fairprof.measurement.ceilings import ceilings, expected_rates, shares_of_ceiling
 from fairprof.measurement.measures import log_measurements, measure
 from fairprof.metrics import performance
+from fairprof.network.predictions import BY_CHANCE
 from fairprof.network.records import Trained, digest_of
 from fairprof.reporting.findings import finite
 from fairprof.reporting.style import png_of
@@ -19,6 +20,8 @@ from fairprof.store import tracking
 from fairprof.store.champion import DEGENERATE_TAG
 from fairprof.store.models import BEST_WEIGHTS, FROZEN_TAG, LAST_WEIGHTS, MODEL_SETTINGS, model_settings
 from fairprof.store.pages import MAPS, short_metrics
+
+MITIGATION = "mitigation"  # before the names of what a method has fitted
 
 
 def log_epoch(epoch: int, values: dict[str, float]) -> None:
@@ -32,6 +35,8 @@ def log_training(subject: RunSubject, trained: Trained) -> None:
     tracking.log_values({"best_epoch": trained.best_epoch}, SHOWN)
     tracking.log_table(pd.DataFrame(trained.history, index=epochs), "training/history.csv", index=True)
     tracking.log_bytes(png_of(training_figure(trained.history, trained.best_epoch)), "training/curves.png")
+    if trained.refit is not None:
+        tracking.log_values({f"{MITIGATION}/{name}": value for name, value in trained.refit.values.items()}, ())
     log_model(subject, trained)
 
 
@@ -49,7 +54,8 @@ def log_model(subject: RunSubject, trained: Trained) -> None:
     if trained.best_epoch < len(trained.history):
         tracking.log_weights({name: trained.last_weights[name] for name in kept}, LAST_WEIGHTS)
     tracking.log_weights({name: trained.best_weights[name] for name in kept}, BEST_WEIGHTS)
-    described = model_settings(subject.settings, subject.pool.professions, subject.gradcam_layer)
+    rule = None if trained.refit is None else trained.refit.rule
+    described = model_settings(subject.settings, subject.pool.professions, subject.gradcam_layer, rule)
     tracking.log_text(json.dumps(described, indent=2), MODEL_SETTINGS)
 
 
@@ -60,6 +66,9 @@ def log_predictions(subject: RunSubject, val: pd.DataFrame, test: pd.DataFrame) 
     tracking.log_table(test, "predictions/test.parquet")
     measurements = measure(test, settings, settings.seed)
     log_measurements(measurements, arm=settings.train_size, design=settings.experiment)
+    for partition, table in (("val", val), ("test", test)):
+        if BY_CHANCE in table:
+            tracking.log_values({f"{MITIGATION}/tied_images/{partition}": float(table[BY_CHANCE].sum())}, ())
     degenerate = only_class(test)
     if degenerate is not None:
         tracking.set_tags({DEGENERATE_TAG: degenerate})

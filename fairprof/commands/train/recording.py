@@ -9,7 +9,6 @@ from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from fairprof.commands.train.subject import Explained, RunSubject
@@ -77,10 +76,9 @@ class Recording:
         """What the network looks at in test images; whoever logs it draws it."""
         self._log("fairprof.commands.train.outcome.draw_and_log_maps", subject, explained)
 
-    def registration(self, subject: RunSubject, weights: dict[str, np.ndarray]) -> None:
-        """The run's model as the next version of its registered model, and the run's report; weights: its state
-        dict."""
-        self._log("fairprof.commands.train.registration.register_trained", subject, weights)
+    def registration(self, subject: RunSubject, trained: Trained) -> None:
+        """The run's model as the next version of its registered model, and the run's report."""
+        self._log("fairprof.commands.train.registration.register_trained", subject, trained)
 
     def report(self, subject: RunSubject) -> None:
         """The run's report, where its model is not registered."""

@@ -1,22 +1,24 @@
 """The model of a run as the next version of its registered model: right after its training, or whenever it is asked
 for."""
 
-import numpy as np
-
 from fairprof.commands.train.headline import CONTACT_SHEET, headline_metrics, registered, tell, unregistered
+from fairprof.commands.train.method import told_method
 from fairprof.commands.train.report import findings, outcome_of
 from fairprof.commands.train.subject import RunSubject
+from fairprof.config import NO_MITIGATION
+from fairprof.network.records import Trained
 from fairprof.reporting.findings import REPORT
 from fairprof.store import registry, tracking
 from fairprof.store.models import StoredModel, model_settings
 from fairprof.store.registry import RegisteredVersion
 
 
-def register_trained(subject: RunSubject, weights: dict[str, np.ndarray]) -> None:
+def register_trained(subject: RunSubject, trained: Trained) -> None:
     """Registers the model of the active run, which has logged all else that it leaves; then reports."""
     run = tracking.get_run(tracking.active_run_id())
-    described = model_settings(subject.settings, subject.pool.professions, subject.gradcam_layer)
-    report(subject, register(StoredModel(run, described, weights)))
+    rule = None if trained.refit is None else trained.refit.rule
+    described = model_settings(subject.settings, subject.pool.professions, subject.gradcam_layer, rule)
+    report(subject, register(StoredModel(run, described, trained.best_weights)))
 
 
 def report(subject: RunSubject, version: RegisteredVersion | None) -> None:
@@ -41,6 +43,8 @@ def register(model: StoredModel, chosen: str = "") -> RegisteredVersion:
 
     chosen: why this one of several runs is registered.
     """
-    version = registry.register_model(model, headline_metrics(model.run.metrics), chosen)
+    trained_with = model.settings["settings"]
+    method = told_method(trained_with.get("mitigation", NO_MITIGATION), trained_with.get("mitigate", ""))
+    version = registry.register_model(model, headline_metrics(model.run.metrics), chosen, method)
     tracking.change_description(model.run.run_id, unregistered(model.run.run_id), registered(version))
     return version

@@ -14,6 +14,7 @@ from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.drawable import require_drawable
 from fairprof.data.pool import Pool, load_pool, screened_rows
+from fairprof.measurement.measures import scores_and_gaps
 from fairprof.measurement.memory import require_memory
 from fairprof.mitigation.methods import METHODS
 from fairprof.network.checkpoints import can_resume
@@ -22,6 +23,7 @@ from fairprof.network.images import ImageInputs, augmentation
 from fairprof.network.predictions import predict
 from fairprof.network.prefix import cached_inputs, cached_work
 from fairprof.network.records import Training, other_selections
+from fairprof.network.refitting import refitted, require_refittable
 from fairprof.runtime.beside import HERE, Executor
 from fairprof.runtime.hardware import keep_freed_memory, on_gpu
 from fairprof.runtime.processes import ALONE, Processes, process_group
@@ -81,6 +83,7 @@ def train(
     if recording is not None:
         recording.run_id()  # whatever ends the training from here on has a run that says so
     trained = fitted(training, recording.epoch if recording else _nobody_told, folder, processes)
+    training, trained = refitted(training, trained, processes)
     val, test = (
         predict(training.classifier, training.inputs, pool, rows, settings, f"predicting {name}", processes)
         for name, rows in (("val", training.drawn.val), ("test", training.drawn.test))
@@ -101,7 +104,7 @@ def train(
         from fairprof.commands.train.pictures import map_pictures  # matplotlib
 
         recording.maps(images, map_pictures(subject, images))
-        recording.registration(subject, trained.best_weights)
+        recording.registration(subject, trained)
     else:
         recording.undrawn_maps(subject, images)
         recording.report(subject)
@@ -114,19 +117,26 @@ def _nobody_told(epoch: int, values: dict[str, float]) -> None:
 
 def validation_scores(settings: Settings, pool: Pool) -> dict[str, float]:
     """Trains one experiment and returns the values of its best epoch on validation data; nothing else is measured.
+    What a method fits on one half of the validation images is measured on the other.
 
     The pool may lack its test rows. Killed and called again, it goes on with the last finished epoch.
     """
     training = prepared(settings, pool)
     with training_folder(training) as folder:
         training = with_cached_prefix(training)
-        trained = fitted(training, _nobody_told, folder)
-    return trained.history[trained.best_epoch - 1]
+        training, trained = refitted(training, fitted(training, _nobody_told, folder))
+    values = trained.history[trained.best_epoch - 1]
+    if trained.refit is None:
+        return values
+    rows = training.drawn.val[trained.refit.halves.choose]
+    table = predict(training.classifier, training.inputs, pool, rows, settings, "predicting val")
+    return values | {f"val/{name}": value for name, value in scores_and_gaps(table, settings.min_support).items()}
 
 
 def prepared(settings: Settings, pool: Pool) -> Training:
     """The training that the settings ask for: rows drawn from the pool, a new classifier, which is fed with images."""
     drawn = draw(pool, DESIGNS[settings.experiment], settings)
+    require_refittable(settings, pool, drawn)
     classifier = build_classifier(
         settings.architecture,
         settings.weights,
