@@ -103,7 +103,7 @@ def _with_head(training: Training, trained: Trained, validation: Validation) -> 
         layer.weight.copy_(torch.from_numpy(head.weight))
         layer.bias.copy_(torch.from_numpy(head.bias))
     (name,) = (name for name, module in network.named_modules() if module is layer)
-    fitted = {f"{name}.{part}": value for part, value in arrays_of(layer.state_dict()).items()}
+    fitted = {f"{name}.{part}": value.copy() for part, value in arrays_of(layer.state_dict()).items()}
     refit = Refit(
         None,
         validation.halves,
