@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fairprof.inference.over_seeds_and_images import Estimates, estimates
+from fairprof.inference.over_seeds_and_images import (
+    Estimates,
+    EstimatesInParts,
+    estimates,
+    estimates_in_parts,
+)
 
 NAN = np.nan
 
@@ -77,3 +82,41 @@ def test_intervals_exclude_zero_where_the_test_rejects(level):
 def test_replicates_that_do_not_belong_to_the_observed():
     with pytest.raises(ValueError, match="values have shape"):
         estimates(np.zeros((3, 4)), np.zeros((50, 4, 3)))
+
+
+def test_in_parts_seeds_alone_are_a_t_test():
+    observed = np.random.default_rng(0).normal(0.5, 1, (6, 3))
+    found = estimates_in_parts(observed, np.broadcast_to(observed, (20, 6, 3)))
+    expected = stats.ttest_1samp(observed, 0)
+    np.testing.assert_allclose(found.p_value, expected.pvalue)
+    np.testing.assert_allclose(found.interval(), expected.confidence_interval(0.95))
+
+
+def test_in_parts_one_seed_leaves_the_images_alone():
+    values = np.random.default_rng(0).normal(size=(50, 1, 2))
+    one, other = (make(np.full((1, 2), 0.5), values) for make in (estimates_in_parts, estimates))
+    np.testing.assert_allclose(one.interval(), other.interval())
+
+
+def test_in_parts_levels_and_intervals_belong_together():
+    generator = np.random.default_rng(1)
+    observed = generator.normal(1, 1, (6, 20))
+    values = observed + 0.3 * generator.normal(size=(100, 1, 20)) + 0.3 * generator.normal(size=(100, 6, 20))
+    found = estimates_in_parts(observed, values)
+    for level in (0.2, 0.05, 0.001):
+        lower, upper = found.interval(level)
+        assert ((lower > 0) | (upper < 0)).tolist() == (found.p_value <= level).tolist()
+
+
+@pytest.mark.parametrize("level", [0.05, 0.0005, 0.0001])
+@pytest.mark.parametrize("images", [0.0, 0.12, 1.0, 10.0])
+def test_in_parts_no_level_is_exceeded(level, images):
+    """By integration over the variance that six seeds show, the true one being 1, that of the images known."""
+    shares = (np.arange(20_000) + 0.5) / 20_000
+    chances = np.concatenate([shares * 1e-4, 1e-4 + shares * (1 - 1e-4)])  # the smallest variances, in detail
+    weights = np.repeat([1e-4, 1 - 1e-4], len(shares)) / len(shares)
+    of_seeds = stats.chi2.ppf(chances, 5) / 5
+    everywhere = np.ones_like(of_seeds)
+    found = EstimatesInParts(0 * of_seeds, of_seeds, images * everywhere, 6 * everywhere, 1000 * everywhere)
+    missed = 2 * stats.norm.sf(found.interval(level)[1] / np.sqrt(1 + images))
+    assert (weights * missed).sum() <= 1.01 * level
