@@ -12,10 +12,11 @@ from fairprof.config import Settings
 from fairprof.network.classifier import Classifier
 from fairprof.network.records import Trained
 from fairprof.network.weights import arrays_of
+from fairprof.serving import DecisionRule
 from fairprof.store import registry, tracking
 from fairprof.store.champion import DEGENERATE_TAG
 from fairprof.store.models import StoredModel, model_settings
-from fairprof.store.registry import RUN_KEY_TAG, RegisteredVersion
+from fairprof.store.registry import RUN_KEY_TAG, RegisteredVersion, ToldMethod
 
 
 def register_in_active_run(
@@ -27,10 +28,13 @@ def register_in_active_run(
     pool: str = "pool",
     run_key: str = "key",
     degenerate: str | None = None,
+    rule: DecisionRule | None = None,
+    method: ToldMethod | None = None,
 ) -> RegisteredVersion:
     """Registers a state dict as the model of the active run, which says of itself what a training's says.
 
-    pool: the fingerprint of the pool that it is said to be trained on.
+    pool: the fingerprint of the pool that it is said to be trained on. rule: by which it decides. method: with which it
+    was made.
     """
     tracking.set_tags(run_tags(settings) | {RUN_KEY_TAG: run_key})
     if degenerate is not None:
@@ -38,7 +42,9 @@ def register_in_active_run(
     tracking.log_settings({"data": settings.data, "pool_fingerprint": pool})
     run = tracking.get_run(tracking.active_run_id())
     return registry.register_model(
-        StoredModel(run, model_settings(settings, classes, gradcam_layer), arrays_of(weights)), headline
+        StoredModel(run, model_settings(settings, classes, gradcam_layer, rule), arrays_of(weights)),
+        headline,
+        method=method,
     )
 
 

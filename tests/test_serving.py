@@ -36,6 +36,7 @@ from torch import nn
 
 from fairprof import serving
 from fairprof.config import Settings
+from fairprof.errors import UserError
 from fairprof.network.classifier import build_classifier
 from fairprof.saliency.gradcam import saliency_maps
 from fairprof.saliency.panels import overlay as overlay_of_panels
@@ -44,6 +45,7 @@ from fairprof.serving import (
     MAX_BYTES,
     MAX_ROWS,
     MAX_TEXT,
+    DecisionRule,
     UndecodableImage,
     build_network,
     decode_image,
@@ -56,6 +58,8 @@ from fairprof.serving import (
     visible_square,
 )
 from fairprof.store import tracking
+from fairprof.store.models import load_stored
+from fairprof.store.registry import ToldMethod
 from tests.models import register_in_active_run
 from tests.places import mlflow_in
 
@@ -1206,3 +1210,118 @@ def test_an_mlflow_that_has_changed_serves_by_its_own_rules(store, monkeypatch, 
     monkeypatch.setitem(sys.modules, "mlflow.pyfunc.scoring_server.app", scoring_server)
     mlflow.pyfunc.load_model("models:/fairprof-B@champion")
     assert "answers requests by its own rules" in caplog.text
+
+
+# --- a model that decides by the group --------------------------------------------------------------------------
+
+BY_GROUP = DecisionRule(
+    offsets=((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)), attributes=("gender", "race"), groups=(("w", "x"), ("m", "y"))
+)
+GENDERS, RACES, TOLD = (
+    ["w", "w", "m", "m", "w"],
+    ["x", "x", "y", "y", "x"],
+    ["cook", "cook", "driver", "driver", "cook"],
+)
+
+
+@pytest.fixture(scope="module")
+def by_group(store):
+    """A version of fairprof-C whose rule gives w, x the first class, and m, y the second."""
+    classifier = build_classifier("resnet18", "random", "all", len(CLASSES), seed=0)
+    with tracking.started_run("C-seed0", {}):
+        registered = register_in_active_run(
+            classifier.network.state_dict(),
+            classifier.gradcam_layer,
+            Settings(experiment="C", architecture="resnet18", image_size=32, mitigation="linear_post"),
+            CLASSES,
+            {"best_val/macro_f1": 0.5},
+            rule=BY_GROUP,
+            method=ToldMethod("linear_post", "validation, prediction", "Shifted by group."),
+        )
+    return mlflow.pyfunc.load_model(f"models:/{registered.name}/{registered.version}")
+
+
+def frame_by_group(**changed) -> pd.DataFrame:
+    return pd.DataFrame({"image": TEXTS, "gender": GENDERS, "race": RACES, **changed})
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_a_rule_by_group_decides_on_the_class_and_its_probability_is_the_one_told(explain, by_group, expected):
+    table = by_group.predict(frame_by_group(), params={"explain": explain})
+    assert table["profession"].tolist() == TOLD
+    assert np.allclose(table[COLUMNS[2:]], expected[COLUMNS[2:]], atol=1e-6)
+    own = [table[f"probability_{name}"][row] for row, name in enumerate(TOLD)]
+    assert table["probability"].tolist() == own
+
+
+def test_a_version_with_a_mitigation_is_no_champion_and_says_what_it_needs(by_group):
+    client = mlflow.MlflowClient()
+    version = client.get_model_version("fairprof-C", "1")
+    assert version.tags["fairprof.mitigation"] == "linear_post"
+    assert version.tags["fairprof.needs"] == "validation, prediction"
+    assert "made with linear_post: load it by number" in version.tags["fairprof.champion"]
+    assert "Shifted by group." in version.description
+    assert "`gender` and `race`, by which it decides" in version.description
+    assert "champion" not in client.get_registered_model("fairprof-C").aliases
+    with pytest.raises(UserError, match="fairprof-C has no champion.*name a version by its number"):
+        load_stored("C")
+    assert load_stored("C/1").rule == BY_GROUP
+
+
+GROUPED_REQUESTS = {
+    "split": lambda frame: (json.dumps({"dataframe_split": frame.to_dict("split")}), JSON),
+    "records": lambda frame: (json.dumps({"dataframe_records": frame.to_dict("records")}), JSON),
+    "inputs": lambda frame: (json.dumps({"inputs": frame.to_dict("list")}), JSON),
+    "csv": lambda frame: (frame.to_csv(index=False), CSV),
+    "parquet": lambda frame: (parquet(frame), PARQUET),
+}
+
+
+@pytest.mark.parametrize("form", GROUPED_REQUESTS)
+def test_the_group_travels_with_every_form_of_request_and_is_asked_for_where_it_is_missing(form, by_group):
+    classifier = by_group.unwrap_python_model()
+    answer = type(classifier).predicted.__globals__["answer"]  # of the model's own code
+
+    def answered(frame: pd.DataFrame) -> tuple[int, dict]:
+        body, headers = GROUPED_REQUESTS[form](frame)
+        encoded_body = body.encode() if isinstance(body, str) else body
+        status, text = answer(classifier, headers["Content-Type"], encoded_body)
+        return status, json.loads(text)
+
+    status, said = answered(frame_by_group())
+    assert status == 200, said
+    assert [row["profession"] for row in said["predictions"]] == TOLD
+    status, said = answered(frame_by_group().drop(columns="race"))
+    assert status == 400
+    assert "one each of the columns `image` and `gender` and `race` (the model decides by the group" in said["message"]
+    status, said = answered(frame_by_group(race=["x", "x", "z", "y", "x"]))
+    assert status == 400
+    assert "row 2: the model knows no gender 'm' and race 'z'; it knows w and x, m and y" in said["message"]
+
+
+def test_an_unknown_group_is_reported_where_that_is_asked_for(by_group):
+    table = by_group.predict(frame_by_group(gender=["w", None, "m", "m", "w"]), params={"invalid_rows": "report"})
+    assert table["profession"].isna().tolist() == [False, True, False, False, False]
+    assert table["error"][1] == "the model knows no gender null and race 'x'; it knows w and x, m and y"
+
+
+def test_images_without_groups_are_refused_by_a_model_that_decides_by_them(by_group):
+    with pytest.raises(MlflowException, match="`image` and `gender` and `race`"):
+        by_group.predict(pd.DataFrame({"image": TEXTS}))
+    with pytest.raises(MlflowException):
+        by_group.predict(TEXTS)
+
+
+def test_a_rule_is_the_same_after_json_and_chance_is_the_images_own():
+    assert DecisionRule.of_json(json.loads(json.dumps(BY_GROUP.as_json()))) == BY_GROUP
+    rule = DecisionRule(offsets=((0.0,) * 3,), groups=(("all",),), attributes=("gender",))
+    probabilities, groups = np.full((400, 3), 1 / 3), np.zeros(400, dtype=int)
+    assert rule.tied(probabilities, groups, np.empty((400, 0))).all()
+    assert len(set(rule.decide(probabilities, groups, np.empty((400, 0))))) == 1  # the same image, the same answer
+    generator = np.random.default_rng(0)
+    tied = np.sort(generator.dirichlet(np.ones(3), 3000), axis=1)
+    tied[:, 1] = tied[:, 2]
+    tied /= tied.sum(axis=1, keepdims=True)
+    shares = np.bincount(rule.decide(tied, np.zeros(3000, dtype=int), np.empty((3000, 0))), minlength=3) / 3000
+    assert shares[0] == 0
+    assert abs(shares[1] - 0.5) < 0.04

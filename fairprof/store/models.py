@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,7 @@ class StoredModel:
     def rule(self) -> DecisionRule | None:
         """By which classes are decided on; None: the most probable one. Raises KeyError, TypeError or ValueError where
         it is damaged."""
-        return DecisionRule.of_json(self.settings["rule"]) if "rule" in self.settings else None
+        return rule_in(self.settings)
 
     @property
     def pool_fingerprint(self) -> str:
@@ -79,19 +79,35 @@ def run_reference(run_id: str) -> str:
 
 
 def model_settings(
-    settings: Settings, classes: tuple[str, ...], gradcam_layer: str, rule: DecisionRule | None = None
+    settings: Settings,
+    classes: tuple[str, ...],
+    gradcam_layer: str,
+    rule: DecisionRule | None = None,
+    fit: Mapping[str, float] | None = None,
 ) -> dict:
     """What a model is beside its weights, as JSON holds it; settings: of its training, without where files lie, which
     the run's parameters say. gradcam_layer: path of the block of the network whose maps explain it. rule: by which
-    classes are decided on, where they are not the most probable ones."""
+    classes are decided on, where they are not the most probable ones. fit: numbers by name of what a method has fitted
+    on validation images."""
     of_training = settings.model_dump(exclude={"cache_dir"})
-    return {
-        "architecture": settings.architecture,
-        "classes": list(classes),
-        "image_size": settings.image_size,
-        "gradcam_layer": gradcam_layer,
-        "settings": of_training | {name: without_folders(of_training[name]) for name in PATHS if name in of_training},
-    } | ({} if rule is None else {"rule": rule.as_json()})
+    return (
+        {
+            "architecture": settings.architecture,
+            "classes": list(classes),
+            "image_size": settings.image_size,
+            "gradcam_layer": gradcam_layer,
+            "settings": of_training
+            | {name: without_folders(of_training[name]) for name in PATHS if name in of_training},
+        }
+        | ({} if rule is None else {"rule": rule.as_json()})
+        | ({"fit": dict(fit)} if fit else {})
+    )
+
+
+def rule_in(described: dict) -> DecisionRule | None:
+    """The rule in what `model_settings` makes; None where there is none. Raises KeyError, TypeError or ValueError where
+    it is damaged."""
+    return DecisionRule.of_json(described["rule"]) if "rule" in described else None
 
 
 def load_stored(reference: str) -> StoredModel:

@@ -5,6 +5,7 @@ import json
 import pandas as pd
 
 from fairprof.commands.train.headline import BY_EPOCH, SHOWN
+from fairprof.commands.train.method import MITIGATION
 from fairprof.commands.train.pictures import map_pictures, training_figure
 from fairprof.commands.train.subject import Explained, RunSubject
 from fairprof.measurement.ceilings import ceilings, expected_rates, shares_of_ceiling
@@ -20,8 +21,6 @@ from fairprof.store import tracking
 from fairprof.store.champion import DEGENERATE_TAG
 from fairprof.store.models import BEST_WEIGHTS, FROZEN_TAG, LAST_WEIGHTS, MODEL_SETTINGS, model_settings
 from fairprof.store.pages import MAPS, short_metrics
-
-MITIGATION = "mitigation"  # before the names of what a method has fitted
 
 
 def log_epoch(epoch: int, values: dict[str, float]) -> None:
@@ -54,9 +53,15 @@ def log_model(subject: RunSubject, trained: Trained) -> None:
     if trained.best_epoch < len(trained.history):
         tracking.log_weights({name: trained.last_weights[name] for name in kept}, LAST_WEIGHTS)
     tracking.log_weights({name: trained.best_weights[name] for name in kept}, BEST_WEIGHTS)
-    rule = None if trained.refit is None else trained.refit.rule
-    described = model_settings(subject.settings, subject.pool.professions, subject.gradcam_layer, rule)
+    described = described_model(subject, trained)
     tracking.log_text(json.dumps(described, indent=2), MODEL_SETTINGS)
+
+
+def described_model(subject: RunSubject, trained: Trained) -> dict:
+    """What the model of a run is beside its weights."""
+    refit = trained.refit
+    fitted = (None, None) if refit is None else (refit.rule, refit.values)
+    return model_settings(subject.settings, subject.pool.professions, subject.gradcam_layer, *fitted)
 
 
 def log_predictions(subject: RunSubject, val: pd.DataFrame, test: pd.DataFrame) -> None:

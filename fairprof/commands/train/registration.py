@@ -3,21 +3,21 @@ for."""
 
 from fairprof.commands.train.headline import CONTACT_SHEET, headline_metrics, registered, tell, unregistered
 from fairprof.commands.train.method import told_method
+from fairprof.commands.train.outcome import described_model
 from fairprof.commands.train.report import findings, outcome_of
 from fairprof.commands.train.subject import RunSubject
 from fairprof.config import NO_MITIGATION
 from fairprof.network.records import Trained
 from fairprof.reporting.findings import REPORT
 from fairprof.store import registry, tracking
-from fairprof.store.models import StoredModel, model_settings
+from fairprof.store.models import StoredModel
 from fairprof.store.registry import RegisteredVersion
 
 
 def register_trained(subject: RunSubject, trained: Trained) -> None:
     """Registers the model of the active run, which has logged all else that it leaves; then reports."""
     run = tracking.get_run(tracking.active_run_id())
-    rule = None if trained.refit is None else trained.refit.rule
-    described = model_settings(subject.settings, subject.pool.professions, subject.gradcam_layer, rule)
+    described = described_model(subject, trained)
     report(subject, register(StoredModel(run, described, trained.best_weights)))
 
 

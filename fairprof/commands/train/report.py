@@ -2,21 +2,24 @@
 show."""
 
 import io
-from collections.abc import Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import pandas as pd
 from PIL import Image
 
 from fairprof.commands.train.identity import run_name
+from fairprof.commands.train.method import fit_told, fitted_table, sentences
 from fairprof.commands.train.subject import RunSubject
-from fairprof.config import DataSettings, Identifies, Settings
+from fairprof.config import NO_MITIGATION, DataSettings, Identifies, Settings
 from fairprof.data.designs import DESIGNS
 from fairprof.data.drawable import Change, as_typed
 from fairprof.data.sources.kinds import shows_faces, to_be_named
 from fairprof.measurement.ceilings import ceilings
 from fairprof.measurement.measures import NATURAL
 from fairprof.metrics.fairness import MAX_OVER_CLASSES, PARITY_DIFFERENCES
+from fairprof.mitigation.methods import METHODS
 from fairprof.network.records import SELECTION_RULES
 from fairprof.plain_text import in_code, in_markdown
 from fairprof.reporting.blocks import Answer, Beside, Block, Cell, Column, Commands, Paragraph, Picture, Section, Table
@@ -36,9 +39,10 @@ from fairprof.reporting.wording import (
     short,
 )
 from fairprof.runtime.files import without_folders
+from fairprof.serving import DecisionRule
 from fairprof.store import tracking
 from fairprof.store.champion import DEGENERATE_TAG
-from fairprof.store.models import run_reference
+from fairprof.store.models import MODEL_SETTINGS, rule_in, run_reference
 from fairprof.store.registry import RegisteredVersion
 
 PICTURES = {  # among the artifacts, by whether images may be shown
@@ -71,7 +75,8 @@ class Outcome:
     by name, those of `ceilings` among them. images: of the partitions train, val and test. weights, weights_sha256:
     what the network started from ("random", "none"). degenerate: the class that is predicted for every test image.
     best_epoch, epochs: from 1, and how many were trained. version: as which its model is registered. picture: PNG of
-    what it looks at.
+    what it looks at. rule: by which its model decides on classes, where that is not the most probable one. fit: numbers
+    of what a method has fitted on validation images, by name.
     """
 
     name: str
@@ -90,6 +95,8 @@ class Outcome:
     epochs: int
     version: RegisteredVersion | None
     picture: bytes
+    rule: DecisionRule | None = None
+    fit: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def shows_faces(self) -> bool:
@@ -106,6 +113,7 @@ def outcome_of(subject: RunSubject, version: RegisteredVersion | None) -> Outcom
     """What the active run has left, read from its artifacts."""
     run = tracking.get_run(tracking.active_run_id())
     drawn, settings = subject.drawn, subject.settings
+    described = json.loads(tracking.load_text(run.run_id, MODEL_SETTINGS))
     scores, gaps, contrasts = (
         tracking.load_table(run.run_id, f"metrics/{name}.csv") for name in ("scores", "gaps", "contrasts")
     )
@@ -126,6 +134,8 @@ def outcome_of(subject: RunSubject, version: RegisteredVersion | None) -> Outcom
         epochs=len(tracking.load_table(run.run_id, "training/history.csv")),
         version=version,
         picture=tracking.load_bytes(run.run_id, PICTURES[shows_faces(settings.data, settings.faces_in_reports)]),
+        rule=rule_in(described),
+        fit=described.get("fit", {}),
     )
 
 
@@ -147,7 +157,13 @@ def findings(outcome: Outcome) -> Findings:
                     Answer(answer(outcome)),
                     Beside(
                         (_verdicts(outcome), Paragraph(HOW_TO_READ), *_looks(outcome)),
-                        (_scores(outcome), _composition(outcome), Paragraph(_drawn(outcome)), *_use(outcome)),
+                        (
+                            _scores(outcome),
+                            _composition(outcome),
+                            Paragraph(_drawn(outcome)),
+                            *_method(outcome),
+                            *_use(outcome),
+                        ),
                     ),
                 ),
             ),
@@ -289,6 +305,15 @@ def _drawn(outcome: Outcome) -> str:
     )
 
 
+def _method(outcome: Outcome) -> Iterable[Block]:
+    """What the method against unfairness is, needs and has fitted."""
+    settings = outcome.settings
+    if settings.mitigation != NO_MITIGATION:
+        said = [*sentences(METHODS[settings.mitigation], settings.mitigate), fit_told(settings, outcome.fit)]
+        yield Paragraph(" ".join(filter(None, said)))
+        yield from fitted_table(outcome.rule, list(dict.fromkeys(outcome.composition["profession"])))
+
+
 def _use(outcome: Outcome) -> Iterable[Block]:
     stand_ins = _stand_ins(outcome)
     what = "".join(f" {word} stands for {meaning}." for word, meaning in stand_ins.items())
@@ -306,8 +331,17 @@ def _use(outcome: Outcome) -> Iterable[Block]:
     yield Paragraph("In Python, with MLflow alone:")
     yield Commands(
         f'model = mlflow.pyfunc.load_model("models:/{outcome.version.name}/{outcome.version.version}")\n'
-        'model.predict([open("picture.jpg", "rb").read()])'
+        f"model.predict({_input(outcome.rule)})"
     )
+
+
+def _input(rule: DecisionRule | None) -> str:
+    """What the model is asked with, as Python."""
+    picture = '[open("picture.jpg", "rb").read()]'
+    if rule is None or not rule.attributes:
+        return picture
+    groups = "".join(f", {name!r}: [{group!r}]" for name, group in zip(rule.attributes, rule.groups[0], strict=True))
+    return f"pandas.DataFrame({{'image': {picture}{groups}}})"
 
 
 def _reference(outcome: Outcome) -> str:
