@@ -11,6 +11,15 @@ from fairprof.config import NO_MITIGATION
 from fairprof.runtime.beside import function_at
 
 ROOM = "fairprof.mitigation"
+MAY_BE_UNLAWFUL = (
+    "Using membership in a group to decide about a person may be unlawful where the model is used: for example section "
+    "106 of the US Civil Rights Act of 1991 forbids adjusting scores of employment tests by race or sex, and in the "
+    "European Union the law of non-discrimination and Article 9 of the GDPR apply. This is no legal advice."
+)
+ESTIMATED = (
+    "Its rule holds weights that estimate from a face how likely each group is: to infer race from faces may be "
+    "prohibited (in the European Union by Article 5(1)(g) of Regulation (EU) 2024/1689). This is no legal advice."
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,7 @@ class Method:
     weights of the images (`sampling.reweighted`), sample of the draw (`sampling.resampled`), partners with which images
     are mixed (`sampling.partners_across_groups`), augmentation (`augmentation.strengthened`), loss (a
     `losses.Loss`). trains_twice: whether a first training says which images are hard.
+    estimates_groups: whether the model estimates the group of whoever it predicts for.
     """
 
     name: str
@@ -53,6 +63,12 @@ class Method:
     augmentation: str = ""
     loss: str = "losses.Loss"
     trains_twice: bool = False
+    estimates_groups: bool = False
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What has to be known before the model decides about anybody, a paragraph each."""
+        return (MAY_BE_UNLAWFUL,) * self.needs.prediction + (ESTIMATED,) * self.estimates_groups
 
     def hook(self, name: str) -> Callable[..., Any] | None:
         """What the method changes of `name`, a field; None where that is nothing."""
@@ -163,6 +179,7 @@ _METHODS = (
         "Xian and Zhao 2024",
         Needs(validation=True),
         refits=True,
+        estimates_groups=True,
     ),
     Method(
         "class_scaling",

@@ -67,8 +67,9 @@ def compare_and_log(runs: Sequence[LoggedRun], settings: AnalysisSettings, faile
     figures = figures_of(tables, protocol) | map_figures(results, protocol)
     pictures = {name: png_of(figure) for name, figure in figures.items()}
     of_methods = comparison_of_methods(runs, results, protocol)
-    documents = {f"model_card_{design}.md": model_card(tables, protocol, design) for design in protocol.designs}
-    documents["annex_iv.md"] = annex_iv(tables, protocol)
+    told = (None, "") if of_methods is None else (of_methods.tables, of_methods.study.mitigate)
+    documents = {f"model_card_{design}.md": model_card(tables, protocol, design, *told) for design in protocol.designs}
+    documents["annex_iv.md"] = annex_iv(tables, protocol, *told)
     of_designs = findings(tables, protocol, pictures, documents, explore_blocks(results, tables, protocol))
     if of_methods is None:
         log_findings(of_designs)

@@ -13,12 +13,6 @@ from fairprof.store.registry import ToldMethod
 
 MITIGATION = "mitigation"  # before the names of what a method has fitted, among the values of a run
 
-MAY_BE_UNLAWFUL = (
-    "Using membership in a group to decide about a person may be unlawful where the model is used: for example section "
-    "106 of the US Civil Rights Act of 1991 forbids adjusting scores of employment tests by race or sex, and in the "
-    "European Union the law of non-discrimination and Article 9 of the GDPR apply. This is no legal advice."
-)
-
 
 def told_method(name: str, mitigate: str) -> ToldMethod | None:
     """A method as the registry tells of it; None where there is none. mitigate: the attribute between whose groups."""
@@ -29,13 +23,13 @@ def told_method(name: str, mitigate: str) -> ToldMethod | None:
 
 
 def sentences(method: Method, mitigate: str) -> list[str]:
-    """What a method is, what it needs and, where it needs the group at prediction, that this may be unlawful."""
+    """What a method is, what it needs and what has to be known before it decides about anybody."""
     source = f" ({method.source})" if method.source else ""
     said = [
         f"The model was made with {method.title}{source}, between groups of {name_of(mitigate)}: {method.what}.",
         f"It needs to know the group of images in: {method.needs}.",
     ]
-    return [*said, MAY_BE_UNLAWFUL] if method.needs.prediction else said
+    return [*said, *method.cautions]
 
 
 def fit_told(settings: Settings, fitted: Mapping[str, float]) -> str:

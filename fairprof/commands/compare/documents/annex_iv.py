@@ -7,21 +7,24 @@ import pandas as pd
 from fairprof.commands.compare.documents import results
 from fairprof.commands.compare.documents.results import Tables
 from fairprof.commands.compare.protocol import Protocol
+from fairprof.config import NO_MITIGATION
 from fairprof.data.designs import DESIGNS
 from fairprof.documents.provenance import provenance_of
 from fairprof.documents.rendering import render
-from fairprof.inference.levels import ALPHA
+from fairprof.inference.levels import ALPHA, CONFIDENCE
 from fairprof.metrics.fairness import PARITY_DIFFERENCES
-from fairprof.reporting.wording import short
+from fairprof.mitigation.methods import METHODS
+from fairprof.reporting.wording import percent, short
 from fairprof.serving import FORMATS, MAX_BYTES, MAX_PIXELS
 
 
-def annex_iv(tables: Tables, protocol: Protocol) -> str:
+def annex_iv(tables: Tables, protocol: Protocol, methods: Tables | None = None, mitigate: str = "") -> str:
     """The draft as Markdown: points 1 to 9 of Annex IV with their sub-points, filled with what the runs of a
     comparison know, and with PROVIDER INPUT REQUIRED where only a provider knows.
 
     tables: those of `fairprof.compare`, of which performance, gaps, group_changes, confusion, contrasts, composition
-    and runs are read.
+    and runs are read. methods: those of a comparison of methods, which mitigate between groups of the attribute
+    `mitigate`; None where there is none.
     """
     return render(
         "annex_iv.md.j2",
@@ -40,8 +43,13 @@ def annex_iv(tables: Tables, protocol: Protocol) -> str:
         groups=results.accuracy_by_group_and_design(tables, protocol),
         established={name: results.established(tables, protocol, name) for name in protocol.designs},
         little_evidence=results.little_evidence(tables, protocol, protocol.reference),
+        mitigate=mitigate,
+        with_methods=None if methods is None else results.with_methods(methods, mitigate, protocol.designs),
+        cautions=[] if methods is None else results.cautions(methods, protocol.designs),
+        used=METHODS.get(protocol.settings.get("mitigation", NO_MITIGATION), METHODS[NO_MITIGATION]),
         formats=FORMATS,
         max_mebibytes=MAX_BYTES // 2**20,
         max_pixels=MAX_PIXELS,
         alpha=short(ALPHA),
+        confidence=percent(CONFIDENCE, "g"),
     )

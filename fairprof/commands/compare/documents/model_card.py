@@ -5,11 +5,13 @@ from functools import partial
 from fairprof.commands.compare.documents import results
 from fairprof.commands.compare.documents.results import Tables
 from fairprof.commands.compare.protocol import Protocol
+from fairprof.config import NO_MITIGATION
 from fairprof.data.designs import DESIGNS
 from fairprof.documents.provenance import provenance_of
 from fairprof.documents.rendering import render
 from fairprof.inference.levels import ALPHA, CONFIDENCE
 from fairprof.inference.planning import LEAST_SEEDS
+from fairprof.mitigation.methods import METHODS
 from fairprof.reporting.groups import groups_told
 from fairprof.reporting.wording import percent, short
 
@@ -18,11 +20,14 @@ SHOWN_CONTRASTS = 10
 UNITARY, INTERSECTIONAL = ("gender", "race"), ("gender_x_race",)
 
 
-def model_card(tables: Tables, protocol: Protocol, design: str) -> str:
+def model_card(
+    tables: Tables, protocol: Protocol, design: str, methods: Tables | None = None, mitigate: str = ""
+) -> str:
     """The model card of `fairprof-<design>` as Markdown, from the tables of a comparison: its main arm, test set.
 
     tables: those of `fairprof.compare`, of which performance, gaps, contrasts, group_changes, confusion, composition
-    and runs are read. Raises ValueError where the comparison has no such design.
+    and runs are read. methods: those of a comparison of methods, which mitigate between groups of the attribute
+    `mitigate`; None where there is none. Raises ValueError where the comparison has no such design.
     """
     if design not in protocol.designs:
         raise ValueError(f"the comparison has no design {design}: choose one of {', '.join(protocol.designs)}")
@@ -48,6 +53,12 @@ def model_card(tables: Tables, protocol: Protocol, design: str) -> str:
         intersectional_groups=results.groups(tables, protocol, design, INTERSECTIONAL).drop(columns="attribute"),
         contrasts=contrasts.head(SHOWN_CONTRASTS),
         contrasts_in_all=len(contrasts),
+        mitigate=mitigate,
+        with_methods=None
+        if methods is None
+        else results.with_methods(methods, mitigate, (design,)).drop(columns="design"),
+        cautions=[] if methods is None else results.cautions(methods, (design,)),
+        used=METHODS.get(protocol.settings.get("mitigation", NO_MITIGATION), METHODS[NO_MITIGATION]),
         little_evidence=results.little_evidence(tables, protocol, design),
         least_seeds=LEAST_SEEDS,
         alpha=short(ALPHA),

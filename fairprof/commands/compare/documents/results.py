@@ -3,14 +3,15 @@
 All are of the main arm. Tables and columns are those of `fairprof.compare`; values are not computed again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.documents.rendering import index_first
 from fairprof.inference.levels import CONFIDENCE
-from fairprof.metrics.fairness import INSUFFICIENT, MAX_OVER_CLASSES, SUFFICIENT, UNDEFINED
+from fairprof.metrics.fairness import INSUFFICIENT, MAX_OVER_CLASSES, PARITY_DIFFERENCES, SUFFICIENT, UNDEFINED
+from fairprof.mitigation.methods import METHODS
 from fairprof.reporting.names import gap_name, name_of
 from fairprof.reporting.wording import bare_p_value, count, interval, number, percent, signed, span
 
@@ -219,6 +220,40 @@ def trained_part(protocol: Protocol) -> str:
 def setting(protocol: Protocol, name: str) -> str:
     """The value of a setting that all runs share."""
     return protocol.settings.get(name, "(not recorded)")
+
+
+def with_methods(tables: Tables, mitigate: str, designs: Sequence[str]) -> pd.DataFrame:
+    """What methods change in designs against the same designs without one: a row per design and method, with what the
+    method needs, the changes of macro-F1 and of the parity gaps of the attribute that they mitigate, each less its
+    floor, with interval, and the verdict. tables: those of a comparison of methods, of which effects and verdicts are
+    read."""
+    quantities = [("macro_f1", ""), *((metric, mitigate) for metric in PARITY_DIFFERENCES)]
+    rows = []
+    for verdict in tables["verdicts"].itertuples():
+        if verdict.design not in designs:
+            continue
+        method = METHODS[verdict.method]
+        row = {"design": verdict.design, "method": method.title, "needs the group in": str(method.needs)}
+        effects = tables["effects"]
+        effects = effects[effects["design"].eq(verdict.design) & effects["method"].eq(verdict.method)]
+        for metric, attribute in quantities:
+            own = effects[effects["metric"].eq(metric) & effects["attribute"].fillna("").eq(attribute)]
+            own = own[own["class"].fillna("").isin(("", MAX_OVER_CLASSES))]
+            name = name_of(metric) if not attribute else gap_name(metric, attribute)
+            row[f"change of {name}"] = (
+                f"{signed(own['value'].iloc[0])} {interval(own['lower'].iloc[0], own['upper'].iloc[0], signed)}"
+                if len(own)
+                else "not compared"
+            )
+        rows.append(row | {"verdict": name_of(verdict.verdict)})
+    return pd.DataFrame(rows)
+
+
+def cautions(tables: Tables, designs: Sequence[str]) -> list[str]:
+    """What has to be known of the methods in designs before their models decide about anybody, each once."""
+    verdicts = tables["verdicts"]
+    methods = dict.fromkeys(verdicts.loc[verdicts["design"].isin(designs), "method"])
+    return list(dict.fromkeys(text for name in methods for text in METHODS[name].cautions))
 
 
 def training_images(tables: Tables, protocol: Protocol, design: str) -> str:
