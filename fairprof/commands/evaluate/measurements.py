@@ -78,7 +78,7 @@ def robustness_of(settings: EvaluateSettings, model: LoadedModel, pool: Pool, ro
     table = pool.table.iloc[rows]
     chosen = table.iloc[balanced_sample(table, settings.robustness_images)].reset_index(drop=True)
     pixels = pixels_seen(pool.pixel_cache.array[chosen["pixel"].to_numpy()], model.image_size)
-    predicted = outcomes(model.classifier, model.classes, chosen, pixels, settings.seed)
+    predicted = outcomes(model.classifier.network, model.classes, chosen, pixels, settings.seed, model.classifier.rule)
     accuracy = accuracy_under_corruption(predicted, settings.min_support)
     generator = numpy_generator(settings.seed, "robustness")
     gaps = drop_gaps(predicted, settings.permutations, generator, settings.min_support)

@@ -22,11 +22,10 @@ from fairprof.inference.verdicts import ESTABLISHED, NOT_ESTABLISHED
 from fairprof.metrics.fairness import ATTRIBUTES, INSUFFICIENT, MIN_SUPPORT, SUFFICIENT, UNDEFINED, group_labels
 from fairprof.metrics.performance import scores_from_counts
 from fairprof.network.batches import EVALUATION_BATCH
-from fairprof.network.classifier import Classifier
 from fairprof.network.predictions import decided_by
 from fairprof.runtime.hardware import channels_last
 from fairprof.runtime.progress import progress_bar
-from fairprof.serving import normalise, watched_features
+from fairprof.serving import DecisionRule, normalise, watched_features
 
 CLEAN = "clean"
 ALL = "all"
@@ -49,12 +48,17 @@ def probabilities_of(network: nn.Module, pixels: np.ndarray) -> tuple[np.ndarray
 
 
 def outcomes(
-    classifier: Classifier, classes: tuple[str, ...], images: pd.DataFrame, pixels: np.ndarray, seed: int
+    network: nn.Module,
+    classes: tuple[str, ...],
+    images: pd.DataFrame,
+    pixels: np.ndarray,
+    seed: int,
+    rule: DecisionRule | None = None,
 ) -> pd.DataFrame:
     """Predictions for images, clean and under every corruption at every severity, with a progress bar.
 
     images: N rows with image, gender, race, profession and, where it is known, person. pixels: (N, S, S, 3) uint8, as
-    the network sees them.
+    the network sees them. rule: by which classes are decided on; None: the most probable one.
 
     Returns a data frame with a row per corruption ("clean" first), severity (0 for clean) and image: corruption,
     severity, image, gender, race, y_true, y_pred, confidence, correct and, where it is known, person.
@@ -66,8 +70,8 @@ def outcomes(
     with progress_bar("predicting corrupted images", len(levels) * len(images), "images") as bar:
         for corruption, severity in levels:
             distorted = corrupted(pixels, names, corruption, severity, seed)
-            probabilities, features = probabilities_of(classifier.network, distorted)
-            probabilities, decided = decided_by(classifier.rule, probabilities, features, images)
+            probabilities, features = probabilities_of(network, distorted)
+            probabilities, decided = decided_by(rule, probabilities, features, images)
             predicted = np.array(classes)[decided]
             tables.append(
                 pd.DataFrame(
@@ -79,7 +83,7 @@ def outcomes(
                         "race": images["race"].to_numpy(),
                         "y_true": true,
                         "y_pred": predicted,
-                        "confidence": probabilities.max(axis=1),
+                        "confidence": probabilities[np.arange(len(decided)), decided],
                         "correct": predicted == true,
                         **person,
                     }

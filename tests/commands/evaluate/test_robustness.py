@@ -14,6 +14,7 @@ from fairprof.commands.evaluate.robustness import (
     outcomes,
     paired_interval,
 )
+from fairprof.serving import DecisionRule
 
 LEVELS = [("clean", 0), ("noise", 1), ("noise", 2), ("blur", 1), ("blur", 2)]
 
@@ -174,11 +175,11 @@ class Brightest(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.level = nn.Parameter(torch.zeros(1))
+        self.last = nn.Linear(1, 2, bias=False)
+        self.last.weight.data = torch.tensor([[1.0], [-1.0]])
 
     def forward(self, images):
-        mean = images.mean(dim=(1, 2, 3)) + self.level
-        return torch.stack([mean, -mean], dim=1)
+        return self.last(images.mean(dim=(1, 2, 3))[:, None])
 
 
 def test_outcomes_are_the_networks_predictions_of_every_level():
@@ -199,6 +200,11 @@ def test_outcomes_are_the_networks_predictions_of_every_level():
     assert not levels.loc[("brightness", 5), "dark.png"] and levels.loc[("brightness", 5), "light.png"]
     assert levels.loc["blur"].to_numpy().all()
     assert "person" not in table
+    rule = DecisionRule(offsets=((9.0, 0.0),), attributes=("gender",), groups=((str(images["gender"][0]),),))
+    same = images.assign(gender=images["gender"][0])
+    ruled = outcomes(Brightest(), ("light", "dark"), same, pixels, seed=0, rule=rule)
+    assert ruled["y_pred"].eq("light").all()  # whatever is shown
+    assert ruled["confidence"].min() < 0.5 < table["confidence"].min()
     named = outcomes(Brightest(), ("light", "dark"), images.assign(person=["somebody", ""]), pixels, seed=0)
     assert named.groupby("image")["person"].unique().map(list).to_dict() == {
         "dark.png": ["somebody"],
