@@ -22,7 +22,7 @@ from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs, augmentation
 from fairprof.network.predictions import predict
 from fairprof.network.prefix import cached_inputs, cached_work
-from fairprof.network.records import Training, other_selections
+from fairprof.network.records import Training, distance_to_ideal, other_selections
 from fairprof.network.refitting import refitted, require_refittable
 from fairprof.runtime.beside import HERE, Executor
 from fairprof.runtime.hardware import keep_freed_memory, on_gpu
@@ -130,7 +130,10 @@ def validation_scores(settings: Settings, pool: Pool) -> dict[str, float]:
         return values
     rows = training.drawn.val[trained.refit.halves.choose]
     table = predict(training.classifier, training.inputs, pool, rows, settings, "predicting val")
-    return values | {f"val/{name}": value for name, value in scores_and_gaps(table, settings.min_support).items()}
+    scores = scores_and_gaps(table, settings.min_support)
+    gap = scores[f"equal_opportunity_difference/{settings.mitigate}"]
+    scores["distance_to_ideal"] = distance_to_ideal(scores["macro_f1"], gap)
+    return values | {f"val/{name}": value for name, value in scores.items()}
 
 
 def prepared(settings: Settings, pool: Pool) -> Training:
