@@ -137,6 +137,7 @@ def _judged(table: pd.DataFrame) -> pd.DataFrame:
         NOT_ESTABLISHED,
     )
     return table.assign(
+        seeds=table["seeds"].astype(int),
         difference=found.value,
         lower=np.clip(lower, -1, 1),
         upper=np.clip(upper, -1, 1),
