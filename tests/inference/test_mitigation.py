@@ -71,6 +71,16 @@ def test_effects_are_differences_of_corrected_gaps_within_a_design():
     assert of_a["accuracy_without"].tolist() == pytest.approx([0.5, 0.5])
 
 
+def test_gaps_that_are_the_same_in_every_run_differ_in_nothing_whatever_their_floors_are():
+    same = {
+        method: cell((0.6, 0.10, 0.30), floors=(0, floor, 0.05)) for method, floor in (("none", 0.02), ("dfr", 0.03))
+    }
+    table, _ = effects(study({("A", method): found for method, found in same.items()}), delta=0.05)
+    of_gap = table[table["metric"].eq("demographic_parity_difference")].iloc[0]
+    assert (of_gap["value"], of_gap["lower"], of_gap["upper"], of_gap["p_value"]) == (0, 0, 0, 1)
+    assert of_gap["verdict"] == "equivalent"
+
+
 def test_interactions_are_differences_of_effects():
     found = values(interactions(study(FOUR), "A", delta=0.05), "design", "reference", "method")
     assert found == pytest.approx(
