@@ -29,6 +29,7 @@ REPLACEMENT_COLUMNS = (
 )
 LINE_COLUMNS = ("design", "metric", "attribute", "share", "gap", "macro_f1")
 SHARES = np.linspace(0, 1, 11)
+SLOPE, END = "slope_", "end_"  # begin the names of estimates against the two parts of the line
 
 
 class Chance(NamedTuple):
@@ -56,9 +57,13 @@ def random_replacement(study: Study, chances: Mapping[str, Chance]) -> pd.DataFr
     over the seeds less their floors. share: of the predictions without a method, how many have to be replaced at random
     for this gap: 1 - gap / gap_without, 0 where the method leaves the gap as large or where there is none to reduce
     (gap_without <= 0), 1 where the method leaves none. macro_f1_of_replacement: what they have then
-    (`replacement_line`). difference: macro_f1 - macro_f1_of_replacement, with errors for new seeds and new images
-    (`estimates_in_parts`), the ratio of the gaps linearised (Cochran 1977, 6.4); lower and upper hold together for all
-    rows, and exclude 0 where p_adjusted <= alpha. verdict: under_the_line or above_the_line where they do, otherwise
+    (`replacement_line`). difference: macro_f1 - macro_f1_of_replacement. The true gap may be another one, at which the
+    line still slopes, or has ended, with all of the predictions replaced or none. So a method is under the line where
+    it is under the sloping line (whose ratio of gaps is linearised, Cochran 1977, 6.4) and under its end without
+    replacement, and above it where it is above the sloping line and above its other end, for new seeds and new images
+    (`estimates_in_parts`): p_value is the larger of the two (an intersection-union test, Berger 1982); lower and upper
+    are the outer ends of both intervals, which hold together for all rows, and exclude 0 where p_adjusted <= alpha.
+    verdict: under_the_line or above_the_line where they do, otherwise
     not_established; degenerate, undefined and no_claim_possible as in `judged_differences`. REPLACEMENT_COLUMNS.
     """
     tables = []
@@ -84,29 +89,39 @@ def _against_chance(study: Study, cell: Cell, without: Cell, chance: Chance) -> 
     for name in _aimed(study):
         gap, gap_values = _of(study, cell.quantities, of_cell, name)
         base_gap, base_gap_values = _of(study, without.quantities, of_none, name)
-        kept = float(np.clip(gap.mean() / base_gap.mean(), 0, 1)) if base_gap.mean() > 0 else 1.0
-        # the ratio of two means varies as their linear part does; at 0 and 1 it is fixed
-        slope = (base - random).mean() / base_gap.mean() if 0 < kept < 1 else 0.0
-        observed = score - random - kept * (base - random) - slope * (gap - kept * base_gap)
+        reduced = base_gap.mean() > 0
+        ratio = gap.mean() / base_gap.mean() if reduced else 1.0
+        kept = float(np.clip(ratio, 0, 1))
+        # the ratio of two means varies as their linear part does
+        slope = (base - random).mean() / base_gap.mean() if reduced else 0.0
+        observed = score - random - ratio * (base - random) - slope * (gap - ratio * base_gap)
         values = (
             score_values
             - random_values
-            - kept * (base_values - random_values)
-            - slope * (gap_values - kept * base_gap_values)
+            - ratio * (base_values - random_values)
+            - slope * (gap_values - ratio * base_gap_values)
         )
-        found = estimates_in_parts(observed[:, None], values[..., None])
+        replaced = replacement_line(base_gap.mean(), base.mean(), random.mean(), 1 - kept)[1]
+        end = (base, base_values) if score.mean() < replaced else (random, random_values)
         rows.append(
             {
                 "gap": gap.mean(),
                 "gap_without": base_gap.mean(),
                 "share": 1 - kept,
                 "macro_f1": score.mean(),
-                "macro_f1_of_replacement": replacement_line(base_gap.mean(), base.mean(), random.mean(), 1 - kept)[1],
+                "macro_f1_of_replacement": replaced,
+                "difference": score.mean() - replaced,
                 "degenerate": cell.quantities.degenerate or without.quantities.degenerate,
-                **{field: float(value[0]) for field, value in found._asdict().items()},
+                **_named(SLOPE, estimates_in_parts(observed[:, None], values[..., None])),
+                **_named(END, estimates_in_parts((score - end[0])[:, None], (score_values - end[1])[..., None])),
             }
         )
-    return pd.concat([named(_aimed(study)), pd.DataFrame(rows)], axis=1)
+    table = pd.concat([named(_aimed(study)), pd.DataFrame(rows)], axis=1)
+    return table.assign(seeds=len(seeds))
+
+
+def _named(prefix: str, found: EstimatesInParts) -> dict[str, float]:
+    return {f"{prefix}{field}": float(value[0]) for field, value in found._asdict().items()}
 
 
 def _of(study: Study, runs: DesignRuns, places: Sequence[int], name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -121,24 +136,30 @@ def _aimed(study: Study) -> list[str]:
 
 
 def _judged(table: pd.DataFrame) -> pd.DataFrame:
-    found = EstimatesInParts(*(table[name].to_numpy(float) for name in EstimatesInParts._fields))
-    p_value = found.p_value
+    both = [
+        EstimatesInParts(*(table[f"{prefix}{field}"].to_numpy(float) for field in EstimatesInParts._fields))
+        for prefix in (SLOPE, END)
+    ]
+    difference = table["difference"].to_numpy(float)
+    # the true gap may be one at which the line slopes, or has ended: both have to be ruled out
+    p_values = [np.where(found.value * difference > 0, found.p_value, 1.0) for found in both]
+    p_value = np.where(np.isnan(difference), np.nan, np.max(p_values, axis=0))
     adjusted = sidak(p_value)
-    lower, upper = found.interval(sidak_level(int((~np.isnan(p_value)).sum())))
+    level = sidak_level(int((~np.isnan(p_value)).sum()))
+    ends = np.array([found.interval(level) for found in both])
+    lower, upper = ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)
     verdict = np.select(
         [
             table["degenerate"].to_numpy(bool),
             np.isnan(adjusted),
             table["seeds"].to_numpy() < LEAST_SEEDS,
-            (adjusted <= ALPHA) & (found.value < 0),
+            (adjusted <= ALPHA) & (difference < 0),
             adjusted <= ALPHA,
         ],
         [DEGENERATE, UNDEFINED, NO_CLAIM_POSSIBLE, UNDER_THE_LINE, ABOVE_THE_LINE],
         NOT_ESTABLISHED,
     )
     return table.assign(
-        seeds=table["seeds"].astype(int),
-        difference=found.value,
         lower=np.clip(lower, -1, 1),
         upper=np.clip(upper, -1, 1),
         p_value=p_value,

@@ -131,6 +131,14 @@ def test_a_method_is_held_against_the_line_at_its_own_gap(score, gap, replaced, 
     assert (row["lower"] > 0 or row["upper"] < 0) == (row["p_adjusted"] <= 0.05)
 
 
+def test_a_gap_that_may_as_well_be_that_without_the_method_puts_it_nowhere():
+    """Its estimate alone lies where most predictions are replaced, whose macro-F1 it exceeds by far."""
+    row = judged(cell(0.64, -0.01, noise=0.02), cell(0.65, 0.02, noise=0.02))
+    assert row["share"] > 0.5 and row["difference"] > 0.2
+    assert row["verdict"] == "not_established"
+    assert row["lower"] < 0 < row["upper"]
+
+
 def test_where_there_is_no_gap_to_reduce_a_method_is_held_against_none():
     row = judged(cell(0.5, -0.03), cell(0.65, -0.01))
     assert row["share"] == 0 and row["macro_f1_of_replacement"] == pytest.approx(0.65, abs=0.01)
