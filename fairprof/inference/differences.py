@@ -124,9 +124,10 @@ def contrasted(
         np.sum([sign * getattr(runs, field) for sign, runs in parts], axis=0)
         for field in ("observed", "values", "floors")
     )
-    # gaps that are the same run by run on all resampled images differ in nothing, though their floors may: those are
-    # permuted, and know of images, too, that decide on no gap
-    floors = np.where((uncorrected == 0).all(axis=0) & (values == 0).all(axis=(0, 1)), 0.0, floors)
+    # gaps that are the same run by run on all resampled images on which they are defined differ in nothing, though
+    # their floors may: those are permuted, and know of images, too, that decide on no gap
+    same = (uncorrected == 0).all(axis=0) & (np.nan_to_num(values) == 0).all(axis=(0, 1))
+    floors = np.where(same, 0.0, floors)
     observed = uncorrected - floors
     found = estimates(observed, values - floors)
     of_gaps = np.array(["/" in name for name in names], dtype=bool)

@@ -276,7 +276,7 @@ def _verdict_cell(tables: Tables, study: MitigationStudy, design: str, method: s
     notes = [f"{SCORE_NAMES[SCORE]} {signed(changes[SCORE])}"]
     lost = len(worse_groups(tables["group_effects"], design, method))
     notes += [f"{counted(lost, 'group')} worse"] if lost else []
-    return Cell(aimed, ", ".join(notes), verdict=row.verdict)
+    return Cell(NOTHING if row.verdict == DEGENERATE else aimed, ", ".join(notes), verdict=row.verdict)
 
 
 def _without_cell(cells: pd.DataFrame, study: MitigationStudy, design: str) -> Cell:
