@@ -54,6 +54,10 @@ class Loss(nn.Module):
         self.label_smoothing, self.processes = label_smoothing, processes
         self.mistakes = None if rows.wrong is None else float(rows.wrong.mean())
         self.register_buffer("class_weights", class_weights, persistent=False)
+        self.prepare(rows)
+
+    def prepare(self, rows: GroupedRows) -> None:
+        """What a method reads from the draw once, before the first batch."""
 
     def forward(self, logits: torch.Tensor, terms: Sequence[Term], place: Place) -> torch.Tensor:
         """The loss of a process, of which the mean over all processes has the gradients of the batch's loss; logits:
@@ -98,18 +102,11 @@ class BalancedSoftmax(Loss):
 
     offsets: torch.Tensor
 
-    def __init__(
-        self,
-        rows: GroupedRows,
-        class_weights: torch.Tensor,
-        label_smoothing: float,
-        values: Mapping[str, float],
-        processes: Processes,
-    ):
-        super().__init__(rows, torch.ones_like(class_weights), label_smoothing, values, processes)
+    def prepare(self, rows: GroupedRows) -> None:
+        self.class_weights = torch.ones_like(self.class_weights)
         counts = torch.from_numpy(rows.counts).double().clamp(min=0.5)
         frequency = rows.class_count * counts / counts.sum(dim=1, keepdim=True)  # 1 where classes are equal
-        self.register_buffer("offsets", (values["strength"] * frequency.log()).float(), persistent=False)
+        self.register_buffer("offsets", (self.values["strength"] * frequency.log()).float(), persistent=False)
 
     def cross_entropy(self, logits: torch.Tensor, term: Term) -> torch.Tensor:
         return super().cross_entropy(logits + self.offsets[term.groups], term)
@@ -126,15 +123,7 @@ class GroupDRO(Loss):
     scores: torch.Tensor
     counts: torch.Tensor
 
-    def __init__(
-        self,
-        rows: GroupedRows,
-        class_weights: torch.Tensor,
-        label_smoothing: float,
-        values: Mapping[str, float],
-        processes: Processes,
-    ):
-        super().__init__(rows, class_weights, label_smoothing, values, processes)
+    def prepare(self, rows: GroupedRows) -> None:
         counts = torch.from_numpy(rows.counts.sum(axis=1)).double()
         self.register_buffer("counts", counts, persistent=False)
         self.register_buffer("scores", torch.zeros_like(counts))

@@ -34,8 +34,11 @@ def predict(
     Several processes predict a share each, and all of them return the whole table. Raises `UserError` for groups that
     the rule does not know.
     """
-    probabilities, features = network_outputs(classifier, inputs, pool, rows, settings, description, processes)
     images, rule = pool.table.iloc[rows], classifier.rule
+    with_features = rule is not None and bool(rule.posteriors)
+    probabilities, features = network_outputs(
+        classifier, inputs, pool, rows, settings, description, processes, with_features
+    )
     table = predictions_table(pool, rows, *decided_by(rule, probabilities, features, images))
     if rule is None or not rule.offsets:
         return table
@@ -62,9 +65,10 @@ def network_outputs(
     settings: DataSettings,
     description: str,
     processes: Processes = ALONE,
+    with_features: bool = True,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The network's probabilities, (N, K) float64, for rows of the pool, and its features, (N, D) float64: what enters
-    its last layer."""
+    its last layer; (N, 0) where they are not asked for, since they take far more memory than the rest."""
     network = classifier.part_behind(inputs.boundary)
     device = next(network.parameters()).device
     network.eval()
@@ -74,9 +78,12 @@ def network_outputs(
     with torch.inference_mode(), bar, watched_features(network) as features:
         for entering, _, _ in evaluation_batches(pool, own, inputs, settings):
             parts.append(network(channels_last(entering.to(device).float())).float())
-            entering_last.append(features.pop().float())
-            bar.update(len(entering))
-    logits, last = (processes.gathered(torch.cat(outputs), len(rows)) for outputs in (parts, entering_last))
+            entered = features.pop()
+            if with_features:
+                entering_last.append(entered.float())
+            bar.update(len(entered))
+    logits = processes.gathered(torch.cat(parts), len(rows))
+    last = processes.gathered(torch.cat(entering_last), len(rows)) if with_features else logits[:, :0]
     return logits.softmax(dim=1).double().cpu().numpy(), last.double().cpu().numpy()
 
 

@@ -17,7 +17,7 @@ from fairprof.mitigation.halves import Groups, Halves, require_fittable, validat
 from fairprof.mitigation.linear_post import TOLERANCES, membership_weights, solved
 from fairprof.mitigation.methods import METHODS
 from fairprof.network.predictions import network_outputs
-from fairprof.network.records import Refit, Trained, Training
+from fairprof.network.records import Refit, Trained, Training, distance_to_ideal
 from fairprof.network.weights import arrays_of
 from fairprof.runtime.processes import ALONE, Processes
 from fairprof.seeds import derive_seed
@@ -51,7 +51,7 @@ class Validation:
         )
         macro_f1 = scores_from_counts(counts.sum(axis=0))["macro_f1"]
         largest = np.nan_to_num(GAP_METRICS[gap].of_rates(rates(counts))).max()
-        return float(np.hypot(1 - macro_f1, largest))
+        return distance_to_ideal(float(macro_f1), float(largest))
 
 
 def require_refittable(settings: Settings, pool: Pool, drawn: Draw) -> None:

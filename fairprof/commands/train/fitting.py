@@ -91,7 +91,7 @@ def _mistakes(training: Training, folder: Path, processes: Processes) -> np.ndar
     start = {name: value.clone() for name, value in network.state_dict().items()}
     alone = {"mitigation": NO_MITIGATION, "epochs": epochs, "patience": epochs, "scored_selections": "chosen"}
     first = replace(training, settings=training.settings.model_copy(update=alone))
-    last = _fit(first, _nobody_told, folder / FIRST_TRAINING, processes).last_weights
+    last = _fit(first, nobody_told, folder / FIRST_TRAINING, processes).last_weights
     network.load_state_dict(tensors_of(last))
     rows, settings = training.drawn.train, training.settings
     table = predict(training.classifier, training.inputs, training.pool, rows, settings, "finding mistakes", processes)
@@ -99,8 +99,8 @@ def _mistakes(training: Training, folder: Path, processes: Processes) -> np.ndar
     return (table["y_pred"] != table["y_true"]).to_numpy(dtype=bool)
 
 
-def _nobody_told(epoch: int, values: dict[str, float]) -> None:
-    """Values of the first training are not the run's."""
+def nobody_told(epoch: int, values: dict[str, float]) -> None:
+    """Takes the values of trainings whose epochs are not a run's, or are reported by another process."""
 
 
 # --- selection rules --------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fairprof.commands.train.fitting import by_selection, first_epochs, fitted
+from fairprof.commands.train.fitting import by_selection, first_epochs, fitted, nobody_told
 from fairprof.commands.train.folder import folder_of, training_folder
 from fairprof.commands.train.hyperparameters import with_hyperparameters
 from fairprof.commands.train.identity import run_name, run_tags
@@ -82,7 +82,7 @@ def train(
         training = with_cached_prefix(training)
     if recording is not None:
         recording.run_id()  # whatever ends the training from here on has a run that says so
-    trained = fitted(training, recording.epoch if recording else _nobody_told, folder, processes)
+    trained = fitted(training, recording.epoch if recording else nobody_told, folder, processes)
     training, trained = refitted(training, trained, processes)
     val, test = (
         predict(training.classifier, training.inputs, pool, rows, settings, f"predicting {name}", processes)
@@ -111,10 +111,6 @@ def train(
     recording.end_of_training(settings, folder)
 
 
-def _nobody_told(epoch: int, values: dict[str, float]) -> None:
-    """Only the leading process reports."""
-
-
 def validation_scores(settings: Settings, pool: Pool) -> dict[str, float]:
     """Trains one experiment and returns the values of its best epoch on validation data; nothing else is measured.
     What a method fits on one half of the validation images is measured on the other.
@@ -124,7 +120,7 @@ def validation_scores(settings: Settings, pool: Pool) -> dict[str, float]:
     training = prepared(settings, pool)
     with training_folder(training) as folder:
         training = with_cached_prefix(training)
-        training, trained = refitted(training, fitted(training, _nobody_told, folder))
+        training, trained = refitted(training, fitted(training, nobody_told, folder))
     values = trained.history[trained.best_epoch - 1]
     if trained.refit is None:
         return values

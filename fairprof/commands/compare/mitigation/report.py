@@ -18,12 +18,10 @@ def findings(
     tables: dict[str, pd.DataFrame],
     study: MitigationStudy,
     pictures: dict[str, bytes],
-    documents: dict[str, str] | None = None,
 ) -> Findings:
     """All of a comparison of methods, as it is logged.
 
-    tables: those of `mitigation_tables`. pictures: name to PNG, of `figures_of`. documents: name to text, shown as it
-    is.
+    tables: those of `mitigation_tables`. pictures: name to PNG, of `figures_of`.
     """
     protocol = study.protocol
     said, above = quotable(tables, study), banners(tables, study)
@@ -39,7 +37,6 @@ def findings(
         tables=_artifacts(tables),
         pictures=pictures,
         folder=FOLDER,
-        documents=documents or {},
         description="\n\n".join(map(in_markdown, (*above, *said)))
         + f"\n\nThe whole report is the artifact `report.html`; the comparison of the designs without a method is "
         f"`{COMPARISON}`; tables and pictures are in `{FOLDER}`.",

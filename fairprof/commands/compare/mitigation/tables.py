@@ -68,7 +68,7 @@ def mitigation_tables(
     """
     protocol = study.protocol
     scored = {method: [Scored(run.design, run.seed, run.test) for run in runs] for method, runs in results.items()}
-    compared, chances = _compared(scored, study)
+    compared, chances = _compared(scored, study), _chances(scored[NONE], study)
     of_quantities, of_groups = effects(compared, protocol.delta)
     support = performance_by_group(scored[NONE][0].test)[["attribute", "group", "support"]]
     return {
@@ -87,20 +87,16 @@ def mitigation_tables(
 # From predictions to cells.
 
 
-def _compared(scored: Mapping[str, Sequence[Scored]], study: MitigationStudy) -> tuple[Study, dict[str, Chance]]:
-    """The cells of a study, and by design what its runs without a method come to by chance."""
+def _compared(scored: Mapping[str, Sequence[Scored]], study: MitigationStudy) -> Study:
+    """The cells of a study."""
     undefined = _undefined_cells(scored[NONE][0].test)
     cells: dict[tuple[str, str], Cell] = {}
-    chances: dict[str, Chance] = {}
     groups: list[tuple[str, str]] = []
     for method in (name for name in study.methods if scored.get(name)):
-        runs = sorted(scored[method], key=lambda run: (run.design, run.seed))
+        runs, numbers = _by_design(scored[method])
         tables = [run.test for run in runs]
         replicates = image_replicates(tables, study.protocol.replicates, _generator("test images", study))
         groups = groups_of(replicates)
-        numbers: dict[str, list[int]] = {}
-        for number, run in enumerate(runs):
-            numbers.setdefault(run.design, []).append(number)
         for design, chosen in numbers.items():
             floors = gap_floors(
                 [tables[number] for number in chosen], study.protocol.permutations, _generator("floors", study)
@@ -108,13 +104,24 @@ def _compared(scored: Mapping[str, Sequence[Scored]], study: MitigationStudy) ->
             seeds = tuple(runs[number].seed for number in chosen)
             degenerate = any(predicts_one_class(tables[number]) for number in chosen)
             cells[design, method] = cell_of(replicates, chosen, seeds, COMPARED, floors, undefined, degenerate)
-        if method == NONE:
-            chance = chance_replicates(tables, study.protocol.replicates, _generator("test images", study))
-            chances = {
-                design: Chance(chance.observed[chosen], chance.values[:, chosen]) for design, chosen in numbers.items()
-            }
     in_order = sorted(cells, key=lambda place: (place[0], study.methods.index(place[1])))
-    return Study(COMPARED, groups, {place: cells[place] for place in in_order}, study.mitigate), chances
+    return Study(COMPARED, groups, {place: cells[place] for place in in_order}, study.mitigate)
+
+
+def _chances(without: Sequence[Scored], study: MitigationStudy) -> dict[str, Chance]:
+    """By design, what its runs without a method come to by chance."""
+    runs, numbers = _by_design(without)
+    chance = chance_replicates([run.test for run in runs], study.protocol.replicates, _generator("test images", study))
+    return {design: Chance(chance.observed[chosen], chance.values[:, chosen]) for design, chosen in numbers.items()}
+
+
+def _by_design(scored: Sequence[Scored]) -> tuple[list[Scored], dict[str, list[int]]]:
+    """The runs by design and seed, and the numbers of each design's among them."""
+    runs = sorted(scored, key=lambda run: (run.design, run.seed))
+    numbers: dict[str, list[int]] = {}
+    for number, run in enumerate(runs):
+        numbers.setdefault(run.design, []).append(number)
+    return runs, numbers
 
 
 def _generator(purpose: str, study: MitigationStudy) -> np.random.Generator:
@@ -181,7 +188,7 @@ def _selections(
         }
         if not scored.get(NONE):
             continue
-        compared, _ = _compared(scored, study)
+        compared = _compared(scored, study)
         found = mitigation_verdicts(*effects(compared, study.protocol.delta), study.mitigate, study.protocol.delta)
         cells = _cells(compared, results)[["design", "method", SCORE, *corrected]]
         table = cells.merge(found[["design", "method", "verdict"]], on=["design", "method"], how="left")
