@@ -16,15 +16,12 @@ from scipy.stats import norm
 
 from benchmarks.simulations.designs import CLASSES, EQUAL_RACES, normal_seeds, skewed_seeds
 from benchmarks.simulations.simulation import LEAST_COVERED, MOST_FALSE, Simulation
+from fairprof.inference.cells import CONFIRMATORY_EFFECTS, Cell, cell_of, groups_of
 from fairprof.inference.differences import DesignRuns, quantities
 from fairprof.inference.mitigation import (
-    CONFIRMATORY_EFFECTS,
     NONE,
-    Cell,
     Study,
-    cell_of,
     effects,
-    groups_of,
     interactions,
     judged_attributes,
     substitutions,

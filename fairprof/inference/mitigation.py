@@ -1,51 +1,35 @@
 """What methods change, alone and with the design of the data: comparisons of cells, a design with a method each.
 
 Three questions, each of them one family of tests: what a method changes within a design, whether method and design add
-up, and whether a design with a method does what another design does without one. All differences are between runs of
-the same seeds on the same images; those of gaps are of gaps less their floors.
+up, and whether a design with a method does what another design does without one.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from fairprof.inference.differences import DesignRuns, contrasted, judged_differences, named, placed
+from fairprof.inference.cells import (
+    COMPARED_COLUMNS,
+    CONFIRMATORY_EFFECTS,
+    OF_GROUPS,
+    SCORE,
+    Cell,
+    at_common_seeds,
+    contrasted_in_parts,
+    judged_family,
+    judged_in_parts,
+    signed_sum,
+)
+from fairprof.inference.differences import named, placed
 from fairprof.inference.multiplicity import CONFIRMATORY_ATTRIBUTES
-from fairprof.inference.over_runs import Replicates
-from fairprof.inference.over_seeds_and_images import EstimatesInParts, estimates_in_parts
-from fairprof.inference.verdicts import CONFIRMATORY_GAPS
 from fairprof.metrics.fairness import PARITY_DIFFERENCES
 
 NONE = "none"  # the method of a cell without one
-SCORE = "macro_f1"
-CONFIRMATORY_EFFECTS = (SCORE, *(f"{metric}/{attribute}" for metric, attribute in CONFIRMATORY_GAPS))
-OF_GROUPS = "accuracy"  # what is compared of single groups
-COMPARED_COLUMNS = (
-    *("metric", "attribute", "class", "seeds", "value", "lower", "upper", "uncorrected", "standard_error"),
-    *("degrees_of_freedom", "seed_sd", "image_se", "p_value", "undefined_cells", "family", "p_adjusted", "verdict"),
-    "scope",
-)
 EFFECT_COLUMNS = ("design", "method", *COMPARED_COLUMNS)
 INTERACTION_COLUMNS = ("design", "reference", "method", *COMPARED_COLUMNS)
 SUBSTITUTION_COLUMNS = ("design_without", "design_with", "method", *COMPARED_COLUMNS, "chosen")
-
-
-class Cell(NamedTuple):
-    """The S runs of a design with a method.
-
-    seeds: (S,), in order. quantities: of the runs, in the M quantities of a study. accuracies: of the runs, in each of
-    its G groups; without floors.
-    """
-
-    seeds: tuple[int, ...]
-    quantities: DesignRuns
-    accuracies: DesignRuns
-
-    def corrected(self) -> np.ndarray:
-        """(M,): means over the seeds, of gaps less their floors."""
-        return self.quantities.observed.mean(axis=0) - self.quantities.floors
 
 
 class Study(NamedTuple):
@@ -66,42 +50,6 @@ class Study(NamedTuple):
     @property
     def designs(self) -> list[str]:
         return list(dict.fromkeys(design for design, _ in self.cells))
-
-
-def groups_of(replicates: Replicates) -> list[tuple[str, str]]:
-    """Attribute and name of every group whose accuracy is among the replicates; it may have a slash in its name."""
-    of_groups = [name.removeprefix(f"{OF_GROUPS}/") for name in replicates.names if name.startswith(f"{OF_GROUPS}/")]
-    parts = [name.partition("/") for name in of_groups]
-    return [(attribute, group) for attribute, _, group in parts]
-
-
-def cell_of(
-    replicates: Replicates,
-    runs: Sequence[int],
-    seeds: Sequence[int],
-    names: Sequence[str],
-    floors: Mapping[str, float],
-    undefined_cells: Mapping[str, int],
-    degenerate: bool,
-) -> Cell:
-    """The cell of these runs, by their numbers among the replicates and in the order of their seeds.
-
-    names: of the study's quantities. floors, undefined_cells: of gaps, by name; what has none has 0. degenerate:
-    whether one of the runs predicts one class only.
-    """
-    of_groups = [f"{OF_GROUPS}/{attribute}/{group}" for attribute, group in groups_of(replicates)]
-    quantities, accuracies = (
-        DesignRuns(
-            replicates.observed[runs][:, places],
-            replicates.values[:, runs][..., places],
-            np.nan_to_num([floors.get(name, 0.0) for name in asked]),
-            np.array([undefined_cells.get(name, 0) for name in asked]),
-            degenerate,
-        )
-        for asked in (names, of_groups)
-        for places in [[replicates.names.index(name) for name in asked]]
-    )
-    return Cell(tuple(seeds), quantities, accuracies)
 
 
 def targets(mitigate: str) -> tuple[str, ...]:
@@ -129,23 +77,26 @@ def effects(study: Study, delta: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     tables = []
     for design, method in study.mitigated:
-        compared = _at_common_seeds([(1, study.cells[design, method]), (-1, study.cells[design, NONE])])
-        if compared is None:
+        compared = at_common_seeds([(1, study.cells[design, method]), (-1, study.cells[design, NONE])])
+        if not compared:
             continue
-        of_quantities = _contrasted(study.names, compared.quantities, CONFIRMATORY_EFFECTS)
+        of_quantities = contrasted_in_parts(
+            study.names, [(sign, cell.quantities) for sign, cell in compared], CONFIRMATORY_EFFECTS
+        )
         tables.append(_at(design, method, named(study.names), of_quantities))
         judged = judged_attributes(study.mitigate)
         names = [f"{OF_GROUPS}/{attribute}/{group}" for attribute, group in study.groups]
         confirmatory = [name for name, (attribute, _) in zip(names, study.groups, strict=True) if attribute in judged]
-        of_groups = _contrasted(names, compared.accuracies, confirmatory)
+        accuracies = [(sign, cell.accuracies) for sign, cell in compared]
+        of_groups = contrasted_in_parts(names, accuracies, confirmatory)
         place = pd.DataFrame(study.groups, columns=["attribute", "class"]).assign(metric=OF_GROUPS)
-        means = [runs.observed.mean(axis=0) for _, runs in compared.accuracies]
+        means = [runs.observed.mean(axis=0) for _, runs in accuracies]
         tables.append(
             _at(design, method, place, of_groups.assign(accuracy=means[0], accuracy_without=means[1], degenerate=False))
         )
     if not tables:
         return pd.DataFrame(columns=list(EFFECT_COLUMNS)), pd.DataFrame(columns=list(GROUP_EFFECT_COLUMNS))
-    judged_table = _judged(pd.concat(tables, ignore_index=True), delta)
+    judged_table = judged_in_parts(pd.concat(tables, ignore_index=True), delta)
     of_groups = judged_table["metric"].eq(OF_GROUPS) & judged_table["attribute"].ne("")
     groups = judged_table[of_groups].rename(columns={"class": "group", "value": "change"})
     return (
@@ -172,8 +123,10 @@ def interactions(study: Study, reference: str, delta: float) -> pd.DataFrame:
         places = [(1, (design, method)), (-1, (design, NONE)), (-1, (reference, method)), (1, (reference, NONE))]
         if design == reference or not all(place in study.cells for _, place in places):
             continue
-        tables += _contrast_of(study, places, design=design, reference=reference, method=method)
-    return _family(tables, INTERACTION_COLUMNS, delta, farthest=2.0)
+        signed = [(sign, study.cells[place]) for sign, place in places]
+        keys = dict(design=design, reference=reference, method=method)
+        tables += signed_sum(study.names, signed, _asked(study), **keys)
+    return judged_family(tables, INTERACTION_COLUMNS, delta, farthest=2.0)
 
 
 def substitutions(study: Study, delta: float) -> pd.DataFrame:
@@ -189,9 +142,10 @@ def substitutions(study: Study, delta: float) -> pd.DataFrame:
         for without in study.designs:
             if without == design_with or (without, NONE) not in study.cells:
                 continue
-            places = [(1, (design_with, method)), (-1, (without, NONE))]
-            tables += _contrast_of(study, places, design_without=without, design_with=design_with, method=method)
-    table = _family(tables, SUBSTITUTION_COLUMNS[:-1], delta)
+            signed = [(1, study.cells[design_with, method]), (-1, study.cells[without, NONE])]
+            keys = dict(design_without=without, design_with=design_with, method=method)
+            tables += signed_sum(study.names, signed, _asked(study), **keys)
+    table = judged_family(tables, SUBSTITUTION_COLUMNS[:-1], delta)
     chosen = {(*pair, name) for name in _asked(study) if (pair := _chosen(study, name))}
     of_rows = zip(
         *(table[name] for name in ("design_without", "design_with", "method")),
@@ -224,79 +178,5 @@ def _asked(study: Study) -> list[str]:
     return [name for name in study.names if name in (SCORE, *targets(study.mitigate))]
 
 
-class _Compared(NamedTuple):
-    """Signs and runs at common seeds."""
-
-    quantities: list[tuple[int, DesignRuns]]
-    accuracies: list[tuple[int, DesignRuns]]
-
-
-def _at_common_seeds(signed: Sequence[tuple[int, Cell]]) -> _Compared | None:
-    """The cells' runs at the seeds that all of them have; None where there is no such seed."""
-    seeds = sorted(set.intersection(*(set(cell.seeds) for _, cell in signed)))
-    if not seeds:
-        return None
-    places = [(sign, cell, [cell.seeds.index(seed) for seed in seeds]) for sign, cell in signed]
-    return _Compared(
-        [(sign, _at_places(cell.quantities, place)) for sign, cell, place in places],
-        [(sign, _at_places(cell.accuracies, place)) for sign, cell, place in places],
-    )
-
-
-def _at_places(runs: DesignRuns, places: Sequence[int]) -> DesignRuns:
-    if len(places) == len(runs.observed):
-        return runs
-    return runs._replace(observed=runs.observed[places], values=runs.values[:, places])
-
-
-def _contrast_of(study: Study, places: Sequence[tuple[int, tuple[str, str]]], **keys: str) -> Iterator[pd.DataFrame]:
-    """The rows of `_asked` of a signed sum of cells; none where the cells have no seed in common."""
-    compared = _at_common_seeds([(sign, study.cells[place]) for sign, place in places])
-    if compared is None:
-        return
-    names = _asked(study)
-    columns = [list(study.names).index(name) for name in names]
-    parts = [(sign, _in_columns(runs, columns)) for sign, runs in compared.quantities]
-    table = _contrasted(names, parts, names)
-    yield placed(pd.concat([named(names), table], axis=1), **keys)
-
-
-def _in_columns(runs: DesignRuns, columns: list[int]) -> DesignRuns:
-    return runs._replace(
-        observed=runs.observed[:, columns],
-        values=runs.values[..., columns],
-        floors=runs.floors[columns],
-        undefined_cells=runs.undefined_cells[columns],
-    )
-
-
 def _at(design: str, method: str, place: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     return placed(pd.concat([place, table], axis=1), design=design, method=method)
-
-
-def _family(
-    tables: Collection[pd.DataFrame], columns: Iterable[str], delta: float, farthest: float = 1
-) -> pd.DataFrame:
-    columns = list(columns)
-    if not tables:
-        return pd.DataFrame(columns=columns)
-    return _judged(pd.concat(tables, ignore_index=True), delta, farthest)[columns]
-
-
-def _contrasted(
-    names: Sequence[str], parts: Sequence[tuple[int, DesignRuns]], confirmatory: Collection[str]
-) -> pd.DataFrame:
-    """As `contrasted`, tested by `estimates_in_parts`: families of hundreds of tests need levels of .0001."""
-    table, observed, values = contrasted(names, parts, confirmatory)
-    found = estimates_in_parts(observed, values)
-    return table.drop(columns="p_value").assign(
-        of_seeds=found.of_seeds, of_images=found.of_images, replicates=len(values)
-    )
-
-
-def _judged(table: pd.DataFrame, delta: float, farthest: float = 1) -> pd.DataFrame:
-    """By `judged_differences`, for new seeds and new images alone: signs of seeds are not flipped, since a claim about
-    one test set says nothing of a method."""
-    found = EstimatesInParts(*(table[name].to_numpy(float) for name in EstimatesInParts._fields))
-    table = table.assign(p_value=found.p_value, p_sign_flip=np.nan, p_sign_flip_adjusted=np.nan)
-    return judged_differences(table, delta, farthest=farthest, found=found)

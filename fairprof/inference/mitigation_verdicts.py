@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
+from fairprof.inference.cells import SCORE
 from fairprof.inference.differences import NO_CLAIM_POSSIBLE
 from fairprof.inference.levelling_down import levelled_down
-from fairprof.inference.mitigation import SCORE, judged_attributes, targets
+from fairprof.inference.mitigation import judged_attributes, targets
 from fairprof.inference.multiplicity import CONFIRMATORY
 from fairprof.inference.verdicts import DEGENERATE, ESTABLISHED
 

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from fairprof.inference.cells import SCORE, Cell
 from fairprof.inference.differences import NO_CLAIM_POSSIBLE, DesignRuns, named, placed
 from fairprof.inference.levels import ALPHA
-from fairprof.inference.mitigation import NONE, SCORE, Cell, Study, targets
+from fairprof.inference.mitigation import NONE, Study, targets
 from fairprof.inference.multiplicity import sidak, sidak_level
 from fairprof.inference.over_seeds_and_images import EstimatesInParts, estimates_in_parts
 from fairprof.inference.planning import LEAST_SEEDS

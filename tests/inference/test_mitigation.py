@@ -4,13 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from fairprof.inference.cells import CONFIRMATORY_EFFECTS, Cell, groups_of
 from fairprof.inference.differences import DesignRuns, judged_differences, paired_differences
 from fairprof.inference.mitigation import (
-    CONFIRMATORY_EFFECTS,
-    Cell,
     Study,
     effects,
-    groups_of,
     interactions,
     judged_attributes,
     substitutions,

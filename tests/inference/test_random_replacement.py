@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import f1_score
 
+from fairprof.inference.cells import Cell
 from fairprof.inference.differences import DesignRuns
-from fairprof.inference.mitigation import Cell, Study
+from fairprof.inference.mitigation import Study
 from fairprof.inference.over_runs import image_replicates
 from fairprof.inference.random_replacement import (
     Chance,

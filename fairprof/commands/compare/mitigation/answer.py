@@ -8,8 +8,9 @@ import pandas as pd
 from fairprof.commands.compare.answer import runs_missing
 from fairprof.commands.compare.claims import cue_gap_told, label_bias_told, seeds_told
 from fairprof.commands.compare.mitigation.protocol import MitigationStudy
+from fairprof.inference.cells import SCORE
 from fairprof.inference.differences import NO_CLAIM_POSSIBLE
-from fairprof.inference.mitigation import NONE, SCORE, targets
+from fairprof.inference.mitigation import NONE, targets
 from fairprof.inference.mitigation_verdicts import (
     FAIRER_HARM_NOT_RULED_OUT,
     FAIRER_WITHOUT_HARM,

@@ -15,7 +15,8 @@ from fairprof.commands.compare.mitigation.answer import Tables, quantity_of, tit
 from fairprof.commands.compare.mitigation.protocol import MitigationStudy
 from fairprof.commands.compare.mitigation.seen import drawn_rows, points_of
 from fairprof.commands.compare.pictures import FRONT
-from fairprof.inference.mitigation import NONE, SCORE, targets
+from fairprof.inference.cells import SCORE
+from fairprof.inference.mitigation import NONE, targets
 from fairprof.inference.random_replacement import UNDER_THE_LINE
 from fairprof.inference.verdicts import ESTABLISHED
 from fairprof.mitigation.methods import METHODS

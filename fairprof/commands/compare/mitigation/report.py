@@ -5,7 +5,8 @@ import pandas as pd
 from fairprof.commands.compare.mitigation.answer import banners, quotable
 from fairprof.commands.compare.mitigation.protocol import MitigationStudy
 from fairprof.commands.compare.mitigation.sections import COMPARISON, sections
-from fairprof.inference.mitigation import SCORE, targets
+from fairprof.inference.cells import SCORE
+from fairprof.inference.mitigation import targets
 from fairprof.plain_text import in_markdown
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.names import name_of

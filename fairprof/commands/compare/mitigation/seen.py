@@ -8,7 +8,8 @@ import pandas as pd
 
 from fairprof.commands.compare.mitigation.answer import Tables, cell_told, quantity_of, quantity_told, title_of
 from fairprof.commands.compare.mitigation.protocol import MitigationStudy
-from fairprof.inference.mitigation import NONE, SCORE, targets
+from fairprof.inference.cells import SCORE
+from fairprof.inference.mitigation import NONE, targets
 from fairprof.inference.random_replacement import UNDER_THE_LINE
 from fairprof.inference.verdicts import DEGENERATE, ESTABLISHED
 from fairprof.metrics.tradeoffs import pareto_front
