@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fairprof.inference.cells import CONFIRMATORY_EFFECTS, Cell, groups_of
+from fairprof.inference.cells import CONFIRMATORY_EFFECTS, Cell
 from fairprof.inference.differences import DesignRuns, judged_differences, paired_differences
 from fairprof.inference.mitigation import (
     Study,
@@ -15,29 +15,11 @@ from fairprof.inference.mitigation import (
     targets,
 )
 from fairprof.inference.multiplicity import sidak
-from fairprof.inference.over_runs import Replicates
+from tests.inference.made_cells import cell, runs
 
 DP, EO = "demographic_parity_difference/gender", "equal_opportunity_difference/gender"
 NAMES = ["macro_f1", DP, EO]
 GROUPS = [("gender", "Female"), ("gender", "Male")]
-
-
-def runs(observed: np.ndarray, floors: tuple[float, ...] | None = None, degenerate: bool = False) -> DesignRuns:
-    """Runs whose images do not vary."""
-    number = observed.shape[1]
-    values = np.broadcast_to(observed, (20, *observed.shape))
-    return DesignRuns(observed, values, np.array(floors or (0.0,) * number), np.zeros(number, dtype=int), degenerate)
-
-
-def cell(quantities, accuracies=(0.5, 0.5), floors=None, noise: int | None = None, seeds=range(6), degenerate=False):
-    """A cell with these means; noise: the seed of what its runs vary by."""
-    generator = np.random.default_rng(noise)
-    scale = 0.0 if noise is None else 0.01
-    of_seeds = [
-        np.asarray(means) + scale * generator.normal(size=(len(seeds), len(means)))
-        for means in (quantities, accuracies)
-    ]
-    return Cell(tuple(seeds), runs(of_seeds[0], floors, degenerate), runs(of_seeds[1], degenerate=degenerate))
 
 
 def study(cells: dict, mitigate: str = "gender") -> Study:
@@ -188,8 +170,3 @@ def test_methods_for_intersections_aim_at_both_attributes():
     assert len(targets("gender_x_race")) == 4
     assert judged_attributes("gender_x_race") == ("gender", "race", "gender_x_race")
     assert judged_attributes("gender") == ("gender",)
-
-
-def test_groups_may_have_a_slash_in_their_names():
-    replicates = Replicates(["accuracy", "accuracy/race/Latino/Hispanic"], np.zeros((1, 2)), np.zeros((2, 1, 2)))
-    assert groups_of(replicates) == [("race", "Latino/Hispanic")]
