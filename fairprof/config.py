@@ -117,6 +117,17 @@ class Merge:
     name: str
 
 
+@dataclass(frozen=True)
+class Backbone:
+    """A network and the weights that it starts from, as the settings `architecture` and `weights` name them."""
+
+    architecture: str
+    weights: str
+
+    def __str__(self) -> str:
+        return f"{self.architecture}@{self.weights}"
+
+
 # those of pytorch-grad-cam whose maps, of one layer and for a class, can be had raw. Not RandomCAM, which is no
 # explanation (and draws from NumPy's global generator); nor FullGrad, which adds up layers scaled image by image; nor
 # FEM, whose threshold of two standard deviations nothing exceeds in 2 x 2 fields
@@ -547,6 +558,13 @@ class StudySettings(ManyMethodsSettings):
     """The settings of a study: designs x seeds, and what all its runs have in common."""
 
     experiments: str = setting("A,B,C,D", Identifies.RUN, "designs, separated by commas")
+    backbones: str = setting(
+        "auto",
+        Identifies.RUN,
+        "networks and the weights that they start from, ARCHITECTURE@WEIGHTS, separated by commas, with each of which "
+        "all is trained (resnet50@imagenet,resnet50@random); without @, the weights of weights; the first is the "
+        "reference, by which designs are compared; auto: the one of architecture and weights",
+    )
     seeds: str = setting("6", Identifies.RUN, "number of seeds (6: the seeds 0 to 5), or a list of them (0,7,9)")
     train_size: str = setting(
         "matched,natural",
@@ -571,6 +589,28 @@ class StudySettings(ManyMethodsSettings):
     @classmethod
     def _valid_list(cls, value: str, info: ValidationInfo) -> str:
         return _checked_list(value, str(info.field_name))
+
+    @field_validator("backbones")
+    @classmethod
+    def _valid_backbones(cls, value: str, info: ValidationInfo) -> str:
+        if value == ONE_BACKBONE:
+            return value
+        backbones = _backbones(value, info.data.get("weights", ""))
+        if len(backbones) > 1 and "," in info.data.get("mitigations", ONE_METHOD):
+            raise ValueError(
+                "one backbone where mitigations has several methods: compare backbones in a study of one method, and "
+                "methods in a study of one backbone"
+            )
+        architecture = info.data.get("architecture")
+        if architecture not in (cls.model_fields["architecture"].default, *(each.architecture for each in backbones)):
+            raise ValueError(f"a list in which architecture={architecture} is, or architecture left out")
+        return value
+
+    def listed_backbones(self) -> tuple[Backbone, ...]:
+        """The backbones with which all is trained, the reference first."""
+        if self.backbones == ONE_BACKBONE:
+            return (Backbone(self.architecture, self.weights),)
+        return _backbones(self.backbones, self.weights)
 
     def listed(self, name: str) -> tuple:
         """The values of `experiments`, `seeds`, `train_size` or `fractions`, each as a run's setting takes it."""
@@ -802,6 +842,7 @@ RUN_SETTING = {
     "mitigations": "mitigation",
 }
 ONE_METHOD = "auto"
+ONE_BACKBONE = "auto"
 METHOD_ALONE = "method"  # of `search`: the shared hyperparameters stay as they are
 MOST_SEEDS = 1000
 
@@ -828,6 +869,22 @@ def _listed(text: str, name: str) -> tuple:
     if not values:
         raise ValueError("a list separated by commas, with at least one value")
     return values
+
+
+def _backbones(text: str, weights: str) -> tuple[Backbone, ...]:
+    """The backbones that a text names, those without weights with these; raises ValueError that says what it should
+    be."""
+    found = []
+    for part in (part.strip() for part in text.split(",") if part.strip()):
+        architecture, at, own = (word.strip() for word in part.partition("@"))
+        if not architecture or (at and not own):
+            raise ValueError(f"auto, or a list of ARCHITECTURE or ARCHITECTURE@WEIGHTS ({part})")
+        found.append(Backbone(architecture, own or weights))
+    if not found:
+        raise ValueError("auto, or a list separated by commas, with at least one backbone")
+    if len(set(found)) < len(found):
+        raise ValueError("a list in which nothing occurs twice")
+    return tuple(found)
 
 
 def _is_utf8(text: str) -> bool:

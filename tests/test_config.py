@@ -229,7 +229,7 @@ def test_the_hash_of_the_same_settings_stays_the_same():
         ),
         (Settings, "machine", "accelerator workers cache_dir cache_gib lock_timeout compile recorder prefix_cache"),
         (Settings, "method", "mitigation mitigate mitigation_values"),
-        (StudySettings, "run", "mitigations experiments seeds train_size fractions"),
+        (StudySettings, "run", "mitigations experiments backbones seeds train_size fractions"),
         (TuneSettings, "run", "mitigations experiments seed train_size search objective"),
         (
             TuneSettings,

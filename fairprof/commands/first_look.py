@@ -20,7 +20,10 @@ def look(settings: DataSettings) -> None:
     Weights and a file of hyperparameters are there; the data set's labels can be read, and it has the groups that are
     named; of what is to be trained, all can be drawn from the labels.
     """
-    if isinstance(settings, TrainingSettings):
+    if isinstance(settings, StudySettings):
+        for backbone in settings.listed_backbones():
+            _require_weights(backbone.weights)
+    elif isinstance(settings, TrainingSettings):
         _require_weights(settings.weights)
     if isinstance(settings, Settings | StudySettings):
         _require_hyperparameters(settings)

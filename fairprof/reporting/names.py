@@ -4,6 +4,8 @@ Tables call them by identifiers, such as `macro_f1`. The names that a data set g
 identifiers: they are shown as they are.
 """
 
+from collections.abc import Sequence
+
 SCORE_NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
 GAP_NAMES = {
     "demographic_parity_difference": "demographic parity difference",
@@ -57,6 +59,24 @@ IRREGULAR = (
         "road": "ROAD",
     }
 )
+
+
+def backbone_titles(backbones: Sequence[str]) -> dict[str, str]:
+    """Short names that tell backbones apart, by their names, ARCHITECTURE@WEIGHTS: the architecture alone where that is
+    enough, without the mark and the tag that timm's have; otherwise with the tag, with the weights, or all of it."""
+    forms = {name: _forms(name) for name in backbones}
+    titles = {}
+    for name in backbones:
+        alike = zip(*(forms[other] for other in backbones if other != name), strict=True)
+        titles[name] = next((form for form, taken in zip(forms[name], alike, strict=False) if form not in taken), name)
+    return titles if len(backbones) > 1 else {name: forms[name][0] for name in backbones}
+
+
+def _forms(backbone: str) -> tuple[str, ...]:
+    """Names of a backbone, the shortest first."""
+    architecture, _, weights = backbone.partition("@")
+    tagged = architecture.removeprefix("timm:")
+    return tagged.partition(".")[0], tagged, f"{tagged.partition('.')[0]}@{weights}", backbone
 
 
 def name_of(identifier: str) -> str:

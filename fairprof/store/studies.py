@@ -7,6 +7,7 @@ import pandas as pd
 
 from fairprof.config import NO_MITIGATION
 from fairprof.errors import UserError
+from fairprof.runtime.files import without_folders
 from fairprof.store import tracking
 from fairprof.store.tracking import LoggedRun
 
@@ -26,6 +27,16 @@ def seed_of(run: LoggedRun) -> int:
 def method_of(run: LoggedRun) -> str:
     """What was done against unfairness, `none` where nothing was."""
     return run.params.get("mitigation", NO_MITIGATION)
+
+
+def backbone_of(run: LoggedRun) -> str:
+    """The network of a run and the weights that it started from, ARCHITECTURE@WEIGHTS."""
+    return backbone_name(run.params["architecture"], run.tags["fairprof.weights"])
+
+
+def backbone_name(architecture: str, weights: str) -> str:
+    """A backbone as others may read it: without the folders that lead to a file of weights."""
+    return f"{architecture}@{without_folders(weights)}"
 
 
 def is_study(run: LoggedRun) -> bool:
@@ -51,11 +62,15 @@ def newest_study_runs(planned_alone: bool = False) -> list[LoggedRun]:
 
 
 def runs_of_study(study: LoggedRun, planned_alone: bool = False) -> list[LoggedRun]:
-    """The study's runs that have finished, or those of them whose seeds were planned beforehand; none for a study that
-    was killed before its first had."""
+    """The study's runs that have finished, or those of them whose seeds were planned beforehand, those of its reference
+    among the backbones first; none for a study that was killed before its first had."""
     if "fairprof.runs" not in study.tags:
         return []
-    ended = ended_runs(tracking.load_table(study.run_id, STUDY_RUNS))
+    listed = tracking.load_table(study.run_id, STUDY_RUNS)
+    if "backbone" in listed:
+        order = list(listed["backbone"].unique())
+        listed = listed.sort_values("backbone", key=lambda names: names.map(order.index), kind="stable")
+    ended = ended_runs(listed)
     if planned_alone and "planned" in ended:
         ended = ended[ended["planned"].astype(bool)]
     return [
@@ -69,11 +84,12 @@ def ended_runs(listed: pd.DataFrame) -> pd.DataFrame:
 
 
 def confirmatory_arm(runs: Iterable[LoggedRun]) -> list[LoggedRun]:
-    """Of a study's runs those of its main arm, at its largest fraction, without a method or, where the study has one
-    alone, with it."""
+    """Of a study's runs those of its main arm, at its largest fraction, with the backbone of the first run, without a
+    method or, where the study has one alone, with it."""
     runs = list(runs)
     if not runs:
         return []
+    runs = [run for run in runs if backbone_of(run) == backbone_of(runs[0])]
     size = main_arm_first(run.params["train_size"] for run in runs)[0]
     of_size = [run for run in runs if run.params["train_size"] == size]
     largest = max(float(run.params["fraction"]) for run in of_size)

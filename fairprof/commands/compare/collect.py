@@ -11,6 +11,7 @@ from fairprof.errors import UserError
 from fairprof.metrics.fairness import in_categories
 from fairprof.store import tracking
 from fairprof.store.studies import (
+    backbone_of,
     counted_in,
     design_of,
     is_study,
@@ -55,6 +56,10 @@ class RunResults:
     @property
     def method(self) -> str:
         return method_of(self.run)
+
+    @property
+    def backbone(self) -> str:
+        return backbone_of(self.run)
 
     @property
     def train_size(self) -> str:
@@ -106,14 +111,37 @@ def _in_every_arm(runs: Sequence[LoggedRun]) -> list[LoggedRun]:
         for size in run.tags.get("fairprof.train_sizes", "").split(","):
             counted = counted_in(run, size, float(run.params["fraction"]))
             place = _place_of(counted)
-            if place[3:] in arms and place not in places:
+            if place[-2:] in arms and place not in places:
                 more.setdefault(place, counted)
     return [*runs, *more.values()]
 
 
-def _place_of(run: LoggedRun) -> tuple[str, int, str, str, float]:
-    """Design, seed, method, and the arm: train_size and fraction."""
-    return design_of(run), seed_of(run), method_of(run), run.params["train_size"], float(run.params["fraction"])
+def _place_of(run: LoggedRun) -> tuple[str, int, str, str, str, str, float]:
+    """Design, seed, method, network, weights, and the arm: train_size and fraction."""
+    arm = run.params["train_size"], float(run.params["fraction"])
+    return design_of(run), seed_of(run), method_of(run), *_network_of(run), *arm
+
+
+def _network_of(run: LoggedRun) -> tuple[str, str]:
+    """What makes backbones different ones: architecture, and SHA-256 of the weights."""
+    return run.params.get("architecture", "not logged"), run.tags[WEIGHTS]
+
+
+def _cross_backbones(runs: Sequence[LoggedRun]) -> bool:
+    """Whether the runs are meant to differ in their backbones: a design and seed was trained with several."""
+    cells = [(design, seed, method, *arm) for design, seed, method, _, _, *arm in map(_place_of, runs)]
+    return len(set(cells)) < len(cells)
+
+
+def with_first_backbone(runs: Sequence[LoggedRun]) -> list[LoggedRun]:
+    """Of runs that may be compared those with the backbone of the first, which is the reference."""
+    return [run for run in runs if _network_of(run) == _network_of(runs[0])]
+
+
+def at_places_of(runs: Iterable[LoggedRun], main_arm: Sequence[RunResults]) -> list[LoggedRun]:
+    """The runs in an arm, with the seeds, of these results."""
+    places = {(run.train_size, run.fraction, run.seed) for run in main_arm}
+    return [run for run in runs if (run.params["train_size"], float(run.params["fraction"]), seed_of(run)) in places]
 
 
 def _nothing_to_compare() -> list[LoggedRun]:
@@ -136,7 +164,10 @@ def _refuse_what_is_no_finished_run(runs: Sequence[LoggedRun]) -> None:
 
 
 def require_comparable(runs: Sequence[LoggedRun]) -> None:
-    """Raises `UserError` where the runs' study keys differ, which says what differs, or two runs are of one pair."""
+    """Raises `UserError` where the runs' study keys differ, which says what differs, or two runs are of one pair.
+
+    Backbones may differ where they are what is compared: where runs of one design and seed have several.
+    """
     places: dict[tuple, LoggedRun] = {}
     for run in runs:
         place = _place_of(run)
@@ -145,6 +176,8 @@ def require_comparable(runs: Sequence[LoggedRun]) -> None:
                 f"{run.name} is there twice, as {places[place].run_id} and {run.run_id}: name one of them by -P runs="
             )
         places[place] = run
+    if _cross_backbones(runs):
+        _require_backbones(runs)
     differences = list(_differences(runs))
     if differences:
         raise UserError(
@@ -153,9 +186,27 @@ def require_comparable(runs: Sequence[LoggedRun]) -> None:
         )
 
 
+def _require_backbones(runs: Sequence[LoggedRun]) -> None:
+    networks: dict[str, tuple[str, str]] = {}
+    for run in runs:
+        name, network = backbone_of(run), _network_of(run)
+        if networks.setdefault(name, network) != network:
+            raise UserError(
+                f"two backbones are called {name}: their weights are {networks[name][1][:12]} and {network[1][:12]}; "
+                "train one of them again from a file of another name"
+            )
+    methods = sorted(set(map(method_of, runs)))
+    if len(methods) > 1:
+        raise UserError(
+            f"these runs have the backbones {', '.join(networks)} and the methods {', '.join(methods)}: name runs of "
+            "one backbone or of one method by -P runs=ID,ID"
+        )
+
+
 def _differences(runs: Sequence[LoggedRun]) -> Iterable[str]:
     """What differs between the first run and any other, a text each."""
-    for name in shared_settings():
+    of_backbones = ("architecture",) if _cross_backbones(runs) else ()
+    for name in (name for name in shared_settings() if name not in of_backbones):
         yield from _difference(runs, name, {run.run_id: run.params.get(name, "not logged") for run in runs})
     data = [
         text
@@ -166,7 +217,8 @@ def _differences(runs: Sequence[LoggedRun]) -> Iterable[str]:
     if data:
         for name in ("data", "label_bias", "label_bias_strength", "label_seed", "cue_gap", "merge", "exclude"):
             yield from _difference(runs, name, {run.run_id: run.params.get(name, "not logged") for run in runs})
-    yield from _difference(runs, "weights", {run.run_id: run.tags[WEIGHTS][:12] for run in runs})
+    if not of_backbones:
+        yield from _difference(runs, "weights", {run.run_id: run.tags[WEIGHTS][:12] for run in runs})
     mitigated = [run for run in runs if method_of(run) != NO_MITIGATION]
     yield from _difference(mitigated, "mitigate", {run.run_id: run.params["mitigate"] for run in mitigated})
     for method in dict.fromkeys(map(method_of, mitigated)):

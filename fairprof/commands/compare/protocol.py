@@ -6,6 +6,8 @@ from fairprof.config import EVERYBODY
 from fairprof.inference.planning import SeedPlan
 from fairprof.runtime.files import without_folders
 
+COMPARISON = "comparison.html"  # the page of the designs, where the report is on methods or backbones
+
 
 @dataclass(frozen=True)
 class Protocol:

@@ -7,17 +7,22 @@ from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 
-from fairprof.commands.compare.collect import RunResults, chosen_runs, collect, require_comparable
+from fairprof.commands.compare.collect import (
+    RunResults,
+    chosen_runs,
+    collect,
+    require_comparable,
+    with_first_backbone,
+)
 from fairprof.commands.compare.documents.annex_iv import annex_iv
 from fairprof.commands.compare.documents.model_card import model_card
 from fairprof.commands.compare.explore import explore_blocks
 from fairprof.commands.compare.maps import map_figures
 from fairprof.commands.compare.mitigation.run import comparison_of_methods
-from fairprof.commands.compare.mitigation.sections import COMPARISON
 from fairprof.commands.compare.pictures import figures_of
-from fairprof.commands.compare.protocol import Protocol
+from fairprof.commands.compare.protocol import COMPARISON, Protocol
 from fairprof.commands.compare.report import findings
-from fairprof.commands.compare.seed_record import log_seeds, record_of_runs, recorded_plan
+from fairprof.commands.compare.seed_record import log_seeds, record_of_runs, recorded_plan, records_of_backbones
 from fairprof.commands.compare.tables import CONFIRMATORY_QUANTITIES, comparison_tables
 from fairprof.config import EVERYBODY, PATHS, AnalysisSettings, CompareSettings, Identifies, Settings
 from fairprof.data.sources.kinds import shows_faces, without_its_folders
@@ -46,19 +51,19 @@ def run_comparison(settings: CompareSettings) -> str:
         tracking.log_settings(settings.model_dump())
         runs = chosen_runs(settings)
         compare_and_log(runs, settings, ())
-        log_seeds(record_of_runs(runs), map(seed_of, runs))
+        log_seeds(records_of_backbones(runs), map(seed_of, runs))
     return run_id
 
 
 def compare_and_log(runs: Sequence[LoggedRun], settings: AnalysisSettings, failed: tuple[tuple[str, str], ...]) -> None:
     """Logs the comparison of finished runs to the active run; failed: name and reason of runs that are missing.
 
-    The designs are compared by their runs without a method. Where other runs have methods, the report is on these, and
-    that of the designs stands beside it.
+    The designs are compared by their runs without a method and with the backbone of the first run. Where other runs
+    have methods, or other backbones, the report is on these, and that of the designs stands beside it.
     """
     require_comparable(runs)
     reference = reference_method(map(method_of, runs))
-    results = collect([run for run in runs if method_of(run) == reference])
+    results = collect([run for run in with_first_backbone(runs) if method_of(run) == reference])
     of_main_arm = [run.seed for run in results if run.arm == results[0].arm]
     plan = recorded_plan(record_of_runs(runs), of_main_arm)
     results = in_arms_by_plan(results, plan)

@@ -23,9 +23,19 @@ def record_of_runs(runs: Sequence[LoggedRun]) -> str:
     return record_name(runs[0].tags["fairprof.study_key"], (run.params["imbalance"] for run in runs))
 
 
-def log_seeds(record: str, seeds: Iterable[int]) -> None:
-    """Marks the active run as a look at these seeds; a study's, before its first run."""
-    tracking.set_tags({RECORD: record, SEEDS: ",".join(map(str, sorted(set(seeds))))})
+def records_of_backbones(runs: Sequence[LoggedRun]) -> list[str]:
+    """The records' names of runs that may be compared, one for every backbone, that of the first run first."""
+    of_backbones: dict[str, list[LoggedRun]] = {}
+    for run in runs:
+        of_backbones.setdefault(run.tags["fairprof.study_key"], []).append(run)
+    return list(map(record_of_runs, of_backbones.values()))
+
+
+def log_seeds(records: Sequence[str], seeds: Iterable[int]) -> None:
+    """Marks the active run as a look at these seeds; a study's, before its first run. records: those of its backbones,
+    the reference first."""
+    every = {_tag_of(record): "true" for record in records}
+    tracking.set_tags({RECORD: records[0], SEEDS: ",".join(map(str, sorted(set(seeds))))} | every)
 
 
 def recorded_plan(record: str, seeds: Iterable[int]) -> SeedPlan:
@@ -33,7 +43,7 @@ def recorded_plan(record: str, seeds: Iterable[int]) -> SeedPlan:
 
     Raises `UserError` where none of them was planned.
     """
-    looks = [_look(run) for run in reversed(tracking.find_runs({RECORD: record}, finished=False))]
+    looks = [_look(run) for run in _looks_at(record)]
     found = seed_plan(looks, set(seeds))
     if not found.tested:
         raise UserError(
@@ -41,6 +51,19 @@ def recorded_plan(record: str, seeds: Iterable[int]) -> SeedPlan:
             f"{seeds_named(found.planned)}: compare those as well, or use another MLflow experiment (--experiment-name)"
         )
     return found
+
+
+def _tag_of(record: str) -> str:
+    return f"{RECORD}/{record}"
+
+
+def _looks_at(record: str) -> list[LoggedRun]:
+    """The runs that are marked as looks, the earliest first: those of before there were several backbones have no tag
+    of the record's own."""
+    with_backbones = tracking.find_runs({_tag_of(record): "true"}, finished=False)
+    found = {run.run_id for run in with_backbones}
+    earlier = [run for run in tracking.find_runs({RECORD: record}, finished=False) if run.run_id not in found]
+    return [*reversed(earlier), *reversed(with_backbones)]
 
 
 def _look(run: LoggedRun) -> Look:

@@ -20,7 +20,7 @@ from fairprof.data.designs import DESIGNS
 from fairprof.inference.planning import SeedPlan
 from fairprof.mitigation.methods import METHODS
 from fairprof.reporting.wording import counted, enumerated
-from fairprof.store.studies import FINISHED, REUSED, SHARED, main_arm_first
+from fairprof.store.studies import FINISHED, REUSED, SHARED, backbone_name, main_arm_first
 
 WAITING, FAILED = "waiting", "failed"
 
@@ -31,7 +31,7 @@ class PlannedRun:
 
     status: waiting, finished, reused, shared or failed. key: its `run_key`; runs of several arms that have the same
     one are one run. Empty where nothing can be drawn. images: how many it has to go through, about proportional to the
-    time that it takes.
+    time that it takes. backbone: title of its backbone, where the study has several.
     """
 
     settings: Settings
@@ -40,15 +40,20 @@ class PlannedRun:
     run_id: str = ""
     reason: str = ""
     images: int = 0
+    backbone: str = ""
+
+    @property
+    def name(self) -> str:
+        return run_name(self.settings, self.backbone)
 
 
 def plan(settings: StudySettings) -> list[Settings]:
     """The settings of every run, in the order in which they are trained.
 
-    Arms come one after another, the main arm first; within an arm all designs of a seed, then the next seed, so that
-    a study that is stopped early holds whole pairs. Of a design and seed, the methods that refit what is trained
-    without a method come right after it, and take over that training. `imbalance` is for the designs that leave an axis
-    natural.
+    Arms come one after another, the main arm first; within an arm all designs of a seed with one backbone after the
+    other, the reference first, then the next seed, so that a study that is stopped early holds whole pairs. Of a design
+    and seed, the methods that refit what is trained without a method come right after it, and take over that training.
+    `imbalance` is for the designs that leave an axis natural.
     """
     shared = {name: getattr(settings, name) for name in TrainingSettings.model_fields}
     if len(settings.methods()) > 1:  # whether verdicts depend on the rule is said of methods that are compared
@@ -59,7 +64,8 @@ def plan(settings: StudySettings) -> list[Settings]:
         Settings(
             **shared
             | {"imbalance": DESIGNS[design].imbalance(settings.imbalance)}
-            | {"mitigation": method, "mitigation_values": _own_values(settings, method)},
+            | {"mitigation": method, "mitigation_values": _own_values(settings, method)}
+            | {"architecture": backbone.architecture, "weights": backbone.weights},
             experiment=design,
             seed=seed,
             train_size=size,
@@ -67,6 +73,7 @@ def plan(settings: StudySettings) -> list[Settings]:
         )
         for size, fraction in arms
         for seed in settings.listed("seeds")
+        for backbone in settings.listed_backbones()
         for design in settings.listed("experiments")
         for method in methods
     ]
@@ -96,11 +103,12 @@ def distinct_runs(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
 
 
 def main_arm(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
-    """The runs of the confirmatory arm, which comes first, without a method or, where the study has one alone, with
-    it."""
+    """The runs of the confirmatory arm, which comes first, with the reference among the backbones, without a method or,
+    where the study has one alone, with it."""
 
     def place(settings: Settings) -> tuple:
-        return settings.train_size, settings.fraction, settings.mitigation
+        network = settings.architecture, settings.weights
+        return settings.train_size, settings.fraction, settings.mitigation, *network
 
     return [run for run in runs if place(run.settings) == place(runs[0].settings)]
 
@@ -123,6 +131,12 @@ def told_beforehand(runs: Sequence[PlannedRun]) -> Iterator[str]:
     distinct = distinct_runs(runs)
     shared = sum(bool(run.key) for run in runs) - len(distinct)
     arms = dict.fromkeys(run.settings.train_size for run in runs)
+    backbones = dict.fromkeys(run.backbone for run in runs)
+    if len(backbones) > 1:
+        yield (
+            f"{counted(len(backbones), 'backbone')}, each with every design and seed: {enumerated(backbones)}; designs "
+            f"are compared with {next(iter(backbones))}"
+        )
     if shared:
         yield (
             f"{counted(len(runs), 'run')} in the arms {enumerated(map(str, arms))}: {shared:,} of them would draw the "
@@ -139,9 +153,10 @@ def table_rows(runs: Sequence[PlannedRun], seeds: SeedPlan) -> Iterator[dict]:
     for run in runs:
         settings = run.settings
         yield {
-            "name": run_name(settings),
+            "name": run.name,
             "design": settings.experiment,
             "seed": settings.seed,
+            "backbone": backbone_name(settings.architecture, settings.weights),
             "mitigation": settings.mitigation,
             "planned": settings.seed in seeds.planned,
             "train_size": settings.train_size,

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pandas as pd
 
 from fairprof.commands.study.plan import PlannedRun
-from fairprof.commands.train.identity import run_name
 from fairprof.commands.train.registration import register
 from fairprof.errors import UserError
 from fairprof.network.loaded import load_whole
@@ -29,7 +28,7 @@ def register_chosen(main_arm: Sequence[PlannedRun]) -> None:
     rows = []
     for design in sorted({run.settings.experiment for run in main_arm}):
         runs = [run for run in main_arm if run.settings.experiment == design]
-        failed = [run_name(run.settings) for run in runs if not run.run_id]
+        failed = [run.name for run in runs if not run.run_id]
         if failed:
             note(f"no model of design {design} is registered: {failed[0]}, which failed, might be the best")
             continue

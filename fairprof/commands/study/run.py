@@ -7,6 +7,7 @@ import pandas as pd
 from fairprof.commands.compare.claims import seeds_told
 from fairprof.commands.compare.run import compare_and_log
 from fairprof.commands.compare.seed_record import log_seeds, record_name, recorded_plan
+from fairprof.commands.study.backbones import FoundBackbone, FoundBackbones, backbone_of_settings, with_weights
 from fairprof.commands.study.outlook import designs_told, tell_outlook
 from fairprof.commands.study.plan import (
     FAILED,
@@ -24,7 +25,7 @@ from fairprof.commands.study.processes import other_workers
 from fairprof.commands.study.registration import register_chosen
 from fairprof.commands.study.workers import PLAN, compare_once, compared_before, found, train_all
 from fairprof.commands.train.hyperparameters import with_hyperparameters
-from fairprof.commands.train.identity import run_key, run_name, study_key
+from fairprof.commands.train.identity import run_key, study_key
 from fairprof.config import Settings, StudySettings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.drawable import require_drawable
@@ -32,8 +33,6 @@ from fairprof.data.pool import Pool, load_pool, screened_rows
 from fairprof.errors import UserError
 from fairprof.inference.planning import SeedPlan
 from fairprof.measurement.memory import require_memory
-from fairprof.network.records import Weights
-from fairprof.network.weights import find_weights
 from fairprof.runtime.beside import HERE, Executor
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.progress import note
@@ -65,13 +64,11 @@ def run_study(settings: StudySettings, recorder: Executor = HERE) -> str:
         pool = load_pool(settings, settings.image_size)
         require_drawable(settings, pool, lambda: screened_rows(settings, settings.image_size))
         require_memory(settings, pool, len(settings.listed("experiments")), len(settings.listed("seeds")))
-        weights, _ = find_weights(settings.architecture, settings.weights)
-        # found once: every run starts from the same weights, even where a download would work later
-        settings = settings.model_copy(update={"weights": weights.name})
-        _describe(settings, pool, weights)
+        settings, backbones = with_weights(settings)
+        _describe(settings, pool, backbones)
         planned = plan(settings)
-        seeds = _recorded_seeds(planned, pool, weights)
-        runs = _planned_runs(planned, pool, weights)
+        seeds = _recorded_seeds(planned, pool, backbones)
+        runs = _planned_runs(planned, pool, backbones)
         key = plan_key(runs, settings)
         before = compared_before(key)
         tracking.set_tags({PLAN: key})
@@ -85,7 +82,7 @@ def run_study(settings: StudySettings, recorder: Executor = HERE) -> str:
             register_chosen(main_arm(runs))
             failed = [run for run in runs if run.status == FAILED]
             if len(failed) < len(runs):
-                reasons = tuple((run_name(run.settings), run.reason) for run in failed)
+                reasons = tuple((run.name, run.reason) for run in failed)
                 compare_once(
                     key,
                     before,
@@ -94,13 +91,14 @@ def run_study(settings: StudySettings, recorder: Executor = HERE) -> str:
                 )
         if failed:
             raise UserError(
-                f"{len(failed)} of {len(runs)} runs failed ({', '.join(run_name(run.settings) for run in failed)}); "
+                f"{len(failed)} of {len(runs)} runs failed ({', '.join(run.name for run in failed)}); "
                 f"the first: {failed[0].reason}. Start the same study again to train only these"
             )
     return study_id
 
 
-def _describe(settings: StudySettings, pool: Pool, weights: Weights) -> None:
+def _describe(settings: StudySettings, pool: Pool, backbones: FoundBackbones) -> None:
+    weights = next(iter(backbones.values())).weights
     tracking.log_settings(
         settings.model_dump()
         | {"hyperparameters_hash": settings.hyperparameters_hash(), "pool_fingerprint": pool.fingerprint}
@@ -113,36 +111,39 @@ def _describe(settings: StudySettings, pool: Pool, weights: Weights) -> None:
     )
 
 
-def _recorded_seeds(runs: Sequence[Settings], pool: Pool, weights: Weights) -> SeedPlan:
-    """What was planned, as an earlier look at this study has recorded it or, where there was none, as it is recorded
-    now; told where seeds have been added."""
+def _recorded_seeds(runs: Sequence[Settings], pool: Pool, backbones: FoundBackbones) -> SeedPlan:
+    """What was planned for the reference backbone, as an earlier look at this study has recorded it or, where there was
+    none, as it is recorded now; told where seeds have been added. It is recorded for every backbone."""
     test_fingerprint = pool.fingerprint_of(pool.rows_of("test"))
-    key = study_key(runs[0], pool, test_fingerprint, weights)
-    record = record_name(key, (str(run.imbalance) for run in runs))
-    seeds = recorded_plan(record, (run.seed for run in runs))
-    log_seeds(record, seeds.compared)
+    keys = dict.fromkeys(
+        study_key(run, pool, test_fingerprint, backbones[backbone_of_settings(run)].weights) for run in runs
+    )
+    records = [record_name(key, (str(run.imbalance) for run in runs)) for key in keys]
+    seeds, *_ = [recorded_plan(record, (run.seed for run in runs)) for record in records]
+    log_seeds(records, seeds.compared)
     tracking.log_settings({"planned_seeds": ",".join(map(str, seeds.planned))})
     if seeds_told(seeds):
         note(seeds_told(seeds))
     return seeds
 
 
-def _planned_runs(settings: Sequence[Settings], pool: Pool, weights: Weights) -> list[PlannedRun]:
+def _planned_runs(settings: Sequence[Settings], pool: Pool, backbones: FoundBackbones) -> list[PlannedRun]:
     """Every run of these settings, found, shared or waiting."""
-    runs = [_planned_run(each, pool, weights) for each in settings]
+    runs = [_planned_run(each, pool, backbones[backbone_of_settings(each)]) for each in settings]
     for run in distinct_runs(runs):
         runs = after(runs, run)
     return runs
 
 
-def _planned_run(settings: Settings, pool: Pool, weights: Weights) -> PlannedRun:
+def _planned_run(settings: Settings, pool: Pool, backbone: FoundBackbone) -> PlannedRun:
     """The run, taken over from an earlier start where it has finished there; failed where nothing can be drawn."""
     try:
         drawn = draw(pool, DESIGNS[settings.experiment], settings)
     except UserError as error:
-        return PlannedRun(settings, status=FAILED, reason=str(error))
+        return PlannedRun(settings, status=FAILED, reason=str(error), backbone=backbone.title)
     images = (len(drawn.train) + len(drawn.val)) * settings.epochs + len(drawn.test)
-    return found(PlannedRun(settings, run_key(settings, pool, drawn, weights), images=images))
+    key = run_key(settings, pool, drawn, backbone.weights)
+    return found(PlannedRun(settings, key, images=images, backbone=backbone.title))
 
 
 def _log_runs(runs: Sequence[PlannedRun], seeds: SeedPlan) -> None:

@@ -13,11 +13,12 @@ from functools import partial
 from typing import TypeVar
 
 from fairprof.commands.study.plan import FAILED, WAITING, PlannedRun, after, distinct_runs
-from fairprof.commands.train.identity import run_name, run_tags
+from fairprof.commands.train.identity import run_tags
 from fairprof.commands.train.recording import Recording
 from fairprof.commands.train.run import train
 from fairprof.data.pool import Pool
 from fairprof.errors import ServerAway, UserError
+from fairprof.plain_text import plain_names
 from fairprof.reporting.wording import counted
 from fairprof.runtime.beside import Executor
 from fairprof.runtime.hardware import on_gpu
@@ -103,7 +104,7 @@ def _next_ended(left: Sequence[PlannedRun], pool: Pool, recorder: Executor) -> P
             finished = found(run)  # by whoever held the claim until now
             if finished.status != WAITING:
                 return finished
-            begun(run_name(run.settings))
+            begun(run.name)
             return _unless_it_fails(run, partial(_trained, run, pool, recorder))
         finally:
             claims.withdraw()
@@ -128,7 +129,7 @@ def found(run: PlannedRun) -> PlannedRun:
 def _trained(run: PlannedRun, pool: Pool, recorder: Executor) -> TrainedRun:
     settings = run.settings
     tags = run_tags(settings) | {RUN_KEY_TAG: run.key}
-    recording = Recording(recorder, run_name(settings), tags, tracking.active_run_id(), on_gpu(settings.accelerator))
+    recording = Recording(recorder, run.name, tags, tracking.active_run_id(), on_gpu(settings.accelerator))
     try:
         train(settings, pool, recording)
         recording.close()
@@ -147,22 +148,21 @@ def _unless_it_fails(run: PlannedRun, work: Callable[[], Outcome]) -> Outcome | 
         raise  # it would be away for all others too
     except Exception as error:  # whatever it is, it is this run's: it is reported, and the others go on
         reason = " ".join(str(error).split()) or type(error).__name__
-        name = run_name(run.settings)
         if not isinstance(error, UserError):
-            tracking.log_text("".join(traceback.format_exception(error)), f"study/errors/{name}.txt")
+            file = plain_names([run.name])[run.name]
+            tracking.log_text("".join(traceback.format_exception(error)), f"study/errors/{file}.txt")
             reason = f"{type(error).__name__}: {reason}"
         return replace(run, status=FAILED, reason=reason)
 
 
 def _tell(ended: PlannedRun) -> None:
     """Says what has come of a run."""
-    name = run_name(ended.settings)
     if ended.status == FAILED:
-        note(f"{name} failed: {ended.reason}")
+        note(f"{ended.name} failed: {ended.reason}")
         return
     run = tracking.get_run(ended.run_id)
     elsewhere = " (trained by another process)" if ended.status == REUSED else ""
-    note(f"{name}{elsewhere}: {run.tags.get(tracking.ANSWER, tracking.NO_ANSWER)}")
+    note(f"{ended.name}{elsewhere}: {run.tags.get(tracking.ANSWER, tracking.NO_ANSWER)}")
 
 
 def compared_before(key: str) -> frozenset[str]:

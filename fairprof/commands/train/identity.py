@@ -9,12 +9,16 @@ from fairprof.errors import UserError
 from fairprof.network.records import Weights
 
 
-def run_name(settings: Settings) -> str:
-    """The name of an experiment's run, for example `B-seed0`, `B-seed0-matched` or `B-seed0-group_dro`."""
+def run_name(settings: Settings, backbone: str = "") -> str:
+    """The name of an experiment's run, for example `B-seed0`, `B-seed0-matched` or `B-seed0-group_dro`.
+
+    backbone: title of its backbone, where a study has several: `B-seed0-resnet18`.
+    """
+    network = f"-{backbone}" if backbone else ""
     size = "" if settings.train_size == "natural" else f"-{settings.train_size}"
     share = "" if settings.fraction == 1 else f"-fraction{settings.fraction:g}"
     method = "" if settings.mitigation == NO_MITIGATION else f"-{settings.mitigation}"
-    return f"{settings.experiment}-seed{settings.seed}{method}{size}{share}"
+    return f"{settings.experiment}-seed{settings.seed}{network}{method}{size}{share}"
 
 
 def run_tags(settings: Settings) -> dict[str, str]:

@@ -9,6 +9,7 @@ from fairprof.reporting.composition import composition_figure
 from fairprof.reporting.style import png_of
 from fairprof.runtime.files import without_folders
 from fairprof.store import tracking
+from fairprof.store.studies import backbone_name
 
 
 def log_inputs(subject: RunSubject) -> None:
@@ -49,6 +50,7 @@ def _log_identity(subject: RunSubject) -> None:
     tracking.set_tags(
         {
             "fairprof.weights": without_folders(weights.name),
+            "fairprof.backbone": backbone_name(settings.architecture, weights.name),
             "fairprof.weights_sha256": weights.sha256 or "none",
             "fairprof.study_key": study_key(settings, pool, drawn.test_fingerprint, weights),
             "fairprof.run_key": run_key(settings, pool, drawn, weights),

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import pandas as pd
 from PIL import Image
 
-from fairprof.commands.train.identity import run_name
 from fairprof.commands.train.method import fit_told, fitted_table, sentences
 from fairprof.commands.train.subject import RunSubject
 from fairprof.config import NO_MITIGATION, DataSettings, Identifies, Settings
@@ -118,7 +117,7 @@ def outcome_of(subject: RunSubject, version: RegisteredVersion | None) -> Outcom
         tracking.load_table(run.run_id, f"metrics/{name}.csv") for name in ("scores", "gaps", "contrasts")
     )
     return Outcome(
-        name=run_name(settings),
+        name=run.name,
         run_id=run.run_id,
         settings=settings,
         scores=scores,

@@ -9,15 +9,15 @@ from fairprof.inference.planning import Look, seed_plan
 from fairprof.store import tracking
 
 
-def compared(record: str, seeds) -> None:
+def compared(record: str, seeds, *others: str) -> None:
     with tracking.started_run("comparison", {"fairprof.role": "comparison"}):
-        log_seeds(record, seeds)
+        log_seeds([record, *others], seeds)
 
 
 def started(record: str, seeds, ended: int) -> None:
     """A start of a study, of whose first seeds so many have ended."""
     with tracking.started_run("study-A", {"fairprof.role": "study"}):
-        log_seeds(record, seeds)
+        log_seeds([record], seeds)
         rows = [{"seed": seed, "status": "finished" if seed < ended else "waiting"} for seed in seeds]
         tracking.log_table(pd.DataFrame(rows), "study/runs.csv")
         tracking.set_tags({"fairprof.runs": str(len(rows))})
@@ -41,6 +41,16 @@ def test_the_first_look_at_a_study_is_its_plan(store, refused):
     assert not recorded_plan("key-4.0", range(10)).recorded
     with refused("seeds 20 to 29: none of them was planned", "rest on seeds 0 to 5", "another MLflow experiment"):
         recorded_plan("key", range(20, 30))
+
+
+def test_a_look_at_several_backbones_is_one_at_each(store):
+    as_before_there_were_any = {"fairprof.seed_record": "reference", "fairprof.seeds": "0,1,2,3,4,5,6"}
+    with tracking.started_run("comparison", {"fairprof.role": "comparison"} | as_before_there_were_any):
+        pass
+    compared("reference", range(10), "second")
+    compared("second", range(12))
+    assert recorded_plan("reference", range(12)).planned == tuple(range(7))
+    assert recorded_plan("second", range(12)).planned == tuple(range(10))
 
 
 @pytest.mark.parametrize(

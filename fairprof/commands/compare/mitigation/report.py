@@ -4,7 +4,8 @@ import pandas as pd
 
 from fairprof.commands.compare.mitigation.answer import banners, quotable
 from fairprof.commands.compare.mitigation.protocol import MitigationStudy
-from fairprof.commands.compare.mitigation.sections import COMPARISON, sections
+from fairprof.commands.compare.mitigation.sections import sections
+from fairprof.commands.compare.protocol import COMPARISON
 from fairprof.inference.cells import SCORE
 from fairprof.inference.mitigation import targets
 from fairprof.plain_text import in_markdown

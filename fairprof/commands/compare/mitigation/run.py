@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fairprof.commands.compare.collect import RunResults, collect, selections_of
+from fairprof.commands.compare.collect import RunResults, at_places_of, collect, selections_of
 from fairprof.commands.compare.mitigation.pictures import figures_of
 from fairprof.commands.compare.mitigation.protocol import MitigationStudy
 from fairprof.commands.compare.mitigation.report import findings
@@ -15,7 +15,7 @@ from fairprof.config import MITIGATIONS, NO_MITIGATION
 from fairprof.reporting.findings import Findings
 from fairprof.reporting.style import png_of
 from fairprof.runtime.progress import note
-from fairprof.store.studies import method_of, seed_of
+from fairprof.store.studies import method_of
 from fairprof.store.tracking import LoggedRun
 
 
@@ -44,13 +44,7 @@ def comparison_of_methods(
     if len(methods) == 1:
         return None
     main = [run for run in without if run.arm == protocol.main_arm]
-    places = {(run.train_size, run.fraction, run.seed) for run in main}
-    mitigated = [
-        run
-        for run in runs
-        if method_of(run) != NO_MITIGATION
-        and (run.params["train_size"], float(run.params["fraction"]), seed_of(run)) in places
-    ]
+    mitigated = at_places_of((run for run in runs if method_of(run) != NO_MITIGATION), main)
     if not mitigated:
         note(
             f"no run with a method is in the arm {protocol.main_arm} with a seed of those without one: none is compared"

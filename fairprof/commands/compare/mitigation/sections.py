@@ -20,6 +20,7 @@ from fairprof.commands.compare.mitigation.answer import (
 )
 from fairprof.commands.compare.mitigation.protocol import MitigationStudy
 from fairprof.commands.compare.mitigation.seen import seen
+from fairprof.commands.compare.protocol import COMPARISON
 from fairprof.commands.compare.sections import commands, data_facts, designs_table
 from fairprof.config import PUBLISHED, Settings
 from fairprof.inference.levels import ALPHA
@@ -58,7 +59,6 @@ from fairprof.reporting.wording import (
     signed,
 )
 
-COMPARISON = "comparison.html"  # the page of the designs without a method, beside this one
 MANY = 8  # sentences: more of them are folded
 SIGNED = ("value", "lower", "upper", "uncorrected", "change", "difference")
 
