@@ -8,6 +8,7 @@ from fairprof.reporting.names import (
     GAP_NAMES,
     SCORE_NAMES,
     VERDICT_NAMES,
+    backbone_titles,
     gap_name,
     metric_name,
     name_of,
@@ -49,3 +50,21 @@ def test_names_of_gaps_and_metrics():
     assert metric_name("equal_opportunity_difference/race") == "equal opportunity difference by race"
     assert metric_name("val/worst_group_accuracy/gender_x_race") == "validation worst group accuracy by gender x race"
     assert metric_name("train/loss") == "training loss"
+
+
+@pytest.mark.parametrize(
+    ("backbones", "titles"),
+    [
+        (["resnet50@imagenet"], ["resnet50"]),
+        (
+            ["resnet50@imagenet", "timm:vit_tiny_patch16_224.augreg_in21k@pretrained"],
+            ["resnet50", "vit_tiny_patch16_224"],
+        ),
+        (["resnet50@imagenet", "resnet50@random", "vgg11@random"], ["resnet50@imagenet", "resnet50@random", "vgg11"]),
+        (["timm:vit.mae@pretrained", "timm:vit.dino@pretrained"], ["vit.mae", "vit.dino"]),
+        (["timm:vit.mae@pretrained", "timm:vit.mae@random"], ["vit@pretrained", "vit@random"]),
+        (["timm:resnet50@random", "resnet50@random"], ["timm:resnet50@random", "resnet50@random"]),
+    ],
+)
+def test_backbones_have_the_shortest_titles_that_tell_them_apart(backbones, titles):
+    assert backbone_titles(backbones) == dict(zip(backbones, titles, strict=True))

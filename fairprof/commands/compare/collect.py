@@ -9,6 +9,7 @@ import pandas as pd
 from fairprof.config import NO_MITIGATION, CompareSettings, shared_settings
 from fairprof.errors import UserError
 from fairprof.metrics.fairness import in_categories
+from fairprof.reporting.wording import enumerated
 from fairprof.store import tracking
 from fairprof.store.studies import (
     backbone_of,
@@ -133,9 +134,12 @@ def _cross_backbones(runs: Sequence[LoggedRun]) -> bool:
     return len(set(cells)) < len(cells)
 
 
-def with_first_backbone(runs: Sequence[LoggedRun]) -> list[LoggedRun]:
-    """Of runs that may be compared those with the backbone of the first, which is the reference."""
-    return [run for run in runs if _network_of(run) == _network_of(runs[0])]
+def by_backbone(runs: Iterable[LoggedRun]) -> dict[str, list[LoggedRun]]:
+    """Runs that may be compared, by the name of their backbone, that of the first first, which is the reference."""
+    of_networks: dict[tuple[str, str], list[LoggedRun]] = {}
+    for run in runs:
+        of_networks.setdefault(_network_of(run), []).append(run)
+    return {backbone_of(own[0]): own for own in of_networks.values()}
 
 
 def at_places_of(runs: Iterable[LoggedRun], main_arm: Sequence[RunResults]) -> list[LoggedRun]:
@@ -198,7 +202,7 @@ def _require_backbones(runs: Sequence[LoggedRun]) -> None:
     methods = sorted(set(map(method_of, runs)))
     if len(methods) > 1:
         raise UserError(
-            f"these runs have the backbones {', '.join(networks)} and the methods {', '.join(methods)}: name runs of "
+            f"these runs have the backbones {enumerated(networks)} and the methods {enumerated(methods)}: name runs of "
             "one backbone or of one method by -P runs=ID,ID"
         )
 

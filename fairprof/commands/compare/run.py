@@ -7,13 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 
-from fairprof.commands.compare.collect import (
-    RunResults,
-    chosen_runs,
-    collect,
-    require_comparable,
-    with_first_backbone,
-)
+from fairprof.commands.compare.collect import RunResults, by_backbone, chosen_runs, collect, require_comparable
 from fairprof.commands.compare.documents.annex_iv import annex_iv
 from fairprof.commands.compare.documents.model_card import model_card
 from fairprof.commands.compare.explore import explore_blocks
@@ -22,7 +16,7 @@ from fairprof.commands.compare.mitigation.run import comparison_of_methods
 from fairprof.commands.compare.pictures import figures_of
 from fairprof.commands.compare.protocol import COMPARISON, Protocol
 from fairprof.commands.compare.report import findings
-from fairprof.commands.compare.seed_record import log_seeds, record_of_runs, recorded_plan, records_of_backbones
+from fairprof.commands.compare.seed_record import log_seeds, record_of_runs, recorded_plan
 from fairprof.commands.compare.tables import CONFIRMATORY_QUANTITIES, comparison_tables
 from fairprof.config import EVERYBODY, PATHS, AnalysisSettings, CompareSettings, Identifies, Settings
 from fairprof.data.sources.kinds import shows_faces, without_its_folders
@@ -51,7 +45,7 @@ def run_comparison(settings: CompareSettings) -> str:
         tracking.log_settings(settings.model_dump())
         runs = chosen_runs(settings)
         compare_and_log(runs, settings, ())
-        log_seeds(records_of_backbones(runs), map(seed_of, runs))
+        log_seeds([record_of_runs(own) for own in by_backbone(runs).values()], map(seed_of, runs))
     return run_id
 
 
@@ -63,7 +57,9 @@ def compare_and_log(runs: Sequence[LoggedRun], settings: AnalysisSettings, faile
     """
     require_comparable(runs)
     reference = reference_method(map(method_of, runs))
-    results = collect([run for run in with_first_backbone(runs) if method_of(run) == reference])
+    backbones = by_backbone(runs)
+    of_reference = next(iter(backbones.values()))
+    results = collect([run for run in of_reference if method_of(run) == reference])
     of_main_arm = [run.seed for run in results if run.arm == results[0].arm]
     plan = recorded_plan(record_of_runs(runs), of_main_arm)
     results = in_arms_by_plan(results, plan)

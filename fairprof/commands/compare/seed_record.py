@@ -23,14 +23,6 @@ def record_of_runs(runs: Sequence[LoggedRun]) -> str:
     return record_name(runs[0].tags["fairprof.study_key"], (run.params["imbalance"] for run in runs))
 
 
-def records_of_backbones(runs: Sequence[LoggedRun]) -> list[str]:
-    """The records' names of runs that may be compared, one for every backbone, that of the first run first."""
-    of_backbones: dict[str, list[LoggedRun]] = {}
-    for run in runs:
-        of_backbones.setdefault(run.tags["fairprof.study_key"], []).append(run)
-    return list(map(record_of_runs, of_backbones.values()))
-
-
 def log_seeds(records: Sequence[str], seeds: Iterable[int]) -> None:
     """Marks the active run as a look at these seeds; a study's, before its first run. records: those of its backbones,
     the reference first."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fairprof.commands.compare.collect import _in_every_arm, chosen_runs, require_comparable
+from fairprof.commands.compare.collect import _in_every_arm, by_backbone, chosen_runs, require_comparable
 from fairprof.config import CompareSettings, Settings, shared_settings
 from fairprof.store.tracking import LoggedRun
 
@@ -17,6 +17,7 @@ def run(design: str = "A", seed: int = 0, **changes: str) -> LoggedRun:
         "fairprof.seed": str(seed),
         "fairprof.study_key": "key",
         "fairprof.weights_sha256": changes.get("weights_sha256", "none"),
+        "fairprof.weights": changes.get("weights", "random"),
     }
     return LoggedRun(f"{design}{seed}" * 8, f"{design}-seed{seed}", "FINISHED", params, tags, {})
 
@@ -58,6 +59,28 @@ def test_runs_of_several_methods_are_compared_where_each_method_was_the_same(ref
         require_comparable([run("A"), dro, run("B", mitigation="group_dro", mitigation_values="group_dro.eta=1"), post])
     with refused("mitigate is race in A-seed0", "and gender in B-seed0"):
         require_comparable([run("A"), dro, run("B", mitigation="jtt", mitigate="gender")])
+
+
+def test_runs_of_several_backbones_are_compared_where_a_design_and_seed_has_several(refused):
+    reference = [run("A"), run("B")]
+    others = [run("A", architecture="resnet18"), run("A", weights="imagenet", weights_sha256="f" * 64)]
+    require_comparable([*reference, *others])
+    assert {name: [each.name for each in own] for name, own in by_backbone([*reference, *others]).items()} == {
+        "resnet50@random": ["A-seed0", "B-seed0"],
+        "resnet18@random": ["A-seed0"],
+        "resnet50@imagenet": ["A-seed0"],
+    }
+    with refused("architecture is resnet50 in A-seed0", "and resnet18 in B-seed1"):
+        require_comparable([*reference, run("B", 1, architecture="resnet18")])
+    faster = replace(run("A", architecture="resnet18", learning_rate="1"), run_id="other")
+    with refused("learning_rate is 0.003 in A-seed0", "and 1 in A-seed0 (other)"):
+        require_comparable([*reference, faster])
+    with refused("A-seed0 is there twice"):
+        require_comparable([*reference, others[0], replace(others[0], run_id="other")])
+    with refused("resnet50@random and resnet18@random", "the methods dfr and none", "one backbone or of one method"):
+        require_comparable([*reference, others[0], run("A", mitigation="dfr")])
+    with refused("two backbones are called resnet50@imagenet", "are ffffffffffff and eeeeeeeeeeee"):
+        require_comparable([*reference, others[1], run("B", weights="imagenet", weights_sha256="e" * 64)])
 
 
 def in_both_arms(trained: LoggedRun) -> LoggedRun:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from fairprof.commands.study.backbones import with_weights
 from fairprof.commands.study.plan import PlannedRun, after, main_arm, plan, told_beforehand
 from fairprof.commands.study.run import run_study
 from fairprof.config import Settings, StudySettings
@@ -84,6 +85,53 @@ def test_a_study_of_one_method_has_it_in_all_runs():
     assert {run.scored_selections for run in runs} == {"chosen"}
 
 
+def test_backbones_follow_each_other_within_a_seed_the_first_is_the_reference():
+    study = StudySettings(
+        experiments="A,B", seeds="2", train_size="matched", weights="random", backbones="resnet50, resnet18@imagenet"
+    )
+    runs = plan(study)
+    assert [(run.seed, run.architecture, run.weights, run.experiment) for run in runs] == [
+        (seed, *backbone, design)
+        for seed in (0, 1)
+        for backbone in (("resnet50", "random"), ("resnet18", "imagenet"))
+        for design in "AB"
+    ]
+    of_reference = Settings(architecture="resnet50").hyperparameters_hash()
+    assert len({run.hyperparameters_hash() for run in runs}) == 2
+    assert {run.model_copy(update={"architecture": "resnet50"}).hyperparameters_hash() for run in runs} == {
+        of_reference
+    }
+    titles = {"resnet50": "resnet50", "resnet18": "other"}
+    planned = [PlannedRun(run, str(number), backbone=titles[run.architecture]) for number, run in enumerate(runs)]
+    assert [run.name for run in main_arm(planned)] == [
+        f"{design}-seed{seed}-resnet50-matched" for seed in (0, 1) for design in "AB"
+    ]
+    assert next(iter(told_beforehand(planned))) == (
+        "2 backbones, each with every design and seed: resnet50 and other; designs are compared with resnet50"
+    )
+
+
+def test_backbones_are_found_once_and_two_that_are_one_are_refused(tmp_path, refused):
+    for folder, zeros in (("a", 1), ("b", 2)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "weights.pt").write_bytes(b"0" * zeros)
+    first, second = tmp_path / "a" / "weights.pt", tmp_path / "b" / "weights.pt"
+    study = StudySettings(backbones=f"resnet18@random,resnet18@{first}", weights="imagenet")
+    settings, found = with_weights(study)
+    assert settings.backbones == study.backbones
+    assert (settings.architecture, settings.weights) == ("resnet18", "random")
+    assert [backbone.title for backbone in found.values()] == ["resnet18@random", "resnet18@weights.pt"]
+    assert [plan(settings)[number].weights for number in (0, 4)] == ["random", str(first)]
+    with refused("resnet18@weights.pt and resnet18@weights.pt are called the same: rename one"):
+        with_weights(StudySettings(backbones=f"resnet18@{first},resnet18@{second}"))
+    again = tmp_path / "again.pt"
+    again.write_bytes(first.read_bytes())
+    with refused("resnet18@weights.pt and resnet18@again.pt are one backbone: name it once"):
+        with_weights(StudySettings(backbones=f"resnet18@{first},resnet18@{again}"))
+    alone, found = with_weights(StudySettings(architecture="resnet18", weights="random"))
+    assert (alone.backbones, [backbone.title for backbone in found.values()]) == ("auto", [""])
+
+
 def test_imbalance_is_for_the_designs_that_leave_an_axis_natural():
     runs = plan(StudySettings(seeds="1", imbalance=4, train_size="natural"))
     assert [run.imbalance for run in runs] == ["natural", 4.0, 4.0, 4.0]
@@ -140,6 +188,12 @@ def test_under_torchrun_a_study_says_what_to_do(monkeypatch, refused):
         (["--seeds", "1,-1"], ["seeds=1,-1", "greater than or equal to 0"]),
         (["--fractions", "0,1"], ["fractions=0,1", "greater than 0"]),
         (["--train_size", "natural,few"], ["train_size=natural,few", "'natural' or 'matched'"]),
+        (["--backbones", ","], ["backbones=,", "at least one backbone"]),
+        (["--backbones", "resnet18,resnet18@auto"], ["backbones=", "nothing occurs twice"]),
+        (["--backbones", "resnet18@"], ["ARCHITECTURE@WEIGHTS (resnet18@)"]),
+        (["--backbones", "@random"], ["ARCHITECTURE@WEIGHTS (@random)"]),
+        (["--backbones", "resnet18,resnet34", "--mitigations", "none,dfr"], ["one backbone where mitigations has"]),
+        (["--backbones", "resnet18", "--architecture", "resnet34"], ["a list in which architecture=resnet34 is"]),
         (["--experiment", "A"], ["unknown setting experiment", "did you mean experiments?"]),
     ],
 )
