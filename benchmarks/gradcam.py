@@ -20,7 +20,7 @@ def measure_gradcam(scale: Scale) -> dict[str, float]:
     images = torch.randn(scale.gradcam_images, 3, scale.image_size, scale.image_size)
     batches = [batch.contiguous(memory_format=torch.channels_last) for batch in images.split(BATCH)]
     classes = np.zeros(scale.gradcam_images, int)
-    saliency_maps(network, classifier.gradcam_layer, images[:BATCH], classes[:BATCH])  # warm
+    saliency_maps(network, classifier.explained_layer, images[:BATCH], classes[:BATCH])  # warm
     forward = backward = 0.0
     for batch in batches:
         start = time.perf_counter()
@@ -29,7 +29,7 @@ def measure_gradcam(scale: Scale) -> dict[str, float]:
         logits[:, 0].sum().backward()
         forward, backward = forward + middle - start, backward + time.perf_counter() - middle
     start = time.perf_counter()
-    saliency_maps(network, classifier.gradcam_layer, images, classes)
+    saliency_maps(network, classifier.explained_layer, images, classes)
     gradcam = time.perf_counter() - start
     return {
         "forward": forward,
@@ -41,7 +41,7 @@ def measure_gradcam(scale: Scale) -> dict[str, float]:
 
 def _library_seconds(scale: Scale, batches: list[torch.Tensor]) -> float:
     classifier = build_classifier(scale.architecture, "random", "all", 4, 0)
-    layer = classifier.network.get_submodule(classifier.gradcam_layer)
+    layer = classifier.network.get_submodule(classifier.explained_layer.path)
     start = time.perf_counter()
     with GradCAM(classifier.network, [layer]) as gradcam:
         for batch in batches:

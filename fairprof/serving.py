@@ -48,6 +48,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
 HEAD_WIDTH = 512
+NCHW, NHWC, NTC = "NCHW", "NHWC", "NTC"  # N images, C channels; height and width, or T tokens
 BATCH = 32  # images decoded and computed at once: bounds the memory
 
 # What one HTTP request may hold. In Python the number of images is not bounded.
@@ -204,9 +205,57 @@ def build_network(architecture: str, class_count: int) -> "nn.Module":
     return network
 
 
+@dataclass(frozen=True)
+class ExplainedLayer:
+    """The layer of a network whose outputs explain it, and where in an image they lie.
+
+    path: of the module. layout: of its outputs: NCHW is (N, C, h, w), NHWC (N, h, w, C), NTC (N, T, C). Of T tokens the
+    first `prefix_tokens` (class token, registers) stand for no place, and the others are those of the `grid` (height,
+    width), row by row; without tokens there is none to be told.
+    """
+
+    path: str
+    layout: str = NCHW
+    prefix_tokens: int = 0
+    grid: tuple[int, int] | None = None
+
+    @classmethod
+    def of_json(cls, settings: Mapping) -> "ExplainedLayer":
+        """The layer that `as_json` has written; of a path alone it is one of the layout NCHW."""
+        told = settings.get("explained_layer", {})
+        grid = tuple(told["grid"]) if told.get("grid") else None
+        return cls(settings["gradcam_layer"], told.get("layout", NCHW), told.get("prefix_tokens", 0), grid)
+
+    def as_json(self) -> dict:
+        """What a model's settings say of it: `gradcam_layer`, and `explained_layer` where the layout is not NCHW."""
+        path = {"gradcam_layer": self.path}
+        if self.layout == NCHW:
+            return path
+        grid = list(self.grid) if self.grid else None
+        return path | {"explained_layer": {"layout": self.layout, "prefix_tokens": self.prefix_tokens, "grid": grid}}
+
+    def maps(self, output: "torch.Tensor") -> "torch.Tensor":
+        """An output of the layer, or its gradient, as maps: (N, C, h, w)."""
+        if self.layout == NHWC:
+            return output.permute(0, 3, 1, 2)
+        if self.layout == NTC:
+            return output[:, self.prefix_tokens :].transpose(1, 2).unflatten(2, self.grid)
+        return output
+
+    def output(self, maps: "torch.Tensor", own: "torch.Tensor") -> "torch.Tensor":
+        """An output of the layer with other maps, (N, C, h, w), in the place of its own; prefix tokens stay."""
+        import torch
+
+        if self.layout == NHWC:
+            return maps.permute(0, 2, 3, 1)
+        if self.layout == NTC:
+            return torch.cat([own[:, : self.prefix_tokens], maps.flatten(2).transpose(1, 2)], dim=1)
+        return maps
+
+
 def gradcam(
     network: "nn.Module",
-    layer: str,
+    layer: ExplainedLayer,
     images: "torch.Tensor",
     decide: "Callable[[torch.Tensor], torch.Tensor] | None" = None,
 ) -> tuple["torch.Tensor", "torch.Tensor"]:
@@ -214,8 +263,7 @@ def gradcam(
     units of the logit (Selvaraju et al. 2017). decide: logits to the predicted classes, (N,) int64; None for those of
     the largest logits.
 
-    images: (N, 3, H, W) float32, normalised. layer: the path of a block whose output is (N, C, h, w). The network's
-    mode, gradients and hooks are left as they were.
+    images: (N, 3, H, W) float32, normalised. The network's mode, gradients and hooks are left as they were.
     """
     import torch
 
@@ -226,7 +274,7 @@ def gradcam(
         outputs.append(output.detach().requires_grad_(True))
         return outputs[-1].clone()  # what follows may work in place
 
-    hook = network.get_submodule(layer).register_forward_hook(differentiate_from_here)
+    hook = network.get_submodule(layer.path).register_forward_hook(differentiate_from_here)
     try:
         with torch.inference_mode(False), torch.no_grad():
             logits = network(images.clone())  # a copy: images may come from inference mode
@@ -234,7 +282,8 @@ def gradcam(
             (gradients,) = torch.autograd.grad(logits.gather(1, predicted[:, None]).sum(), outputs)
     finally:
         hook.remove()
-    maps = (outputs[0].detach() * gradients.mean(dim=(2, 3), keepdim=True)).sum(dim=1).relu()
+    weights = layer.maps(gradients).mean(dim=(2, 3), keepdim=True)
+    maps = (layer.maps(outputs[0].detach()) * weights).sum(dim=1).relu()
     return logits.detach(), maps
 
 
@@ -410,6 +459,7 @@ class ProfessionClassifier(PythonModel):
         self.network = build_network(self.settings["architecture"], len(self.settings["classes"]))
         self.network.load_state_dict(safetensors.torch.load_file(context.artifacts["weights"]))
         self.network.eval()
+        self.layer = ExplainedLayer.of_json(self.settings)
         self.rule = DecisionRule.of_json(self.settings["rule"]) if "rule" in self.settings else DecisionRule()
         self.lock = threading.Lock()  # a server predicts in several threads; Grad-CAM hooks into the one network
         take_over_invocations(self)
@@ -537,7 +587,7 @@ class ProfessionClassifier(PythonModel):
                 return torch.from_numpy(self.rule.decide(probabilities, groups, features[-1].double().numpy()))
 
             if explain:
-                logits, computed = gradcam(self.network, self.settings["gradcam_layer"], entering, decide)
+                logits, computed = gradcam(self.network, self.layer, entering, decide)
                 maps = list(computed)
             else:
                 with torch.inference_mode():

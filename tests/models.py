@@ -12,7 +12,7 @@ from fairprof.config import Settings
 from fairprof.network.classifier import Classifier
 from fairprof.network.records import Trained
 from fairprof.network.weights import arrays_of
-from fairprof.serving import DecisionRule
+from fairprof.serving import DecisionRule, ExplainedLayer
 from fairprof.store import registry, tracking
 from fairprof.store.champion import DEGENERATE_TAG
 from fairprof.store.models import StoredModel, model_settings
@@ -21,7 +21,7 @@ from fairprof.store.registry import RUN_KEY_TAG, RegisteredVersion, ToldMethod
 
 def register_in_active_run(
     weights: dict[str, torch.Tensor],
-    gradcam_layer: str,
+    explained_layer: ExplainedLayer,
     settings: Settings,
     classes: tuple[str, ...],
     headline: dict[str, float],
@@ -42,7 +42,7 @@ def register_in_active_run(
     tracking.log_settings({"data": settings.data, "pool_fingerprint": pool})
     run = tracking.get_run(tracking.active_run_id())
     return registry.register_model(
-        StoredModel(run, model_settings(settings, classes, gradcam_layer, rule), arrays_of(weights)),
+        StoredModel(run, model_settings(settings, classes, explained_layer, rule), arrays_of(weights)),
         headline,
         method=method,
     )
@@ -74,7 +74,7 @@ def finished_run(
         tracking.log_metrics({"best_val/macro_f1": macro_f1, "test/macro_f1": 0.25})
         tracking.set_description(f"**Design {settings.experiment}**. {unregistered(run_id)}")
         pool, changed = SimpleNamespace(professions=classes), classifier.changed_by_training()
-        subject = RunSubject(settings, pool, None, classifier.weights, changed, classifier.gradcam_layer)
+        subject = RunSubject(settings, pool, None, classifier.weights, changed, classifier.explained_layer)
         best = classifier.network.state_dict()
         epochs = [{}] if last is None else [{}, {}]
         log_model(subject, Trained(epochs, 1, arrays_of(best), arrays_of(last or best)))

@@ -46,6 +46,7 @@ from fairprof.serving import (
     MAX_ROWS,
     MAX_TEXT,
     DecisionRule,
+    ExplainedLayer,
     UndecodableImage,
     build_network,
     decode_image,
@@ -303,7 +304,7 @@ def network_of(architecture: str) -> tuple[nn.Module, str]:
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network.train()(torch.randn(16, 3, 64, 64))
-    return network.eval(), classifier.gradcam_layer
+    return network.eval(), classifier.explained_layer
 
 
 @pytest.mark.parametrize("architecture", ["resnet18", "mobilenet_v2", "vgg11", "densenet121"])
@@ -343,7 +344,7 @@ def test_no_hook_is_left_when_the_network_fails():
     network, layer = network_of("resnet18")
     with pytest.raises(RuntimeError):
         gradcam(network, layer, torch.randn(2, 5, 64, 64))
-    assert not network.get_submodule(layer)._forward_hooks
+    assert not network.get_submodule(layer.path)._forward_hooks
 
 
 def test_colours_are_those_of_inferno():
@@ -392,7 +393,7 @@ def store(tmp_path_factory):
         with tracking.started_run("B-seed0", {}):
             register_in_active_run(
                 classifier.network.state_dict(),
-                classifier.gradcam_layer,
+                classifier.explained_layer,
                 Settings(experiment="B", architecture="resnet18", image_size=32),
                 CLASSES,
                 {"best_val/macro_f1": 0.5},
@@ -588,7 +589,7 @@ def test_overlays_come_with_the_same_answers(model, expected):
     same(table, expected)
     implementation = model.unwrap_python_model()
     pixels = np.stack([square_pixels(decode_image(content), stored_size(32)) for content in CONTENTS])
-    layer = implementation.settings["gradcam_layer"]
+    layer = ExplainedLayer(implementation.settings["gradcam_layer"])
     classes = expected["profession"].map(CLASSES.index).to_numpy()
     maps = saliency_maps(implementation.network, layer, evaluation_input(pixels, 32), classes)
     for content, saliency, got in zip(CONTENTS, maps, table["gradcam"], strict=True):
@@ -617,7 +618,7 @@ def test_memory_stays_flat_over_a_thousand_maps_and_some_overlays(model):
     process = psutil.Process()
     sizes = []
     for _ in range(10):
-        gradcam(implementation.network, "layer4.1", images)
+        gradcam(implementation.network, ExplainedLayer("layer4.1"), images)
         model.predict(CONTENTS, params={"explain": True})
         gc.collect()
         sizes.append(process.memory_info().rss)
@@ -1231,7 +1232,7 @@ def by_group(store):
     with tracking.started_run("C-seed0", {}):
         registered = register_in_active_run(
             classifier.network.state_dict(),
-            classifier.gradcam_layer,
+            classifier.explained_layer,
             Settings(experiment="C", architecture="resnet18", image_size=32, mitigation="linear_post"),
             CLASSES,
             {"best_val/macro_f1": 0.5},

@@ -1,4 +1,4 @@
-"""The network: a torchvision classifier with the study's head, what is frozen, where it is cut, the Grad-CAM layer."""
+"""The network: a torchvision classifier with the study's head, what is frozen, where it is cut, what explains it."""
 
 import functools
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from torchvision.models import list_models
 
 from fairprof.config import PREFIX_FINETUNE
 from fairprof.errors import UserError
+from fairprof.network.explained_layer import blocks_of, explained_layer, fields_of_blocks
 from fairprof.network.parts import Boundary, part
 from fairprof.network.records import Weights
 from fairprof.network.weights import find_weights, load_backbone, read_state_dict
 from fairprof.seeds import derive_seed
-from fairprof.serving import DecisionRule, build_network
+from fairprof.serving import DecisionRule, ExplainedLayer, build_network
 
 STAGES = ("layer4", "layer3", "layer2")  # from the head backwards
 FINETUNED_STAGES = {"head": STAGES[:0], "layer4": STAGES[:1], "layer3": STAGES[:2], "layer2": STAGES}
 PROBE_SIZE = 224  # pixels of the image by which stages are found
-FEWEST_FIELDS = 7  # along an edge of a map that shows where in a face a network looks
 # Batch norm that never learns leaves features as they are: their means are about 25 times the spread between images.
 NOTHING_TO_LEARN_FROM = (
     "fairprof: warning: weights=random with finetune=head trains a head on a backbone that has learned nothing and "
@@ -34,8 +34,7 @@ class Classifier:
     """A network with the study's head, partly frozen.
 
     network: (N, 3, H, W) float32 -> (N, K) logits. head: path of the head in it. frozen: paths of the blocks
-    that keep their weights and their batch-norm statistics. gradcam_layer: path of the deepest block whose output has
-    at least FEWEST_FIELDS x FEWEST_FIELDS fields; where none has, of the one with most.
+    that keep their weights and their batch-norm statistics. explained_layer: as `explained_layer` chooses it.
 
     With `finetune` head, layer4 or layer3 the network is cut at `boundary`: the `prefix` before it is constant, and
     the `trainable` part behind it is all that learns. Both share their modules with the network. Otherwise boundary
@@ -48,7 +47,7 @@ class Classifier:
     weights: Weights
     head: str
     frozen: tuple[str, ...]
-    gradcam_layer: str
+    explained_layer: ExplainedLayer
     boundary: Boundary | None
     prefix: nn.Module | None
     trainable: nn.Module
@@ -77,7 +76,7 @@ def build_classifier(
 ) -> Classifier:
     """A classifier whose head (and, with random weights, backbone) is initialised from `seed`.
 
-    image_size: edge of the images whose maps explain it, pixels; nothing but the layer of Grad-CAM depends on it.
+    image_size: edge of the images whose maps explain it, pixels; nothing but the layer that explains it depends on it.
 
     finetune: `head` trains the head alone, `layer4` / `layer3` / `layer2` every stage from that on, `all` everything.
     In networks other than ResNets a stage is what works at the same resolution (layer4: 1/32 of the image, layer3:
@@ -91,12 +90,12 @@ def build_classifier(
         load_backbone(network, _tensors_of_file(file, used.sha256), head, file)
     elif finetune == "head":
         print(NOTHING_TO_LEARN_FROM, flush=True)
-    gradcam_layer = _explained_block(network, architecture, image_size)
+    layer = _explained_layer(architecture, image_size)
     frozen = _frozen_blocks(architecture, finetune)
     for path in frozen:
         network.get_submodule(path).requires_grad_(False)
     network = network.to(memory_format=torch.channels_last).eval()
-    return Classifier(network, used, head, frozen, gradcam_layer, *_cut(network, finetune, head, frozen))
+    return Classifier(network, used, head, frozen, layer, *_cut(network, finetune, head, frozen))
 
 
 @functools.lru_cache(maxsize=1)
@@ -114,7 +113,7 @@ def trained_classifier(
     network.load_state_dict(tensors)
     network = network.to(memory_format=torch.channels_last).eval()
     head = _head_of(network)
-    layer = _explained_block(network, architecture, image_size)
+    layer = _explained_layer(architecture, image_size)
     return Classifier(network, Weights("trained", ""), head, (), layer, None, None, network)
 
 
@@ -151,16 +150,6 @@ def _head_of(network: nn.Module) -> str:
 # --- stages -----------------------------------------------------------------------------------------------------
 
 
-def _blocks(network: nn.Module) -> list[str]:
-    """Paths of the blocks of a network, in order: the children, and the children of sequences of blocks."""
-    blocks = []
-    for name, child in network.named_children():
-        blocks += (
-            [f"{name}.{part}" for part, _ in child.named_children()] if isinstance(child, nn.Sequential) else [name]
-        )
-    return blocks
-
-
 def _frozen_blocks(architecture: str, finetune: str) -> tuple[str, ...]:
     if finetune == "all":
         return ()
@@ -185,7 +174,7 @@ def _weighted_blocks(network: nn.Module, head: str) -> list[str]:
     """Paths of the blocks with parameters, in order, the head's excepted."""
     return [
         path
-        for path in _blocks(network)
+        for path in blocks_of(network)
         if not f"{path}.".startswith(f"{head}.") and any(True for _ in network.get_submodule(path).parameters())
     ]
 
@@ -196,9 +185,14 @@ def _stages(architecture: str) -> dict[str, str]:
 
     Linear layers before the head, which have no resolution, count as layer4.
     """
-    network, fields = _without_weights(architecture), _fields(architecture, PROBE_SIZE)
-    head = _head_of(network)
+    network = _without_weights(architecture)
+    head, fields = _head_of(network), fields_of_blocks(network, architecture, PROBE_SIZE)
     return {path: _stage(PROBE_SIZE / fields.get(path, 1)) for path in _weighted_blocks(network, head)}
+
+
+@functools.cache
+def _explained_layer(architecture: str, image_size: int) -> ExplainedLayer:
+    return explained_layer(_without_weights(architecture), architecture, image_size)
 
 
 @functools.cache
@@ -208,63 +202,5 @@ def _without_weights(architecture: str) -> nn.Module:
         return build_network(architecture, 2).to("meta").eval()
 
 
-@functools.cache
-def _fields(architecture: str, image_size: int) -> dict[str, int]:
-    """How many fields the output of every block has along its shorter edge, in the order in which blocks compute.
-
-    Blocks whose output has none are left out. Raises `UserError` for images that are too small for the network.
-    """
-    network = _without_weights(architecture)
-    fields: dict[str, int] = {}
-
-    def note(path: str):
-        def hook(module: nn.Module, inputs: tuple, output: torch.Tensor) -> None:
-            if isinstance(output, torch.Tensor) and output.dim() == 4:
-                fields[path] = min(output.shape[2:])
-
-        return hook
-
-    hooks = [network.get_submodule(path).register_forward_hook(note(path)) for path in _blocks(network)]
-    try:
-        with torch.inference_mode():
-            network(torch.empty(1, 3, image_size, image_size, device="meta"))
-    except RuntimeError as error:
-        raise UserError(
-            f"image_size={image_size} is too small for architecture={architecture} "
-            f"({str(error).splitlines()[0]}): raise it"
-        ) from None
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return fields
-
-
 def _stage(stride: float) -> str:
     return "layer4" if stride > 24 else "layer3" if stride > 12 else "layer2" if stride > 6 else "layer1"
-
-
-def _explained_block(network: nn.Module, architecture: str, image_size: int) -> str:
-    """Path of the block whose maps explain the network: the last convolutional one, unless its maps are too coarse."""
-    last = _last_convolutional_block(network, architecture)
-    fields = _fields(architecture, image_size)
-    before = list(fields)[: 1 + max(place for place, path in enumerate(fields) if f"{path}.".startswith(f"{last}."))]
-    if fields[before[-1]] >= FEWEST_FIELDS:
-        return last
-    fine = [path for path in before if fields[path] >= FEWEST_FIELDS]
-    return fine[-1] if fine else max(reversed(before), key=lambda path: fields[path])
-
-
-def _last_convolutional_block(network: nn.Module, architecture: str) -> str:
-    if any(
-        isinstance(module, nn.MultiheadAttention) or "Attention" in type(module).__name__
-        for module in network.modules()
-    ):
-        raise UserError(
-            f"architecture={architecture} is a transformer: it has no last convolutional layer for "
-            "Grad-CAM; use a convolutional network such as resnet50"
-        )
-    last = [path for path, module in network.named_modules() if isinstance(module, nn.Conv2d)][-1].split(".")
-    if not isinstance(network.get_submodule(last[0]), nn.Sequential):
-        return last[0]
-    block = ".".join(last[:2])
-    return last[0] if isinstance(network.get_submodule(block), nn.Conv2d) else block

@@ -189,10 +189,15 @@ def explained_inputs(
 ) -> Inputs:
     """From where Grad-CAM looks at rows of the pool's table: the inputs themselves, unless its layer is in the prefix.
 
-    Then that layer's outputs are constant too, and are cached for the rows if they fit.
+    Then that layer's outputs are constant too, and are cached for the rows if they fit. A network that cannot be cut
+    behind the layer is explained from the images.
     """
-    layer = Boundary(classifier.gradcam_layer, after=True)
-    if not isinstance(inputs, PrefixInputs) or part(classifier.network, inputs.boundary, layer) is not None:
+    if not isinstance(inputs, PrefixInputs):
+        return inputs
+    layer = Boundary(classifier.explained_layer.path, after=True)
+    if part(classifier.network, layer, None) is None:
+        return inputs.images
+    if part(classifier.network, inputs.boundary, layer) is not None:
         return inputs
     cache = PrefixCache(classifier, layer, inputs.images, pool, settings)
     prepared = cache.prepare({CENTRE_CROP: inputs.images.pixel_rows[rows]})

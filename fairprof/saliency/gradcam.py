@@ -1,10 +1,9 @@
 """Saliency maps of whole batches, by any method of pytorch-grad-cam: raw, nothing is scaled per image, so that groups
 can be compared."""
 
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 import pytorch_grad_cam
@@ -19,6 +18,7 @@ from tqdm import tqdm
 from fairprof.network.parts import Boundary, part
 from fairprof.runtime.hardware import channels_last
 from fairprof.runtime.progress import progress_bar
+from fairprof.serving import ExplainedLayer
 
 BATCH = 16  # images differentiated at once: bounds the memory
 FORWARD_BATCH = 64  # masked images, or ablated activations, in one forward pass
@@ -100,13 +100,13 @@ class RawAblationCAM(_Forward, AblationCAM):
     def get_cam_weights(self, input_tensor, target_layer, targets, activations, grads):
         weights = np.empty(activations.shape[:2], dtype=np.float32)
         for place, target in enumerate(targets):
-            one = input_tensor[place : place + 1]
-            whole = target(self.model(one)).float().cpu().numpy()
+            one, behind = input_tensor[place : place + 1], self.model.of_image(place)
+            whole = target(behind(one)).float().cpu().numpy()
             without = []
             for channels in torch.arange(one.shape[1], device=one.device).split(FORWARD_BATCH):
                 ablated = one.repeat(len(channels), 1, 1, 1)
                 ablated[torch.arange(len(channels)), channels] = 0
-                without.append(self._logits(self.model, ablated, target))
+                without.append(self._logits(behind, ablated, target))
             weights[place] = (whole - np.concatenate(without)) / np.abs(whole)
         return weights
 
@@ -146,9 +146,83 @@ def unit_of(method: str) -> str:
     return "logit units" if method in IN_LOGIT_UNITS else "the method's units"
 
 
+class _Cut(nn.Module):
+    """Both sides of the explained layer, of a network that can be cut there."""
+
+    def __init__(self, before: nn.Module, rest: nn.Module):
+        super().__init__()
+        self.before, self.rest = before, rest
+
+    def behind(self, output: torch.Tensor, entering: torch.Tensor) -> torch.Tensor:
+        """The logits, of the layer's output alone."""
+        return self.rest(output)
+
+
+class _Whole(nn.Module):
+    """Both sides of the explained layer, of a network in which other outputs reach over it: it computes all of them,
+    with the layer's output read or replaced."""
+
+    def __init__(self, network: nn.Module, path: str):
+        super().__init__()
+        self.network, self.path = network, path
+
+    def before(self, entering: torch.Tensor) -> torch.Tensor:
+        """The layer's output."""
+        outputs = []
+        self._computed(entering, lambda module, inputs, output: outputs.append(output))
+        return outputs[0]
+
+    def behind(self, output: torch.Tensor, entering: torch.Tensor) -> torch.Tensor:
+        """The logits, of the layer's output in the place of its own."""
+        return self._computed(entering, lambda module, inputs, own: output)
+
+    def _computed(self, entering: torch.Tensor, hook: Callable) -> torch.Tensor:
+        handle = self.network.get_submodule(self.path).register_forward_hook(hook)
+        try:
+            return self.network(entering)
+        finally:
+            handle.remove()
+
+
+def _sides(network: nn.Module, layer: ExplainedLayer, boundary: Boundary | None) -> _Cut | _Whole:
+    explained = Boundary(layer.path, after=True)
+    rest = part(network, explained, None)
+    if rest is None and boundary is None:
+        return _Whole(network, layer.path)
+    before = part(network, boundary, explained)
+    if rest is None or before is None:
+        raise ValueError(f"{layer.path} cannot be reached from the {boundary}: other outputs reach over it")
+    return _Cut(before, rest)
+
+
+class _Behind(nn.Module):
+    """The logits of some images as a function of the explained layer's maps, (N, C, h, w), all else as it is.
+
+    entering: of the images. output: of the layer. Its own `layer` are the maps, which pytorch-grad-cam watches.
+    """
+
+    def __init__(self, sides: _Cut | _Whole, explained: ExplainedLayer, entering: torch.Tensor, output: torch.Tensor):
+        super().__init__()
+        self.layer = nn.Identity()
+        self.sides, self.explained, self.entering, self.output = sides, explained, entering, output
+
+    def of_image(self, place: int) -> Self:
+        """The same of one image, of which any number of maps may be given."""
+        some = slice(place, place + 1)
+        return type(self)(self.sides, self.explained, self.entering[some], self.output[some])
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        entering, own = (
+            values.expand(len(maps), *values.shape[1:]) if len(values) == 1 else values
+            for values in (self.entering, self.output)
+        )
+        # a copy: what follows may work in place
+        return self.sides.behind(self.explained.output(self.layer(maps).clone(), own), entering)
+
+
 def saliency_maps(
     network: nn.Module,
-    layer: str,
+    layer: ExplainedLayer,
     entering: Entering,
     classes: np.ndarray,
     boundary: Boundary | None = None,
@@ -159,28 +233,24 @@ def saliency_maps(
     With the method GradCAM (Selvaraju et al. 2017) it is the ReLU of the sum over channels of the layer's activation
     times the mean gradient of the class's logit; METHODS are the others. entering: (N, 3, H, W) float32, normalised
     images; or what enters the network at `boundary`, (N, ...) float, as the prefix cache has it. It is sliced a batch
-    at a time. classes: (N,) int, one explicit target an image. layer: the path of a block of the network whose output
-    is (N, C, h, w). Returns (N, h, w) float32, >= 0, in `unit_of(method)`; a map of zeros says that nothing there
-    speaks for the class. The network's mode, gradients and hooks are left as they were. Raises ValueError for a class
-    that the network does not have, an unknown method, ScoreCAM, which masks images, at a boundary, and a layer behind
-    which the network cannot be cut.
+    at a time. classes: (N,) int, one explicit target an image. Returns (N, h, w) float32, >= 0, in `unit_of(method)`; a
+    map of zeros says that nothing there speaks for the class. The network's mode, gradients and hooks are left as they
+    were. Raises ValueError for a class that the network does not have, an unknown method, ScoreCAM, which masks images,
+    at a boundary, and a boundary from which the layer cannot be reached.
 
-    The network is cut behind the layer: what lies before is computed without gradients, and pytorch-grad-cam gets
-    the rest.
+    The network is cut behind the layer, where it can be: what lies before is computed without gradients, and
+    pytorch-grad-cam gets the rest.
     """
     _check(network, classes, boundary, method)
-    explained = Boundary(layer, after=True)
-    before, rest = part(network, boundary, explained), part(network, explained, None)
-    if before is None or rest is None:
-        raise ValueError(f"the network cannot be cut behind {layer}: other outputs reach over it")
-    behind = nn.Sequential(OrderedDict(layer=nn.Identity(), rest=rest))
+    sides = _sides(network, layer, boundary)
     device = next(network.parameters()).device
     maps = []
     with _unchanged(network), _bar(method, len(classes)) as bar:
         for start in range(0, len(classes), BATCH):
             batch = channels_last(entering[start : start + BATCH].to(device).float())
             with torch.no_grad():
-                activations = before(batch)
+                output = sides.before(batch)
+            behind, activations = _Behind(sides, layer, batch, output), layer.maps(output)
             if start == 0 and method in COSTLY:
                 bar.total = len(classes) * activations.shape[1]
             chosen = [int(number) for number in classes[start : start + BATCH]]
@@ -207,7 +277,7 @@ def _bar(method: str, images: int) -> tqdm:
 def _maps_of_batch(
     method: str,
     network: nn.Module,
-    behind: nn.Sequential,
+    behind: _Behind,
     batch: torch.Tensor,
     activations: torch.Tensor,
     classes: list[int],
@@ -227,7 +297,7 @@ def _maps_of_batch(
 
 
 @torch.no_grad()
-def _finer_targets(behind: nn.Sequential, activations: torch.Tensor, classes: list[int]) -> list[FinerWeightedTarget]:
+def _finer_targets(behind: _Behind, activations: torch.Tensor, classes: list[int]) -> list[FinerWeightedTarget]:
     """For every image its class against the classes with the nearest logits (Zhang et al. 2025)."""
     targets = []
     for logits, number in zip(behind(activations).float().cpu().numpy(), classes, strict=True):

@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from fairprof.config import OF_RUN, PATHS, Settings
 from fairprof.errors import UserError
 from fairprof.runtime.files import without_folders
-from fairprof.serving import DecisionRule
+from fairprof.serving import DecisionRule, ExplainedLayer
 from fairprof.store import server, tracking
 from fairprof.store.champion import CHAMPION
 from fairprof.store.tracking import LoggedRun
@@ -81,21 +81,21 @@ def run_reference(run_id: str) -> str:
 def model_settings(
     settings: Settings,
     classes: tuple[str, ...],
-    gradcam_layer: str,
+    explained_layer: ExplainedLayer,
     rule: DecisionRule | None = None,
     fit: Mapping[str, float] | None = None,
 ) -> dict:
     """What a model is beside its weights, as JSON holds it; settings: of its training, without where files lie, which
-    the run's parameters say. gradcam_layer: path of the block of the network whose maps explain it. rule: by which
-    classes are decided on, where they are not the most probable ones. fit: numbers by name of what a method has fitted
-    on validation images."""
+    the run's parameters say. explained_layer: of the network. rule: by which classes are decided
+    on, where they are not the most probable ones. fit: numbers by name of what a method has fitted on validation
+    images."""
     of_training = settings.model_dump(exclude={"cache_dir"})
     return (
         {
             "architecture": settings.architecture,
             "classes": list(classes),
             "image_size": settings.image_size,
-            "gradcam_layer": gradcam_layer,
+            **explained_layer.as_json(),
             "settings": of_training
             | {name: without_folders(of_training[name]) for name in PATHS if name in of_training},
         }

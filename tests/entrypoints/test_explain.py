@@ -45,7 +45,7 @@ def register_small_network():
     with tracking.started_run("A-small", {}):
         register_in_active_run(
             classifier.network.state_dict(),
-            classifier.gradcam_layer,
+            classifier.explained_layer,
             Settings(image_size=32, architecture="resnet18"),
             PROFESSIONS,
             {"best_val/macro_f1": 0.1},

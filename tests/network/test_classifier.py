@@ -11,6 +11,7 @@ from fairprof.errors import UserError
 from fairprof.network.classifier import Classifier, build_classifier
 from fairprof.network.parts import Boundary
 from fairprof.network.weights import weights_digest
+from fairprof.serving import ExplainedLayer
 
 STEM = ["conv1", "bn1"]
 RESNET50 = {"layer1": 3, "layer2": 4, "layer3": 6, "layer4": 3}  # bottlenecks a stage, He et al. 2016, table 1
@@ -203,7 +204,7 @@ def test_network_of_which_most_learns_is_not_cut(finetune):
 )
 def test_gradcam_layer_is_the_last_convolutional_block(architecture, layer, channels):
     classifier = build_classifier(architecture, "random", "layer2", 4, seed=0)
-    assert classifier.gradcam_layer == layer
+    assert classifier.explained_layer == ExplainedLayer(layer)
     calls: list[tuple[str, torch.Size]] = []
 
     def note(path, module, inputs, output):
@@ -231,7 +232,7 @@ def test_gradcam_layer_is_the_last_convolutional_block(architecture, layer, chan
 )
 def test_small_images_are_explained_at_the_deepest_block_with_seven_fields(architecture, image_size, layer):
     classifier = build_classifier(architecture, "random", "layer2", 4, 0, image_size)
-    assert classifier.gradcam_layer == layer
+    assert classifier.explained_layer == ExplainedLayer(layer)
     fields: dict[str, int] = {}
 
     def note(path, module, inputs, output):

@@ -55,7 +55,7 @@ def model(store):
     with tracking.started_run("C-seed0", {"fairprof.role": "run"}):
         register_in_active_run(
             classifier.network.state_dict(),
-            classifier.gradcam_layer,
+            classifier.explained_layer,
             settings,
             pool.professions,
             {"best_val/macro_f1": 0.5},
@@ -69,7 +69,7 @@ def test_what_is_loaded_is_what_was_registered(model):
     images = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         assert torch.equal(loaded.classifier.network(images), classifier.network.eval()(images))
-    assert loaded.classifier.gradcam_layer == classifier.gradcam_layer
+    assert loaded.classifier.explained_layer == classifier.explained_layer
     assert (loaded.classes, loaded.image_size, str(loaded)) == (("cook", "nurse"), 32, "fairprof-C version 1")
     assert loaded.run.name == "C-seed0" and loaded.settings.experiment == "C"
 

@@ -58,7 +58,7 @@ def test_the_part_before_a_boundary_and_the_part_behind_it_are_the_whole_network
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_the_part_before_the_gradcam_layers_end_and_the_part_behind_it_are_the_whole_network(architecture):
     classifier = build_classifier(architecture, "random", "all", 3, seed=0)
-    layer, images = Boundary(classifier.gradcam_layer, after=True), noise()
+    layer, images = Boundary(classifier.explained_layer.path, after=True), noise()
     with torch.inference_mode():
         activations = part(classifier.network, None, layer)(images)
         assert activations.dim() == 4

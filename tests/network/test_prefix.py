@@ -29,6 +29,7 @@ from fairprof.network.training import fit
 from fairprof.runtime.cache import Cache
 from fairprof.runtime.row_store import RowStore
 from fairprof.saliency.gradcam import saliency_maps
+from fairprof.serving import ExplainedLayer
 from tests.damages import DAMAGES
 from tests.places import ROOT
 
@@ -465,7 +466,7 @@ def maps_of(
     classifier: Classifier, explained: ImageInputs | PrefixInputs, rows: np.ndarray, classes: np.ndarray
 ) -> np.ndarray:
     return saliency_maps(
-        classifier.network, classifier.gradcam_layer, InputsOfRows(explained, rows), classes, explained.boundary
+        classifier.network, classifier.explained_layer, InputsOfRows(explained, rows), classes, explained.boundary
     )
 
 
@@ -512,7 +513,7 @@ def test_a_layer_deep_in_the_prefix_is_explained_from_its_own_outputs(finetune, 
     torch.nn.init.constant_(classifier.network.fc[1].bias, 100.0)
     inputs, drawn = prepared(classifier, pool, settings)
     explained = explained_inputs(classifier, inputs, pool, settings, drawn.test)
-    assert classifier.gradcam_layer == "layer2.1"
+    assert classifier.explained_layer == ExplainedLayer("layer2.1")
     expected = "input of layer3.0" if finetune == "layer3" else "output of layer2.1"
     assert str(explained.boundary) == expected
     classes = np.arange(len(drawn.test)) % 2

@@ -7,18 +7,22 @@ import numpy as np
 import psutil
 import pytest
 import pytorch_grad_cam
+import timm
 import torch
 from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.image import scale_cam_image
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import nn
 
+from fairprof import serving
 from fairprof.config import SALIENCY_METHODS, ExplainSettings
 from fairprof.metrics.attention import mean_maps
 from fairprof.network.classifier import Classifier, build_classifier
+from fairprof.network.explained_layer import explained_layer
 from fairprof.network.parts import Boundary, part
 from fairprof.saliency import gradcam
 from fairprof.saliency.gradcam import COSTLY, METHODS, PRINCIPAL_COMPONENTS, saliency_maps
+from fairprof.serving import ExplainedLayer
 
 SIZE = 64
 CLASSES = np.array([0, 1, 2, 3, 3, 2, 0])
@@ -41,9 +45,9 @@ def classifier_of(architecture: str = "resnet18", finetune: str = "layer2") -> C
     return classifier
 
 
-def network_and_layer(architecture: str = "resnet18", finetune: str = "layer2") -> tuple[nn.Module, str]:
+def network_and_layer(architecture: str = "resnet18", finetune: str = "layer2") -> tuple[nn.Module, ExplainedLayer]:
     classifier = classifier_of(architecture, finetune)
-    return classifier.network, classifier.gradcam_layer
+    return classifier.network, classifier.explained_layer
 
 
 def reference_maps(network: nn.Module, layer: nn.Module, images: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
@@ -65,7 +69,7 @@ def reference_maps(network: nn.Module, layer: nn.Module, images: torch.Tensor, c
 def test_maps_equal_the_reference_function(architecture, images):
     network, layer = network_and_layer(architecture)
     maps = saliency_maps(network, layer, images, CLASSES)
-    expected = reference_maps(network, network.get_submodule(layer), images, torch.tensor(CLASSES)).numpy()
+    expected = reference_maps(network, network.get_submodule(layer.path), images, torch.tensor(CLASSES)).numpy()
     assert maps.dtype == np.float32 and maps.shape == (len(CLASSES), SIZE // 32, SIZE // 32)
     assert expected.max() > 1e-3  # convnext has no batch norm: its maps are the smallest
     np.testing.assert_allclose(maps / expected.max(), expected / expected.max(), atol=1e-5)
@@ -75,7 +79,7 @@ def test_maps_equal_the_reference_function(architecture, images):
 def test_scaled_maps_equal_those_of_pytorch_grad_cam(architecture, images):
     network, layer = network_and_layer(architecture)
     maps = saliency_maps(network, layer, images, CLASSES)
-    with GradCAM(network, [network.get_submodule(layer)]) as library:
+    with GradCAM(network, [network.get_submodule(layer.path)]) as library:
         expected = library(images, [ClassifierOutputTarget(number) for number in CLASSES])
     assert expected.max() > 0.99
     scaled = scale_cam_image(scale_cam_image(maps, (SIZE, SIZE)))  # per layer, and again over the layers
@@ -234,7 +238,7 @@ class Sliced:
 @pytest.mark.parametrize("architecture", ["resnet18", "mobilenet_v2"])
 def test_maps_from_the_boundary_equal_those_from_the_images(architecture, finetune, images):
     classifier = classifier_of(architecture, finetune)
-    network, layer = classifier.network, classifier.gradcam_layer
+    network, layer = classifier.network, classifier.explained_layer
     expected = saliency_maps(network, layer, images, CLASSES)
     with torch.inference_mode():
         entering = classifier.prefix(images)
@@ -248,7 +252,7 @@ def test_maps_from_the_boundary_equal_those_from_the_images(architecture, finetu
 @pytest.mark.parametrize("finetune", ["head", "layer4", "layer2"])
 def test_maps_from_the_explained_layers_own_output_equal_those_from_the_images(finetune, images):
     network, layer = network_and_layer(finetune=finetune)
-    explained = Boundary(layer, after=True)
+    explained = Boundary(layer.path, after=True)
     with torch.inference_mode():
         entering = part(network, None, explained)(images)
     assert entering.shape == (len(CLASSES), 512, SIZE // 32, SIZE // 32)
@@ -258,7 +262,7 @@ def test_maps_from_the_explained_layers_own_output_equal_those_from_the_images(f
 
 def test_half_precision_as_in_the_prefix_cache_is_taken_and_costs_little(images):
     classifier = classifier_of(finetune="layer4")
-    network, layer = classifier.network, classifier.gradcam_layer
+    network, layer = classifier.network, classifier.explained_layer
     expected = saliency_maps(network, layer, images, CLASSES)
     with torch.inference_mode():
         entering = classifier.prefix(images).half()
@@ -275,9 +279,9 @@ def test_what_enters_is_sliced_a_batch_at_a_time_and_never_read_whole(behind, im
         values = classifier.prefix(images[order]) if behind else images[order]
     entering = Sliced(values)
     boundary = classifier.boundary if behind else None
-    maps = saliency_maps(classifier.network, classifier.gradcam_layer, entering, CLASSES[order], boundary)
+    maps = saliency_maps(classifier.network, classifier.explained_layer, entering, CLASSES[order], boundary)
     assert entering.slices == [slice(0, 16), slice(16, 32), slice(32, 48)]
-    expected = saliency_maps(classifier.network, classifier.gradcam_layer, images, CLASSES)[order]
+    expected = saliency_maps(classifier.network, classifier.explained_layer, images, CLASSES)[order]
     np.testing.assert_allclose(maps, expected, atol=1e-5)
 
 
@@ -310,7 +314,7 @@ def test_mean_maps_by_hand():
 CHEAP = [name for name in METHODS if name not in COSTLY]
 # those whose library result is another: of arbitrary sign, or it divides by the sign of the logit
 AS_THE_LIBRARY = [name for name in CHEAP if name not in PRINCIPAL_COMPONENTS and name != "FinerCAM"]
-BLOCK = "layer1"  # of the fewest channels
+BLOCK = ExplainedLayer("layer1")  # of the fewest channels
 
 
 @pytest.fixture(scope="module")
@@ -335,7 +339,7 @@ def test_scaled_maps_of_every_method_equal_those_of_pytorch_grad_cam(method, sma
     with torch.no_grad():
         classes = small(few).argmax(dim=1).numpy()  # positive logits
     maps = saliency_maps(small, BLOCK, few, classes, method=method)
-    with getattr(pytorch_grad_cam, method)(small, [small.get_submodule(BLOCK)]) as library:
+    with getattr(pytorch_grad_cam, method)(small, [small.get_submodule(BLOCK.path)]) as library:
         expected = library(
             few.clone().requires_grad_(True), [ClassifierOutputTarget(int(number)) for number in classes]
         )
@@ -362,7 +366,7 @@ def test_maps_of_a_principal_component_have_the_sign_that_its_largest_value_give
 def test_score_cam_equals_pytorch_grad_cam_on_the_whole_network(images, capfd):
     """On the first block, of 64 channels: it takes a forward pass for each."""
     network, _ = network_and_layer()
-    maps = saliency_maps(network, "layer1", images[:2], CLASSES[:2], method="ScoreCAM")
+    maps = saliency_maps(network, BLOCK, images[:2], CLASSES[:2], method="ScoreCAM")
     assert "128/128" in capfd.readouterr().err or maps.shape == (2, 16, 16)  # the bar counts forward passes
     with pytorch_grad_cam.ScoreCAM(network, [network.layer1]) as library:
         expected = library(images[:2], [ClassifierOutputTarget(int(number)) for number in CLASSES[:2]])
@@ -374,7 +378,9 @@ def test_finer_cam_is_grad_cam_of_the_weighted_differences_to_the_other_classes(
     """d of w_k (y_c - y_k) summed over k, divided by the sum of w, w being the probabilities (Zhang et al. 2025)."""
     maps = saliency_maps(small, BLOCK, few, CLASSES[:3], method="FinerCAM")
     activations = []
-    hook = small.get_submodule(BLOCK).register_forward_hook(lambda module, inputs, output: activations.append(output))
+    hook = small.get_submodule(BLOCK.path).register_forward_hook(
+        lambda module, inputs, output: activations.append(output)
+    )
     logits = small(few.clone().requires_grad_(True))
     hook.remove()
     own = logits.gather(1, torch.tensor(CLASSES[:3])[:, None])
@@ -425,12 +431,15 @@ def test_unknown_methods_and_score_cam_behind_a_boundary_are_refused(small, few)
     with pytest.raises(ValueError, match="NoCAM is not a saliency method"):
         saliency_maps(small, BLOCK, few, CLASSES[:3], method="NoCAM")
     with pytest.raises(ValueError, match="ScoreCAM masks images"):
-        saliency_maps(small, "layer3", few, CLASSES[:3], Boundary("layer2"), method="ScoreCAM")
+        saliency_maps(small, ExplainedLayer("layer3"), few, CLASSES[:3], Boundary("layer2"), method="ScoreCAM")
 
 
-def test_a_layer_that_a_connection_skips_is_refused(small, few):
-    with pytest.raises(ValueError, match=r"cannot be cut behind layer4\.1\.conv1"):
-        saliency_maps(small, "layer4.1.conv1", few, CLASSES[:3])
+def test_a_layer_that_a_connection_skips_is_explained_from_the_images_alone(small, few):
+    layer = ExplainedLayer("layer4.1.conv1")
+    expected = reference_maps(small, small.layer4[1].conv1, few, torch.tensor(CLASSES[:3])).numpy()
+    np.testing.assert_allclose(saliency_maps(small, layer, few, CLASSES[:3]), expected, atol=1e-6)
+    with pytest.raises(ValueError, match=r"layer4\.1\.conv1 cannot be reached from the input of layer4"):
+        saliency_maps(small, layer, few, CLASSES[:3], Boundary("layer4"))
 
 
 def test_ablation_cam_keeps_its_maps_where_the_logit_is_negative(few):
@@ -472,3 +481,36 @@ def test_no_method_keeps_tensors(method, small, few):
         return live_tensors()
 
     assert once() == once()
+
+
+# --- other layouts ----------------------------------------------------------------------------------------------
+
+LAYOUTS = {  # hand-written, as pytorch-grad-cam asks for it: from the layer's output to (N, C, h, w)
+    "test_mambaout": lambda output: output.permute(0, 3, 1, 2),
+    "test_vit3": lambda output: output[:, 1:].reshape(len(output), 10, 10, -1).permute(0, 3, 1, 2),
+    "test_vit_relpos": lambda output: output.reshape(len(output), 10, 10, -1).permute(0, 3, 1, 2),
+}
+
+
+@pytest.mark.parametrize("method", ["GradCAM", "HiResCAM", "LayerCAM"])
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_maps_of_every_layout_equal_those_of_pytorch_grad_cam(name, method):
+    torch.manual_seed(0)
+    network = timm.create_model(name, num_classes=4).eval()
+    size = network.pretrained_cfg["input_size"][-1]
+    layer = explained_layer(network, f"timm:{name}", size)
+    images, classes = torch.randn(3, 3, size, size), np.array([0, 3, 1])
+    maps = saliency_maps(network, layer, images, classes, method=method)
+    targets = [ClassifierOutputTarget(number) for number in classes]
+    with getattr(pytorch_grad_cam, method)(
+        network, [network.get_submodule(layer.path)], reshape_transform=LAYOUTS[name]
+    ) as library:
+        expected = library(images, targets)
+    scaled = scale_cam_image(scale_cam_image(maps, (size, size)))
+    assert expected.max() > 0.99
+    np.testing.assert_allclose(scaled, expected, atol=1e-5)
+    if method == "GradCAM":
+        logits, served = serving.gradcam(network, layer, images, lambda logits: torch.tensor(classes))
+        np.testing.assert_allclose(served.numpy() / maps.max(), maps / maps.max(), atol=1e-5)
+        with torch.no_grad():
+            torch.testing.assert_close(logits, network(images))

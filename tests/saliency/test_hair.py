@@ -24,9 +24,10 @@ from fairprof.network.records import Training
 from fairprof.network.training import fit
 from fairprof.saliency.gradcam import saliency_maps
 from fairprof.saliency.randomisation import CHANGED, EVERYTHING, randomised_networks, similarities
+from fairprof.serving import ExplainedLayer
 
 IMAGES = 240
-LAYER = "layer2"  # 8 x 8 fields at 64 pixels: hair is narrower than the 2 x 2 of the last stage
+LAYER = ExplainedLayer("layer2")  # 8 x 8 fields at 64 pixels: hair is narrower than the 2 x 2 of the last stage
 NETWORKS = 5  # randomised; the maps of one may all be zero
 HUES = {"green": 60, "blue": 115}  # of OpenCV's 180
 

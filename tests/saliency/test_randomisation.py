@@ -17,6 +17,7 @@ from fairprof.saliency.randomisation import (
     similarities,
     similarity,
 )
+from fairprof.serving import ExplainedLayer
 from tests.saliency.test_gradcam import classifier_of
 
 BLOCKS = ("layer1", "layer2", "layer3", "layer4")
@@ -80,9 +81,9 @@ def test_a_method_that_ignores_the_head_is_flagged_for_it_and_one_that_does_not_
     classes = np.arange(16) % 4
     found = {}
     for method in ("EigenCAM", "GradCAM"):
-        own = saliency_maps(classifier.network, "layer3", images, classes, method=method)
+        own = saliency_maps(classifier.network, ExplainedLayer("layer3"), images, classes, method=method)
         parts = {
-            part: [saliency_maps(network, "layer3", images, classes, method=method)]
+            part: [saliency_maps(network, ExplainedLayer("layer3"), images, classes, method=method)]
             for part, network in randomised_networks(classifier.network, fresh.network, classifier.head, ())
         }
         table = similarities({"A": own}, {"A": parts}, 200, generator).set_index("randomised")

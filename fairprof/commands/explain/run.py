@@ -77,7 +77,7 @@ def explain_and_log(
         kind=subject.masks.kind,
         regions=subject.masks.names,
         areas=dict(zip(subject.masks.names, _mean_areas(subject.masks), strict=True)),
-        layer=enumerated(sorted({model.classifier.gradcam_layer for model in models.values()})),
+        layer=enumerated(sorted({model.classifier.explained_layer.path for model in models.values()})),
         fields=maps[subject.labels[0]].shape[1:],
         undefined={label: int((of_model.max(axis=(1, 2)) == 0).sum()) for label, of_model in maps.items()},
         tables=tables,

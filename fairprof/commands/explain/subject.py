@@ -53,7 +53,7 @@ class Subject:
         """Saliency maps of the first `count` images, of a network with the model's layers if not of its own."""
         return saliency_maps(
             network or self.network(label),
-            self.models[label].classifier.gradcam_layer,
+            self.models[label].classifier.explained_layer,
             self.entering,
             self.classes[label][:count],
             method=method,

@@ -23,7 +23,7 @@ def explained(training: Training, predictions: pd.DataFrame) -> tuple[Explained,
     inputs = explained_inputs(classifier, training.inputs, pool, settings, rows)
     targets = predictions["y_pred"].map(pool.professions.index).to_numpy()
     maps = saliency_maps(
-        classifier.network, classifier.gradcam_layer, InputsOfRows(inputs, rows), targets, inputs.boundary
+        classifier.network, classifier.explained_layer, InputsOfRows(inputs, rows), targets, inputs.boundary
     )
     pixels = pixels_seen(pool.pixel_cache.array[pool.table["pixel"].to_numpy()[rows]], settings.image_size)
     return Explained(predictions, pixels, maps), inputs

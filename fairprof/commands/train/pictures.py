@@ -48,7 +48,7 @@ def map_pictures(subject: RunSubject, explained: Explained) -> dict[str, bytes]:
     """PNG by name: a contact sheet of the first images, and the mean map of every group, of all of them."""
     title = f"Design {subject.settings.experiment}, seed {subject.settings.seed}"
     shown = slice(0, CONTACT_SHEET_IMAGES)
-    layer = subject.gradcam_layer
+    layer = subject.explained_layer.path
     sheet = contact_sheet(explained.predictions[shown], explained.pixels[shown], explained.maps[shown], title, layer)
     return {"contact_sheet": png_of(sheet), "mean_by_group": png_of(_mean_maps(explained, title, layer))}
 

@@ -10,6 +10,7 @@ from fairprof.config import Settings
 from fairprof.data.designs import Draw
 from fairprof.data.pool import Pool
 from fairprof.network.records import Training, Weights
+from fairprof.serving import ExplainedLayer
 
 CONTACT_SHEET_IMAGES = 16  # at least so many are explained
 
@@ -17,14 +18,14 @@ CONTACT_SHEET_IMAGES = 16  # at least so many are explained
 @dataclass(frozen=True)
 class RunSubject:
     """Settings, pool (without its images), the rows drawn from it, the weights that the network starts from, the names
-    of those that training may change, and the path of the block of the network whose maps explain it."""
+    of those that training may change, and the layer of the network that explains it."""
 
     settings: Settings
     pool: Pool
     drawn: Draw
     weights: Weights
     changed: tuple[str, ...]
-    gradcam_layer: str
+    explained_layer: ExplainedLayer
 
     @classmethod
     def of(cls, training: Training) -> Self:
@@ -35,7 +36,7 @@ class RunSubject:
             training.drawn,
             classifier.weights,
             classifier.changed_by_training(),
-            classifier.gradcam_layer,
+            classifier.explained_layer,
         )
 
 
