@@ -338,7 +338,11 @@ class TrainingSettings(DataSettings):
     )
 
     # The network
-    architecture: str = setting("resnet50", Identifies.SHARED, "a torchvision classifier with convolutions")
+    architecture: str = setting(
+        "resnet50",
+        Identifies.SHARED,
+        "a torchvision classifier with convolutions, or one of timm's as timm:NAME, such as timm:vit_small_patch16_224",
+    )
     weights: str = setting(
         "auto",
         Identifies.STUDY,

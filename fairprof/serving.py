@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mlflow
 import numpy as np
@@ -47,6 +47,8 @@ MAX_DECODING = 10 * MAX_PIXELS  # pixels of one image, weighted by what they cos
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STANDARD_DEVIATION = (0.229, 0.224, 0.225)
+IMAGENET_CROP = 224 / 256
+OF_TIMM = "timm:"  # before the name of an architecture of timm
 HEAD_WIDTH = 512
 NCHW, NHWC, NTC = "NCHW", "NHWC", "NTC"  # N images, C channels; height and width, or T tokens
 BATCH = 32  # images decoded and computed at once: bounds the memory
@@ -139,9 +141,65 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def stored_size(image_size: int) -> int:
-    """The edge, in pixels, at which images are kept before cropping: 256 for an input of 224, and in proportion."""
-    return round(image_size * 256 / 224)
+@dataclass(frozen=True)
+class Preprocessing:
+    """How images become what a network sees: as it was pretrained, which is ImageNet's way unless something else is
+    said.
+
+    mean, standard_deviation: of every channel, red, green, blue, of values from 0 to 1. crop: the edge of what the
+    network sees as a share of the edge at which images are kept, in (0, 1].
+    """
+
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    standard_deviation: tuple[float, float, float] = IMAGENET_STANDARD_DEVIATION
+    crop: float = IMAGENET_CROP
+
+    @classmethod
+    def of_json(cls, content: Mapping) -> "Preprocessing":
+        """The preprocessing that `as_json` has written."""
+        mean, standard_deviation = (tuple(map(float, content[name])) for name in ("mean", "standard_deviation"))
+        if len(mean) != 3 or len(standard_deviation) != 3:
+            raise ValueError("mean and standard_deviation have a number for each of three channels")
+        return cls(mean, standard_deviation, float(content["crop"]))
+
+    def as_json(self) -> dict:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def stored_size(self, image_size: int) -> int:
+        """The edge, in pixels, at which images are kept before cropping: ImageNet's is 256 for an input of 224."""
+        return round(image_size / self.crop)
+
+    def normalise(self, pixels: "torch.Tensor") -> "torch.Tensor":
+        """(..., 3, H, W) uint8 -> float32, normalised."""
+        import torch
+        from torchvision.transforms.v2 import functional
+
+        return functional.normalize(
+            functional.to_dtype(pixels, torch.float32, scale=True), list(self.mean), list(self.standard_deviation)
+        )
+
+    def evaluation_input(self, pixels: np.ndarray, image_size: int) -> "torch.Tensor":
+        """Stored pixels, (..., S, S, 3) uint8, as the network's input: centre crop, (..., 3, H, W) float32,
+        normalised."""
+        import torch
+        from torchvision.transforms.v2 import functional
+
+        channels_first = torch.from_numpy(np.array(pixels)).movedim(-1, -3)  # a copy: memory maps are read-only
+        return self.normalise(functional.center_crop(channels_first, [image_size, image_size]))
+
+    def visible_square(self, image: Image.Image, size: int) -> np.ndarray:
+        """What the network sees of an RGB image, at `size` pixels: (size, size, 3) uint8."""
+        pixels = square_pixels(image, self.stored_size(size))
+        middle = middle_of(len(pixels), size)
+        return pixels[middle, middle]
+
+
+IMAGENET = Preprocessing()
+
+
+def preprocessing_in(described: Mapping) -> Preprocessing:
+    """The preprocessing that a model's description holds; ImageNet's where it holds none."""
+    return Preprocessing.of_json(described["preprocessing"]) if "preprocessing" in described else IMAGENET
 
 
 def square_pixels(image: Image.Image, size: int) -> np.ndarray:
@@ -155,48 +213,44 @@ def middle_of(length: int, size: int) -> slice:
     return slice(start, start + size)
 
 
-def normalise(pixels: "torch.Tensor") -> "torch.Tensor":
-    """(..., 3, H, W) uint8 -> float32, ImageNet-normalised."""
-    import torch
-    from torchvision.transforms.v2 import functional
-
-    return functional.normalize(
-        functional.to_dtype(pixels, torch.float32, scale=True), list(IMAGENET_MEAN), list(IMAGENET_STANDARD_DEVIATION)
-    )
+class UnfittingSize(ValueError):
+    """Images of a size that a network does not take."""
 
 
-def evaluation_input(pixels: np.ndarray, image_size: int) -> "torch.Tensor":
-    """Stored pixels, (..., S, S, 3) uint8, as the network's input: centre crop, (..., 3, H, W) float32, normalised."""
-    import torch
-    from torchvision.transforms.v2 import functional
+def build_network(architecture: str, class_count: int, image_size: int) -> "nn.Module":
+    """A classifier, randomly initialised, whose last layer is the study's head.
 
-    channels_first = torch.from_numpy(np.array(pixels)).movedim(-1, -3)  # a copy: memory maps are read-only
-    return normalise(functional.center_crop(channels_first, [image_size, image_size]))
-
-
-def build_network(architecture: str, class_count: int) -> "nn.Module":
-    """A torchvision classifier, randomly initialised, whose last linear layer is the study's head.
-
+    architecture: a torchvision classifier, or `timm:NAME` for one of timm's, with or without the tag of weights behind
+    the name. image_size: edge of the square images, pixels; networks of timm that take one size alone are made for it.
     The head: Dropout(.5), Linear(features, 512), ReLU, Dropout(.3), Linear(512, class_count).
-    Raises ValueError where torchvision has no such model or it does not end in a linear layer.
+    Raises ValueError where there is no such model or it does not end in a linear layer, and its subclass
+    `UnfittingSize` where it cannot be made for such images.
     """
     from torch import nn
-    from torchvision.models import get_model
 
-    network = get_model(architecture, weights=None)
-    if getattr(network, "aux_logits", False):
-        raise ValueError("it has auxiliary classifiers")
+    of_timm = architecture.startswith(OF_TIMM)
+    if of_timm:
+        network = _timm_network(architecture.removeprefix(OF_TIMM), class_count, image_size)
+    else:
+        network = _torchvision_network(architecture)
     *_, (path, last) = (
         (path, module)
         for path, module in network.named_modules()
         if any(True for _ in module.parameters(recurse=False))
     )
-    if not isinstance(last, nn.Linear):
+    if of_timm:
+        _require_classifier(network, last)
+    if isinstance(last, nn.Linear):
+        flattened, features = [], last.in_features
+    elif of_timm and isinstance(last, nn.Conv2d) and last.kernel_size == (1, 1):  # on one place, pooled before
+        flattened, features = [nn.Flatten()], last.in_channels
+    else:
         raise ValueError(f"it ends in {type(last).__name__}, not in a linear layer")
     parent, _, name = path.rpartition(".")
     head = nn.Sequential(
+        *flattened,
         nn.Dropout(0.5),
-        nn.Linear(last.in_features, HEAD_WIDTH),
+        nn.Linear(features, HEAD_WIDTH),
         nn.ReLU(),
         nn.Dropout(0.3),
         nn.Linear(HEAD_WIDTH, class_count),
@@ -251,6 +305,47 @@ class ExplainedLayer:
         if self.layout == NTC:
             return torch.cat([own[:, : self.prefix_tokens], maps.flatten(2).transpose(1, 2)], dim=1)
         return maps
+
+
+def _torchvision_network(architecture: str) -> "nn.Module":
+    from torchvision.models import get_model
+
+    network = get_model(architecture, weights=None)
+    if getattr(network, "aux_logits", False):
+        raise ValueError("it has auxiliary classifiers")
+    return network
+
+
+def _timm_network(name: str, class_count: int, image_size: int) -> "nn.Module":
+    import timm
+    import torch
+
+    made_for: dict[str, Any] = {}
+    config = timm.models.get_pretrained_cfg(name)
+    if config is None:
+        raise ValueError("timm has no such model")
+    if config.fixed_input_size:
+        made_for["img_size"] = image_size
+    try:
+        with torch.device("meta"):
+            dynamic = getattr(timm.create_model(name, **made_for), "dynamic_img_size", False)
+        if dynamic:  # positions would be computed anew for every batch
+            made_for |= {"img_size": image_size, "dynamic_img_size": False}
+        return timm.create_model(name, num_classes=class_count, **made_for)
+    except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise UnfittingSize(f"timm does not make it for images of {image_size} pixels: {reason}") from None
+
+
+def _require_classifier(network: Any, last: "nn.Module") -> None:
+    """Raises ValueError unless a network of timm has one classifier, to which its last module with weights belongs."""
+    from torch import nn
+
+    classifier = network.get_classifier()
+    if isinstance(classifier, tuple | nn.ModuleList):
+        raise ValueError("it has several classifiers, as distilled networks do")
+    if not isinstance(classifier, nn.Module) or all(module is not last for module in classifier.modules()):
+        raise ValueError("it does not end in a classifier")
 
 
 def gradcam(
@@ -312,13 +407,6 @@ def _colours() -> np.ndarray:
     steps = np.array([list(bytes.fromhex(colour)) for colour in INFERNO], dtype=np.float32)
     places = np.linspace(0, len(steps) - 1, 256)
     return np.stack([np.interp(places, range(len(steps)), levels) for levels in steps.T], axis=1).astype(np.float32)
-
-
-def visible_square(image: Image.Image, size: int) -> np.ndarray:
-    """What the network sees of an RGB image, at `size` pixels: (size, size, 3) uint8."""
-    pixels = square_pixels(image, stored_size(size))
-    middle = middle_of(len(pixels), size)
-    return pixels[middle, middle]
 
 
 # --- deciding on a class ---------------------------------------------------------------------------------------------
@@ -456,10 +544,13 @@ class ProfessionClassifier(PythonModel):
         import safetensors.torch
 
         self.settings = json.loads(Path(context.artifacts["settings"]).read_text(encoding="utf-8"))
-        self.network = build_network(self.settings["architecture"], len(self.settings["classes"]))
+        self.network = build_network(
+            self.settings["architecture"], len(self.settings["classes"]), self.settings["image_size"]
+        )
         self.network.load_state_dict(safetensors.torch.load_file(context.artifacts["weights"]))
         self.network.eval()
         self.layer = ExplainedLayer.of_json(self.settings)
+        self.preprocessing = preprocessing_in(self.settings)
         self.rule = DecisionRule.of_json(self.settings["rule"]) if "rule" in self.settings else DecisionRule()
         self.lock = threading.Lock()  # a server predicts in several threads; Grad-CAM hooks into the one network
         take_over_invocations(self)
@@ -555,9 +646,9 @@ class ProfessionClassifier(PythonModel):
             left -= decoding_cost(content, image)
             if left < 0:
                 raise RefusedRequest("the images have too many pixels for one request: send fewer at a time", 413)
-            pixels[row] = square_pixels(image, stored_size(image_size))
+            pixels[row] = square_pixels(image, self.preprocessing.stored_size(image_size))
             if explain:
-                pictures[row] = visible_square(image, max(image_size, OVERLAY_SIZE))
+                pictures[row] = self.preprocessing.visible_square(image, max(image_size, OVERLAY_SIZE))
         return pixels, pictures, left
 
     def _groups(self, columns: dict[str, list], reasons: dict[int, str]) -> np.ndarray | None:
@@ -578,7 +669,7 @@ class ProfessionClassifier(PythonModel):
         for; groups: of the rows."""
         import torch
 
-        entering = evaluation_input(pixels, self.settings["image_size"])
+        entering = self.preprocessing.evaluation_input(pixels, self.settings["image_size"])
         maps: list[torch.Tensor] = []
         with watched_features(self.network) as features:
 

@@ -41,6 +41,7 @@ from fairprof.network.classifier import build_classifier
 from fairprof.saliency.gradcam import saliency_maps
 from fairprof.saliency.panels import overlay as overlay_of_panels
 from fairprof.serving import (
+    IMAGENET,
     INFERNO,
     MAX_BYTES,
     MAX_ROWS,
@@ -50,13 +51,9 @@ from fairprof.serving import (
     UndecodableImage,
     build_network,
     decode_image,
-    evaluation_input,
     gradcam,
-    normalise,
     overlay,
     square_pixels,
-    stored_size,
-    visible_square,
 )
 from fairprof.store import tracking
 from fairprof.store.models import load_stored
@@ -238,7 +235,7 @@ def test_damage_anywhere_gives_a_picture_or_a_reason_and_nothing_else(format):
 
 
 def test_the_stored_edge_keeps_the_study_s_proportion():
-    assert [stored_size(edge) for edge in (224, 32, 64, 448)] == [256, 37, 73, 512]
+    assert [IMAGENET.stored_size(edge) for edge in (224, 32, 64, 448)] == [256, 37, 73, 512]
 
 
 def test_the_stored_square_is_the_centre():
@@ -253,22 +250,22 @@ def test_the_stored_square_is_the_centre():
 def test_normalised_values_are_worked_by_hand():
     pixels = torch.tensor([0, 255, 51], dtype=torch.uint8).view(3, 1, 1)
     expected = [(0 - 0.485) / 0.229, (1 - 0.456) / 0.224, (0.2 - 0.406) / 0.225]
-    torch.testing.assert_close(normalise(pixels).flatten(), torch.tensor(expected), rtol=0, atol=1e-6)
+    torch.testing.assert_close(IMAGENET.normalise(pixels).flatten(), torch.tensor(expected), rtol=0, atol=1e-6)
 
 
 def test_evaluation_input_is_the_normalised_centre_channels_first():
     stored = np.random.default_rng(2).integers(0, 256, (5, 37, 37, 3), dtype=np.uint8)
-    got = evaluation_input(stored, 32)
+    got = IMAGENET.evaluation_input(stored, 32)
     assert got.shape == (5, 3, 32, 32) and got.dtype == torch.float32
     centre = stored[:, 2:34, 2:34] / 255  # 5 pixels too many: 2 before, 3 behind, as torchvision rounds 2.5
     expected = (centre - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     np.testing.assert_allclose(got.movedim(1, -1).numpy(), expected, atol=1e-6)
-    torch.testing.assert_close(evaluation_input(stored[3], 32), got[3], rtol=0, atol=0)
+    torch.testing.assert_close(IMAGENET.evaluation_input(stored[3], 32), got[3], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(("architecture", "features"), [("resnet18", 512), ("mobilenet_v3_small", 1024)])
 def test_the_last_linear_layer_becomes_the_study_s_head(architecture, features):
-    network = build_network(architecture, 4)
+    network = build_network(architecture, 4, 64)
     head = list(network.modules())[-6:]
     assert [type(module) for module in head] == [nn.Sequential, nn.Dropout, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]
     _, first_drop, first, _, second_drop, second = head
@@ -288,7 +285,7 @@ def test_the_last_linear_layer_becomes_the_study_s_head(architecture, features):
 )
 def test_networks_that_cannot_take_the_head_are_refused(architecture, reason):
     with pytest.raises(ValueError, match=reason):
-        build_network(architecture, 4)
+        build_network(architecture, 4, 64)
 
 
 # --- Grad-CAM and its overlay -----------------------------------------------------------------------------------
@@ -375,8 +372,10 @@ def test_a_map_of_zeros_leaves_the_picture_as_it_is():
 @pytest.mark.parametrize("size", [32, 64, 224])
 def test_the_picture_under_a_map_is_what_enters_the_network(size):
     image = Image.fromarray(NOISE).resize((300, 280), Image.Resampling.BICUBIC)
-    entering = evaluation_input(square_pixels(image, stored_size(size)), size)
-    torch.testing.assert_close(normalise(torch.tensor(visible_square(image, size)).movedim(-1, 0)), entering)
+    entering = IMAGENET.evaluation_input(square_pixels(image, IMAGENET.stored_size(size)), size)
+    torch.testing.assert_close(
+        IMAGENET.normalise(torch.tensor(IMAGENET.visible_square(image, size)).movedim(-1, 0)), entering
+    )
 
 
 # --- predict ----------------------------------------------------------------------------------------------------
@@ -421,9 +420,9 @@ COLUMNS = ["profession", "probability", *(f"probability_{name}" for name in CLAS
 def expected(model) -> pd.DataFrame:
     """What the network says of CONTENTS, computed from its parts."""
     network = model.unwrap_python_model().network
-    pixels = np.stack([square_pixels(decode_image(content), stored_size(32)) for content in CONTENTS])
+    pixels = np.stack([square_pixels(decode_image(content), IMAGENET.stored_size(32)) for content in CONTENTS])
     with torch.no_grad():
-        probabilities = network(evaluation_input(pixels, 32)).softmax(dim=1).double().numpy()
+        probabilities = network(IMAGENET.evaluation_input(pixels, 32)).softmax(dim=1).double().numpy()
     table = pd.DataFrame(probabilities, columns=COLUMNS[2:])
     table.insert(0, "profession", [CLASSES[best] for best in probabilities.argmax(axis=1)])
     table.insert(1, "probability", probabilities.max(axis=1))
@@ -588,12 +587,12 @@ def test_overlays_come_with_the_same_answers(model, expected):
     table = model.predict(CONTENTS, params={"explain": True})
     same(table, expected)
     implementation = model.unwrap_python_model()
-    pixels = np.stack([square_pixels(decode_image(content), stored_size(32)) for content in CONTENTS])
+    pixels = np.stack([square_pixels(decode_image(content), IMAGENET.stored_size(32)) for content in CONTENTS])
     layer = ExplainedLayer(implementation.settings["gradcam_layer"])
     classes = expected["profession"].map(CLASSES.index).to_numpy()
-    maps = saliency_maps(implementation.network, layer, evaluation_input(pixels, 32), classes)
+    maps = saliency_maps(implementation.network, layer, IMAGENET.evaluation_input(pixels, 32), classes)
     for content, saliency, got in zip(CONTENTS, maps, table["gradcam"], strict=True):
-        picture = visible_square(decode_image(content), 224)
+        picture = IMAGENET.visible_square(decode_image(content), 224)
         shown = np.asarray(Image.open(io.BytesIO(got)))
         wanted = np.asarray(Image.open(io.BytesIO(overlay(picture, torch.from_numpy(saliency)))))
         assert np.abs(shown.astype(int) - wanted).max() <= 1

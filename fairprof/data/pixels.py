@@ -17,7 +17,7 @@ from fairprof.errors import UserError
 from fairprof.runtime.cache import DESCRIPTION, Cache, readable
 from fairprof.runtime.files import UnreadableFile, require_room
 from fairprof.runtime.progress import note, progress_bar
-from fairprof.serving import UndecodableImage, decode_image, square_pixels, stored_size
+from fairprof.serving import IMAGENET, Preprocessing, UndecodableImage, decode_image, square_pixels
 
 LAYOUT = "pixels-2"  # part of the key: raise the number when decoding or the files change
 CHUNK = 32  # images a task
@@ -87,23 +87,28 @@ class Pixels:
         return Pixels(np.empty((0, 0, 0, 3), np.uint8), self.records.iloc[:0], self.key)
 
 
-def cached_pixels(images: EncodedImages, image_size: int, cache: Cache) -> Pixels:
-    """Opens the pixels of `images` for networks of `image_size`, and decodes them first if nobody has yet.
+def cached_pixels(
+    images: EncodedImages, image_size: int, cache: Cache, preprocessing: Preprocessing = IMAGENET
+) -> Pixels:
+    """Opens the pixels of `images` for networks of `image_size` and their preprocessing, and decodes them first if
+    nobody has yet.
 
+    Perceptual hashes are taken at the size that is kept for ImageNet's preprocessing, whatever size is kept: images
+    are near-duplicates of each other for all networks alike.
     Those in shards are read where they are, and nothing is cached.
     Pixels that are larger than the whole cache may be are not kept, their records are. What is damaged is decoded
     again, which is said.
     Raises `NoImages` where not a single image exists, and `UserError` where shards hold another size, the disk has no
     room or another process fills this cache for longer than the cache's `lock_timeout`.
     """
-    size = stored_size(image_size)
+    size, hashed = preprocessing.stored_size(image_size), IMAGENET.stored_size(image_size)
     if isinstance(images, PixelShards):
         images.require_size(size, image_size)
         return Pixels(images, images.records, images.key)
-    key = _key(images, size)
+    key = _key(images, size, hashed)
     entry = cache.entry("pixels", key)
     with cache.locked(entry, WHAT):
-        _fill(entry, images, size, cache)
+        _fill(entry, images, size, hashed, cache)
         cache.touch(entry)
         records = pd.read_parquet(entry / RECORDS)
         if (entry / ARRAY).exists():
@@ -111,7 +116,7 @@ def cached_pixels(images: EncodedImages, image_size: int, cache: Cache) -> Pixel
     return Pixels(StreamedPixels(images, size, records["reason"].eq("").to_numpy()), records, key)
 
 
-def _fill(entry: Path, images: EncodedImages, size: int, cache: Cache) -> None:
+def _fill(entry: Path, images: EncodedImages, size: int, hashed: int, cache: Cache) -> None:
     """Decodes what the entry lacks: pixels and records, or records alone where pixels do not fit."""
     whole = cache.is_whole(entry, WHAT)
     if whole and (entry / ARRAY).exists():
@@ -131,11 +136,12 @@ def _fill(entry: Path, images: EncodedImages, size: int, cache: Cache) -> None:
             cache.make_room(entry, records_bytes + pixels_bytes, WHAT)
         else:
             require_room(unfinished, records_bytes, WHAT)
-        _decode_all(images, size, unfinished, kept)
+        _decode_all(images, size, hashed, unfinished, kept)
 
 
-def _key(images: EncodedImages, size: int) -> str:
-    digest = hashlib.sha256(f"{LAYOUT}:{size}".encode())
+def _key(images: EncodedImages, size: int, hashed: int) -> str:
+    sizes = f"{size}" if hashed == size else f"{size}:{hashed}"
+    digest = hashlib.sha256(f"{LAYOUT}:{sizes}".encode())
     first, missing = "", 0
     with progress_bar("looking for images", len(images), "images") as bar:
         for identity in images.identities():
@@ -148,14 +154,14 @@ def _key(images: EncodedImages, size: int) -> str:
     return digest.hexdigest()[:24]
 
 
-def _decode_all(images: EncodedImages, size: int, folder: Path, kept: bool) -> None:
+def _decode_all(images: EncodedImages, size: int, hashed: int, folder: Path, kept: bool) -> None:
     """Decodes every image once; writes the records and, if they are to be kept, the pixels."""
     array = _new_array(folder / ARRAY, len(images), size) if kept else None
     chunks = [range(start, min(start + CHUNK, len(images))) for start in range(0, len(images), CHUNK)]
 
     def decode(rows: range) -> list[tuple[str, str, str]]:
         targets = np.empty((len(rows), size, size, 3), dtype=np.uint8) if array is None else array[rows[0] :]
-        return [_record_of(images, row, target) for row, target in zip(rows, targets, strict=False)]
+        return [_record_of(images, row, hashed, target) for row, target in zip(rows, targets, strict=False)]
 
     records: list[tuple[str, str, str]] = []
     with ThreadPoolExecutor(os.cpu_count()) as executor, progress_bar("decoding", len(images), "images") as bar:
@@ -185,11 +191,15 @@ def _reserve(path: Path) -> None:
                 raise OSError(error.errno, error.strerror, str(path)) from None
 
 
-def _record_of(images: EncodedImages, row: int, target: np.ndarray) -> tuple[str, str, str]:
-    """Decodes an image into `target`; reason, sha256 and perceptual hash as in `Pixels.records`."""
+def _record_of(images: EncodedImages, row: int, hashed: int, target: np.ndarray) -> tuple[str, str, str]:
+    """Decodes an image into `target`; reason, sha256 and perceptual hash, taken at `hashed` pixels, as in
+    `Pixels.records`."""
     reason, content = _decode_one(images, row, target)
     digest = "" if content is None else hashlib.sha256(content).hexdigest()
-    return reason, digest, "" if reason else str(imagehash.phash(Image.fromarray(target), hash_size=HASH_SIDE))
+    if content is None or reason:
+        return reason, digest, ""
+    pixels = target if len(target) == hashed else square_pixels(decode_image(content), hashed)
+    return reason, digest, str(imagehash.phash(Image.fromarray(pixels), hash_size=HASH_SIDE))
 
 
 def _decode_one(images: EncodedImages, row: int, target: np.ndarray) -> tuple[str, bytes | None]:

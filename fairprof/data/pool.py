@@ -22,6 +22,7 @@ from fairprof.runtime.files import path_of
 
 if TYPE_CHECKING:
     from fairprof.data.pixels import Pixels
+    from fairprof.serving import Preprocessing
 
 USED = [  # of what was read, in a pool
     *("image", "gender", "race", "age", "profession", "pixel", "person", "partition", "group"),
@@ -115,23 +116,27 @@ class ScreenedRows:
         return self.rows["reason"].eq("")
 
 
-def load_pool(settings: DataSettings, image_size: int | None) -> Pool:
-    """The pool that `settings.data` names, with pixels for inputs of `image_size`.
+def load_pool(settings: DataSettings, image_size: int | None, preprocessing: "Preprocessing | None" = None) -> Pool:
+    """The pool that `settings.data` names, with pixels for inputs of `image_size` and a network's preprocessing (None:
+    ImageNet's). But for them it is the same for any preprocessing.
 
     Without a size, labels alone are read and images may be absent.
 
     Raises `UserError` where the data set cannot be used, or more than `settings.max_quarantined_share` of its
     rows cannot.
     """
-    screened = screened_rows(settings, image_size)
+    screened = screened_rows(settings, image_size, preprocessing)
     refuse_if_mostly_unusable(screened, settings)
     return pool_of(screened, settings)
 
 
-def screened_rows(settings: DataSettings, image_size: int | None) -> ScreenedRows:
+def screened_rows(
+    settings: DataSettings, image_size: int | None, preprocessing: "Preprocessing | None" = None
+) -> ScreenedRows:
     """Every record of the data set that `settings.data` names, with the reason why it cannot be used if there is one.
 
-    The pixels are for inputs of `image_size`; without a size, labels alone are read and images may be absent.
+    The pixels are for inputs of `image_size` and a network's preprocessing (None: ImageNet's); without a size, labels
+    alone are read and images may be absent.
 
     Raises `UserError` where nothing can be read, and its subclass `NoImages` where no image exists.
     """
@@ -149,8 +154,9 @@ def screened_rows(settings: DataSettings, image_size: int | None) -> ScreenedRow
         # SciPy and MLflow, which labels alone do not need
         from fairprof.data.duplicates import near_duplicate_groups
         from fairprof.data.pixels import cached_pixels, perceptual_bits
+        from fairprof.serving import IMAGENET
 
-        pixels = cached_pixels(listing.images, image_size, cache)
+        pixels = cached_pixels(listing.images, image_size, cache, preprocessing or IMAGENET)
         faults = faults.where(faults.ne(""), pixels.records["reason"].astype(str))
         faults = faults.where(faults.ne(""), _identical_files(rows, pixels.records["sha256"], faults))
         usable = faults.eq("")

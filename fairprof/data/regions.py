@@ -13,7 +13,15 @@ from fairprof.data.portraits import REGIONS
 from fairprof.data.sources.listing import RegionFiles
 from fairprof.errors import UserError
 from fairprof.runtime.files import UnreadableFile, read_file
-from fairprof.serving import FORMATS, MAX_BYTES, UndecodableImage, decode_image, middle_of, stored_size
+from fairprof.serving import (
+    FORMATS,
+    IMAGENET,
+    MAX_BYTES,
+    Preprocessing,
+    UndecodableImage,
+    decode_image,
+    middle_of,
+)
 
 CENTRE_PRIOR = "centre prior"
 CENTRE_REGIONS = ("periphery", "centre")
@@ -22,7 +30,7 @@ MASK_MODES = ("1", "L", "P")
 NO_MASK = 255
 
 
-def region_mask(files: RegionFiles, row: int, image_size: int) -> np.ndarray:
+def region_mask(files: RegionFiles, row: int, image_size: int, preprocessing: Preprocessing = IMAGENET) -> np.ndarray:
     """The mask of what a network of `image_size` sees of a row, (S, S) uint8: indices of REGIONS; all NO_MASK where
     the row has none.
 
@@ -37,7 +45,7 @@ def region_mask(files: RegionFiles, row: int, image_size: int) -> np.ndarray:
         raise UserError(
             f"{files.places[row]}: the region mask {files.names[row]} {error}, or leave the cell empty"
         ) from None
-    return _as_seen(Image.fromarray(values), image_size)
+    return _as_seen(Image.fromarray(values), image_size, preprocessing.stored_size(image_size))
 
 
 class _Unusable(ValueError):
@@ -72,9 +80,8 @@ def _require_equal_sizes(mask: Image.Image, files: RegionFiles, row: int) -> Non
         raise _Unusable(f"has {found}, its upright image {expected}: make them equal")
 
 
-def _as_seen(mask: Image.Image, image_size: int) -> np.ndarray:
-    """The central square, scaled and cropped as `square_pixels` and the evaluation's centre crop do."""
-    size = stored_size(image_size)
+def _as_seen(mask: Image.Image, image_size: int, size: int) -> np.ndarray:
+    """The central square, scaled to `size` and cropped as `square_pixels` and the evaluation's centre crop do."""
     square = np.asarray(ImageOps.fit(mask, (size, size), method=Image.Resampling.NEAREST))
     middle = middle_of(size, image_size)
     return square[middle, middle]
@@ -99,12 +106,15 @@ class RegionMasks:
         return (self.masks == NO_MASK).all(axis=(1, 2))
 
 
-def region_masks(files: RegionFiles | None, rows: np.ndarray, image_size: int) -> RegionMasks:
+def region_masks(
+    files: RegionFiles | None, rows: np.ndarray, image_size: int, preprocessing: Preprocessing = IMAGENET
+) -> RegionMasks:
     """The masks of rows of a listing (the pool's column `pixel`), or the centre prior where the data set has no
     mask for any of them. Raises `UserError` for a mask that cannot be used; it names the line."""
     if files is not None:
         with ThreadPoolExecutor() as executor:
-            masks = np.stack(list(executor.map(lambda row: region_mask(files, int(row), image_size), rows)))
+            read = functools.partial(region_mask, files, image_size=image_size, preprocessing=preprocessing)
+            masks = np.stack(list(executor.map(read, rows.tolist())))
         found = RegionMasks("regions", REGIONS, masks)
         if not found.missing.all():
             return found

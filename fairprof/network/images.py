@@ -8,12 +8,12 @@ from torchvision.transforms import v2
 from fairprof.data.pool import Pool
 from fairprof.runtime.hardware import one_thread
 from fairprof.seeds import derive_seed
-from fairprof.serving import evaluation_input, middle_of, normalise
+from fairprof.serving import IMAGENET, Preprocessing, middle_of
 
 VIEW_SEED = 0  # a numbered view of an image is the same for all designs and seeds, so that they can share its outputs
 
 
-def augmentation(image_size: int) -> nn.Module:
+def augmentation(image_size: int, preprocessing: Preprocessing = IMAGENET) -> nn.Module:
     """The study's augmentation, (3, S, S) uint8 -> (3, image_size, image_size) float32, normalised.
 
     Random resized crop (90-100 % of the area), horizontal flip, colour jitter (p .3), blur (p .1), erasing (p .1).
@@ -24,7 +24,7 @@ def augmentation(image_size: int) -> nn.Module:
             v2.RandomHorizontalFlip(),
             v2.RandomApply([v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2, hue=0.02)], p=0.3),
             v2.RandomApply([v2.GaussianBlur(kernel_size=3)], p=0.1),
-            v2.Lambda(normalise),
+            v2.Lambda(preprocessing.normalise),
             v2.RandomErasing(p=0.1),
         ]
     )
@@ -37,20 +37,30 @@ def pixels_seen(pixels: np.ndarray, image_size: int) -> np.ndarray:
 
 
 class ImageInputs:
-    """Images of a pool as a network's input, (N, 3, image_size, image_size) float32, ImageNet-normalised.
+    """Images of a pool as a network's input, (N, 3, image_size, image_size) float32, normalised.
 
     views: how many augmented versions every image has; they are numbered, and epochs take them in turn. None: a new
     one every epoch. seed: of the run; it decides which view comes first, or all that is random where views is None.
     augment: (3, S, S) uint8 -> (3, image_size, image_size) float32, normalised; the study's augmentation unless given.
+    preprocessing: of the network; the pool's pixels are kept for it.
     """
 
     boundary = None
 
-    def __init__(self, pool: Pool, image_size: int, views: int | None, seed: int, augment: nn.Module | None = None):
+    def __init__(
+        self,
+        pool: Pool,
+        image_size: int,
+        views: int | None,
+        seed: int,
+        augment: nn.Module | None = None,
+        preprocessing: Preprocessing = IMAGENET,
+    ):
         self.pixels = pool.pixel_cache.array
         self.pixel_rows = pool.table["pixel"].to_numpy()
         self.image_size, self.views, self.seed = image_size, views, seed
-        self.augment = augment or augmentation(image_size)
+        self.preprocessing = preprocessing
+        self.augment = augment or augmentation(image_size, preprocessing)
 
     def view_numbers(self, rows: np.ndarray, epoch: int) -> np.ndarray:
         """Which augmented view of every row an epoch takes, (N,) int in [0, views)."""
@@ -77,7 +87,7 @@ class ImageInputs:
 
     def centre_crops(self, pixel_rows: np.ndarray) -> torch.Tensor:
         """Centre crops of rows of the pixel cache."""
-        return evaluation_input(self.pixels[pixel_rows], self.image_size)
+        return self.preprocessing.evaluation_input(self.pixels[pixel_rows], self.image_size)
 
     def _augmented(self, pixel_rows: np.ndarray, seeds: list[int]) -> torch.Tensor:
         images = torch.from_numpy(np.array(self.pixels[pixel_rows])).movedim(-1, 1)

@@ -12,6 +12,7 @@ from fairprof.network.classifier import Classifier, starting_weights, trained_cl
 from fairprof.network.predictions import groups_for
 from fairprof.network.records import digest_of
 from fairprof.network.weights import arrays_of, tensors_of
+from fairprof.serving import preprocessing_in
 from fairprof.store import models
 from fairprof.store.models import FROZEN_TAG, StoredModel
 from fairprof.store.tracking import LoggedRun
@@ -62,7 +63,7 @@ def load_model(reference: str) -> LoadedModel:
         classifier = trained_classifier(
             stored.settings["architecture"], tensors_of(stored.weights), len(classes), settings.image_size
         )
-        classifier = replace(classifier, rule=stored.rule)
+        classifier = replace(classifier, preprocessing=preprocessing_in(stored.settings), rule=stored.rule)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(
             f"{stored} was trained by another fairprof, whose model this one cannot read "
@@ -83,7 +84,9 @@ def _with_frozen_weights(stored: StoredModel) -> StoredModel:
     from or, where these cannot be had or are others now, from a registered version that holds the same."""
     name, sha256 = stored.run.params["weights"], stored.run.tags["fairprof.weights_sha256"]
     try:
-        whole = arrays_of(starting_weights(stored.settings["architecture"], name, len(stored.settings["classes"])))
+        described = stored.settings
+        architecture, image_size = described["architecture"], described["image_size"]
+        whole = arrays_of(starting_weights(architecture, name, len(described["classes"]), image_size))
     except UserError as error:
         reason = f"cannot be had ({error})"
     else:
@@ -126,7 +129,7 @@ def pool_for(model: LoadedModel, settings: DataSettings) -> Pool:
     Raises `UserError` where its professions are not those of the model, or it has groups that the model, which decides
     by them, does not know.
     """
-    pool = load_pool(settings, model.image_size)
+    pool = load_pool(settings, model.image_size, model.classifier.preprocessing)
     if pool.professions != model.classes:
         raise UserError(
             f"{settings.data} has the professions {', '.join(pool.professions)}, but {model} predicts "

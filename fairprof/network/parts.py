@@ -1,8 +1,11 @@
 """Parts of a network, cut out of its graph: they share the network's weights and compute the same values."""
 
+import inspect
+import sys
 from dataclasses import dataclass
 from typing import overload
 
+import torch
 from torch import fx, nn
 from torchvision.ops import StochasticDepth
 
@@ -19,10 +22,21 @@ class Boundary:
 
 
 class _Tracer(fx.Tracer):
-    """Leaves whole what behaves differently in training: traced through, it would keep today's mode for ever."""
+    """Leaves whole what behaves differently in training: traced through, it would keep today's mode for ever. Also what
+    timm says cannot be traced."""
+
+    def __init__(self) -> None:
+        self.leaves: tuple[type[nn.Module], ...] = (StochasticDepth,)
+        functions = ()
+        if "timm" in sys.modules:
+            from timm.layers import DropPath, get_notrace_functions, get_notrace_modules
+
+            self.leaves += (DropPath, *get_notrace_modules())
+            functions = tuple(get_notrace_functions())
+        super().__init__(autowrap_functions=functions)
 
     def is_leaf_module(self, module: nn.Module, path: str) -> bool:
-        return isinstance(module, StochasticDepth) or super().is_leaf_module(module, path)
+        return isinstance(module, self.leaves) or super().is_leaf_module(module, path)
 
 
 @overload
@@ -35,7 +49,7 @@ def part(network: nn.Module, start: Boundary | None, stop: Boundary | None) -> f
     The modules of the part are those of the network, under the same paths: their weights, modes and devices are one.
     A place where more than one tensor crosses, as in a connection that skips it, is none to cut at.
     """
-    cut = fx.GraphModule(network, _Tracer().trace(network))
+    cut = _traced(network)
     first = _node_at(cut.graph, start) if start else None
     last = _node_at(cut.graph, stop) if stop else None
     if last:
@@ -48,9 +62,28 @@ def part(network: nn.Module, start: Boundary | None, stop: Boundary | None) -> f
     return cut
 
 
+def _traced(network: nn.Module) -> fx.GraphModule:
+    """The graph of a network for images alone, whatever else its `forward` can take; without its checks of sizes, which
+    would reach over every cut."""
+    _, *others = inspect.signature(network.forward).parameters.values()
+    defaults = {each.name: each.default for each in others if each.default is not each.empty}
+    traced = fx.GraphModule(network, _Tracer().trace(network, defaults))
+    for node in reversed(traced.graph.nodes):
+        if node.target is torch._assert:
+            traced.graph.erase_node(node)
+    traced.graph.eliminate_dead_code()
+    for node in traced.graph.nodes:
+        if node.op == "placeholder" and not node.users:
+            traced.graph.erase_node(node)
+    return traced
+
+
 def _node_at(graph: fx.Graph, place: Boundary) -> fx.Node:
     inside = [node for node in graph.nodes if place.block in _blocks_around(node)]
-    return inside[-1] if place.after else inside[0].all_input_nodes[0]
+    if place.after:
+        return inside[-1]
+    entering = (node for each in inside for node in each.all_input_nodes if node.op != "get_attr")
+    return next(node for node in entering if node not in inside)
 
 
 def _blocks_around(node: fx.Node) -> set[str]:

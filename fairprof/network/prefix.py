@@ -24,6 +24,7 @@ from fairprof.runtime.cache import Cache
 from fairprof.runtime.hardware import device_of
 from fairprof.runtime.progress import note, progress_bar
 from fairprof.runtime.row_store import RowStore
+from fairprof.serving import IMAGENET
 
 LAYOUT = "prefix-2"  # part of the key: raise the number when what is computed, or the files, change
 EXPONENT_OF_NOISE = 5  # what noise gives at most is scaled to 2**4..2**5: 2**11 below the largest float16
@@ -74,7 +75,8 @@ class PrefixCache:
 
     def _key(self, pool: Pool, digest: str) -> str:
         computation = (digest, self.boundary, self.images.augment, self.settings.image_size)
-        parts = (LAYOUT, *computation, self.scale, pool.pixel_cache.key)
+        prepared = () if self.images.preprocessing == IMAGENET else (self.images.preprocessing,)
+        parts = (LAYOUT, *computation, *prepared, self.scale, pool.pixel_cache.key)
         return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:24]
 
     def size_of(self, wanted: dict[int, np.ndarray]) -> int:

@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from fairprof.config import OF_RUN, PATHS, Settings
 from fairprof.errors import UserError
 from fairprof.runtime.files import without_folders
-from fairprof.serving import DecisionRule, ExplainedLayer
+from fairprof.serving import IMAGENET, DecisionRule, ExplainedLayer, Preprocessing
 from fairprof.store import server, tracking
 from fairprof.store.champion import CHAMPION
 from fairprof.store.tracking import LoggedRun
@@ -84,11 +84,12 @@ def model_settings(
     explained_layer: ExplainedLayer,
     rule: DecisionRule | None = None,
     fit: Mapping[str, float] | None = None,
+    preprocessing: Preprocessing = IMAGENET,
 ) -> dict:
     """What a model is beside its weights, as JSON holds it; settings: of its training, without where files lie, which
     the run's parameters say. explained_layer: of the network. rule: by which classes are decided
     on, where they are not the most probable ones. fit: numbers by name of what a method has fitted on validation
-    images."""
+    images. preprocessing: of the network."""
     of_training = settings.model_dump(exclude={"cache_dir"})
     return (
         {
@@ -99,6 +100,7 @@ def model_settings(
             "settings": of_training
             | {name: without_folders(of_training[name]) for name in PATHS if name in of_training},
         }
+        | ({} if preprocessing == IMAGENET else {"preprocessing": preprocessing.as_json()})
         | ({} if rule is None else {"rule": rule.as_json()})
         | ({"fit": dict(fit)} if fit else {})
     )

@@ -28,7 +28,7 @@ from fairprof import serving
 from fairprof.data.designs import DESIGNS
 from fairprof.errors import UserError
 from fairprof.plain_text import in_markdown
-from fairprof.serving import DecisionRule
+from fairprof.serving import OF_TIMM, DecisionRule
 from fairprof.store import claims, pages, server, tracking
 from fairprof.store.champion import (
     CHAMPION,
@@ -157,11 +157,16 @@ def _log_model(model: StoredModel) -> str:
             signature=_signature(tuple(model.settings["classes"]), model.rule),
             input_example=_example_input(model.rule),
             artifacts={"weights": str(weights), "settings": str(description)},
-            pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in MODEL_REQUIREMENTS],
+            pip_requirements=[f"{package}=={version(package).split('+')[0]}" for package in _requirements(model)],
             tags={RUN_KEY_TAG: model.run.tags[RUN_KEY_TAG]},
             validate_serving_input=False,
         )
     return str(info.model_id)
+
+
+def _requirements(model: StoredModel) -> tuple[str, ...]:
+    """The packages that a model needs where it is served."""
+    return (*MODEL_REQUIREMENTS, "timm") if model.settings["architecture"].startswith(OF_TIMM) else MODEL_REQUIREMENTS
 
 
 def _version_tags(run: LoggedRun, headline: dict[str, float], method: ToldMethod | None) -> dict[str, str]:

@@ -388,7 +388,7 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_decoded(on_small
 def test_pixels_that_do_not_fit_are_an_error_and_no_crash_of_a_sparse_memory_map(on_small_disk, images):
     def decode(disk):
         with pytest.raises(OSError) as failure, atomic_folder(disk / "made") as unfinished:
-            _decode_all(images, 64, unfinished, kept=True)
+            _decode_all(images, 64, 64, unfinished, kept=True)
         return failure.value.errno, list(disk.iterdir())
 
     assert on_small_disk(20 * 64 * 64 * 3, decode) == (errno.ENOSPC, [])

@@ -9,7 +9,7 @@ import torch
 from fairprof.data.pixels import StreamedPixels
 from fairprof.data.pool import Pool, load_pool
 from fairprof.network.images import ImageInputs
-from fairprof.serving import evaluation_input
+from fairprof.serving import IMAGENET
 
 SIZE = 32
 LOWEST, HIGHEST = (0 - 0.485) / 0.229, (1 - 0.406) / 0.225  # of any normalised channel
@@ -51,7 +51,7 @@ def test_evaluation_images_are_the_normalised_centres_in_the_order_of_the_rows(f
     centres = stored[:, 2:34, 2:34] / 255  # 37 pixels are stored
     expected = (centres - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     np.testing.assert_allclose(images.movedim(1, -1).numpy(), expected, atol=1e-6)
-    assert torch.equal(images, evaluation_input(stored, SIZE))  # what is served
+    assert torch.equal(images, IMAGENET.evaluation_input(stored, SIZE))  # what is served
 
 
 # --- a new view every epoch -------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from fairprof.network.classifier import Classifier, build_classifier
 from fairprof.network.images import ImageInputs
 from fairprof.network.predictions import predict
 from fairprof.network.prefix import cached_inputs
-from fairprof.serving import evaluation_input
+from fairprof.serving import IMAGENET
 
 PROFESSIONS = ("astronaut", "baker", "cook")
 ROWS = 26
@@ -69,7 +69,7 @@ def test_probabilities_are_those_of_the_network_and_sum_to_one(table, pool, clas
     for row in (0, 7, ROWS - 1):
         pixels = pool.pixels.array[pool.table["pixel"].iloc[row]]
         with torch.inference_mode():
-            logits = classifier.network(evaluation_input(pixels, 32)[None])[0].double().numpy()
+            logits = classifier.network(IMAGENET.evaluation_input(pixels, 32)[None])[0].double().numpy()
         expected = np.exp(logits) / np.exp(logits).sum()
         np.testing.assert_allclose(probabilities[row], expected, atol=1e-5)
 

@@ -20,7 +20,7 @@ from PIL import Image
 from fairprof.config import Settings
 from fairprof.network.classifier import build_classifier
 from fairprof.network.weights import arrays_of
-from fairprof.serving import decode_image, evaluation_input, square_pixels, stored_size
+from fairprof.serving import IMAGENET, decode_image, square_pixels
 from fairprof.store import registry, tracking
 from fairprof.store.models import StoredModel, link_to_model, load_stored, model_settings, tag_model
 from tests.models import register_in_active_run
@@ -530,9 +530,11 @@ def elsewhere(versions, photographs, tmp_path_factory) -> dict:
 @pytest.fixture(scope="module")
 def expected(network, photographs) -> np.ndarray:
     """The network's own probabilities, (3, K)."""
-    pixels = np.stack([square_pixels(decode_image(path.read_bytes()), stored_size(IMAGE_SIZE)) for path in photographs])
+    pixels = np.stack(
+        [square_pixels(decode_image(path.read_bytes()), IMAGENET.stored_size(IMAGE_SIZE)) for path in photographs]
+    )
     with torch.inference_mode():
-        return network(evaluation_input(pixels, IMAGE_SIZE)).softmax(dim=1).double().numpy()
+        return network(IMAGENET.evaluation_input(pixels, IMAGE_SIZE)).softmax(dim=1).double().numpy()
 
 
 def probabilities_of(answer: dict) -> np.ndarray:

@@ -62,7 +62,7 @@ def contrast(pixels: np.ndarray, severity: int, generator: np.random.Generator) 
 
 
 def occlusion(pixels: np.ndarray, severity: int, generator: np.random.Generator) -> np.ndarray:
-    """A square of ImageNet's mean colour, which is 0 to the network, at a random place."""
+    """A square of ImageNet's mean colour, which is 0 to a network that is normalised by it, at a random place."""
     place = generator.random(2)
     edge = round(np.sqrt(OCCLUSION[severity - 1]) * len(pixels))
     top, left = (place * (len(pixels) - edge + 1)).astype(int)

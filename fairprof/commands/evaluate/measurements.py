@@ -32,7 +32,8 @@ from fairprof.seeds import numpy_generator
 def speed_of(model: LoadedModel, pool: Pool, rows: np.ndarray) -> Speed:
     """Of as many images as the largest batch has, the first of the rows, repeated where there are fewer."""
     repeated = np.resize(pool.table["pixel"].to_numpy()[rows], max(BATCHES))
-    return measured_speed(model.classifier.network, model.image_size, np.asarray(pool.pixel_cache.array[repeated]))
+    pixels = np.asarray(pool.pixel_cache.array[repeated])
+    return measured_speed(model.classifier.network, model.image_size, pixels, model.classifier.preprocessing)
 
 
 def fairness_of(settings: EvaluateSettings, pool: Pool, rows: np.ndarray, predictions: pd.DataFrame) -> Fairness:
@@ -78,7 +79,8 @@ def robustness_of(settings: EvaluateSettings, model: LoadedModel, pool: Pool, ro
     table = pool.table.iloc[rows]
     chosen = table.iloc[balanced_sample(table, settings.robustness_images)].reset_index(drop=True)
     pixels = pixels_seen(pool.pixel_cache.array[chosen["pixel"].to_numpy()], model.image_size)
-    predicted = outcomes(model.classifier.network, model.classes, chosen, pixels, settings.seed, model.classifier.rule)
+    network, rule = model.classifier.network, model.classifier.rule
+    predicted = outcomes(network, model.classes, chosen, pixels, settings.seed, rule, model.classifier.preprocessing)
     accuracy = accuracy_under_corruption(predicted, settings.min_support)
     generator = numpy_generator(settings.seed, "robustness")
     gaps = drop_gaps(predicted, settings.permutations, generator, settings.min_support)

@@ -25,7 +25,7 @@ from fairprof.network.batches import EVALUATION_BATCH
 from fairprof.network.predictions import decided_by
 from fairprof.runtime.hardware import channels_last
 from fairprof.runtime.progress import progress_bar
-from fairprof.serving import DecisionRule, normalise, watched_features
+from fairprof.serving import IMAGENET, DecisionRule, Preprocessing, watched_features
 
 CLEAN = "clean"
 ALL = "all"
@@ -35,7 +35,9 @@ ALL_CORRUPTIONS = "all_corruptions"
 # Outcomes.
 
 
-def probabilities_of(network: nn.Module, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def probabilities_of(
+    network: nn.Module, pixels: np.ndarray, preprocessing: Preprocessing
+) -> tuple[np.ndarray, np.ndarray]:
     """(N, K) float64 probabilities of images as the network sees them, (N, S, S, 3) uint8, and its features, (N, D)
     float64: what enters its last layer."""
     device, parts = next(network.parameters()).device, []
@@ -43,7 +45,8 @@ def probabilities_of(network: nn.Module, pixels: np.ndarray) -> tuple[np.ndarray
     with torch.inference_mode(), watched_features(network) as features:
         for start in range(0, len(pixels), EVALUATION_BATCH):
             images = torch.from_numpy(np.ascontiguousarray(pixels[start : start + EVALUATION_BATCH])).movedim(-1, 1)
-            parts.append(network(channels_last(normalise(images).to(device))).float().softmax(dim=1).double().cpu())
+            entering = channels_last(preprocessing.normalise(images).to(device))
+            parts.append(network(entering).float().softmax(dim=1).double().cpu())
     return torch.cat(parts).numpy(), torch.cat(features).double().cpu().numpy()
 
 
@@ -54,6 +57,7 @@ def outcomes(
     pixels: np.ndarray,
     seed: int,
     rule: DecisionRule | None = None,
+    preprocessing: Preprocessing = IMAGENET,
 ) -> pd.DataFrame:
     """Predictions for images, clean and under every corruption at every severity, with a progress bar.
 
@@ -70,7 +74,7 @@ def outcomes(
     with progress_bar("predicting corrupted images", len(levels) * len(images), "images") as bar:
         for corruption, severity in levels:
             distorted = corrupted(pixels, names, corruption, severity, seed)
-            probabilities, features = probabilities_of(network, distorted)
+            probabilities, features = probabilities_of(network, distorted, preprocessing)
             probabilities, decided = decided_by(rule, probabilities, features, images)
             predicted = np.array(classes)[decided]
             tables.append(

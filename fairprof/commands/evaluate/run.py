@@ -61,7 +61,7 @@ def evaluate_and_log(settings: EvaluateSettings, model: LoadedModel, pool: Pool)
     log_inputs(settings, model, pool, rows)
     model.classifier.network.to(device_of(settings.accelerator))
     speed = speed_of(model, pool, rows)  # before anything else has taken memory
-    inputs = ImageInputs(pool, model.image_size, views=None, seed=0)
+    inputs = ImageInputs(pool, model.image_size, views=None, seed=0, preprocessing=model.classifier.preprocessing)
     predictions = predict(model.classifier, inputs, pool, rows, settings, "predicting")
     tracking.log_table(predictions, "predictions/evaluation.parquet")
     calibration, scaled = calibration_of(settings, predictions, training.validation)

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import nn
 
 from fairprof.runtime.hardware import channels_last
-from fairprof.serving import decode_image, evaluation_input, square_pixels, stored_size
+from fairprof.serving import IMAGENET, Preprocessing, decode_image, square_pixels
 
 BATCHES = (1, 32)
 WARM_UPS = 2
@@ -76,7 +76,9 @@ class Speed:
     machine: Machine
 
 
-def measured_speed(network: nn.Module, image_size: int, pixels: np.ndarray) -> Speed:
+def measured_speed(
+    network: nn.Module, image_size: int, pixels: np.ndarray, preprocessing: Preprocessing = IMAGENET
+) -> Speed:
     """Latency and throughput of a network, and of decoding and preprocessing, at batches of 1 and 32.
 
     pixels: (32, S, S, 3) uint8, stored pixels. The table has a row per part (network; decoding: from a JPEG of the
@@ -87,7 +89,7 @@ def measured_speed(network: nn.Module, image_size: int, pixels: np.ndarray) -> S
     network.eval()
     rows, memory = [], (0.0, 0.0)
     for batch in BATCHES:
-        images = channels_last(evaluation_input(pixels[:batch], image_size).to(device))
+        images = channels_last(preprocessing.evaluation_input(pixels[:batch], image_size).to(device))
 
         def forward(images=images):
             with torch.inference_mode():
@@ -102,7 +104,7 @@ def measured_speed(network: nn.Module, image_size: int, pixels: np.ndarray) -> S
         rows.append({"part": "network", "batch": batch, **_times(forward, batch)})
     encoded = [_jpeg(image) for image in pixels]
     for batch in BATCHES:
-        decode = partial(_decoded, encoded[:batch], image_size)
+        decode = partial(_decoded, encoded[:batch], image_size, preprocessing)
         rows.append({"part": "decoding", "batch": batch, **_times(decode, batch)})
     tensors = [*network.parameters(), *network.buffers()]
     return Speed(
@@ -137,9 +139,10 @@ def _jpeg(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _decoded(encoded: list[bytes], image_size: int) -> torch.Tensor:
-    size = stored_size(image_size)
-    return evaluation_input(np.stack([square_pixels(decode_image(content), size) for content in encoded]), image_size)
+def _decoded(encoded: list[bytes], image_size: int, preprocessing: Preprocessing) -> torch.Tensor:
+    size = preprocessing.stored_size(image_size)
+    pixels = np.stack([square_pixels(decode_image(content), size) for content in encoded])
+    return preprocessing.evaluation_input(pixels, image_size)
 
 
 class _Memory:

@@ -50,7 +50,8 @@ def _runs_of(name: str) -> list[LoggedRun]:
 
 
 def load_models(settings: ExplainSettings, references: dict[str, str]) -> dict[str, LoadedModel]:
-    """The models by label; raises `UserError` where one occurs twice, or their classes or image sizes differ."""
+    """The models by label; raises `UserError` where one occurs twice, or their classes, image sizes or
+    preprocessing differ."""
     models = {label: load_model(reference) for label, reference in references.items()}
     (first, reference), *others = models.items()
     for _, model in others:
@@ -58,6 +59,11 @@ def load_models(settings: ExplainSettings, references: dict[str, str]) -> dict[s
             raise UserError(
                 f"models={settings.models}: {model} takes images of {model.image_size} pixels, {reference} of "
                 f"{reference.image_size}: explain models of one image size together"
+            )
+        if model.classifier.preprocessing != reference.classifier.preprocessing:
+            raise UserError(
+                f"models={settings.models}: {model} takes images that are cropped or normalised otherwise than those "
+                f"of {reference}: explain models of one architecture together"
             )
         if model.classes != reference.classes:
             raise UserError(

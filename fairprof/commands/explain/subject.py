@@ -66,8 +66,9 @@ def subject_of(
     """A balanced sample of the pool's test images, with every model's predictions."""
     test = pool.rows_of("test")
     rows = test[balanced_sample(pool.table.iloc[test], settings.gradcam_images)]
-    image_size = next(iter(models.values())).image_size
-    inputs = ImageInputs(pool, image_size, None, settings.seed)
+    first = next(iter(models.values()))
+    image_size, preprocessing = first.image_size, first.classifier.preprocessing
+    inputs = ImageInputs(pool, image_size, None, settings.seed, preprocessing=preprocessing)
     predictions = {
         label: predict(model.classifier, inputs, pool, rows, settings, f"predicting, {label}")
         for label, model in models.items()
@@ -82,7 +83,7 @@ def subject_of(
         rows,
         InputsOfRows(inputs, rows),
         pixels_seen(pool.pixel_cache.array[pool.table["pixel"].to_numpy()[rows]], image_size),
-        region_masks(pool.regions, pool.table["pixel"].to_numpy()[rows], image_size),
+        region_masks(pool.regions, pool.table["pixel"].to_numpy()[rows], image_size, preprocessing),
         predictions,
         classes,
         designs,

@@ -33,6 +33,7 @@ from fairprof.data.pool import Pool, load_pool, screened_rows
 from fairprof.errors import UserError
 from fairprof.inference.planning import SeedPlan
 from fairprof.measurement.memory import require_memory
+from fairprof.network.architectures import preprocessing_of
 from fairprof.runtime.beside import HERE, Executor
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.progress import note
@@ -61,7 +62,7 @@ def run_study(settings: StudySettings, recorder: Executor = HERE) -> str:
     settings = with_hyperparameters(settings)
     tags = {"fairprof.role": "study", "fairprof.data": settings.data.partition(":")[0]}
     with tracking.started_run(f"study-{settings.experiments.replace(',', '')}", tags) as study_id:
-        pool = load_pool(settings, settings.image_size)
+        pool = load_pool(settings, settings.image_size, preprocessing_of(settings.architecture))
         require_drawable(settings, pool, lambda: screened_rows(settings, settings.image_size))
         require_memory(settings, pool, len(settings.listed("experiments")), len(settings.listed("seeds")))
         settings, backbones = with_weights(settings)

@@ -60,8 +60,10 @@ def log_model(subject: RunSubject, trained: Trained) -> None:
 def described_model(subject: RunSubject, trained: Trained) -> dict:
     """What the model of a run is beside its weights."""
     refit = trained.refit
-    fitted = (None, None) if refit is None else (refit.rule, refit.values)
-    return model_settings(subject.settings, subject.pool.professions, subject.explained_layer, *fitted)
+    rule, fit = (None, None) if refit is None else (refit.rule, refit.values)
+    return model_settings(
+        subject.settings, subject.pool.professions, subject.explained_layer, rule, fit, subject.preprocessing
+    )
 
 
 def log_predictions(subject: RunSubject, val: pd.DataFrame, test: pd.DataFrame) -> None:

@@ -17,6 +17,7 @@ from fairprof.data.pool import Pool, load_pool, screened_rows
 from fairprof.measurement.measures import scores_and_gaps
 from fairprof.measurement.memory import require_memory
 from fairprof.mitigation.methods import METHODS
+from fairprof.network.architectures import preprocessing_of
 from fairprof.network.checkpoints import can_resume
 from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs, augmentation
@@ -49,7 +50,7 @@ def run_experiment(settings: Settings, recorder: Executor = HERE) -> str | None:
 
 def _pool(settings: Settings, processes: Processes) -> Pool:
     with processes.leader_first():  # it fills the pixel cache
-        pool = load_pool(settings, settings.image_size)
+        pool = load_pool(settings, settings.image_size, preprocessing_of(settings.architecture))
     require_drawable(settings, pool, lambda: screened_rows(settings, settings.image_size))
     return pool
 
@@ -144,10 +145,12 @@ def prepared(settings: Settings, pool: Pool) -> Training:
         settings.seed,
         settings.image_size,
     )
-    augment, strengthened = augmentation(settings.image_size), METHODS[settings.mitigation].hook("augmentation")
+    preprocessing = classifier.preprocessing
+    augment = augmentation(settings.image_size, preprocessing)
+    strengthened = METHODS[settings.mitigation].hook("augmentation")
     if strengthened:
         augment = strengthened(augment, settings.method_values())
-    images = ImageInputs(pool, settings.image_size, settings.view_count(), settings.seed, augment)
+    images = ImageInputs(pool, settings.image_size, settings.view_count(), settings.seed, augment, preprocessing)
     return Training(settings, pool, drawn, classifier, images)
 
 

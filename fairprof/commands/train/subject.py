@@ -10,7 +10,7 @@ from fairprof.config import Settings
 from fairprof.data.designs import Draw
 from fairprof.data.pool import Pool
 from fairprof.network.records import Training, Weights
-from fairprof.serving import ExplainedLayer
+from fairprof.serving import IMAGENET, ExplainedLayer, Preprocessing
 
 CONTACT_SHEET_IMAGES = 16  # at least so many are explained
 
@@ -18,7 +18,7 @@ CONTACT_SHEET_IMAGES = 16  # at least so many are explained
 @dataclass(frozen=True)
 class RunSubject:
     """Settings, pool (without its images), the rows drawn from it, the weights that the network starts from, the names
-    of those that training may change, and the layer of the network that explains it."""
+    of those that training may change, the layer of the network that explains it, and its preprocessing."""
 
     settings: Settings
     pool: Pool
@@ -26,6 +26,7 @@ class RunSubject:
     weights: Weights
     changed: tuple[str, ...]
     explained_layer: ExplainedLayer
+    preprocessing: Preprocessing = IMAGENET
 
     @classmethod
     def of(cls, training: Training) -> Self:
@@ -37,6 +38,7 @@ class RunSubject:
             classifier.weights,
             classifier.changed_by_training(),
             classifier.explained_layer,
+            classifier.preprocessing,
         )
 
 

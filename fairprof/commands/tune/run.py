@@ -44,6 +44,7 @@ from fairprof.config import (
 from fairprof.data.drawable import require_drawable
 from fairprof.data.pool import Pool, load_pool, screened_rows, without_test
 from fairprof.errors import UserError
+from fairprof.network.architectures import preprocessing_of
 from fairprof.network.records import Weights
 from fairprof.network.weights import find_weights
 from fairprof.reporting.findings import log_findings
@@ -67,7 +68,7 @@ def run_search(settings: TuneSettings) -> str:
     tags = {"fairprof.role": METHOD_SEARCH if of_methods else "search", SEARCHED_DATA: data_key(settings)}
     name = f"search-{'methods' if of_methods else settings.objective}"
     with tracking.started_run(name, tags) as search_id:
-        whole = load_pool(settings, settings.image_size)
+        whole = load_pool(settings, settings.image_size, preprocessing_of(settings.architecture))
         require_drawable(settings, whole, lambda: screened_rows(settings, settings.image_size))
         pool = without_test(whole)
         weights, _ = find_weights(settings.architecture, settings.weights)
