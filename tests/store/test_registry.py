@@ -20,7 +20,7 @@ from PIL import Image
 from fairprof.config import Settings
 from fairprof.network.classifier import build_classifier
 from fairprof.network.weights import arrays_of
-from fairprof.serving import IMAGENET, decode_image, square_pixels
+from fairprof.serving import IMAGENET, ExplainedLayer, decode_image, square_pixels
 from fairprof.store import registry, tracking
 from fairprof.store.models import StoredModel, link_to_model, load_stored, model_settings, tag_model
 from tests.models import register_in_active_run
@@ -56,7 +56,7 @@ def registered(
     headline = {"test/accuracy": 0.4321, "test/demographic_parity_difference/race": 0.25, "best_val/macro_f1": macro_f1}
     with tracking.started_run(f"{experiment}-seed0", {}):
         return register_in_active_run(
-            network.state_dict(), "features.18", settings, classes, headline, pool, run_key, degenerate
+            network.state_dict(), ExplainedLayer("features.18"), settings, classes, headline, pool, run_key, degenerate
         )
 
 
@@ -302,7 +302,8 @@ def test_a_registration_that_was_killed_goes_on_where_it_was_when_it_is_asked_fo
     run = tracking.get_run(run_id)
     assert registry.version_of_run(run_id) is None
     settings = Settings(experiment="C", architecture="mobilenet_v2", image_size=IMAGE_SIZE)
-    model = StoredModel(run, model_settings(settings, CLASSES, "features.18"), arrays_of(network.state_dict()))
+    described = model_settings(settings, CLASSES, ExplainedLayer("features.18"))
+    model = StoredModel(run, described, arrays_of(network.state_dict()))
     with tracking.started_run("registration", {}) as other:
         versions = [registry.register_model(model, {"best_val/macro_f1": 0.5}) for _ in range(2)]
         assert versions[0] == versions[1] == registry.version_of_run(run_id)
@@ -349,6 +350,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from fairprof.config import Settings
 from fairprof.network.classifier import build_classifier
+from fairprof.serving import ExplainedLayer
 from fairprof.store import registry, tracking
 from tests.models import register_in_active_run
 
@@ -370,8 +372,8 @@ def train(score, barrier):
 
         registry._log_model = log_and_wait
         register_in_active_run(
-            network.state_dict(), "features.18", settings, ("a", "b", "c"), {"best_val/macro_f1": score},
-            run_key=f"key {score}",
+            network.state_dict(), ExplainedLayer("features.18"), settings, ("a", "b", "c"),
+            {"best_val/macro_f1": score}, run_key=f"key {score}",
         )
 
 
