@@ -5,9 +5,9 @@ scaled to variance 1, is under the recall of its group: a makes images hard for 
 for the runs of a seed with and without a method, which start from the same draw, e for a single run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -50,6 +50,56 @@ CREDIT, INTERACTION, SUBSTITUTION = "any verdict on a method", "interaction", "s
 UNDER, HARMLESS, FOUND, COVERED = "under the line", FAIRER_WITHOUT_HARM, "smaller gap", "all groups' changes covered"
 
 
+class DrawnImages(NamedTuple):
+    """N test images. table: their true classes and groups. gender: (N,) int. true, wrong: (N,) int, the class of each
+    and the one that a run answers that is not right."""
+
+    table: pd.DataFrame
+    gender: np.ndarray
+    true: np.ndarray
+    wrong: np.ndarray
+
+    def answered(self, right: np.ndarray) -> list[pd.DataFrame]:
+        """A predictions table for each row of `right`, (R, N) bool."""
+        categories = self.table["y_pred"].cat.categories
+        return [
+            self.table.assign(y_pred=pd.Categorical.from_codes(row, categories))
+            for row in np.where(right, self.true, self.wrong)
+        ]
+
+
+def drawn_images(generator: np.random.Generator, images: int, races: np.ndarray) -> DrawnImages:
+    gender, race = generator.integers(2, size=images), generator.choice(len(races), size=images, p=races)
+    true = generator.integers(len(CLASSES), size=images)
+    wrong = (true + generator.integers(1, len(CLASSES), size=images)) % len(CLASSES)
+    columns = {
+        "image": np.arange(images),
+        "gender": np.array(["Female", "Male"])[gender],
+        "race": np.array([f"race {number}" for number in range(len(races))])[race],
+        "y_true": CLASSES[true],
+        "y_pred": CLASSES[true],
+    } | {f"probability_{name}": np.full(images, 1 / len(CLASSES)) for name in CLASSES}
+    return DrawnImages(in_categories(pd.DataFrame(columns)), gender, true, wrong)
+
+
+def cells_of_runs(
+    tables: Sequence[pd.DataFrame], designs: Sequence[str], seeds: int, generator: np.random.Generator, resampling: int
+) -> tuple[dict[str, Cell], list[tuple[str, str]]]:
+    """By design, the cell of its runs, which stand in the order of designs and seeds; and the groups that cells know.
+
+    resampling: the seed of the images' resampling, which is the same for all methods, or backbones.
+    """
+    replicates = image_replicates(tables, REPLICATES, np.random.default_rng(resampling), ATTRIBUTES)
+    cells = {}
+    for number, design in enumerate(designs):
+        rows = list(range(number * seeds, (number + 1) * seeds))
+        chosen = [tables[row] for row in rows]
+        floors = gap_floors(chosen, PERMUTATIONS, generator, ATTRIBUTES)
+        degenerate = any(map(predicts_one_class, chosen))
+        cells[design] = cell_of(replicates, rows, range(seeds), NAMES, floors, {}, degenerate)
+    return cells, groups_of(replicates)
+
+
 def made_study(
     generator: np.random.Generator,
     shares: tuple[float, float, float, float],
@@ -67,46 +117,27 @@ def made_study(
     with the first method. seed_effect: the SD of what a run adds to the recall of the first gender; skewed:
     exponential.
     """
-    gender, race = generator.integers(2, size=images), generator.choice(len(races), size=images, p=races)
-    true = generator.integers(len(CLASSES), size=images)
-    wrong = (true + generator.integers(1, len(CLASSES), size=images)) % len(CLASSES)
-    table = in_categories(
-        pd.DataFrame(
-            {
-                "image": np.arange(images),
-                "gender": np.array(["Female", "Male"])[gender],
-                "race": np.array([f"race {number}" for number in range(len(races))])[race],
-                "y_true": CLASSES[true],
-                "y_pred": CLASSES[true],
-            }
-            | {f"probability_{name}": np.full(images, 1 / len(CLASSES)) for name in CLASSES}
-        )
-    )
+    drawn = drawn_images(generator, images, races)
     weights = np.array(shares) / np.linalg.norm(shares)
     hard = weights[0] * generator.normal(size=images)
-    of_designs = [hard + weights[1] * generator.normal(size=images) for _ in DESIGNS]
-    of_seeds = [of_design + weights[2] * generator.normal(size=(SEEDS, images)) for of_design in of_designs]
-    cells, chances, groups = {}, {}, []
+    hard_for = [hard + weights[1] * generator.normal(size=images) for _ in DESIGNS]
+    of_seeds = [of_design + weights[2] * generator.normal(size=(SEEDS, images)) for of_design in hard_for]
+    cells: dict[tuple[str, str], Cell] = {}
+    chances: dict[str, Chance] = {}
+    groups: list[tuple[str, str]] = []
     resampling = derive_seed(int(generator.integers(2**31)), "test images")
     for method in METHODS:
-        recalls = np.asarray(first if method == "first" else without)[gender]
+        recalls = np.asarray(first if method == "first" else without)[drawn.gender]
         scores = norm.cdf(np.concatenate(of_seeds) + weights[3] * generator.normal(size=(len(DESIGNS) * SEEDS, images)))
         noise = generator.exponential(size=len(scores)) - 1 if skewed else generator.normal(size=len(scores))
-        right = scores < recalls + seed_effect * noise[:, None] * (gender == 0)
-        tables = [
-            table.assign(y_pred=pd.Categorical.from_codes(row, table["y_pred"].cat.categories))
-            for row in np.where(right, true, wrong)
-        ]
-        replicates = image_replicates(tables, REPLICATES, np.random.default_rng(resampling), ATTRIBUTES)
-        chance = chance_replicates(tables, REPLICATES, np.random.default_rng(resampling))
-        groups = groups_of(replicates)
-        for number, design in enumerate(DESIGNS):
-            rows = list(range(number * SEEDS, (number + 1) * SEEDS))
-            chosen = [tables[row] for row in rows]
-            floors = gap_floors(chosen, PERMUTATIONS, generator, ATTRIBUTES)
-            degenerate = any(predicts_one_class(predictions) for predictions in chosen)
-            cells[design, method] = cell_of(replicates, rows, range(SEEDS), NAMES, floors, {}, degenerate)
-            if method == NONE:
+        right = scores < recalls + seed_effect * noise[:, None] * (drawn.gender == 0)
+        tables = drawn.answered(right)
+        of_designs, groups = cells_of_runs(tables, DESIGNS, SEEDS, generator, resampling)
+        cells |= {(design, method): cell for design, cell in of_designs.items()}
+        if method == NONE:
+            chance = chance_replicates(tables, REPLICATES, np.random.default_rng(resampling))
+            by_design = np.arange(len(tables)).reshape(len(DESIGNS), SEEDS)
+            for design, rows in zip(DESIGNS, by_design, strict=True):
                 chances[design] = Chance(chance.observed[rows], chance.values[:, rows])
     return Study(NAMES, groups, cells, mitigate), chances
 

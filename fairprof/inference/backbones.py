@@ -24,7 +24,7 @@ from fairprof.inference.cells import (
     judged_family,
     signed_sum,
 )
-from fairprof.inference.differences import NO_CLAIM_POSSIBLE, DesignRuns, contrasted, named, placed
+from fairprof.inference.differences import NO_CLAIM_POSSIBLE, DesignRuns, named, placed, signed_sums
 from fairprof.inference.levels import ALPHA, TIE
 from fairprof.inference.over_seeds_and_images import (
     NEW_SEEDS_AND_IMAGES,
@@ -149,9 +149,9 @@ def moves(study: Crossed, alpha: float = ALPHA) -> pd.DataFrame:
     if not main:
         return pd.DataFrame(columns=list(MOVE_COLUMNS))
     of_backbone, of_composition = main[BACKBONE], main[COMPOSITION]
-    excess = _excesses(names, of_backbone, of_composition)
+    excess = _excesses(of_backbone, of_composition)
     defined = ~np.isnan(excess.value + excess.of_seeds + excess.of_images).any(axis=(0, 1))
-    tests, seeds = max(int(defined.sum()), 1), int(excess.seeds)
+    tests, seeds = max(int(defined.sum()), 1), len(of_backbone[0].observed)
     lower, p_of_backbone = _largest_of_least(excess, tests, alpha)
     below, p_of_composition = _largest_of_least(_reversed(excess), tests, alpha)
     lower, upper = np.clip(lower, -1, 1), np.clip(-below, -1, 1)
@@ -173,8 +173,8 @@ def moves(study: Crossed, alpha: float = ALPHA) -> pd.DataFrame:
         seeds=seeds,
         range_of_composition=_range(of_composition),
         range_of_backbone=_range(of_backbone),
-        expected_by_chance_of_composition=_by_chance(names, of_composition),
-        expected_by_chance_of_backbone=_by_chance(names, of_backbone),
+        expected_by_chance_of_composition=_by_chance(of_composition),
+        expected_by_chance_of_backbone=_by_chance(of_backbone),
         difference=_range(of_backbone) - _range(of_composition),
         lower=lower,
         upper=upper,
@@ -238,45 +238,39 @@ def _range(effects: Sequence[DesignRuns]) -> np.ndarray:
     return means.max(axis=0) - means.min(axis=0)
 
 
-def _by_chance(names: Sequence[str], effects: Sequence[DesignRuns]) -> np.ndarray:
+def _by_chance(effects: Sequence[DesignRuns]) -> np.ndarray:
     """(M,): the range of main effects that differ by seeds and images alone: `expected_range`, of a variance of half
     the mean variance of their contrasts."""
-    found = [_estimated(names, [(1, one), (-1, other)]) for one, other in combinations(effects, 2)]
+    found = [_estimated([(1, one), (-1, other)]) for one, other in combinations(effects, 2)]
     variance = np.mean([contrast.of_seeds + contrast.of_images for contrast in found], axis=0) / 2
     return expected_range(len(effects), np.sqrt(variance))
 
 
-def _estimated(names: Sequence[str], parts: Sequence[tuple[int, DesignRuns]]) -> EstimatesInParts:
-    _, observed, values = contrasted(names, parts, names)
-    return estimates_in_parts(observed, values)
+def _estimated(parts: Sequence[tuple[int, DesignRuns]]) -> EstimatesInParts:
+    observed, values, floors = signed_sums(parts)
+    return estimates_in_parts(observed - floors, values - floors)
 
 
 # Which moves more.
 
 
-def _excesses(
-    names: Sequence[str], of_backbone: Sequence[DesignRuns], of_composition: Sequence[DesignRuns]
-) -> EstimatesInParts:
+def _excesses(of_backbone: Sequence[DesignRuns], of_composition: Sequence[DesignRuns]) -> EstimatesInParts:
     """(P, Q, M): x of `moves`, for ordered pairs of backbones and of designs."""
     found = [
-        _estimated(names, [(1, one), (-1, other), (-1, design), (1, other_design)])
+        [
+            _estimated([(1, one), (-1, other), (-1, design), (1, other_design)])
+            for design, other_design in permutations(of_composition, 2)
+        ]
         for one, other in permutations(of_backbone, 2)
-        for design, other_design in permutations(of_composition, 2)
     ]
-    shape = (-1, len(of_composition) * (len(of_composition) - 1), len(names))
-    value, of_seeds, of_images = (
-        np.reshape([getattr(each, field) for each in found], shape) for field in ("value", "of_seeds", "of_images")
-    )
+    value, of_seeds, of_images, seeds, replicates = np.moveaxis(np.array(found), 2, 0)
     value = np.where(np.abs(value) > TIE, value, 0 * value)  # what cancels but for rounding is 0
-    return EstimatesInParts(value, of_seeds, of_images, found[0].seeds[0], found[0].replicates[0])
+    return EstimatesInParts(value, of_seeds, of_images, seeds, replicates)
 
 
 def _reversed(excess: EstimatesInParts) -> EstimatesInParts:
     """(Q, P, M): of compositions over backbones."""
-    value, of_seeds, of_images = (
-        np.swapaxes(part, 0, 1) for part in (-excess.value, excess.of_seeds, excess.of_images)
-    )
-    return excess._replace(value=value, of_seeds=of_seeds, of_images=of_images)
+    return EstimatesInParts(*(np.swapaxes(part, 0, 1) for part in excess._replace(value=-excess.value)))
 
 
 def _largest_of_least(excess: EstimatesInParts, tests: int, alpha: float) -> tuple[np.ndarray, np.ndarray]:

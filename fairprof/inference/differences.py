@@ -120,14 +120,7 @@ def contrasted(
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """A signed sum of designs at the same seeds: the columns of `paired_differences` that need no sign flips, a row for
     each of the M quantities, and the sums less their floors, (S, M) by seed and (B, S, M) on resampled images."""
-    uncorrected, values, floors = (
-        np.sum([sign * getattr(runs, field) for sign, runs in parts], axis=0)
-        for field in ("observed", "values", "floors")
-    )
-    # gaps that are the same run by run on all resampled images on which they are defined differ in nothing, though
-    # their floors may: those are permuted, and know of images, too, that decide on no gap
-    same = (uncorrected == 0).all(axis=0) & (np.nan_to_num(values) == 0).all(axis=(0, 1))
-    floors = np.where(same, 0.0, floors)
+    uncorrected, values, floors = signed_sums(parts)
     observed = uncorrected - floors
     found = estimates(observed, values - floors)
     of_gaps = np.array(["/" in name for name in names], dtype=bool)
@@ -147,6 +140,19 @@ def contrasted(
         }
     )
     return table, observed, values - floors
+
+
+def signed_sums(parts: Sequence[tuple[int, DesignRuns]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A signed sum of designs at the same seeds: of gaps as they are, (S, M), on resampled images, (B, S, M), and of
+    their floors, (M,), which are 0 where nothing differs."""
+    uncorrected, values, floors = (
+        np.sum([sign * getattr(runs, field) for sign, runs in parts], axis=0)
+        for field in ("observed", "values", "floors")
+    )
+    # gaps that are the same run by run on all resampled images on which they are defined differ in nothing, though
+    # their floors may: those are permuted, and know of images, too, that decide on no gap
+    same = (uncorrected == 0).all(axis=0) & (np.nan_to_num(values) == 0).all(axis=(0, 1))
+    return uncorrected, values, np.where(same, 0.0, floors)
 
 
 def named(names: Sequence[str]) -> pd.DataFrame:
