@@ -119,8 +119,8 @@ def moves(study: Crossed, alpha: float = ALPHA) -> pd.DataFrame:
     """Whether the backbone or the composition moves the macro-F1 and the gaps more: a row a quantity, MOVE_COLUMNS.
 
     range_of_composition, range_of_backbone: the largest less the smallest main effect, at the seeds that all crossed
-    cells have. A range is never negative, and the larger the more levels there are: expected_by_chance_of_... is what
-    it comes to where the factor changes nothing (`expected_range`). difference: range_of_backbone less
+    cells have. A range is never negative, and the larger the more levels there are: expected_by_chance_of_... is about
+    what it comes to where the factor changes nothing (`expected_range`). difference: range_of_backbone less
     range_of_composition. lower, upper: an interval of it for new seeds and new images, and with p_adjusted the test,
     which hold together for all M quantities:
 
