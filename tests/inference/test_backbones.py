@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from scipy.stats import t, ttest_1samp, ttest_rel
 
+from benchmarks.simulations.backbones import study_by_seed
+from benchmarks.simulations.designs import normal_seeds
 from fairprof.inference.backbones import (
     CONTRAST_COLUMNS,
     INTERACTION_COLUMNS,
@@ -317,3 +319,15 @@ def test_a_gap_that_a_run_does_not_have_is_undefined_and_costs_the_others_nothin
     gap, score = found.loc["demographic_parity_difference"], found.loc["macro_f1"]
     assert gap["verdict"] == "undefined" and np.isnan(gap["p_adjusted"]) and np.isnan(gap["lower"])
     assert score["p_adjusted"] == score["p_value"] and score["verdict"] == "backbone_moves_more"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("images", [0.1, 2])
+def test_ranges_of_what_changes_nothing_are_about_what_is_expected_by_chance(images):
+    """images: what they vary by, as a multiple of what seeds do."""
+    generator = np.random.default_rng(11)
+    levels = dict(of_backbones=(0, 0, 0), of_designs=(0, 0), noises=(0.02,) * 3)
+    tables = [moves(study_by_seed(generator, noise=normal_seeds, images=images, **levels)) for _ in range(25)]
+    found = pd.concat(tables)
+    expected = found["expected_by_chance_of_backbone"].mean()
+    assert found["range_of_backbone"].mean() == pytest.approx(expected, rel=0.15)
