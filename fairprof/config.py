@@ -149,7 +149,8 @@ SaliencyMethod = Literal[
 ]
 SALIENCY_METHODS = get_args(SaliencyMethod)
 # what lies below layer2 is too little work, and too large, to be kept
-PREFIX_FINETUNE = ("head", "layer4", "layer3")
+BASELINES = ("linear_probe", "knn")  # values of `finetune` that train no network
+PREFIX_FINETUNE = ("head", "layer4", "layer3", *BASELINES)
 AUTOMATIC_VIEWS = 4
 PATHS = ("data", "weights", "hparams", "cache_dir")  # what is a path, or may be one
 
@@ -348,10 +349,11 @@ class TrainingSettings(DataSettings):
         Identifies.STUDY,
         "auto (imagenet where it can be had, else random), imagenet, random, or a file with a state dict",
     )
-    finetune: Literal["head", "layer4", "layer3", "layer2", "all"] = setting(
+    finetune: Literal["head", "layer4", "layer3", "layer2", "all", "linear_probe", "knn"] = setting(
         "layer2",
         Identifies.SHARED,
-        "what is trained: the head, and every stage from the named one on",
+        "what is trained: the head, and every stage from the named one on; linear_probe: nothing but a logistic "
+        "regression on the features of the network as it is; knn: nothing, the nearest training images decide",
         search=Choice(("head", "layer4", "layer3", "layer2")),
     )
     image_size: int = setting(64, Identifies.SHARED, "edge of the square input, pixels", ge=32, le=1024)
@@ -394,7 +396,8 @@ class TrainingSettings(DataSettings):
         "auto",
         Identifies.SHARED,
         "augmented versions of every training image: a number, unlimited (a new one every epoch), or auto (4 where "
-        "the prefix cache applies: finetune=head, layer4 or layer3; otherwise unlimited)",
+        "the prefix cache applies: finetune=head, layer4 or layer3; otherwise unlimited); none with linear_probe and "
+        "knn",
     )
     patience: int = setting(7, Identifies.SHARED, "epochs without improvement before training stops", ge=1, le=1000)
     selection: Literal["val_loss", "val_macro_f1", "val_worst_group", "val_distance_to_ideal"] = setting(

@@ -217,12 +217,103 @@ class UnfittingSize(ValueError):
     """Images of a size that a network does not take."""
 
 
-def build_network(architecture: str, class_count: int, image_size: int) -> "nn.Module":
-    """A classifier, randomly initialised, whose last layer is the study's head.
+LEAST_SHARE = 1e-6  # of the votes, which a class has whom no neighbour votes for: its probability is never 0
+
+
+@dataclass(frozen=True)
+class HeadKind:
+    """What stands in the place of a network's own classifier and computes logits from its features; as JSON it is an
+    object of these fields.
+
+    name: `study` (Dropout(.5), Linear(features, 512), ReLU, Dropout(.3), Linear(512, K)), `linear_probe`
+    (Linear(features, K)) or `knn` (`nearest_neighbours_class`). Of `knn` alone: images, the number of the training
+    images, whose features the head holds; neighbours, how many of them vote; temperature, which weighs their votes.
+    """
+
+    name: str = "study"
+    images: int = 0
+    neighbours: int = 0
+    temperature: float = 0.0
+
+    def module(self, features: int, class_count: int, flattened: Sequence["nn.Module"] = ()) -> "nn.Module":
+        """The head, randomly initialised: (N, features) -> (N, class_count) float32. Its weights are those of its
+        children, so that the block that holds the network's last ones is the head. flattened: what takes outputs of
+        (N, features, 1, 1) to that form first, where it is needed."""
+        from torch import nn
+
+        if self.name == "knn":
+            return nearest_neighbours_class()(self, features, class_count)
+        if self.name == "linear_probe":
+            return nn.Sequential(*flattened, nn.Linear(features, class_count))
+        return nn.Sequential(
+            *flattened,
+            nn.Dropout(0.5),
+            nn.Linear(features, HEAD_WIDTH),
+            nn.ReLU(),
+            nn.Dropout(0.3),
+            nn.Linear(HEAD_WIDTH, class_count),
+        )
+
+    def as_json(self) -> dict:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+STUDYS_HEAD = HeadKind()
+
+
+def head_in(settings: Mapping) -> HeadKind:
+    """The head of a model, in what its settings hold; the study's where they name none. Raises TypeError where it is
+    damaged."""
+    return HeadKind(**settings["head"]) if "head" in settings else STUDYS_HEAD
+
+
+@functools.cache
+def nearest_neighbours_class() -> "type[nn.Module]":
+    """The class of a head that classifies by the nearest training images, made once PyTorch is needed."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    class NearestNeighbours(nn.Module):
+        """Weighted k-nearest-neighbour classification by cosine similarity (Wu et al. 2018, arXiv:1805.01978; Caron et
+        al. 2021, arXiv:2104.14294): features, (N, D), to logits, (N, K).
+
+        With similarities s to the training images, and of the k nearest of them those of a class, its logit is
+        log sum exp(s / temperature); the softmax of the logits is the share of the votes. No share is smaller than
+        LEAST_SHARE (before they are divided by their sum). Images that are exactly as near as the k-th one vote too, so
+        that the order of the training images does not matter. Similarities are float32: where two of them differ by no
+        more than their rounding, which is nearer may depend on batch and device.
+
+        references: (images, D), features of length 1, which are constant. classes: (images,) int64.
+        """
+
+        classes: torch.Tensor
+
+        def __init__(self, kind: HeadKind, features: int, class_count: int):
+            super().__init__()
+            self.neighbours, self.temperature, self.class_count = kind.neighbours, kind.temperature, class_count
+            self.references = nn.Linear(features, kind.images, bias=False).requires_grad_(False)
+            self.references.weight.copy_(functional.normalize(self.references.weight))
+            self.register_buffer("classes", torch.arange(kind.images) % class_count)
+
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            similarities = self.references(functional.normalize(features.flatten(1)))
+            furthest = similarities.detach().topk(self.neighbours, dim=1).values[:, -1:]
+            evidence = (similarities / self.temperature).masked_fill(similarities < furthest, -math.inf)
+            members = functional.one_hot(self.classes, self.class_count).to(evidence.dtype)
+            shares = evidence.softmax(dim=1) @ members
+            return shares.clamp(min=LEAST_SHARE).log() + evidence.logsumexp(dim=1, keepdim=True)
+
+    return NearestNeighbours
+
+
+def build_network(
+    architecture: str, class_count: int, image_size: int, head_kind: HeadKind = STUDYS_HEAD
+) -> "nn.Module":
+    """A classifier, randomly initialised, whose last layer is a head of this kind.
 
     architecture: a torchvision classifier, or `timm:NAME` for one of timm's, with or without the tag of weights behind
     the name. image_size: edge of the square images, pixels; networks of timm that take one size alone are made for it.
-    The head: Dropout(.5), Linear(features, 512), ReLU, Dropout(.3), Linear(512, class_count).
     Raises ValueError where there is no such model or it does not end in a linear layer, and its subclass
     `UnfittingSize` where it cannot be made for such images.
     """
@@ -247,15 +338,7 @@ def build_network(architecture: str, class_count: int, image_size: int) -> "nn.M
     else:
         raise ValueError(f"it ends in {type(last).__name__}, not in a linear layer")
     parent, _, name = path.rpartition(".")
-    head = nn.Sequential(
-        *flattened,
-        nn.Dropout(0.5),
-        nn.Linear(features, HEAD_WIDTH),
-        nn.ReLU(),
-        nn.Dropout(0.3),
-        nn.Linear(HEAD_WIDTH, class_count),
-    )
-    setattr(network.get_submodule(parent), name, head)
+    setattr(network.get_submodule(parent), name, head_kind.module(features, class_count, flattened))
     return network
 
 
@@ -512,7 +595,7 @@ def chances(probabilities: np.ndarray) -> np.ndarray:
 
 
 def last_layer(network: "nn.Module") -> "nn.Linear":
-    """The network's last linear layer, the last of the study's head."""
+    """The network's last linear layer, the last of its head."""
     from torch import nn
 
     return [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
@@ -545,7 +628,10 @@ class ProfessionClassifier(PythonModel):
 
         self.settings = json.loads(Path(context.artifacts["settings"]).read_text(encoding="utf-8"))
         self.network = build_network(
-            self.settings["architecture"], len(self.settings["classes"]), self.settings["image_size"]
+            self.settings["architecture"],
+            len(self.settings["classes"]),
+            self.settings["image_size"],
+            head_in(self.settings),
         )
         self.network.load_state_dict(safetensors.torch.load_file(context.artifacts["weights"]))
         self.network.eval()

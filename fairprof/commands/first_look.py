@@ -9,6 +9,7 @@ from fairprof.config import DataSettings, PrepareSettings, Settings, StudySettin
 from fairprof.data.drawable import Asked, obstacles, require_drawable
 from fairprof.data.pool import Pool, ScreenedRows, pool_of, refuse_if_mostly_unusable, regrouped, screened_rows
 from fairprof.errors import UserError
+from fairprof.mitigation.methods import require_applicable
 from fairprof.runtime.files import UnreadableFile, open_file, path_of
 
 OPENED = 20  # images of a small group that are opened at most, to see whether it has any
@@ -25,6 +26,7 @@ def look(settings: DataSettings) -> None:
             _require_weights(backbone.weights)
     elif isinstance(settings, TrainingSettings):
         _require_weights(settings.weights)
+        require_applicable(settings)
     if isinstance(settings, Settings | StudySettings):
         _require_hyperparameters(settings)
     screened = screened_rows(settings, image_size=None)

@@ -7,10 +7,12 @@ that is not mixed has one, with share 1. Whatever couples the images of a batch 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
+from fairprof.data.pool import Pool
 from fairprof.mitigation.rows import GroupedRows
 from fairprof.runtime.processes import Processes
 
@@ -29,6 +31,22 @@ class Place(NamedTuple):
 
     first: int
     size: int
+
+
+def class_weights(pool: Pool, rows: np.ndarray) -> torch.Tensor:
+    """Inverse frequency of every class among the rows, (K,) float32, 1 on average; 0 for an absent class."""
+    counts = np.bincount(pool.table["profession"].cat.codes.to_numpy()[rows], minlength=len(pool.professions))
+    weights = np.divide(len(rows), len(pool.professions) * counts, out=np.zeros(len(counts)), where=counts > 0)
+    return torch.tensor(weights, dtype=torch.float32)
+
+
+def mean_loss(
+    logits: torch.Tensor, classes: torch.Tensor, weights: torch.Tensor, label_smoothing: float
+) -> torch.Tensor:
+    """The class-weighted mean cross-entropy of images, whatever a method minimises; logits: (N, K), classes: (N,)
+    int64, weights: (K,) of the classes."""
+    summed = functional.cross_entropy(logits, classes, weights, reduction="sum", label_smoothing=label_smoothing)
+    return summed / weights[classes].sum()
 
 
 class Loss(nn.Module):

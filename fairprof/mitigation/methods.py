@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fairprof.config import NO_MITIGATION
+from fairprof.config import BASELINES, NO_MITIGATION, TrainingSettings
+from fairprof.errors import UserError
 from fairprof.runtime.beside import function_at
 
 ROOM = "fairprof.mitigation"
@@ -191,3 +192,20 @@ _METHODS = (
     ),
 )
 METHODS = {method.name: method for method in _METHODS}
+
+
+def require_applicable(settings: TrainingSettings) -> None:
+    """Raises `UserError` where a method changes a training, or fits the last layer anew, and `finetune` is a baseline
+    that has none."""
+    if settings.finetune not in BASELINES:
+        return
+    usable = [method.name for method in _METHODS if method.name == NO_MITIGATION or method.refits]
+    if settings.finetune == "knn":
+        usable.remove("dfr")
+    for name in settings.methods():
+        if name not in usable:
+            lacks = "has no last layer to be fitted anew" if name == "dfr" else "trains nothing that it could change"
+            raise UserError(
+                f"finetune={settings.finetune} {lacks}: with it, mitigation={name} is impossible; use one of "
+                f"{', '.join(usable)}, or finetune=head"
+            )

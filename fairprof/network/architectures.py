@@ -14,7 +14,7 @@ from torchvision.models import list_models
 from fairprof.errors import UserError
 from fairprof.network.explained_layer import blocks_of, fields_of_blocks
 from fairprof.seeds import derive_seed
-from fairprof.serving import IMAGENET, OF_TIMM, Preprocessing, UnfittingSize, build_network
+from fairprof.serving import IMAGENET, OF_TIMM, STUDYS_HEAD, HeadKind, Preprocessing, UnfittingSize, build_network
 
 STAGES = ("layer4", "layer3", "layer2")  # from the head backwards
 QUARTERS = {"layer4": 1, "layer3": 2, "layer2": 3}  # of the blocks of a network of one resolution, from its end
@@ -24,8 +24,10 @@ USUAL_STEP = 32  # pixels between sizes that most networks take
 SIZES_TRIED = 4  # in each direction
 
 
-def new_network(architecture: str, class_count: int, seed: int, image_size: int) -> nn.Module:
-    """A network with the study's head, initialised from `seed`.
+def new_network(
+    architecture: str, class_count: int, seed: int, image_size: int, head_kind: HeadKind = STUDYS_HEAD
+) -> nn.Module:
+    """A network with a head of this kind, initialised from `seed`.
 
     Raises `UserError` where there is no such architecture, or it does not take the head or images of this size.
     """
@@ -35,7 +37,7 @@ def new_network(architecture: str, class_count: int, seed: int, image_size: int)
             _require_fitting(architecture, image_size)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(derive_seed(seed, "initialisation"))
-            return build_network(architecture, class_count, image_size)
+            return build_network(architecture, class_count, image_size, head_kind)
     except ValueError as error:
         raise UserError(f"architecture={architecture} cannot take the study's head: {error}") from None
 

@@ -61,7 +61,7 @@ def load_model(reference: str) -> LoadedModel:
         settings = Settings(**known)
         classes = tuple(stored.settings["classes"])
         classifier = trained_classifier(
-            stored.settings["architecture"], tensors_of(stored.weights), len(classes), settings.image_size
+            stored.settings["architecture"], tensors_of(stored.weights), len(classes), settings.image_size, stored.head
         )
         classifier = replace(classifier, preprocessing=preprocessing_in(stored.settings), rule=stored.rule)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -86,7 +86,7 @@ def _with_frozen_weights(stored: StoredModel) -> StoredModel:
     try:
         described = stored.settings
         architecture, image_size = described["architecture"], described["image_size"]
-        whole = arrays_of(starting_weights(architecture, name, len(described["classes"]), image_size))
+        whole = arrays_of(starting_weights(architecture, name, len(described["classes"]), image_size, stored.head))
     except UserError as error:
         reason = f"cannot be had ({error})"
     else:

@@ -9,6 +9,8 @@ import torch
 from torch import fx, nn
 from torchvision.ops import StochasticDepth
 
+from fairprof.serving import nearest_neighbours_class
+
 
 @dataclass(frozen=True)
 class Boundary:
@@ -23,10 +25,10 @@ class Boundary:
 
 class _Tracer(fx.Tracer):
     """Leaves whole what behaves differently in training: traced through, it would keep today's mode for ever. Also what
-    timm says cannot be traced."""
+    timm says cannot be traced, and what has a buffer of its own, of which a part would keep today's copy."""
 
     def __init__(self) -> None:
-        self.leaves: tuple[type[nn.Module], ...] = (StochasticDepth,)
+        self.leaves: tuple[type[nn.Module], ...] = (StochasticDepth, nearest_neighbours_class())
         functions = ()
         if "timm" in sys.modules:
             from timm.layers import DropPath, get_notrace_functions, get_notrace_modules

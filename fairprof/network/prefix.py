@@ -216,13 +216,15 @@ def cached_inputs(
 ) -> PrefixInputs | None:
     """The prefix cache, filled for a training; None where the network is not cut, the cache is off, or it cannot pay.
 
+    training_rows: those that are augmented, evaluation_rows: those of which the centre crops enter.
     It cannot pay where every epoch has new views, or where the outputs would not fit into `cache_gib`.
     """
-    if classifier.boundary is None or settings.prefix_cache == "off" or images.views is None:
+    always_new = images.views is None and len(training_rows) > 0
+    if classifier.boundary is None or settings.prefix_cache == "off" or always_new:
         return None
     cache = PrefixCache(classifier, classifier.boundary, images, pool, settings)
-    epochs = min(settings.epochs, images.views)  # then the views come again
-    wanted = {CENTRE_CROP: images.pixel_rows[evaluation_rows]} | _views_of_training(images, training_rows, epochs)
+    wanted = {CENTRE_CROP: images.pixel_rows[evaluation_rows]}
+    wanted |= _views_of_training(images, training_rows, settings.epochs)
     if cache.prepare(wanted):
         return PrefixInputs(images, cache)
     note(
@@ -247,6 +249,10 @@ def cached_work(inputs: Inputs, name: str) -> dict[str, float]:
 
 
 def _views_of_training(images: ImageInputs, rows: np.ndarray, epochs: int) -> dict[int, np.ndarray]:
-    """Rows of the pixel cache by number of the view that some of the epochs takes."""
+    """Rows of the pixel cache by number of the view that some of the epochs takes; after as many as there are views,
+    these come again."""
+    if images.views is None:
+        return {}
+    epochs = min(epochs, images.views)
     numbers = np.stack([images.view_numbers(rows, epoch) for epoch in range(epochs)])
     return {view: images.pixel_rows[rows][(numbers == view).any(axis=0)] for view in np.unique(numbers).tolist()}

@@ -110,13 +110,22 @@ class Refit:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """What a baseline, which trains no network, has fitted. values: numbers of the fit by name. tried: of every
+    strength of its penalty that was tried, what came out, numbers by name; empty for one that has none."""
+
+    values: dict[str, float]
+    tried: tuple[dict[str, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class Trained:
     """What a training leaves: values by name of every epoch (a list, epoch 1 first), and the best epoch (from 1).
 
     The classifier's network holds the weights of the best epoch. best_weights, last_weights: the state dicts of the
     best and the last epoch, as arrays; they share what was not trained. selected: what the rules that were not chosen
     choose, by name, where the settings ask for all. refit: what was fitted afterwards, with which the weights of the
-    best epoch are used.
+    best epoch are used. baseline: what was fitted instead of a training; it counts as one epoch.
     """
 
     history: list[dict[str, float]]
@@ -125,6 +134,7 @@ class Trained:
     last_weights: dict[str, np.ndarray]
     selected: dict[str, SelectedEpoch] = field(default_factory=dict)
     refit: Refit | None = None
+    baseline: Baseline | None = None
 
 
 def digest_of(weights: Mapping[str, np.ndarray]) -> str:

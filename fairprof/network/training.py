@@ -7,16 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.strategies import DDPStrategy
-from torch.nn import functional
 
-from fairprof.data.pool import Pool
 from fairprof.errors import UserError
-from fairprof.mitigation.losses import Loss, Place, Term
+from fairprof.mitigation.losses import Loss, Place, Term, class_weights, mean_loss
 from fairprof.mitigation.methods import METHODS
 from fairprof.mitigation.rows import GroupedRows
 from fairprof.network import checkpoints
@@ -136,7 +133,8 @@ class TrainingStep(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         logits, classes = self._validation_outputs()
         train_loss = self.processes.total(torch.stack(self.train_losses).mean()) / self.processes.count
-        values = {"train/loss": train_loss.item(), "val/loss": self._val_loss(logits, classes).item()}
+        val_loss = mean_loss(logits, classes, self.class_weights, self.settings.label_smoothing)
+        values = {"train/loss": train_loss.item(), "val/loss": val_loss.item()}
         self.train_losses.clear()
         probabilities = logits.softmax(dim=1).double().cpu().numpy()
         values |= {f"val/{name}": float(value) for name, value in self.measure(probabilities).items()}
@@ -147,12 +145,6 @@ class TrainingStep(lightning.LightningModule):
         for name in (self.settings.selection, *other_selections(self.settings)):
             metric = SELECTION_RULES[name].metric
             self.log(metric, values[metric], sync_dist=self.processes.count > 1)
-
-    def _val_loss(self, logits: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
-        """The class-weighted mean over all validation images, whatever the method minimises."""
-        weights, smoothing = self.class_weights, self.settings.label_smoothing
-        summed = functional.cross_entropy(logits, classes, weights, reduction="sum", label_smoothing=smoothing)
-        return summed / weights[classes].sum()
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         checkpoint["history"] = self.history
@@ -181,13 +173,6 @@ class TrainingStep(lightning.LightningModule):
             anneal_strategy="cos",
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-def class_weights(pool: Pool, rows: np.ndarray) -> torch.Tensor:
-    """Inverse frequency of every class among the rows, (K,) float32, 1 on average; 0 for an absent class."""
-    counts = np.bincount(pool.table["profession"].cat.codes.to_numpy()[rows], minlength=len(pool.professions))
-    weights = np.divide(len(rows), len(pool.professions) * counts, out=np.zeros(len(counts)), where=counts > 0)
-    return torch.tensor(weights, dtype=torch.float32)
 
 
 class EpochReports(Callback):

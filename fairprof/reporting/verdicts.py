@@ -107,7 +107,7 @@ def random_weights(weights_sha256: str) -> str:
     """That nothing was pretrained; empty where it was. weights_sha256: "none" for random weights."""
     if weights_sha256 != "none":
         return ""
-    return "Training started from random weights, not from ImageNet's: all was learnt from these images alone."
+    return "Networks started from random weights, not from pretrained ones: all was learnt from these images alone."
 
 
 def verdict_table(gaps: pd.DataFrame, contrasts: pd.DataFrame | None, images: int) -> Table:

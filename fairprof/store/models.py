@@ -18,7 +18,7 @@ from mlflow.exceptions import MlflowException
 from fairprof.config import OF_RUN, PATHS, Settings
 from fairprof.errors import UserError
 from fairprof.runtime.files import without_folders
-from fairprof.serving import IMAGENET, DecisionRule, ExplainedLayer, Preprocessing
+from fairprof.serving import IMAGENET, STUDYS_HEAD, DecisionRule, ExplainedLayer, HeadKind, Preprocessing, head_in
 from fairprof.store import server, tracking
 from fairprof.store.champion import CHAMPION
 from fairprof.store.tracking import LoggedRun
@@ -65,6 +65,11 @@ class StoredModel:
         return rule_in(self.settings)
 
     @property
+    def head(self) -> HeadKind:
+        """What computes logits from the features of its network. Raises TypeError where it is damaged."""
+        return head_in(self.settings)
+
+    @property
     def pool_fingerprint(self) -> str:
         """Of the pool that its training images were drawn from."""
         return self.run.params["pool_fingerprint"]
@@ -85,11 +90,13 @@ def model_settings(
     rule: DecisionRule | None = None,
     fit: Mapping[str, float] | None = None,
     preprocessing: Preprocessing = IMAGENET,
+    head: HeadKind = STUDYS_HEAD,
+    baseline: Mapping[str, float] | None = None,
 ) -> dict:
     """What a model is beside its weights, as JSON holds it; settings: of its training, without where files lie, which
-    the run's parameters say. explained_layer: of the network. rule: by which classes are decided
-    on, where they are not the most probable ones. fit: numbers by name of what a method has fitted on validation
-    images. preprocessing: of the network."""
+    the run's parameters say. explained_layer, preprocessing: of the network. rule: by which classes are decided on,
+    where they are not the most probable ones. fit: numbers by name of what a method has fitted on validation images.
+    head: what computes logits from the network's features. baseline: numbers by name of what a baseline has fitted."""
     of_training = settings.model_dump(exclude={"cache_dir"})
     return (
         {
@@ -103,6 +110,8 @@ def model_settings(
         | ({} if preprocessing == IMAGENET else {"preprocessing": preprocessing.as_json()})
         | ({} if rule is None else {"rule": rule.as_json()})
         | ({"fit": dict(fit)} if fit else {})
+        | ({} if head == STUDYS_HEAD else {"head": head.as_json()})
+        | ({"baseline": dict(baseline)} if baseline else {})
     )
 
 

@@ -91,6 +91,15 @@ def test_a_group_that_may_have_no_image_is_left_to_those_who_decode_them(faces, 
         look(Settings(data=faces(**counts), max_quarantined_share=0.01))
 
 
+def test_methods_that_change_a_training_are_refused_where_there_is_none(faces, refused):
+    data = faces()
+    look(StudySettings(data=data, finetune="linear_probe", mitigations="none,dfr,class_scaling"))
+    with refused("finetune=linear_probe trains nothing that it could change: with it, mitigation=jtt is impossible"):
+        look(StudySettings(data=data, finetune="linear_probe", mitigations="none,dfr,jtt"))
+    with refused("finetune=knn has no last layer", "use one of none, linear_post, linear_post_blind, class_scaling"):
+        look(Settings(data=data, finetune="knn", mitigation="dfr"))
+
+
 def test_an_audit_looks_at_data_that_cannot_be_used(faces, tmp_path, refused):
     look(PrepareSettings(data=faces(m_z_cook=0)))
     (tmp_path / "bad.csv").write_text("image,gender,race,profession\na.png,m,,cook\n")

@@ -1,8 +1,10 @@
 """The losses of methods, by hand and against the published forms."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional
@@ -16,6 +18,8 @@ from fairprof.mitigation.losses import (
     ParityPenalty,
     Place,
     Term,
+    class_weights,
+    mean_loss,
 )
 from fairprof.mitigation.rows import GroupedRows
 from fairprof.runtime.processes import ALONE
@@ -37,6 +41,31 @@ def value(loss: Loss, logits: torch.Tensor, terms: list[Term]) -> float:
 
 LOGITS = torch.tensor([[2.0, -1.0], [0.5, 0.25], [-3.0, 1.0], [0.1, 0.2]])
 CLASSES, GROUPS = [0, 1, 0, 1], [0, 0, 1, 1]
+
+
+def pool_of(*professions: str) -> SimpleNamespace:
+    """Of a pool, what class weights are read from."""
+    names = pd.Categorical(professions, categories=["baker", "driver"])
+    return SimpleNamespace(table=pd.DataFrame({"profession": names}), professions=("baker", "driver"))
+
+
+def test_class_weights_are_inverse_frequencies_with_mean_one_over_the_images():
+    pool = pool_of(*["baker"] * 6, *["driver"] * 2)
+    weights = class_weights(pool, np.arange(8))
+    assert weights.tolist() == pytest.approx([8 / (2 * 6), 8 / (2 * 2)])
+    assert weights.dtype == torch.float32
+    assert class_weights(pool, np.array([0, 1, 6, 7])).tolist() == [1.0, 1.0]
+
+
+def test_class_without_an_image_weighs_nothing():
+    assert class_weights(pool_of("baker", "driver", "driver"), np.array([1, 2])).tolist() == pytest.approx([0.0, 0.5])
+
+
+def test_the_mean_loss_weighs_every_image_by_its_class():
+    weights = torch.tensor([3.0, 0.5])
+    each = functional.cross_entropy(LOGITS, torch.tensor(CLASSES), reduction="none")
+    expected = (3 * each[0] + each[1] / 2 + 3 * each[2] + each[3] / 2) / 7
+    assert mean_loss(LOGITS, torch.tensor(CLASSES), weights, 0.0).item() == pytest.approx(expected.item())
 
 
 def test_images_weigh_what_they_are_given():

@@ -26,7 +26,7 @@ from fairprof.network.classifier import Classifier, build_classifier
 from fairprof.network.images import ImageInputs
 from fairprof.network.prefix import cached_inputs
 from fairprof.network.records import SELECTION_RULES, Training
-from fairprof.network.training import TrainingStep, class_weights, fit
+from fairprof.network.training import TrainingStep, fit
 from fairprof.network.weights import tensors_of, weights_digest
 from fairprof.runtime.processes import ALONE
 from tests.damages import DAMAGES, flip_bit
@@ -208,20 +208,6 @@ def test_head_alone_has_one_group_at_the_full_learning_rate(small_settings, pool
 
 
 # --- loss -------------------------------------------------------------------------------------------------------
-
-
-def test_class_weights_are_inverse_frequencies_with_mean_one_over_the_images(pool):
-    professions = pool.table["profession"].to_numpy()
-    bakers, drivers = (np.flatnonzero(professions == name) for name in ("baker", "driver"))
-    weights = class_weights(pool, np.concatenate([bakers[:6], drivers[:2]]))
-    assert weights.tolist() == pytest.approx([8 / (2 * 6), 8 / (2 * 2)])
-    assert weights.dtype == torch.float32
-    assert class_weights(pool, np.concatenate([bakers[:3], drivers[:3]])).tolist() == [1.0, 1.0]
-
-
-def test_class_without_an_image_weighs_nothing(pool):
-    drivers = np.flatnonzero(pool.table["profession"] == "driver")
-    assert class_weights(pool, drivers[:5]).tolist() == pytest.approx([0.0, 0.5])
 
 
 def batch_of(inputs: torch.Tensor, classes: list[int], partners: list[int] | None = None, share: float = 1.0):

@@ -20,6 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from fairprof.commands.compare.protocol import Protocol
+from fairprof.config import BASELINES
 from fairprof.inference.levelling_down import GAIN_MARGIN, levelled_down
 from fairprof.inference.levels import CONFIDENCE
 from fairprof.inference.verdicts import CONFIRMATORY_GAPS
@@ -90,10 +91,11 @@ def figures_of(tables: dict[str, pd.DataFrame], protocol: Protocol) -> dict[str,
         "gaps": gaps_figure(main["gaps"]),
         "gaps_by_class": gaps_by_class_figure(main["gaps"]),
         "tradeoff": tradeoff_figure(main["runs"], main["performance"]),
-        "epochs": epochs_figure(main["epochs"]),
         "confusion_gender": confusion_figure(tables["confusion"], "gender"),
         "confusion_race": confusion_figure(tables["confusion"], "race"),
     }
+    if protocol.settings.get("finetune") not in BASELINES:  # which have no epochs
+        figures["epochs"] = epochs_figure(main["epochs"])
     if (tables["training_size"].groupby("design")["training_images"].nunique() > 1).any():
         figures["training_size"] = training_size_figure(tables["training_size"])
     if len(main["differences"]):

@@ -26,7 +26,7 @@ from fairprof.commands.study.registration import register_chosen
 from fairprof.commands.study.workers import PLAN, compare_once, compared_before, found, train_all
 from fairprof.commands.train.hyperparameters import with_hyperparameters
 from fairprof.commands.train.identity import run_key, study_key
-from fairprof.config import Settings, StudySettings
+from fairprof.config import BASELINES, Settings, StudySettings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.drawable import require_drawable
 from fairprof.data.pool import Pool, load_pool, screened_rows
@@ -142,7 +142,8 @@ def _planned_run(settings: Settings, pool: Pool, backbone: FoundBackbone) -> Pla
         drawn = draw(pool, DESIGNS[settings.experiment], settings)
     except UserError as error:
         return PlannedRun(settings, status=FAILED, reason=str(error), backbone=backbone.title)
-    images = (len(drawn.train) + len(drawn.val)) * settings.epochs + len(drawn.test)
+    epochs = 1 if settings.finetune in BASELINES else settings.epochs
+    images = (len(drawn.train) + len(drawn.val)) * epochs + len(drawn.test)
     key = run_key(settings, pool, drawn, backbone.weights)
     return found(PlannedRun(settings, key, images=images, backbone=backbone.title))
 

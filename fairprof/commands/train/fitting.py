@@ -1,4 +1,5 @@
-"""Trains as the method of the settings asks for: once, twice, or not at all where that very training was just made."""
+"""Trains as the method of the settings asks for: once, twice, or not at all where that very training was just made or
+a baseline takes its place."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from fairprof.commands.train.identity import run_key
-from fairprof.config import NO_MITIGATION, Settings
+from fairprof.config import BASELINES, NO_MITIGATION, Settings
 from fairprof.measurement.validation import ValidationMeasure
 from fairprof.mitigation.methods import METHODS
+from fairprof.network.baselines import fit_baseline
 from fairprof.network.predictions import predict
 from fairprof.network.records import Report, Trained, Training, other_selections
 from fairprof.network.refitting import refitted
@@ -69,10 +71,12 @@ def _taken_over(training: Training, trained: Trained, report: Report, processes:
 
 
 def _fit(training: Training, report: Report, folder: Path, processes: Processes) -> Trained:
-    from fairprof.network.training import fit  # Lightning, which nothing needs before
-
     settings = training.settings
     measure = ValidationMeasure(training.pool, training.drawn.val, settings.min_support, settings.mitigate)
+    if settings.finetune in BASELINES:
+        return fit_baseline(training, measure, report, processes)
+    from fairprof.network.training import fit  # Lightning, which nothing needs before
+
     return fit(training, measure, report, folder, processes)
 
 

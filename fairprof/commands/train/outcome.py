@@ -29,11 +29,17 @@ def log_epoch(epoch: int, values: dict[str, float]) -> None:
 
 
 def log_training(subject: RunSubject, trained: Trained) -> None:
-    """Logs the values of every epoch, their curves, and the model."""
+    """Logs the values of every epoch, their curves, and the model; of a baseline, which has no epochs, what it has
+    tried and chosen."""
     epochs = pd.RangeIndex(1, len(trained.history) + 1, name="epoch")
     tracking.log_values({"best_epoch": trained.best_epoch}, SHOWN)
     tracking.log_table(pd.DataFrame(trained.history, index=epochs), "training/history.csv", index=True)
-    tracking.log_bytes(png_of(training_figure(trained.history, trained.best_epoch)), "training/curves.png")
+    if trained.baseline is None:
+        tracking.log_bytes(png_of(training_figure(trained.history, trained.best_epoch)), "training/curves.png")
+    else:
+        tracking.log_values({f"baseline/{name}": value for name, value in trained.baseline.values.items()}, ())
+        if trained.baseline.tried:
+            tracking.log_table(pd.DataFrame(trained.baseline.tried), "training/strengths.csv")
     if trained.refit is not None:
         tracking.log_values({f"{MITIGATION}/{name}": value for name, value in trained.refit.values.items()}, ())
     log_model(subject, trained)
@@ -59,10 +65,16 @@ def log_model(subject: RunSubject, trained: Trained) -> None:
 
 def described_model(subject: RunSubject, trained: Trained) -> dict:
     """What the model of a run is beside its weights."""
-    refit = trained.refit
-    rule, fit = (None, None) if refit is None else (refit.rule, refit.values)
+    refit, baseline = trained.refit, trained.baseline
     return model_settings(
-        subject.settings, subject.pool.professions, subject.explained_layer, rule, fit, subject.preprocessing
+        subject.settings,
+        subject.pool.professions,
+        subject.explained_layer,
+        None if refit is None else refit.rule,
+        None if refit is None else refit.values,
+        subject.preprocessing,
+        subject.head_kind,
+        None if baseline is None else baseline.values,
     )
 
 

@@ -51,6 +51,7 @@ PICTURES = {  # among the artifacts, by whether images may be shown
 PICTURE_WIDTH, PICTURE_COLOURS = 1000, 128  # of a picture on the page, which is to be small
 MOST_COLUMNS = 8  # of professions, or of genders, in the table of training images
 WEIGHTS = "WEIGHTS"  # stands for a file
+CHOICE = {"linear_probe": "chose the penalty", "knn": "chose nothing"}  # of validation images, but for trainings
 WITHOUT_A_FILE = ("imagenet", "random")  # weights
 ONE_RUN = (
     "This is one training of one design: it shows nothing of differences between designs, for which several seeds of "
@@ -75,7 +76,7 @@ class Outcome:
     what the network started from ("random", "none"). degenerate: the class that is predicted for every test image.
     best_epoch, epochs: from 1, and how many were trained. version: as which its model is registered. picture: PNG of
     what it looks at. rule: by which its model decides on classes, where that is not the most probable one. fit: numbers
-    of what a method has fitted on validation images, by name.
+    of what a method has fitted on validation images, by name. baseline: numbers of what a baseline has fitted.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Outcome:
     picture: bytes
     rule: DecisionRule | None = None
     fit: Mapping[str, float] = field(default_factory=dict)
+    baseline: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def shows_faces(self) -> bool:
@@ -135,6 +137,7 @@ def outcome_of(subject: RunSubject, version: RegisteredVersion | None) -> Outcom
         picture=tracking.load_bytes(run.run_id, PICTURES[shows_faces(settings.data, settings.faces_in_reports)]),
         rule=rule_in(described),
         fit=described.get("fit", {}),
+        baseline=described.get("baseline", {}),
     )
 
 
@@ -145,8 +148,7 @@ def findings(outcome: Outcome) -> Findings:
         title=f"Run {outcome.name}: design {settings.experiment} on {settings.data.partition(':')[0]}",
         subtitle=(
             f"{counted(outcome.images['train'], 'training image')}, {settings.architecture} at {settings.image_size} "
-            f"px from {outcome.weights} weights, best epoch {outcome.best_epoch} of {outcome.epochs} by "
-            f"{SELECTION_RULES[settings.selection].metric}"
+            f"px from {outcome.weights} weights, {_fitted(outcome)}"
         ),
         banners=tuple(banners(outcome)),
         sections=(
@@ -174,6 +176,19 @@ def findings(outcome: Outcome) -> Findings:
     )
 
 
+def _fitted(outcome: Outcome) -> str:
+    """What was fitted, and by what it was chosen: the best epoch, or what a baseline has instead."""
+    if outcome.settings.finetune == "linear_probe":
+        return (
+            f"a linear probe of {outcome.baseline['features']:,.0f} features with penalty C = "
+            f"{outcome.baseline['strength']:g} by validation macro-F1"
+        )
+    if outcome.settings.finetune == "knn":
+        return f"decided by the {outcome.baseline['neighbours']:.0f} nearest training images, nothing trained"
+    rule = SELECTION_RULES[outcome.settings.selection]
+    return f"best epoch {outcome.best_epoch} of {outcome.epochs} by {rule.metric}"
+
+
 # The answer.
 
 
@@ -189,10 +204,20 @@ def _how_good(outcome: Outcome) -> str:
     )
     told = of_ceiling(share, above_chance)
     return (
-        f"Trained on {counted(outcome.images['train'], 'image')} of design {outcome.settings.experiment}, it has "
+        f"{_made_of(outcome, counted(outcome.images['train'], 'image'))} has "
         f"macro-F1 {estimate(score['value'], score['lower'], score['upper'])} on "
         f"{counted(outcome.images['test'], 'test image')}{f' ({told})' if told else ''}."
     )
+
+
+def _made_of(outcome: Outcome, images: str) -> str:
+    """What the model was made of, and the subject of the sentence; images: how many are trained on."""
+    design = f"design {outcome.settings.experiment}"
+    if outcome.settings.finetune == "linear_probe":
+        return f"A linear probe that was fitted to {images} of {design}"
+    if outcome.settings.finetune == "knn":
+        return f"A vote of the nearest of {images} of {design}"
+    return f"Trained on {images} of {design}, it"
 
 
 def _how_fair(outcome: Outcome) -> str:
@@ -295,10 +320,11 @@ def _composition(outcome: Outcome) -> Table:
 def _drawn(outcome: Outcome) -> str:
     design = DESIGNS[outcome.settings.experiment]
     pseudo = "Professions are drawn at random given the age. " if "ceiling/macro_f1" in outcome.values else ""
+    choice = CHOICE.get(outcome.settings.finetune, "chose the best epoch")
     left = f"; {design.natural} is left as in the data" if design.natural else ""
     return (
         f"Design {design.name} draws equally many images from every cell of {' x '.join(design.balanced)}{left}. "
-        f"{counted(outcome.images['val'], 'validation image')} chose the best epoch; the "
+        f"{counted(outcome.images['val'], 'validation image')} {choice}; the "
         f"{counted(outcome.images['test'], 'test image')} are the same for every design. {pseudo}For research on data "
         "set composition; not for decisions about people."
     )
@@ -397,5 +423,5 @@ def description(outcome: Outcome) -> str:
         f"**Design {settings.experiment}** (balanced over {' x '.join(DESIGNS[settings.experiment].balanced)}): "
         f"{in_markdown(' '.join(answer(outcome)))}\n\n"
         f"Seed {settings.seed}, data {in_code(settings.data.partition(':')[0])}, weights {in_code(outcome.weights)}, "
-        f"best epoch {outcome.best_epoch} of {outcome.epochs} by {SELECTION_RULES[settings.selection].metric}."
+        f"{_fitted(outcome)}."
     )

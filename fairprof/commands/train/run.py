@@ -10,14 +10,15 @@ from fairprof.commands.train.hyperparameters import with_hyperparameters
 from fairprof.commands.train.identity import run_name, run_tags
 from fairprof.commands.train.recording import Recording, recorded
 from fairprof.commands.train.subject import RunSubject
-from fairprof.config import Settings
+from fairprof.config import BASELINES, Settings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.drawable import require_drawable
 from fairprof.data.pool import Pool, load_pool, screened_rows
 from fairprof.measurement.measures import scores_and_gaps
 from fairprof.measurement.memory import require_memory
-from fairprof.mitigation.methods import METHODS
+from fairprof.mitigation.methods import METHODS, require_applicable
 from fairprof.network.architectures import preprocessing_of
+from fairprof.network.baselines import head_kind_of
 from fairprof.network.checkpoints import can_resume
 from fairprof.network.classifier import build_classifier
 from fairprof.network.images import ImageInputs, augmentation
@@ -136,6 +137,7 @@ def validation_scores(settings: Settings, pool: Pool) -> dict[str, float]:
 def prepared(settings: Settings, pool: Pool) -> Training:
     """The training that the settings ask for: rows drawn from the pool, a new classifier, which is fed with images."""
     drawn = draw(pool, DESIGNS[settings.experiment], settings)
+    require_applicable(settings)
     require_refittable(settings, pool, drawn)
     classifier = build_classifier(
         settings.architecture,
@@ -144,6 +146,7 @@ def prepared(settings: Settings, pool: Pool) -> Training:
         len(pool.professions),
         settings.seed,
         settings.image_size,
+        head_kind_of(settings.finetune, len(drawn.train)),
     )
     preprocessing = classifier.preprocessing
     augment = augmentation(settings.image_size, preprocessing)
@@ -159,9 +162,11 @@ def with_cached_prefix(training: Training) -> Training:
     settings, pool, drawn, images = training.settings, training.pool, training.drawn, training.inputs
     if not isinstance(images, ImageInputs):
         return training
-    evaluated, epochs = np.concatenate((drawn.val, drawn.test)), settings.epochs
-    if METHODS[settings.mitigation].trains_twice:
+    augmented, evaluated, epochs = drawn.train, np.concatenate((drawn.val, drawn.test)), settings.epochs
+    if settings.finetune in BASELINES:
+        augmented, evaluated = drawn.train[:0], np.concatenate((evaluated, drawn.train))
+    elif METHODS[settings.mitigation].trains_twice:
         evaluated, epochs = np.concatenate((evaluated, drawn.train)), max(epochs, first_epochs(settings))
     asked = settings.model_copy(update={"epochs": epochs})
-    outputs = cached_inputs(training.classifier, images, pool, asked, drawn.train, evaluated)
+    outputs = cached_inputs(training.classifier, images, pool, asked, augmented, evaluated)
     return training if outputs is None else replace(training, inputs=outputs)

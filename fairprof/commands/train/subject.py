@@ -10,7 +10,7 @@ from fairprof.config import Settings
 from fairprof.data.designs import Draw
 from fairprof.data.pool import Pool
 from fairprof.network.records import Training, Weights
-from fairprof.serving import IMAGENET, ExplainedLayer, Preprocessing
+from fairprof.serving import IMAGENET, STUDYS_HEAD, ExplainedLayer, HeadKind, Preprocessing
 
 CONTACT_SHEET_IMAGES = 16  # at least so many are explained
 
@@ -18,7 +18,7 @@ CONTACT_SHEET_IMAGES = 16  # at least so many are explained
 @dataclass(frozen=True)
 class RunSubject:
     """Settings, pool (without its images), the rows drawn from it, the weights that the network starts from, the names
-    of those that training may change, the layer of the network that explains it, and its preprocessing."""
+    of those that training may change, the layer of the network that explains it, its preprocessing and its head."""
 
     settings: Settings
     pool: Pool
@@ -27,6 +27,7 @@ class RunSubject:
     changed: tuple[str, ...]
     explained_layer: ExplainedLayer
     preprocessing: Preprocessing = IMAGENET
+    head_kind: HeadKind = STUDYS_HEAD
 
     @classmethod
     def of(cls, training: Training) -> Self:
@@ -39,6 +40,7 @@ class RunSubject:
             classifier.changed_by_training(),
             classifier.explained_layer,
             classifier.preprocessing,
+            classifier.head_kind,
         )
 
 

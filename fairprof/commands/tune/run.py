@@ -31,6 +31,7 @@ from fairprof.commands.tune.results import (
 )
 from fairprof.commands.tune.trials import opened_study, scored, storage_of, take_over_earlier_runs, work
 from fairprof.config import (
+    BASELINES,
     METHOD_ALONE,
     NO_MITIGATION,
     ONE_METHOD,
@@ -82,14 +83,20 @@ def run_search(settings: TuneSettings) -> str:
 
 def _searches_methods(settings: TuneSettings) -> bool:
     """Whether the values of methods are searched; raises `UserError` where hyperparameters are to be searched with a
-    method, with which they are shared as well."""
+    method, with which they are shared as well, or of a baseline, which has none."""
     with_methods = settings.methods() != (NO_MITIGATION,)
     if with_methods and settings.search not in ("all", METHOD_ALONE):
         raise UserError(
             f"search={settings.search}: hyperparameters are shared by all methods and searched without one: leave out "
             f"mitigations and mitigation, or search={METHOD_ALONE}, the methods' own values"
         )
-    return with_methods or settings.search == METHOD_ALONE
+    of_methods = with_methods or settings.search == METHOD_ALONE
+    if settings.finetune in BASELINES and not of_methods:
+        raise UserError(
+            f"finetune={settings.finetune} has no hyperparameters to search: it is fitted at once in every run; train "
+            "it as it is, or search the hyperparameters of finetune=head or another part of the network"
+        )
+    return of_methods
 
 
 @contextmanager

@@ -128,7 +128,7 @@ def test_missing_runs_and_designs_few_images_and_random_weights_stand_above():
         "Few test images: of the rates behind the verdicts, 1 is undefined and 2 rest on fewer than 30 images.",
     )
     (weights,) = claims(study([gap()]), protocol()).banners
-    assert weights.startswith("Training started from random weights")
+    assert weights.startswith("Networks started from random weights")
 
 
 def test_four_rows_with_the_images_behind_each_gap():

@@ -112,6 +112,22 @@ def test_the_answer_says_how_good_it_is_whether_groups_differ_and_what_one_run_d
     assert "nothing of differences between designs" in one
 
 
+def test_baselines_say_what_was_fitted_in_place_of_a_training():
+    probe = outcome(
+        settings=Settings(experiment="B", finetune="linear_probe"), baseline={"strength": 0.01, "features": 2048.0}
+    )
+    assert answer(probe)[0].startswith("A linear probe that was fitted to 1,020 images of design B has macro-F1 .541")
+    assert findings(probe).subtitle.endswith(
+        "from imagenet weights, a linear probe of 2,048 features with penalty C = 0.01 by validation macro-F1"
+    )
+    assert "30 validation images chose the penalty" in plain_text(findings(probe).html())
+    nearest = outcome(settings=Settings(experiment="B", finetune="knn"), baseline={"neighbours": 20.0})
+    assert answer(nearest)[0].startswith("A vote of the nearest of 1,020 images of design B has macro-F1 .541")
+    assert "by the 20 nearest training images, nothing trained" in findings(nearest).description
+    assert "30 validation images chose nothing" in plain_text(findings(nearest).html())
+    assert not any("epoch" in plain_text(findings(each).html()) for each in (probe, nearest))
+
+
 def test_without_a_ceiling_and_without_an_established_gap_the_answer_does_not_speak_of_them():
     alike = pd.DataFrame(GAPS).assign(verdict="not_established")
     good, fair, _ = answer(outcome(values={}, gaps=alike))
@@ -132,7 +148,7 @@ def test_what_has_to_be_known_first_stands_in_banners():
     assert found == [
         "Labels were biased on purpose (race, .25).",
         "Age was drawn more faintly on dark skin on purpose (cue_gap .5).",
-        "Training started from random weights, not from ImageNet's: all was learnt from these images alone.",
+        "Networks started from random weights, not from pretrained ones: all was learnt from these images alone.",
         "Undefined: demographic parity difference by race. No class has the rates of two groups to compare.",
         "Few test images: of the rates behind the verdicts, 3 rest on fewer than 30 images.",
     ]

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from fairprof.commands.tune import trials as search
 from fairprof.commands.tune.run import hyperparameters_of, run_search, search_name
 from fairprof.commands.tune.trials import counted_trials, opened_study, settings_of, suggested, work
-from fairprof.config import Settings, TuneSettings
+from fairprof.config import BASELINES, Settings, TuneSettings
 from tests.places import ROOT
 
 SEARCH = "learning_rate,weight_decay,batch_size"
@@ -243,6 +243,12 @@ def test_what_has_no_values_is_trained_from_as_many_seeds_as_there_are_trials():
     found = [settings_of(number, {}, of_method("none")) for number in range(3)]
     assert [each.seed for each in found] == [3, 4, 5]
     assert {each.mitigation_values for each in found} == {"default"}
+
+
+@pytest.mark.parametrize("finetune", BASELINES)
+def test_baselines_have_no_hyperparameters_to_search(finetune, refused):
+    with refused(f"finetune={finetune} has no hyperparameters to search"):
+        run_search(TuneSettings(finetune=finetune))
 
 
 def test_hyperparameters_are_not_searched_with_a_method(refused):

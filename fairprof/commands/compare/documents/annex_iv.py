@@ -5,6 +5,7 @@ from functools import partial
 import pandas as pd
 
 from fairprof.commands.compare.documents import results
+from fairprof.commands.compare.documents.fitting import fitting_of, setting
 from fairprof.commands.compare.documents.results import Tables
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.config import NO_MITIGATION
@@ -32,8 +33,8 @@ def annex_iv(tables: Tables, protocol: Protocol, methods: Tables | None = None, 
         versions=pd.DataFrame(protocol.versions.items(), columns=["software", "version"]),
         designs=[DESIGNS[name] for name in protocol.designs],
         provenance=provenance_of(protocol.data),
-        setting=partial(results.setting, protocol),
-        trained_part=results.trained_part(protocol),
+        setting=partial(setting, protocol),
+        fitting=fitting_of(protocol),
         runs=tables["runs"],
         training_images={name: results.training_images(tables, protocol, name) for name in protocol.designs},
         training_classes={name: results.class_counts(tables, name, "train") for name in protocol.designs},

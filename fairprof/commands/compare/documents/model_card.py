@@ -3,6 +3,7 @@
 from functools import partial
 
 from fairprof.commands.compare.documents import results
+from fairprof.commands.compare.documents.fitting import fitting_of, setting
 from fairprof.commands.compare.documents.results import Tables
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.config import NO_MITIGATION
@@ -39,8 +40,8 @@ def model_card(
         design=DESIGNS[design],
         provenance=provenance_of(protocol.data),
         groups_told=groups_told(protocol.merge, protocol.exclude),
-        setting=partial(results.setting, protocol),
-        trained_part=results.trained_part(protocol),
+        setting=partial(setting, protocol),
+        fitting=fitting_of(protocol),
         seeds=[str(seed) for seed in sorted(runs["seed"])],
         training_images=results.training_images(tables, protocol, design),
         training_composition=results.training_composition(tables, design),

@@ -17,7 +17,6 @@ from fairprof.reporting.wording import bare_p_value, count, interval, number, pe
 
 Tables = dict[str, pd.DataFrame]
 INTERVAL = f"{percent(CONFIDENCE, 'g')} interval"
-STAGES = ("layer2", "layer3", "layer4")
 
 
 def main_arm(tables: Tables, name: str, protocol: Protocol, **values: str) -> pd.DataFrame:
@@ -207,19 +206,6 @@ def class_counts(tables: Tables, design: str, partition: str) -> list[str]:
     rows = rows[rows["design"].eq(design) & rows["partition"].eq(partition)]
     totals = rows.groupby("profession", sort=False, observed=True)["count"].sum()
     return [f"{name} {count(total)}" for name, total in totals.items()]
-
-
-def trained_part(protocol: Protocol) -> str:
-    """Which part of the networks is trained, in words."""
-    finetune = setting(protocol, "finetune")
-    parts = {"head": "the head alone is trained", "all": "all of it is trained"}
-    parts |= {stage: f"it is trained from stage {stage} on" for stage in STAGES}
-    return parts.get(finetune, f"the part {finetune} is trained")
-
-
-def setting(protocol: Protocol, name: str) -> str:
-    """The value of a setting that all runs share."""
-    return protocol.settings.get(name, "(not recorded)")
 
 
 def with_methods(tables: Tables, mitigate: str, designs: Sequence[str]) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from fairprof.commands.compare.documents.annex_iv import annex_iv
 from fairprof.commands.compare.documents.model_card import model_card
 
 SECTIONS = [  # Mitchell et al. 2019, figure 1
@@ -188,6 +189,25 @@ def test_it_says_how_labels_data_and_weights_came_about(tables, protocol):
     assert "The pictures show real people" in card
     assert "B-seed3 (it was killed)" in card
     assert "(unknown here)" in card
+
+
+@pytest.mark.parametrize(
+    ("finetune", "said"),
+    [
+        ("head", ["a head of two linear layers", "the head alone is trained", "at most 6 epochs"]),
+        ("linear_probe", ["one linear layer on its features", "multinomial logistic regression"]),
+        ("knn", ["a vote of the training images", "a feature vector of the centre crop of every training image"]),
+    ],
+)
+def test_it_says_how_the_models_were_fitted(tables, protocol, finetune, said):
+    settings = protocol.settings | {"finetune": finetune, "epochs": "6"}
+    documents = [
+        model_card(tables, replace(protocol, settings=settings), "B"),
+        annex_iv(tables, replace(protocol, settings=settings)),
+    ]
+    assert all(words in documents[0] for words in said)
+    trained = finetune == "head"
+    assert all(("AdamW" in document) == ("best epoch" in document) == trained for document in documents)
 
 
 def test_labels_that_were_read_are_no_pseudo_professions(tables, protocol):
