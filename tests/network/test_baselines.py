@@ -19,7 +19,7 @@ from fairprof.commands.train.run import prepared, with_cached_prefix
 from fairprof.config import BASELINES, Settings
 from fairprof.data.pool import load_pool
 from fairprof.errors import UserError
-from fairprof.network.baselines import NEIGHBOURS, STRENGTHS, TEMPERATURE, Images, _linear_probe, head_kind_of
+from fairprof.network.baselines import NEIGHBOURS, STRENGTHS, TEMPERATURE, Images, _linear_probe, _tell, head_kind_of
 from fairprof.network.predictions import predict
 from fairprof.network.records import SELECTION_RULES, Trained, Training
 from fairprof.network.refitting import refitted
@@ -275,3 +275,11 @@ def test_methods_that_change_a_training_are_refused_before_there_is_a_network(
 ):
     with pytest.raises(UserError, match=f"finetune={finetune} {reason}: with it, mitigation={method} is impossible"):
         prepared(settings_of(finetune=finetune, mitigation=method), pool)
+
+
+def test_what_has_no_effect_is_said_once_a_process(capsys):
+    _tell.cache_clear()
+    _tell("knn")
+    _tell("knn")
+    said = capsys.readouterr().out
+    assert said.count("finetune=knn fits at once") == 1 and "epochs, patience, selection, augmented_views" in said
