@@ -1,4 +1,4 @@
-"""The network: a classifier with the study's head or a baseline's, what is frozen, where it is cut, what explains it."""
+"""The network: a classifier with the head that is asked for, what is frozen, where it is cut, what explains it."""
 
 import functools
 from dataclasses import dataclass
@@ -100,7 +100,8 @@ def build_classifier(
 
     finetune: `head` trains the head alone, as baselines do, `layer4` / `layer3` / `layer2` every stage from that on,
     `all` everything. What a stage is in networks other than ResNets, `architectures.stages` says. head_kind: what the
-    head is. Warns of a backbone that stays random. Raises `UserError` for an architecture or weights that cannot be had.
+    head is. Warns of a backbone that stays random. Raises `UserError` for an architecture or weights that cannot be
+    had.
     """
     network = new_network(architecture, class_count, seed, image_size, head_kind)
     head = head_of(network)

@@ -20,6 +20,8 @@ from fairprof.config import BASELINES, Settings
 from fairprof.data.pool import load_pool
 from fairprof.errors import UserError
 from fairprof.network.baselines import NEIGHBOURS, STRENGTHS, TEMPERATURE, Images, _linear_probe, _tell, head_kind_of
+from fairprof.network.classifier import build_classifier
+from fairprof.network.parts import Boundary
 from fairprof.network.predictions import predict
 from fairprof.network.records import SELECTION_RULES, Trained, Training
 from fairprof.network.refitting import refitted
@@ -283,3 +285,22 @@ def test_what_has_no_effect_is_said_once_a_process(capsys):
     _tell("knn")
     said = capsys.readouterr().out
     assert said.count("finetune=knn fits at once") == 1 and "epochs, patience, selection, augmented_views" in said
+
+
+@pytest.mark.parametrize("finetune", BASELINES)
+@pytest.mark.parametrize(
+    ("architecture", "head"),
+    [("timm:test_vit", "head"), ("timm:test_convnext", "head.fc"), ("timm:resnetv2_18", "head.fc")],
+)
+def test_heads_of_baselines_take_the_place_of_classifiers_of_timm(architecture, head, finetune):
+    kind = head_kind_of(finetune, 30)
+    classifier = build_classifier(architecture, "random", finetune, 3, 0, 64, kind)
+    assert (classifier.head, classifier.boundary) == (head, Boundary(head))
+    images = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        logits = classifier.network(images)
+        assert torch.equal(classifier.trainable(classifier.prefix(images)), logits)
+    assert logits.shape == (2, 3)  # of resnetv2, too, whose classifier is a convolution
+    assert all(name.startswith(f"{head}.") for name in classifier.changed_by_training())
+    last = last_layer(classifier.network)
+    assert last.out_features == (30 if finetune == "knn" else 3)

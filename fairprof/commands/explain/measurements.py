@@ -167,7 +167,7 @@ def _randomised_maps(
     maps: dict[str, list[np.ndarray]] = {}
     for draw in range(RANDOMISED_NETWORKS):
         seed = derive_seed(settings.seed, "randomised weights", label, draw)
-        fresh = build_classifier(architecture, "random", "all", class_count, seed, head_kind=model.stored.head)
+        fresh = build_classifier(architecture, "random", "all", class_count, seed, model.image_size, model.stored.head)
         blocks = _blocks(model) if draw == 0 and settings.method not in COSTLY else ()
         device = next(model.classifier.network.parameters()).device
         parts = randomised_networks(model.classifier.network, fresh.network.to(device), model.classifier.head, blocks)
