@@ -128,9 +128,9 @@ class Backbone:
         return f"{self.architecture}@{self.weights}"
 
 
-# those of pytorch-grad-cam whose maps, of one layer and for a class, can be had raw. Not RandomCAM, which is no
-# explanation (and draws from NumPy's global generator); nor FullGrad, which adds up layers scaled image by image; nor
-# FEM, whose threshold of two standard deviations nothing exceeds in 2 x 2 fields
+# those of pytorch-grad-cam whose maps, of one layer and for a class, can be had raw, and two of attention. Not
+# RandomCAM, which is no explanation (and draws from NumPy's global generator); nor FullGrad, which adds up layers
+# scaled image by image; nor FEM, whose threshold of two standard deviations nothing exceeds in 2 x 2 fields
 SaliencyMethod = Literal[
     "GradCAM",
     "GradCAMPlusPlus",
@@ -146,6 +146,8 @@ SaliencyMethod = Literal[
     "KPCA_CAM",
     "ScoreCAM",
     "AblationCAM",
+    "AttentionRollout",
+    "GradientWeightedAttention",
 ]
 SALIENCY_METHODS = get_args(SaliencyMethod)
 # what lies below layer2 is too little work, and too large, to be kept
@@ -687,7 +689,9 @@ class ExplainSettings(DataSettings):
     )
     merge: str = GROUPS_OF_THE_MODEL
     exclude: str = GROUPS_OF_THE_MODEL
-    method: SaliencyMethod = setting("GradCAM", Identifies.ANALYSIS, "saliency method, as pytorch-grad-cam names it")
+    method: SaliencyMethod = setting(
+        "GradCAM", Identifies.ANALYSIS, "saliency method: one of pytorch-grad-cam's, or of a transformer's attention"
+    )
     explained: Literal["predicted", "true"] = setting(
         "predicted", Identifies.ANALYSIS, "class whose evidence is shown: the predicted or the true one"
     )

@@ -1,8 +1,8 @@
-"""Saliency maps of whole batches, by any method of pytorch-grad-cam: raw, nothing is scaled per image, so that groups
-can be compared."""
+"""Saliency maps of whole batches, by any method of pytorch-grad-cam or of a transformer's attention: raw, nothing is
+scaled per image, so that groups can be compared."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Protocol, Self
 
 import numpy as np
@@ -18,6 +18,7 @@ from tqdm import tqdm
 from fairprof.network.parts import Boundary, part
 from fairprof.runtime.hardware import channels_last
 from fairprof.runtime.progress import progress_bar
+from fairprof.saliency.attention import ATTENTION_METHODS, ROLLOUT, attention_maps, unfused
 from fairprof.serving import ExplainedLayer
 
 BATCH = 16  # images differentiated at once: bounds the memory
@@ -138,6 +139,8 @@ METHODS: dict[str, type[_RawMaps]] = {
 }
 COSTLY = tuple(name for name, method in METHODS.items() if issubclass(method, _Forward))
 # maps that are sums of activation times gradient of the logit
+CLASSLESS = ("EigenCAM", "KPCA_CAM", ROLLOUT)  # their maps are the same for every class
+UNFUSED = ("ShapleyCAM", *ATTENTION_METHODS)  # which read attention, or differentiate it twice
 IN_LOGIT_UNITS = ("GradCAM", "GradCAMElementWise", "HiResCAM", "XGradCAM", "LayerCAM", "ShapleyCAM", "FinerCAM")
 
 
@@ -216,8 +219,8 @@ class _Behind(nn.Module):
             values.expand(len(maps), *values.shape[1:]) if len(values) == 1 else values
             for values in (self.entering, self.output)
         )
-        # a copy: what follows may work in place
-        return self.sides.behind(self.explained.output(self.layer(maps).clone(), own), entering)
+        # a copy, as its gradient is: what follows may work in place, and the library detaches the gradient in place
+        return self.sides.behind(self.explained.output(self.layer(maps) * 1, own), entering)
 
 
 def saliency_maps(
@@ -231,29 +234,35 @@ def saliency_maps(
     """The saliency map of every image for its class at a layer.
 
     With the method GradCAM (Selvaraju et al. 2017) it is the ReLU of the sum over channels of the layer's activation
-    times the mean gradient of the class's logit; METHODS are the others. entering: (N, 3, H, W) float32, normalised
-    images; or what enters the network at `boundary`, (N, ...) float, as the prefix cache has it. It is sliced a batch
-    at a time. classes: (N,) int, one explicit target an image. Returns (N, h, w) float32, >= 0, in `unit_of(method)`; a
-    map of zeros says that nothing there speaks for the class. The network's mode, gradients and hooks are left as they
-    were. Raises ValueError for a class that the network does not have, an unknown method, ScoreCAM, which masks images,
-    at a boundary, and a boundary from which the layer cannot be reached.
+    times the mean gradient of the class's logit; METHODS and ATTENTION_METHODS are the others. entering: (N, 3, H, W)
+    float32, normalised images; or what enters the network at `boundary`, (N, ...) float, as the prefix cache has it. It
+    is sliced a batch at a time. classes: (N,) int, one explicit target an image. Returns (N, h, w) float32, >= 0, in
+    `unit_of(method)`; a map of zeros says that nothing there speaks for the class. The network's mode, gradients and
+    hooks are left as they were. Raises ValueError for a class that the network does not have, an unknown method, one
+    that needs images at a boundary, and a boundary from which the layer cannot be reached; and its subclass
+    `Inapplicable` for a method that says nothing of this network.
 
     The network is cut behind the layer, where it can be: what lies before is computed without gradients, and
     pytorch-grad-cam gets the rest.
     """
     _check(network, classes, boundary, method)
-    sides = _sides(network, layer, boundary)
     device = next(network.parameters()).device
     maps = []
-    with _unchanged(network), _bar(method, len(classes)) as bar:
+    attention = unfused(network) if method in UNFUSED else nullcontext()
+    with _unchanged(network), attention, _bar(method, len(classes)) as bar:
+        sides = None if method in ATTENTION_METHODS else _sides(network, layer, boundary)
         for start in range(0, len(classes), BATCH):
             batch = channels_last(entering[start : start + BATCH].to(device).float())
+            chosen = [int(number) for number in classes[start : start + BATCH]]
+            if sides is None:
+                maps.append(attention_maps(network, layer, batch, chosen, method).cpu().numpy())
+                bar.update(len(chosen))
+                continue
             with torch.no_grad():
                 output = sides.before(batch)
             behind, activations = _Behind(sides, layer, batch, output), layer.maps(output)
             if start == 0 and method in COSTLY:
                 bar.total = len(classes) * activations.shape[1]
-            chosen = [int(number) for number in classes[start : start + BATCH]]
             maps.append(_maps_of_batch(method, network, behind, batch, activations, chosen, bar))
     return np.concatenate(maps).astype(np.float32)
 
@@ -262,10 +271,10 @@ def _check(network: nn.Module, classes: np.ndarray, boundary: Boundary | None, m
     class_count = [module for module in network.modules() if isinstance(module, nn.Linear)][-1].out_features
     if any(not 0 <= number < class_count for number in classes):  # the library would swallow the IndexError
         raise ValueError(f"saliency targets must be classes 0 to {class_count - 1}")
-    if method not in METHODS:
-        raise ValueError(f"{method} is not a saliency method: use one of {', '.join(METHODS)}")
-    if method == "ScoreCAM" and boundary is not None:
-        raise ValueError("ScoreCAM masks images: give images, not what enters behind a boundary")
+    if method not in (*METHODS, *ATTENTION_METHODS):
+        raise ValueError(f"{method} is not a saliency method: use one of {', '.join((*METHODS, *ATTENTION_METHODS))}")
+    if method in ("ScoreCAM", *ATTENTION_METHODS) and boundary is not None:
+        raise ValueError(f"{method} needs images: give them, not what enters behind a boundary")
 
 
 def _bar(method: str, images: int) -> tqdm:

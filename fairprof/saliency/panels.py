@@ -191,7 +191,8 @@ def _shown_map(
 @dataclass(frozen=True)
 class Wording:
     """How a panel calls what it shows. compared: what the columns or rows are, design or model. method: of the maps.
-    unit: of their values. explained: the class, predicted or true. at: of `looked_at`."""
+    unit: of their values. explained: the class, predicted or true; "" where maps are the same for all. at: of
+    `looked_at`."""
 
     compared: str = "design"
     method: str = "Grad-CAM"
@@ -251,7 +252,8 @@ def side_by_side_panel(
     for axis, heading in zip(axes[0], ["image", *(f"{wording.compared} {design}" for design in designs)], strict=True):
         axis.set_title(heading, fontsize=NORMAL, fontweight="bold")
     _bar_of_overlays(figure, everything, f"{wording.method} ({wording.unit})")
-    _entitled(figure, f"{title}\n{wording.maps}, for the {wording.explained} class; ✓ is right, ✗ is wrong")
+    of_class = f", for the {wording.explained} class" if wording.explained else ""
+    _entitled(figure, f"{title}\n{wording.maps}{of_class}; ✓ is right, ✗ is wrong")
     return figure
 
 

@@ -240,6 +240,12 @@ def test_labels_are_short():
     assert list(settings.references()) == ["B", "A", "C-3", "D-old", "other-2"]
 
 
+@pytest.mark.parametrize("method", ["AttentionRollout", "GradientWeightedAttention"])
+def test_a_method_that_says_nothing_of_a_network_is_answered_in_a_line(method, models, synthetic_cache, refused):
+    with refused(f"method={method} does not apply to A-1, whose architecture is resnet18: it has no blocks"):
+        run_explanation(settings_of(synthetic_cache, method=method))
+
+
 def test_a_missing_model_is_one_line_for_the_user(models, refused):
     with refused("no registered model nobody"):
         run_explanation(ExplainSettings(models="nobody"))

@@ -21,6 +21,7 @@ from fairprof.network.classifier import Classifier, build_classifier
 from fairprof.network.explained_layer import explained_layer
 from fairprof.network.parts import Boundary, part
 from fairprof.saliency import gradcam
+from fairprof.saliency.attention import ATTENTION_METHODS
 from fairprof.saliency.gradcam import COSTLY, METHODS, PRINCIPAL_COMPONENTS, saliency_maps
 from fairprof.serving import ExplainedLayer
 
@@ -328,8 +329,8 @@ def few(images) -> torch.Tensor:
 
 
 def test_the_setting_knows_every_method_and_no_other():
-    assert tuple(sorted(METHODS)) == tuple(sorted(SALIENCY_METHODS))
-    assert set(get_args(ExplainSettings.model_fields["method"].annotation)) == set(METHODS)
+    assert sorted((*METHODS, *ATTENTION_METHODS)) == sorted(SALIENCY_METHODS)
+    assert get_args(ExplainSettings.model_fields["method"].annotation) == SALIENCY_METHODS
     assert all(hasattr(pytorch_grad_cam, name) for name in METHODS)
 
 
@@ -430,7 +431,7 @@ def test_every_method_leaves_mode_gradients_and_hooks_as_they_were(method, fails
 def test_unknown_methods_and_score_cam_behind_a_boundary_are_refused(small, few):
     with pytest.raises(ValueError, match="NoCAM is not a saliency method"):
         saliency_maps(small, BLOCK, few, CLASSES[:3], method="NoCAM")
-    with pytest.raises(ValueError, match="ScoreCAM masks images"):
+    with pytest.raises(ValueError, match="ScoreCAM needs images"):
         saliency_maps(small, ExplainedLayer("layer3"), few, CLASSES[:3], Boundary("layer2"), method="ScoreCAM")
 
 

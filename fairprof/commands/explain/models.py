@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fairprof.config import NEWEST, ExplainSettings
 from fairprof.errors import UserError
 from fairprof.network.loaded import LoadedModel, load_model
+from fairprof.saliency.attention import ATTENTION_METHODS, Inapplicable, require_attention
 from fairprof.store import tracking
 from fairprof.store.models import run_reference
 from fairprof.store.studies import confirmatory_arm, design_of, is_study, newest_study_runs, runs_of_study, seed_of
@@ -77,3 +78,15 @@ def load_models(settings: ExplainSettings, references: dict[str, str]) -> dict[s
             raise UserError(f"models={settings.models}: {seen[run_id]} and {label} are both {model}: name it once")
         seen[run_id] = label
     return models
+
+
+def require_applicable(method: str, models: dict[str, LoadedModel]) -> None:
+    """Raises `UserError` where a method of explanation says nothing of one of the models."""
+    for label, model in models.items() if method in ATTENTION_METHODS else ():
+        try:
+            require_attention(model.classifier.network, model.classifier.explained_layer, model.image_size)
+        except Inapplicable as error:
+            raise UserError(
+                f"method={method} does not apply to {label}, whose architecture is {model.settings.architecture}: "
+                f"{error}; take one that looks at a layer, such as method=GradCAM"
+            ) from None

@@ -20,6 +20,7 @@ from fairprof.reporting.chart import MOST_ROWS, Several, drawn, finished, interv
 from fairprof.reporting.names import name_of
 from fairprof.reporting.style import GRID, HOLLOW, MARGIN, NARROW, NORMAL, SMALL, WIDTH, WRONG, ZERO, curve_styles
 from fairprof.saliency.faithfulness import HIGHER_IS_BETTER, SCORES
+from fairprof.saliency.gradcam import CLASSLESS
 from fairprof.saliency.outline import FacePlace, face_place
 from fairprof.saliency.panels import (
     ALL_IMAGES,
@@ -38,7 +39,8 @@ MODEL_ROW = 0.2  # inches of a group and model
 def figures_of(explanation: Explanation, subject: Subject, maps: dict[str, np.ndarray]) -> dict[str, Figure]:
     """Every picture of an explanation by name; maps: label to the (N, h, w) maps of the subject's images."""
     at = looked_at(explanation.layer, maps[explanation.shown[0]])
-    wording = Wording("model", explanation.method, explanation.unit, explanation.explained, at)
+    of_class = "" if explanation.method in CLASSLESS else explanation.explained
+    wording = Wording("model", explanation.method, explanation.unit, of_class, at)
     place = face_place(subject.pixels)
     first = slice(0, SIDE_BY_SIDE_IMAGES)
     known = "regions: face, hair, background" if explanation.kind == "regions" else f"{explanation.kind}: an ellipse"
@@ -59,7 +61,7 @@ def figures_of(explanation: Explanation, subject: Subject, maps: dict[str, np.nd
         labels = group_labels(subject.images, attribute)
         groups = labels.astype(str).to_numpy()
         counts = labels.value_counts()[list(labels.cat.categories)].to_dict()
-        title = f"Mean {explanation.method} of the {explanation.explained} class by {name_of(attribute)}"
+        title = f"Mean {explanation.maps_of} by {name_of(attribute)}"
         raw = {label: mean_maps(of_model, groups) for label, of_model in trusted.items()}
         figures[f"mean_maps_{attribute}"] = mean_map_difference_panel(raw, counts, place, title, wording)
         if len(trusted) > 1 and explanation.reference in trusted and attribute != "gender_x_race":

@@ -52,7 +52,7 @@ from fairprof.reporting.wording import (
     signed,
 )
 from fairprof.saliency.faithfulness import PERCENTILES, SCORES
-from fairprof.saliency.gradcam import PRINCIPAL_COMPONENTS
+from fairprof.saliency.gradcam import CLASSLESS, IN_LOGIT_UNITS, PRINCIPAL_COMPONENTS
 from fairprof.saliency.randomisation import CHANGED, EVERYTHING, FLAGGED, HEAD, THRESHOLD, UNCERTAIN
 
 SYMMETRIC = 2  # fields along an edge, of which none lies nearer to the middle than another
@@ -65,7 +65,7 @@ def findings(explanation: Explanation, pictures: dict[str, bytes]) -> Findings:
     who = designs_named(list(explanation.designs)) if explanation.designs else _named_models(explanation.models)
     return Findings(
         title=f"What {who} {'look' if explanation.designs else verb} at",
-        subtitle=f"{explanation.method} of the {explanation.explained} class, "
+        subtitle=f"{explanation.maps_of}, "
         f"{counted(explanation.images, 'test image')} of {explanation.data.partition(':')[0]}; "
         f"made {explanation.created}",
         sections=_sections(explanation, pictures),
@@ -86,7 +86,7 @@ def description(explanation: Explanation) -> str:
     versions = ", ".join(f"{label}: {name}" for label, name in explanation.models.items())
     return (
         "\n\n".join(map(in_markdown, answer(explanation)))
-        + f"\n\n{explanation.method} of the {explanation.explained} class in {explanation.images:,} test images; "
+        + f"\n\n{explanation.maps_of} in {explanation.images:,} test images; "
         f"{in_markdown(versions)}. The whole report is the artifact `report.html`; tables are in `faithfulness/`, "
         "`randomisation/` and `attention/`, pictures in `pictures/`, the raw maps in `saliency/maps.npz`."
     )
@@ -340,8 +340,9 @@ def _looks(explanation: Explanation, pictures: dict[str, bytes]) -> Iterable[Blo
         yield Picture(
             "side_by_side",
             "The same images through every model",
-            "Each image, then the map of every model over it, on one scale of raw values: a model with larger logits "
-            "is brighter. The light line is where the regions meet."
+            "Each image, then the map of every model over it, on one scale of raw values"
+            + (": a model with larger logits is brighter" if explanation.method in IN_LOGIT_UNITS else "")
+            + ". The light line is where the regions meet."
             + (" Of each design its first seed, as an example." if explanation.designs else "")
             + (f" Maps of {_named_models(untold)}: no evidence of where it looks." if untold else ""),
             side_by_side_seen(explanation),
@@ -535,7 +536,11 @@ def _made(explanation: Explanation) -> Iterable[Block]:
             *((f"model {label}", name) for label, name in explanation.models.items()),
             ("data", explanation.data.partition(":")[0]),
             ("images", f"{explanation.images:,} of the test partition, balanced over gender x race x profession"),
-            ("explained class", explanation.explained),
+            (
+                "explained class",
+                explanation.explained
+                + ("; the maps themselves are the same for every class" if explanation.method in CLASSLESS else ""),
+            ),
             (
                 "method",
                 f"{explanation.method} at {explanation.layer}, raw maps of {explanation.fields[0]} x "
@@ -554,6 +559,11 @@ def _made(explanation: Explanation) -> Iterable[Block]:
     if explanation.method in PRINCIPAL_COMPONENTS:
         limits.append(
             "The sign of a principal component is arbitrary: it is chosen so that the largest value is positive."
+        )
+    if explanation.method in CLASSLESS:
+        limits.append(
+            f"{explanation.method} does not depend on the head: its maps stay as they are when the head is randomised, "
+            "which flags them for every model."
         )
     yield Sentences("Limits", tuple(limits))
 

@@ -7,6 +7,7 @@ import pandas as pd
 from fairprof.commands.explain.trust import TOLD, TRUSTED
 from fairprof.data.regions import CENTRE_PRIOR
 from fairprof.reporting.findings import finite
+from fairprof.saliency.gradcam import CLASSLESS
 from fairprof.store.tracking import MOST_METRICS
 
 FACE, HAIR, CENTRE = "face", "hair", "centre"
@@ -64,6 +65,12 @@ class Explanation:
     min_support: int
     created: str
     shows_faces: bool
+
+    @property
+    def maps_of(self) -> str:
+        """The method, and of which class its maps are."""
+        which = "(the same for every class)" if self.method in CLASSLESS else f"of the {self.explained} class"
+        return f"{self.method} {which}"
 
     @property
     def main_region(self) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 import numpy as np
 
 from fairprof.commands.explain.measurements import attention_of, faithfulness_of, randomisation_of, reference_of
-from fairprof.commands.explain.models import chosen_models, load_models
+from fairprof.commands.explain.models import chosen_models, load_models, require_applicable
 from fairprof.commands.explain.pictures import figures_of
 from fairprof.commands.explain.report import findings
 from fairprof.commands.explain.results import Explanation, shown_of, values_of
@@ -16,12 +16,14 @@ from fairprof.config import ExplainSettings
 from fairprof.data.pool import Pool
 from fairprof.data.regions import RegionMasks
 from fairprof.data.sources.kinds import shows_faces
+from fairprof.errors import UserError
 from fairprof.metrics import attention
 from fairprof.network.loaded import LoadedModel, pool_for, require_unseen, with_groups_of
 from fairprof.reporting.findings import log_findings
 from fairprof.reporting.style import png_of
 from fairprof.reporting.wording import enumerated
 from fairprof.runtime.hardware import device_of
+from fairprof.saliency.attention import ATTENTION_METHODS
 from fairprof.saliency.gradcam import unit_of
 from fairprof.store import tracking
 from fairprof.store.models import link_to_model
@@ -30,8 +32,8 @@ from fairprof.store.models import link_to_model
 def run_explanation(settings: ExplainSettings) -> str:
     """Explains trained models on the same test images; returns the id of the explanation's MLflow run.
 
-    Raises `UserError` where there is no such model, the models or the data do not fit each other, training images
-    would be among those that are explained, or a region mask cannot be used.
+    Raises `UserError` where there is no such model, the method says nothing of one, the models or the data do not fit
+    each other, training images would be among those that are explained, or a region mask cannot be used.
     """
     tags = {
         "fairprof.role": "explanation",
@@ -43,6 +45,7 @@ def run_explanation(settings: ExplainSettings) -> str:
     with tracking.started_run(f"explain-{name}", tags) as run_id:
         chosen = chosen_models(settings)
         models = load_models(settings, chosen.references)
+        require_applicable(settings.method, models)
         settings = with_groups_of(next(iter(models.values())), settings)
         explain_and_log(settings, models, pool_for(next(iter(models.values())), settings), chosen.designs)
     return run_id
@@ -58,6 +61,7 @@ def explain_and_log(
     subject = subject_of(settings, models, pool, designs)
     _log_inputs(settings, subject)
     maps = {label: subject.maps(label, settings.method) for label in subject.labels}
+    _require_one_resolution(settings, maps)
     checks = faithfulness_of(settings, subject, maps)
     similarity, against_randomised = randomisation_of(settings, subject, maps)
     trust = trust_of(subject.labels, checks["faithfulness"], similarity)
@@ -77,7 +81,9 @@ def explain_and_log(
         kind=subject.masks.kind,
         regions=subject.masks.names,
         areas=dict(zip(subject.masks.names, _mean_areas(subject.masks), strict=True)),
-        layer=enumerated(sorted({model.classifier.explained_layer.path for model in models.values()})),
+        layer="all blocks"
+        if settings.method in ATTENTION_METHODS
+        else enumerated(sorted({model.classifier.explained_layer.path for model in models.values()})),
         fields=maps[subject.labels[0]].shape[1:],
         undefined={label: int((of_model.max(axis=(1, 2)) == 0).sum()) for label, of_model in maps.items()},
         tables=tables,
@@ -94,6 +100,18 @@ def explain_and_log(
     for label, values in values_of(explanation).items():
         tracking.log_values(values, as_metrics)
         link_to_model(models[label].stored, {name: values[name] for name in as_metrics if name in values})
+
+
+def _require_one_resolution(settings: ExplainSettings, maps: dict[str, np.ndarray]) -> None:
+    """Raises `UserError` where maps of some models have more fields than those of others."""
+    fields = {label: f"{of_model.shape[1]} x {of_model.shape[2]}" for label, of_model in maps.items()}
+    (first, reference), *others = fields.items()
+    for label, found in others:
+        if found != reference:
+            raise UserError(
+                f"models={settings.models}: maps of {label} have {found} fields, those of {first} {reference}: explain "
+                "models of one resolution together"
+            )
 
 
 def _mean_areas(masks: RegionMasks) -> list[float]:

@@ -111,3 +111,20 @@ def test_a_design_is_withheld_where_the_maps_of_one_seed_fail():
     assert "The maps of design B cannot be trusted" in said[1] and "5 of 6 seeds (0, 1, 2, 4 and 5)" in said[1]
     assert "withheld for 1 of 12 models and, as some of their seeds fail, for design B" in said[2]
     assert not any("design B's attention" in sentence or sentence.startswith("Against design") for sentence in said)
+
+
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ("GradCAM", "GradCAM of the predicted class"),
+        ("AttentionRollout", "AttentionRollout (the same for every class)"),
+    ],
+)
+def test_maps_that_are_the_same_for_every_class_are_told_to_be_no_class_s(method, told):
+    found = findings(replace(explanation({"A": 3, "B": 3}), method=method), {})
+    assert found.subtitle.startswith(f"{told}, ") and f"{told} in 120 test images" in found.description
+    text = str(found.sections)
+    classless = method != "GradCAM"
+    assert ("does not depend on the head" in text) == classless
+    assert ("the maps themselves are the same for every class" in text) == classless
+    assert ("a model with larger logits is brighter" in text) != classless
