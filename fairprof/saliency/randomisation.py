@@ -4,12 +4,11 @@ Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim 2018, arXiv:1810.03292: weights 
 backwards, and the maps compared with those of the trained network by rank correlation.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 
 import numpy as np
 import pandas as pd
-import torch
 from scipy.stats import rankdata
 from torch import nn
 
@@ -23,26 +22,24 @@ FLAGGED, CHANGED, UNCERTAIN = "flagged", "changed", "uncertain"
 
 
 def randomised_networks(
-    network: nn.Module, fresh: nn.Module, head: str, blocks: tuple[str, ...]
+    network: nn.Module, fresh: nn.Module, head: str, steps: Mapping[str, tuple[str, ...]]
 ) -> Iterator[tuple[str, nn.Module]]:
     """Name and copy of the network with ever more of it initialised anew: the head, then also the last block, and so
     on (`layer4`: head and layer4), at last everything.
 
-    fresh: the same architecture, freshly initialised. head: its path. blocks: paths of the children between which the
-    cascade steps, in order. The network itself is left as it is.
+    fresh: the same architecture, freshly initialised. head: its path. steps: in order, names of the steps of the
+    cascade and the paths that belong to each. The network itself is left as it is.
     """
     randomised = deepcopy(network)
     state = fresh.state_dict()
-    for name in (head, *reversed(blocks)):
-        _replace(randomised, state, f"{name}.")
-        yield (HEAD if name == head else name), randomised
-    _replace(randomised, state, "")
+    cascade = {HEAD: (head,)} | dict(reversed(steps.items()))
+    for name, paths in cascade.items():
+        chosen = tuple(f"{path}." for path in paths)
+        anew = {key: value for key, value in state.items() if key.startswith(chosen)}
+        randomised.load_state_dict(anew, strict=False)
+        yield name, randomised
+    randomised.load_state_dict(state)
     yield EVERYTHING, randomised
-
-
-def _replace(network: nn.Module, state: dict[str, torch.Tensor], path: str) -> None:
-    """path: of what is initialised anew, with its last dot; empty for everything."""
-    network.load_state_dict({key: value for key, value in state.items() if key.startswith(path)}, strict=False)
 
 
 def rank_correlations(first: np.ndarray, second: np.ndarray) -> np.ndarray:

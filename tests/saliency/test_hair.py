@@ -94,7 +94,7 @@ def trained_and_randomised(pool, settings, folder):
     randomised = []
     for number in range(NETWORKS):
         fresh = build_classifier("resnet18", "random", "all", len(pool.professions), 1000 + number).network
-        *_, (part, network) = randomised_networks(classifier.network, fresh, classifier.head, ())
+        *_, (part, network) = randomised_networks(classifier.network, fresh, classifier.head, {})
         assert part == EVERYTHING
         randomised.append(saliency_maps(network, LAYER, entering, classes))
     return predictions, rows, own, randomised

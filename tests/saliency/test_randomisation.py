@@ -21,6 +21,7 @@ from fairprof.serving import ExplainedLayer
 from tests.saliency.test_gradcam import classifier_of
 
 BLOCKS = ("layer1", "layer2", "layer3", "layer4")
+STEPS = {name: (name,) for name in BLOCKS}
 
 
 def generator(*words) -> np.random.Generator:
@@ -61,7 +62,7 @@ def test_the_cascade_replaces_the_head_first_and_everything_at_last():
     before = {name: value.clone() for name, value in classifier.network.state_dict().items()}
     fresh_state = fresh.network.state_dict()
     replaced = {}
-    for part, network in randomised_networks(classifier.network, fresh.network, classifier.head, BLOCKS):
+    for part, network in randomised_networks(classifier.network, fresh.network, classifier.head, STEPS):
         state = network.state_dict()
         replaced[part] = {
             name.split(".")[0]
@@ -74,6 +75,22 @@ def test_the_cascade_replaces_the_head_first_and_everything_at_last():
     assert all(torch.equal(value, before[name]) for name, value in classifier.network.state_dict().items())
 
 
+def test_a_step_may_be_several_blocks():
+    classifier, fresh = classifier_of(), build_classifier("resnet18", "random", "all", 4, seed=7)
+    steps = {"first": ("layer1", "layer2.0"), "second": ("layer2.1", "layer4")}
+    fresh_state, before = fresh.network.state_dict(), classifier.network.state_dict()
+    changed = {}
+    for part, network in randomised_networks(classifier.network, fresh.network, classifier.head, steps):
+        state = network.state_dict()
+        changed[part] = {".".join(name.split(".")[:2]) for name in state if not torch.equal(state[name], before[name])}
+        assert all(
+            torch.equal(value, before[name]) or torch.equal(value, fresh_state[name]) for name, value in state.items()
+        )
+    assert list(changed) == [HEAD, "second", "first", EVERYTHING]
+    assert changed["second"] == {"fc.1", "fc.4", "layer2.1", "layer4.0", "layer4.1"}
+    assert changed["first"] == changed["second"] | {"layer1.0", "layer1.1", "layer2.0"}
+
+
 @pytest.mark.slow
 def test_a_method_that_ignores_the_head_is_flagged_for_it_and_one_that_does_not_is_not():
     classifier, fresh = classifier_of(), build_classifier("resnet18", "random", "all", 4, seed=7)
@@ -84,7 +101,7 @@ def test_a_method_that_ignores_the_head_is_flagged_for_it_and_one_that_does_not_
         own = saliency_maps(classifier.network, ExplainedLayer("layer3"), images, classes, method=method)
         parts = {
             part: [saliency_maps(network, ExplainedLayer("layer3"), images, classes, method=method)]
-            for part, network in randomised_networks(classifier.network, fresh.network, classifier.head, ())
+            for part, network in randomised_networks(classifier.network, fresh.network, classifier.head, {})
         }
         table = similarities({"A": own}, {"A": parts}, 200, generator).set_index("randomised")
         found[method] = table["verdict"].to_dict()

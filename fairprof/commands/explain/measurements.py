@@ -1,5 +1,7 @@
 """What is measured of an explanation: faithfulness, maps of randomised networks, and attention by group."""
 
+from contextlib import suppress
+
 import numpy as np
 import pandas as pd
 from torch import nn
@@ -7,16 +9,19 @@ from torch import nn
 from fairprof.commands.explain import designs
 from fairprof.commands.explain.subject import Subject
 from fairprof.config import ExplainSettings
+from fairprof.errors import UserError
 from fairprof.inference import attention_tests, group_means
 from fairprof.inference.group_means import ImageValues
 from fairprof.inference.multiplicity import adjusted_in_families
 from fairprof.metrics import attention
+from fairprof.network.architectures import stages
 from fairprof.network.classifier import build_classifier
 from fairprof.network.loaded import LoadedModel
 from fairprof.saliency.faithfulness import SCORES, faithfulness, random_maps
 from fairprof.saliency.gradcam import COSTLY
 from fairprof.saliency.randomisation import EVERYTHING, randomised_networks, similarities
 from fairprof.seeds import derive_seed, numpy_generator
+from fairprof.serving import OF_TIMM
 
 RANDOMISATION_IMAGES = 64
 RANDOMISED_NETWORKS = 3  # of which numbers are means
@@ -168,20 +173,30 @@ def _randomised_maps(
     for draw in range(RANDOMISED_NETWORKS):
         seed = derive_seed(settings.seed, "randomised weights", label, draw)
         fresh = build_classifier(architecture, "random", "all", class_count, seed, model.image_size, model.stored.head)
-        blocks = _blocks(model) if draw == 0 and settings.method not in COSTLY else ()
+        steps = _steps(model) if draw == 0 and settings.method not in COSTLY else {}
         device = next(model.classifier.network.parameters()).device
-        parts = randomised_networks(model.classifier.network, fresh.network.to(device), model.classifier.head, blocks)
+        parts = randomised_networks(model.classifier.network, fresh.network.to(device), model.classifier.head, steps)
         for part, network in parts:
             maps.setdefault(part, []).append(subject.maps(label, settings.method, count, network))
     return maps
 
 
-def _blocks(model: LoadedModel) -> tuple[str, ...]:
-    """The sequences of blocks of a network that has several, such as layer1 to layer4 of a ResNet."""
-    children = model.classifier.network.named_children()
+def _steps(model: LoadedModel) -> dict[str, tuple[str, ...]]:
+    """The paths between which randomisation steps, by the name of the step, in order: the sequences of blocks of a
+    network that has several, such as layer1 to layer4 of a ResNet; of other networks of timm the blocks of each stage,
+    which are quarters of a transformer."""
+    classifier, architecture = model.classifier, model.stored.settings["architecture"]
+    children = classifier.network.named_children()
     paths = [name for name, child in children if isinstance(child, nn.Sequential)]
-    paths = [name for name in paths if not f"{model.classifier.head}.".startswith(f"{name}.")]
-    return tuple(paths) if len(paths) > 1 else ()
+    paths = [name for name in paths if not f"{classifier.head}.".startswith(f"{name}.")]
+    if len(paths) > 1:
+        return {name: (name,) for name in paths}
+    steps: dict[str, tuple[str, ...]] = {}
+    if architecture.startswith(OF_TIMM):
+        with suppress(UserError):  # it has no stages
+            for path, stage in stages(architecture, model.image_size).items():
+                steps[stage] = (*steps.get(stage, ()), path)
+    return steps
 
 
 def _against_randomised(
