@@ -4,7 +4,7 @@ Adebayo, Gilmer, Muelly, Goodfellow, Hardt, Kim 2018, arXiv:1810.03292: weights 
 backwards, and the maps compared with those of the trained network by rank correlation.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 
 import numpy as np
@@ -22,7 +22,7 @@ FLAGGED, CHANGED, UNCERTAIN = "flagged", "changed", "uncertain"
 
 
 def randomised_networks(
-    network: nn.Module, fresh: nn.Module, head: str, steps: Mapping[str, tuple[str, ...]]
+    network: nn.Module, fresh: nn.Module, head: str, steps: dict[str, tuple[str, ...]]
 ) -> Iterator[tuple[str, nn.Module]]:
     """Name and copy of the network with ever more of it initialised anew: the head, then also the last block, and so
     on (`layer4`: head and layer4), at last everything.
