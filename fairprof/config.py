@@ -155,6 +155,15 @@ BASELINES = ("linear_probe", "knn")  # values of `finetune` that train no networ
 PREFIX_FINETUNE = ("head", "layer4", "layer3", *BASELINES)
 AUTOMATIC_VIEWS = 4
 PATHS = ("data", "weights", "hparams", "cache_dir")  # what is a path, or may be one
+NAMED_WEIGHTS = ("auto", "imagenet", "pretrained", "random")  # weights that are no path
+LOCAL_FOLDER, HUB = "local-dir:", "hf-hub:"  # weights in a folder, and on Hugging Face's hub
+WEIGHTS_TO_GIVE = f"give {', '.join(NAMED_WEIGHTS)}, a file, {LOCAL_FOLDER}FOLDER or {HUB}OWNER/NAME@REVISION"
+ON_HUB = re.compile(r"[\w.-]+/[\w.-]+")  # owner and name of a repository
+ADDRESS = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
+ADDRESS_ON_HUB = re.compile(
+    r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/(?P<repository>[\w.-]+/[\w.-]+)(?:/\w+/(?P<revision>[^/?#]+))?"
+)
+MOVING = ("", "main", "master", "HEAD")  # revisions at which there may be something else tomorrow
 
 
 def setting(
@@ -168,6 +177,59 @@ def setting(
 def marks(field: FieldInfo) -> dict[str, Any]:
     """What `setting` has said of a field that pydantic does not know of."""
     return cast(dict[str, Any], field.json_schema_extra)
+
+
+def named_architecture(value: str) -> str:
+    """An architecture by its name. Raises ValueError for what names weights, with the settings to use instead."""
+    if value.startswith(HUB):
+        repository, at, revision = value.removeprefix(HUB).partition("@")
+        owner, _, name = repository.partition("/")
+        architecture = name if owner == "timm" and name else "NAME"
+        raise ValueError(
+            f"a name; weights are a setting of their own: architecture=timm:{architecture} "
+            f"weights={HUB}{repository}@{revision if at else 'REVISION'}"
+        )
+    if value.startswith(LOCAL_FOLDER):
+        raise ValueError(
+            "a name; weights are a setting of their own: architecture=timm:NAME, where NAME stands under architecture "
+            f"in the folder's config.json, and weights={value}"
+        )
+    if ADDRESS.match(value):
+        raise ValueError(
+            "a name, of torchvision (resnet50) or of timm (timm:NAME), and no address; weights are another setting"
+        )
+    return value
+
+
+def of_this_machine(weights: str) -> bool:
+    """Whether weights are a file or a folder."""
+    return weights not in NAMED_WEIGHTS and not weights.startswith(HUB)
+
+
+def weights_to_be_had(value: str) -> str:
+    """Weights that can be had as they are named. Raises ValueError for others, with the setting to use instead."""
+    if found := ADDRESS_ON_HUB.match(value):
+        pinned = found["revision"] if found["revision"] not in (None, *MOVING) else "REVISION"
+        raise ValueError(
+            f"no address: weights={HUB}{found['repository']}@{pinned}"
+            + (
+                ", REVISION being a commit or a tag, under which the same weights will be found"
+                if pinned == "REVISION"
+                else ""
+            )
+        )
+    if ADDRESS.match(value):
+        raise ValueError("no address: download the file yourself, look at its licence, and set weights to the file")
+    if value.startswith(HUB):
+        repository, _, revision = value.removeprefix(HUB).partition("@")
+        if not ON_HUB.fullmatch(repository) or revision in MOVING:
+            raise ValueError(
+                f"{HUB}OWNER/NAME@REVISION, where REVISION is a commit or a tag: under none, or the name of a branch, "
+                "there may be other weights tomorrow"
+            )
+    if value == LOCAL_FOLDER:
+        raise ValueError(f"{LOCAL_FOLDER}FOLDER")
+    return value
 
 
 class CommandSettings(BaseSettings):
@@ -349,7 +411,9 @@ class TrainingSettings(DataSettings):
     weights: str = setting(
         "auto",
         Identifies.STUDY,
-        "auto (imagenet where it can be had, else random), imagenet, random, or a file with a state dict",
+        "auto (published ones where they can be had, else random), imagenet (torchvision's), pretrained (those of "
+        "timm's tag, or torchvision's), random, a file with a state dict, local-dir:FOLDER, or "
+        "hf-hub:OWNER/NAME@REVISION",
     )
     finetune: Literal["head", "layer4", "layer3", "layer2", "all", "linear_probe", "knn"] = setting(
         "layer2",
@@ -359,6 +423,16 @@ class TrainingSettings(DataSettings):
         search=Choice(("head", "layer4", "layer3", "layer2")),
     )
     image_size: int = setting(64, Identifies.SHARED, "edge of the square input, pixels", ge=32, le=1024)
+
+    @field_validator("architecture")
+    @classmethod
+    def _named_architecture(cls, value: str) -> str:
+        return named_architecture(value)
+
+    @field_validator("weights")
+    @classmethod
+    def _weights_to_be_had(cls, value: str) -> str:
+        return weights_to_be_had(value)
 
     # Training
     epochs: int = setting(6, Identifies.SHARED, "passes over the training images", ge=1, le=1000)

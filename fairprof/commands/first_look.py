@@ -5,7 +5,17 @@ from collections.abc import Iterator
 from io import BytesIO
 
 from fairprof.commands.train.hyperparameters import RUN_ID, with_hyperparameters
-from fairprof.config import DataSettings, PrepareSettings, Settings, StudySettings, TrainingSettings, TuneSettings
+from fairprof.config import (
+    LOCAL_FOLDER,
+    WEIGHTS_TO_GIVE,
+    DataSettings,
+    PrepareSettings,
+    Settings,
+    StudySettings,
+    TrainingSettings,
+    TuneSettings,
+    of_this_machine,
+)
 from fairprof.data.drawable import Asked, obstacles, require_drawable
 from fairprof.data.pool import Pool, ScreenedRows, pool_of, refuse_if_mostly_unusable, regrouped, screened_rows
 from fairprof.errors import UserError
@@ -39,13 +49,18 @@ def look(settings: DataSettings) -> None:
 
 
 def _require_weights(weights: str) -> None:
-    if weights in ("auto", "imagenet", "random"):
+    if not of_this_machine(weights):
+        return
+    if weights.startswith(LOCAL_FOLDER):
+        folder = path_of(weights.removeprefix(LOCAL_FOLDER), "weights")
+        if not folder.is_dir():
+            raise UserError(f"weights={weights}: there is no folder {folder}")
         return
     path = path_of(weights, "weights")
     try:
         open_file(path).close()
     except UnreadableFile as error:
-        raise UserError(f"weights={weights}: {error.about(path)}: give auto, imagenet, random or a file") from None
+        raise UserError(f"weights={weights}: {error.about(path)}: {WEIGHTS_TO_GIVE}") from None
 
 
 def _require_hyperparameters(settings: Settings | StudySettings) -> None:

@@ -1,7 +1,7 @@
 """The network: a classifier with the head that is asked for, what is frozen, where it is cut, what explains it."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -22,7 +22,8 @@ from fairprof.network.architectures import (
 from fairprof.network.explained_layer import explained_layer
 from fairprof.network.parts import Boundary, part
 from fairprof.network.records import Weights
-from fairprof.network.weights import find_weights, load_backbone, read_state_dict
+from fairprof.network.weight_sources import find_weights
+from fairprof.network.weights import load_backbone, read_state_dict, tell_loaded
 from fairprof.runtime.progress import note
 from fairprof.serving import IMAGENET, STUDYS_HEAD, DecisionRule, ExplainedLayer, HeadKind, Preprocessing
 
@@ -107,7 +108,8 @@ def build_classifier(
     head = head_of(network)
     used, file = find_weights(architecture, weights)
     if file is not None:
-        load_backbone(network, _tensors_of_file(file, used.sha256), head, file)
+        used = replace(used, loaded=load_backbone(network, _tensors_of_file(file, used.sha256), head, file))
+        tell_loaded(used)
     elif finetune == "head":
         print(NOTHING_TO_LEARN_FROM, flush=True)
     elif finetune in BASELINES:

@@ -5,7 +5,7 @@ PyTorch is not loaded for them: what a training leaves is logged by a process th
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ import numpy as np
 from fairprof.config import Settings
 from fairprof.data.designs import Draw
 from fairprof.data.pool import Pool
+from fairprof.reporting.wording import enumerated
+from fairprof.runtime.files import without_folders
 
 if TYPE_CHECKING:
     from fairprof.mitigation.halves import Halves
@@ -22,12 +24,80 @@ if TYPE_CHECKING:
     from fairprof.serving import DecisionRule
 
 
+NOT_STATED = "not stated"  # a licence
+SHOWN_NAMES = 3  # of tensors, in a sentence
+
+
+@dataclass(frozen=True)
+class LoadedTensors:
+    """What a file of weights has given a backbone.
+
+    count: tensors that were loaded. share: of the backbone's parameters that they fill, [0, 1]. missing: names of the
+    backbone's tensors that the file does not have, which start as initialised. unused: names of the file's tensors that
+    the backbone does not have, such as those of a head.
+    """
+
+    count: int
+    share: float
+    missing: tuple[str, ...]
+    unused: tuple[str, ...]
+
+    def __str__(self) -> str:
+        whole = self.count + len(self.missing)
+        if self.missing:
+            filled = math.floor(1000 * self.share) / 10  # never more than there is
+            told = (
+                f"{self.count:,} of the backbone's {whole:,} tensors ({filled:g} % of its parameters) were loaded; "
+                f"{few_names(self.missing)} {'starts' if len(self.missing) == 1 else 'start'} as initialised"
+            )
+        else:
+            told = f"all {whole:,} tensors of the backbone were loaded"
+        return told + (f"; of the file, {few_names(self.unused)} had no place in it" if self.unused else "")
+
+
+def few_names(names: Sequence[str]) -> str:
+    """Names of tensors in a sentence: the first, and how many there are besides."""
+    more = [f"{len(names) - SHOWN_NAMES:,} more"] if len(names) > SHOWN_NAMES else []
+    return enumerated([*(f"{name:.100}" for name in names[:SHOWN_NAMES]), *more])
+
+
 @dataclass(frozen=True)
 class Weights:
-    """Which weights the backbone starts from: `name` is imagenet, random or a file; sha256 is "" for random."""
+    """Which weights the backbone starts from.
+
+    name: imagenet, pretrained, random, a file, local-dir:FOLDER or hf-hub:OWNER/NAME@REVISION. sha256: of the file; ""
+    for random. licence: as the weights state it. origin: where they were published, with the revision. Both are ""
+    where nobody says. loaded: what they have given a backbone, None before they are loaded.
+    """
 
     name: str
     sha256: str
+    licence: str = ""
+    origin: str = ""
+    loaded: LoadedTensors | None = None
+
+    @property
+    def fill_backbone(self) -> bool:
+        """Whether they give all of a backbone: what training leaves of it as it was can be had again from them."""
+        return self.name != "random" and not (self.loaded and self.loaded.missing)
+
+    def told(self) -> str:
+        """What they are and what they have given, in sentences; "" for random ones."""
+        if not self.sha256:
+            return ""
+        published = f", published as {self.origin}" if self.origin else ""
+        licence = f"The licence that they state is {self.licence}." if self.licence else "They state no licence."
+        return (
+            f"Training began with the weights {without_folders(self.name)}{published} (SHA-256 {self.sha256[:12]}): "
+            f"{self.loaded or 'they were loaded'}. {licence}"
+        )
+
+    def tags(self) -> dict[str, str]:
+        """What a run or study is told apart by, and may be used for."""
+        told = {"licence": self.licence or NOT_STATED, "origin": self.origin, "loaded": str(self.loaded or "")}
+        return {"fairprof.weights_sha256": self.sha256 or "none"} | (
+            {f"fairprof.weights_{name}": text for name, text in told.items() if text} if self.sha256 else {}
+        )
 
 
 @dataclass(frozen=True)

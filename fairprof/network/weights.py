@@ -1,11 +1,9 @@
-"""Weights that a network starts from: ImageNet, a file or random, found, checked and loaded."""
+"""Weights of a network: read from a file, checked, loaded into a backbone, and as arrays."""
 
-import http.client
+import argparse
+import functools
 import os
-import socket
-import urllib.error
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,77 +11,19 @@ import numpy as np
 import safetensors.torch
 import torch
 from torch import nn
-from torchvision.models import get_model_weights
 
+from fairprof.config import NAMED_WEIGHTS
 from fairprof.errors import UserError
-from fairprof.network.records import Weights, digest_of
-from fairprof.plain_text import visible
-from fairprof.runtime.files import UnreadableFile, open_file, path_of, sha256_of
+from fairprof.network.published_weights import named_as
+from fairprof.network.records import LoadedTensors, Weights, digest_of, few_names
+from fairprof.network.weight_sources import MAX_BYTES
+from fairprof.runtime.files import open_file, without_folders
 from fairprof.runtime.limits import memory_limited
+from fairprof.runtime.progress import note
 
-MAX_BYTES = 4 * 2**30  # of a file; the largest of torchvision's classifiers have 2.6e9
+LEAST_SHARE = 0.9  # of a backbone's parameters, below which a checkpoint is one of something else
 FILES_IN_MEMORY, SPARE_MEMORY = 3, 2**29  # what reading a file may take: how often its size, and bytes beside
 FLOATING = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
-DOWNLOAD_TIMEOUT = 20.0  # seconds without an answer
-
-
-def find_weights(architecture: str, weights: str) -> tuple[Weights, Path | None]:
-    """What the setting `weights` means here, and its file; None for random weights.
-
-    Raises `UserError` where ImageNet weights or a file are asked for and cannot be had.
-    """
-    if weights == "random":
-        return Weights("random", ""), None
-    if weights in ("imagenet", "auto"):
-        try:
-            path = _imagenet_file(architecture)
-        except UserError as error:
-            if weights == "imagenet":
-                raise
-            print(
-                f"fairprof: warning: {visible(error)}; this run starts from random weights, which learn far less from "
-                "few images",
-                flush=True,
-            )
-            return Weights("random", ""), None
-        return Weights("imagenet", _digest(path, weights, "remove it, and it is downloaded again")), path
-    path = path_of(weights, "weights")
-    return Weights(weights, _digest(path, weights, "give auto, imagenet, random or a file")), path
-
-
-def _digest(path: Path, weights: str, remedy: str) -> str:
-    try:
-        return sha256_of(path, MAX_BYTES)
-    except UnreadableFile as error:
-        raise UserError(f"weights={weights}: {error.about(path)}: {remedy}") from None
-
-
-def _imagenet_file(architecture: str) -> Path:
-    """torchvision's ImageNet weights in the local cache of torch.hub, downloaded if they are not there yet."""
-    entries = get_model_weights(architecture)
-    entry = entries["IMAGENET1K_V1"] if "IMAGENET1K_V1" in entries.__members__ else next(iter(entries))
-    path = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rsplit("/", 1)[-1]
-    if not os.path.exists(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with _socket_timeout(DOWNLOAD_TIMEOUT):
-                torch.hub.download_url_to_file(entry.url, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1])
-        except (urllib.error.URLError, http.client.HTTPException, OSError, RuntimeError) as error:
-            raise UserError(
-                f"the ImageNet weights cannot be downloaded from {entry.url} "
-                f"({' '.join(str(error).split())}): put the file at {path}"
-            ) from None
-    return path
-
-
-@contextmanager
-def _socket_timeout(seconds: float) -> Iterator[None]:
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
@@ -123,29 +63,61 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
 def _content(file: BinaryIO, suffix: str) -> object:
     if suffix == ".safetensors":
         return safetensors.torch.load(file.read())
-    return torch.load(file, map_location="cpu", weights_only=True)
+    with torch.serialization.safe_globals([argparse.Namespace]):  # in which DINO, MAE and timm keep their arguments
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
-def load_backbone(network: nn.Module, tensors: dict[str, torch.Tensor], head: str, path: Path) -> None:
-    """Loads the backbone; keys may share a prefix (`module.encoder_q.` and the like), the head is never loaded.
+def load_backbone(network: nn.Module, tensors: dict[str, torch.Tensor], head: str, path: Path) -> LoadedTensors:
+    """Loads a backbone from a checkpoint, as it is published (see `published_weights`); the head is never loaded.
 
-    Raises `UserError` that names the first tensor which is missing, has another shape or holds no usable values.
+    Parameters that the checkpoint does not have stay as they are, where it fills LEAST_SHARE of them. Raises
+    `UserError` where it fills less, a tensor has another shape or holds no usable values, or statistics of batch norm
+    are missing.
     """
     own = {name: value for name, value in network.state_dict().items() if not name.startswith(f"{head}.")}
-    prefix = _common_prefix(tensors, own)
-    given = {name: tensors[prefix + name] for name in own if prefix + name in tensors}
-    for name, value in given.items():
-        _require(_fault_of_kind(value, own[name]), prefix + name, path)
-    found = {name: value.to(own[name].dtype) for name, value in given.items() if value.shape == own[name].shape}
-    absent = sorted(name for name in own if name not in found and not name.endswith("num_batches_tracked"))
-    if absent:
-        raise UserError(
-            f"weights: {path} does not fit this architecture: {len(absent)} of {len(own)} tensors are "
-            f"missing or have another shape, the first is {absent[0]}"
-        )
+    named = named_as(network, own, tensors)
+    for name, value in named.given.items():
+        _require(_fault_of_kind(value, own[name]), named.prefix + name, path)
+    found = {name: value.to(own[name].dtype) for name, value in named.given.items() if value.shape == own[name].shape}
+    parameters = {name: value.numel() for name, value in network.named_parameters() if name in own}
+    share = sum(size for name, size in parameters.items() if name in found) / sum(parameters.values())
+    missing = tuple(name for name, value in own.items() if name not in found and value.is_floating_point())
+    _require_fit(share, missing, own, named.given, parameters, path)
     for name, value in found.items():
-        _require(_fault_of_values(value, name), prefix + name, path)
+        _require(_fault_of_values(value, name), named.prefix + name, path)
     network.load_state_dict(found, strict=False)
+    return LoadedTensors(len(found), share, missing, named.unused)
+
+
+@functools.cache
+def tell_loaded(weights: Weights) -> None:
+    """Says once in a process what weights have given a backbone; torchvision's and timm's, where it is not all."""
+    if weights.loaded and (weights.loaded.missing or weights.name not in NAMED_WEIGHTS):
+        note(f"weights {without_folders(weights.name)}: {weights.loaded}")
+
+
+def _require_fit(
+    share: float,
+    missing: Sequence[str],
+    own: dict[str, torch.Tensor],
+    given: dict[str, torch.Tensor],
+    parameters: Collection[str],
+    path: Path,
+) -> None:
+    """Raises `UserError` unless a checkpoint is one of this architecture."""
+    unfit = f"weights: {path} does not fit this architecture"
+    if share < LEAST_SHARE:
+        raise UserError(
+            f"{unfit}: it fills {100 * share:.1f} % of the backbone's parameters, and {100 * LEAST_SHARE:g} % are "
+            f"needed; {len(missing):,} of {len(own):,} tensors are missing or have another shape: {few_names(missing)}"
+        )
+    for name in missing:
+        if name in given:
+            shapes = (" x ".join(map(str, tensor.shape)) or "a single number" for tensor in (given[name], own[name]))
+            raise UserError(f"{unfit}: the tensor {name} is {' and not '.join(shapes)}")
+    statistics = [name for name in missing if name not in parameters]
+    if statistics:
+        raise UserError(f"{unfit}: it lacks what was measured in training, {few_names(statistics)}")
 
 
 def _require(fault: str, name: str, path: Path) -> None:
@@ -173,13 +145,6 @@ def _fault_of_values(value: torch.Tensor, name: str) -> str:
     if name.endswith("running_var") and (value < 0).any():
         return "holds negative variances: take weights that were saved whole"
     return ""
-
-
-def _common_prefix(tensors: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> str:
-    anchor = next(iter(own))
-    prefixes = {name.removesuffix(anchor) for name in tensors if name.endswith(anchor)} | {""}
-    # momentum encoders are trained copies too, but it is the query encoder that a checkpoint is meant to give
-    return max(sorted(prefixes), key=lambda prefix: (sum(prefix + name in tensors for name in own), "_k" not in prefix))
 
 
 def arrays_of(tensors: dict[str, torch.Tensor]) -> dict[str, np.ndarray]:

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
+from fairprof.config import HUB
 from fairprof.errors import UserError, reason_of
 
 # Nobody is waited for at the other end of a pipe, and no terminal becomes this process's own
@@ -45,6 +46,8 @@ def path_of(text: str, setting: str) -> Path:
 def without_folders(text: str) -> str:
     """A setting that is a path, or a kind of data and a path, as others may read it: `utkface:faces` for
     `utkface:/home/me/faces`. What is no path stays as it is."""
+    if text.startswith(HUB):
+        return text
     kind, colon, path = text.partition(":")
     if not colon or "/" in kind:
         kind, colon, path = "", "", text

@@ -47,6 +47,7 @@ from fairprof.store.tracking import LoggedRun
 
 DESCRIPTION_TAG = "fairprof.description"  # of a model: the digest of the description as it was written here
 RUN_KEY_TAG = "fairprof.run_key"  # equal for runs and versions of the same training
+WEIGHTS_TAGS = ("fairprof.weights_sha256", "fairprof.weights_licence")  # of a run and of a version: what it began with
 CHOSEN_TAG = "fairprof.chosen"  # of a version: why it and none of the study's other seeds is registered
 PATIENCE = 300.0  # seconds that a finished training waits for others that decide on the same champion
 NOT_IN_NAMES = re.compile("[/:.%\"']")  # what MLflow refuses in the name of a model that a run has logged
@@ -173,7 +174,7 @@ def _version_tags(run: LoggedRun, headline: dict[str, float], method: ToldMethod
     """Tags of the version that a run registers."""
     of_run = {
         name: run.tags[name]
-        for name in (RUN_KEY_TAG, "fairprof.hyperparameters", FROZEN_TAG, DEGENERATE_TAG)
+        for name in (RUN_KEY_TAG, "fairprof.hyperparameters", FROZEN_TAG, DEGENERATE_TAG, *WEIGHTS_TAGS)
         if name in run.tags
     }
     return (

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from fairprof.config import EVERYBODY
 from fairprof.inference.planning import SeedPlan
+from fairprof.network.records import NOT_STATED
 from fairprof.runtime.files import without_folders
 
 COMPARISON = "comparison.html"  # the page of the designs, where the report is on methods or backbones
@@ -27,7 +28,9 @@ class Protocol:
     rules that are nearly the best on these labels; empty where they are unknown. seed_plan: what the record says of the
     seeds, None where it was not read. merge, exclude: the settings by which groups count as one or are left out.
     shows_faces: whether images may be shown in the report. run_id: of the comparison, among whose artifacts its files
-    are. models: of every run that has registered one, the run's name and its model's name and version.
+    are. models: of every run that has registered one, the run's name and its model's name and version. weights_licence,
+    weights_origin, weights_loaded: the licence that the weights state ("not stated" where they state none), where they
+    were published, and what of the backbone they gave; "" for random ones and where the runs do not say.
     """
 
     title: str
@@ -68,8 +71,16 @@ class Protocol:
     shows_faces: bool = False
     run_id: str = ""
     models: tuple[tuple[str, str, str], ...] = ()
+    weights_licence: str = ""
+    weights_origin: str = ""
+    weights_loaded: str = ""
 
     @property
     def data_shown(self) -> str:
         """The data set as others may read it: without the folders that lead to it."""
         return without_folders(self.data)
+
+    @property
+    def stated_licence(self) -> str:
+        """The licence that the initial weights state; "" where they state none, or are random."""
+        return "" if self.weights_licence == NOT_STATED else self.weights_licence

@@ -146,6 +146,9 @@ def protocol_of(
         shows_faces=shows_faces(params["data"], settings.faces_in_reports),
         run_id=tracking.active_run_id(),
         models=tuple(_registered_models(results)),
+        weights_licence=first.tags.get("fairprof.weights_licence", ""),
+        weights_origin=first.tags.get("fairprof.weights_origin", ""),
+        weights_loaded=first.tags.get("fairprof.weights_loaded", ""),
     )
 
 

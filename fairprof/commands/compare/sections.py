@@ -12,6 +12,7 @@ from fairprof.commands.compare.claims import Claim, Claims
 from fairprof.commands.compare.collect import LATER_SEEDS
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.commands.compare.seen import PHOTOGRAPHIC, seen
+from fairprof.config import of_this_machine
 from fairprof.data.designs import DESIGNS
 from fairprof.data.sources.kinds import to_be_named
 from fairprof.inference.levels import ALPHA
@@ -47,7 +48,6 @@ from fairprof.reporting.wording import (
     span,
 )
 
-WITHOUT_A_FILE = ("imagenet", "random")  # weights
 WEIGHTS = "WEIGHTS"  # stands for a file
 MANY = 4  # sentences: more of them that claim nothing are folded
 VERY_MANY = 8  # more than so many are folded whatever they claim: the verdicts in four rows have them all
@@ -487,6 +487,10 @@ def _study(protocol: Protocol) -> Iterable[tuple[str, str]]:
     yield "reference design", protocol.reference if protocol.reference == "A" else f"{protocol.reference}, without A"
     yield "initial weights", protocol.weights
     yield "SHA-256 of the weights", protocol.weights_sha256
+    if protocol.weights_loaded:
+        yield "licence that the weights state", protocol.weights_licence
+        yield "where the weights were published", protocol.weights_origin or "not known"
+        yield "what the weights gave the backbone", protocol.weights_loaded
     yield "hash of the shared hyperparameters", protocol.hyperparameters_hash
     yield "permutations", f"{protocol.permutations:,}"
     yield "bootstrap replicates", f"{protocol.replicates:,}"
@@ -544,7 +548,7 @@ def _stand_ins(protocol: Protocol) -> dict[str, str]:
     """What stands in the commands for files of this machine, and its meaning."""
     named = to_be_named(protocol.data)
     found = {} if named == protocol.data else {named.partition(":")[2]: "where the data set lies"}
-    return found if protocol.weights in WITHOUT_A_FILE else found | {WEIGHTS: "the file of the weights"}
+    return found | {WEIGHTS: "the file of the weights"} if of_this_machine(protocol.weights) else found
 
 
 def _size_and_fraction(arm: str) -> tuple[str, str]:

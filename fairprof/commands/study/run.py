@@ -107,7 +107,7 @@ def _describe(settings: StudySettings, pool: Pool, backbones: FoundBackbones) ->
     tracking.set_tags(
         {
             "fairprof.hyperparameters": settings.hyperparameters_hash(),
-            "fairprof.weights_sha256": weights.sha256 or "none",
+            **weights.tags(),
         }
     )
 

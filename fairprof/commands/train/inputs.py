@@ -51,7 +51,7 @@ def _log_identity(subject: RunSubject) -> None:
         {
             "fairprof.weights": without_folders(weights.name),
             "fairprof.backbone": backbone_name(settings.architecture, weights.name),
-            "fairprof.weights_sha256": weights.sha256 or "none",
+            **weights.tags(),
             "fairprof.study_key": study_key(settings, pool, drawn.test_fingerprint, weights),
             "fairprof.run_key": run_key(settings, pool, drawn, weights),
             "fairprof.train_sizes": ",".join(train_sizes(settings, pool, drawn)),

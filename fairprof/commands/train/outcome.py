@@ -49,10 +49,10 @@ def log_model(subject: RunSubject, trained: Trained) -> None:
     """Logs what the model is, and what the training changed of its weights: in the best epoch and, where that is
     another one, in the last.
 
-    Of a network that began from random weights, which nothing gives back, all are logged. A digest stands for those
-    that are not.
+    Of a network that began from random weights, or from some that lack a part, which nothing gives back, all are
+    logged. A digest stands for those that are not.
     """
-    kept = trained.best_weights if subject.weights.name == "random" else subject.changed
+    kept = subject.changed if subject.weights.fill_backbone else trained.best_weights
     frozen = {name: value for name, value in trained.best_weights.items() if name not in kept}
     if frozen:
         tracking.set_tags({FROZEN_TAG: digest_of(frozen)})

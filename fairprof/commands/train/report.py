@@ -11,7 +11,7 @@ from PIL import Image
 
 from fairprof.commands.train.method import fit_told, fitted_table, sentences
 from fairprof.commands.train.subject import RunSubject
-from fairprof.config import NO_MITIGATION, DataSettings, Identifies, Settings
+from fairprof.config import NO_MITIGATION, DataSettings, Identifies, Settings, of_this_machine
 from fairprof.data.designs import DESIGNS
 from fairprof.data.drawable import Change, as_typed
 from fairprof.data.sources.kinds import shows_faces, to_be_named
@@ -52,7 +52,6 @@ PICTURE_WIDTH, PICTURE_COLOURS = 1000, 128  # of a picture on the page, which is
 MOST_COLUMNS = 8  # of professions, or of genders, in the table of training images
 WEIGHTS = "WEIGHTS"  # stands for a file
 CHOICE = {"linear_probe": "chose the penalty", "knn": "chose nothing"}  # of validation images, but for trainings
-WITHOUT_A_FILE = ("imagenet", "random")  # weights
 ONE_RUN = (
     "This is one training of one design: it shows nothing of differences between designs, for which several seeds of "
     "each are needed."
@@ -90,6 +89,7 @@ class Outcome:
     images: dict[str, int]
     weights: str
     weights_sha256: str
+    weights_told: str
     degenerate: str | None
     best_epoch: int
     epochs: int
@@ -130,6 +130,7 @@ def outcome_of(subject: RunSubject, version: RegisteredVersion | None) -> Outcom
         images={partition: len(drawn.rows(partition)) for partition in ("train", "val", "test")},
         weights=without_folders(subject.weights.name),
         weights_sha256=subject.weights.sha256 or "none",
+        weights_told=subject.weights.told(),
         degenerate=run.tags.get(DEGENERATE_TAG),
         best_epoch=int(run.metrics["best_epoch"]),
         epochs=len(tracking.load_table(run.run_id, "training/history.csv")),
@@ -162,6 +163,7 @@ def findings(outcome: Outcome) -> Findings:
                             _scores(outcome),
                             _composition(outcome),
                             Paragraph(_drawn(outcome)),
+                            *([Paragraph(outcome.weights_told)] if outcome.weights_told else []),
                             *_method(outcome),
                             *_use(outcome),
                         ),
@@ -379,7 +381,7 @@ def _stand_ins(outcome: Outcome) -> dict[str, str]:
     data = outcome.settings.data
     named = to_be_named(data)
     found = {} if named == data else {named.partition(":")[2]: "where the data set lies"}
-    return found if outcome.weights in WITHOUT_A_FILE else found | {WEIGHTS: "the file of the weights"}
+    return found | {WEIGHTS: "the file of the weights"} if of_this_machine(outcome.weights) else found
 
 
 def _of_data(outcome: Outcome) -> Change:
@@ -391,7 +393,7 @@ def _of_study(outcome: Outcome) -> Change:
     """What a study is told so that its runs train as this one did; where hyperparameters came from does not matter, as
     all of them are said."""
     told = _told(outcome, set(Settings.identifying(Identifies.STUDY, Identifies.SHARED)) - {"hparams"})
-    return told if outcome.weights in WITHOUT_A_FILE else told | {"weights": WEIGHTS}
+    return told | {"weights": WEIGHTS} if of_this_machine(outcome.weights) else told
 
 
 def _told(outcome: Outcome, names: set[str]) -> Change:

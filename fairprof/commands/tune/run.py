@@ -47,7 +47,7 @@ from fairprof.data.pool import Pool, load_pool, screened_rows, without_test
 from fairprof.errors import UserError
 from fairprof.network.architectures import preprocessing_of
 from fairprof.network.records import Weights
-from fairprof.network.weights import find_weights
+from fairprof.network.weight_sources import find_weights
 from fairprof.reporting.findings import log_findings
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.progress import note
