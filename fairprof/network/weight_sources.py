@@ -18,13 +18,14 @@ from torchvision.models import get_model_weights
 
 from fairprof.config import HUB, LOCAL_FOLDER, NAMED_WEIGHTS, WEIGHTS_TO_GIVE
 from fairprof.errors import UserError
+from fairprof.network.architectures import require_known
 from fairprof.network.records import Weights
 from fairprof.plain_text import visible
 from fairprof.runtime.files import UnreadableFile, path_of, read_file, sha256_of
+from fairprof.serving import OF_TIMM
 
 MAX_BYTES = 4 * 2**30  # of a file; the largest of torchvision's classifiers have 2.6e9
 MAX_TEXT_BYTES = 2**20  # of a file that describes weights
-OF_TIMM = "timm:"
 DOWNLOAD_TIMEOUT = 20.0  # seconds without an answer
 # as Hugging Face's hub and folders written for it name weights of timm and open_clip, the first that is there
 NAMES = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors", "open_clip_pytorch_model.bin")
@@ -79,6 +80,7 @@ def _digest(path: Path, weights: str, remedy: str) -> str:
 
 def _published(architecture: str, weights: str) -> tuple[str, _Found]:
     """Name and file of the weights with which an architecture was published."""
+    require_known(architecture)
     if not architecture.startswith(OF_TIMM):
         return "imagenet", _of_torchvision(architecture)
     if weights == "imagenet":
@@ -148,12 +150,9 @@ def _of_timm(architecture: str) -> _Found:
     from timm.models import get_pretrained_cfg, list_pretrained
 
     name = architecture.removeprefix(OF_TIMM)
+    described = get_pretrained_cfg(name)
     tags = ", ".join(f"{OF_TIMM}{known}" for known in list_pretrained(f"{name.partition('.')[0]}.*"))
-    try:
-        described = get_pretrained_cfg(name)
-    except RuntimeError as error:  # a tag that it does not know
-        raise UserError(f"architecture={architecture}: {error} There are {tags or 'none'}") from None
-    if described is None or not described.has_weights:
+    if not described.has_weights:
         raise UserError(
             f"timm has no weights for {architecture}: {f'it has them for {tags}' if tags else 'give random or a file'}"
         )
