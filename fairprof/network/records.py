@@ -82,8 +82,8 @@ class Weights:
         return self.name != "random" and not (self.loaded and self.loaded.missing)
 
     def told(self) -> str:
-        """What they are and what they have given, in sentences; "" for random ones."""
-        if not self.sha256:
+        """What they are and what they have given, in sentences; "" for random ones and for torchvision's."""
+        if self.name == "random" or (self.name == "imagenet" and self.fill_backbone):
             return ""
         published = f", published as {self.origin}" if self.origin else ""
         licence = f"The licence that they state is {self.licence}." if self.licence else "They state no licence."

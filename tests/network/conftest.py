@@ -1,6 +1,8 @@
-"""What tests of the network share: a pool of noise images."""
+"""What tests of the network share: a pool of noise images, a state dict."""
 
 import pytest
+import torch
+from torchvision.models import get_model
 
 
 @pytest.fixture
@@ -20,3 +22,13 @@ def forty_faces(tmp_path, write_image, write_manifest, make_settings):
             }
         )
     return load_pool(make_settings(data=write_manifest(rows[::-1])), image_size=32)
+
+
+@pytest.fixture(scope="session")
+def reference() -> dict[str, torch.Tensor]:
+    """The state dict of torchvision's own MobileNet V2 with other random weights, running statistics included."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(99)
+        network = get_model("mobilenet_v2", weights=None).train()
+        network(torch.rand(4, 3, 64, 64))
+    return network.state_dict()

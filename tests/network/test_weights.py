@@ -1,43 +1,20 @@
-"""Weights from everywhere they can come from: files of many kinds, ImageNet's download, and what is refused."""
+"""Weights from files of many kinds, and what is refused."""
 
 import functools
 import hashlib
-import http.server
 import os
 import pickle
 import resource
-import socket
-import threading
 import zipfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import safetensors.torch
 import torch
-from torch import nn
-from torchvision.models import MobileNet_V2_Weights, get_model
 
-from fairprof.errors import UserError
 from fairprof.network.classifier import build_classifier
 from fairprof.network.weights import weights_digest
-
-
-def backbone_of(network: nn.Module, head: str) -> dict[str, torch.Tensor]:
-    return {name: value for name, value in network.state_dict().items() if not name.startswith(f"{head}.")}
-
-
-def assert_same_tensors(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> None:
-    assert first.keys() == second.keys()
-    different = [name for name in first if not torch.equal(first[name], second[name])]
-    assert different == []
-
-
-def error_of(architecture: str = "mobilenet_v2", weights: str = "random") -> str:
-    with pytest.raises(UserError) as caught:
-        build_classifier(architecture, weights, "layer2", 4, seed=0)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+from tests.network.state_dicts import as_torch, assert_same_tensors, backbone_of, error_of
 
 
 def test_digest_changes_with_a_single_weight_and_with_a_buffer():
@@ -64,24 +41,9 @@ def test_a_head_on_a_backbone_that_stays_random_is_warned_of(capsys, weights, fi
 # --- weights from a file ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def reference() -> dict[str, torch.Tensor]:
-    """The state dict of torchvision's own MobileNet V2 with other random weights, running statistics included."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(99)
-        network = get_model("mobilenet_v2", weights=None).train()
-        network(torch.rand(4, 3, 64, 64))
-    return network.state_dict()
-
-
 def as_safetensors(tensors: dict, path: Path, suffix: str = ".safetensors") -> Path:
     path = path.with_suffix(suffix)
     safetensors.torch.save_file(tensors, path)
-    return path
-
-
-def as_torch(content, path: Path, **how) -> Path:
-    torch.save(content, path, **how)
     return path
 
 
@@ -275,158 +237,3 @@ def test_what_is_no_regular_file_of_moderate_size_is_not_read(make, texts, tmp_p
 def test_a_home_folder_that_nobody_has_is_told(refused):
     with refused("weights=~nosuchuser/w.pth", "~nosuchuser", "write the path out"):
         build_classifier("mobilenet_v2", "~nosuchuser/w.pth", "layer2", 4, seed=0)
-
-
-# --- ImageNet weights -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def checkpoints(tmp_path, monkeypatch) -> Path:
-    """The folder of torch.hub's own cache, which is empty."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    return tmp_path / "torch" / "hub" / "checkpoints"
-
-
-@pytest.fixture
-def published(reference, tmp_path) -> Path:
-    """A file of weights whose name holds the start of its SHA-256, as on PyTorch's server."""
-    path = as_torch(reference, tmp_path / "new.pth")
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return path.rename(tmp_path / f"mobilenet_v2-{digest[:8]}.pth")
-
-
-class QuietFiles(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments) -> None:
-        pass
-
-
-class Interrupted(QuietFiles):
-    """Announces a whole file, and closes the connection in the middle of it."""
-
-    def do_GET(self) -> None:
-        content = (Path(self.directory) / self.path.lstrip("/")).read_bytes()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content[: len(content) // 2])
-
-
-class InterruptedChunks(QuietFiles):
-    """The same, in chunks, as a proxy sends them."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        self.wfile.write(b"ffff\r\n" + b"x" * 100)
-        self.close_connection = True
-
-
-class Nonsense(QuietFiles):
-    """Speaks another protocol."""
-
-    def handle(self) -> None:
-        self.rfile.readline()
-        self.wfile.write(b"220 mail.example.org ESMTP\r\n")
-
-
-@contextmanager
-def serving(folder: Path, handler=QuietFiles):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@pytest.fixture
-def imagenet_url(monkeypatch):
-    """Sets where torchvision's weights of MobileNet V2 are downloaded from."""
-    return lambda url: monkeypatch.setattr(MobileNet_V2_Weights.IMAGENET1K_V1.value, "url", url)
-
-
-@pytest.fixture
-def nobody_listens() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as closed_again:
-        return f"http://127.0.0.1:{closed_again.getsockname()[1]}"
-
-
-@pytest.mark.parametrize("weights", ["imagenet", "auto"])
-def test_imagenet_weights_come_from_torchs_cache_without_a_network(
-    weights, reference, checkpoints, imagenet_url, nobody_listens, capsys
-):
-    imagenet_url(f"{nobody_listens}/mobilenet_v2-b0353104.pth")
-    checkpoints.mkdir(parents=True)
-    path = as_torch(reference, checkpoints / "mobilenet_v2-b0353104.pth")
-    classifier = build_classifier("mobilenet_v2", weights, "layer2", 4, seed=0)
-    loaded = backbone_of(classifier.network, classifier.head)
-    assert_same_tensors(loaded, {name: reference[name] for name in loaded})
-    assert classifier.weights.name == "imagenet"
-    assert classifier.weights.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert "warning" not in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("weights", ["imagenet", "auto"])
-def test_imagenet_weights_are_downloaded_and_kept(weights, reference, checkpoints, published, imagenet_url):
-    with serving(published.parent) as url:
-        imagenet_url(f"{url}/{published.name}")
-        classifier = build_classifier("mobilenet_v2", weights, "layer2", 4, seed=0)
-    loaded = backbone_of(classifier.network, classifier.head)
-    assert_same_tensors(loaded, {name: reference[name] for name in loaded})
-    assert [path.name for path in checkpoints.iterdir()] == [published.name]
-    assert classifier.weights.sha256 == hashlib.sha256(published.read_bytes()).hexdigest()
-    assert socket.getdefaulttimeout() is None
-    again = build_classifier("mobilenet_v2", weights, "layer2", 4, seed=0)  # the server is gone
-    assert weights_digest(again.network) == weights_digest(classifier.network)
-
-
-def test_imagenet_without_a_network_is_an_error_that_says_where_to_put_the_file(
-    checkpoints, imagenet_url, nobody_listens
-):
-    imagenet_url(f"{nobody_listens}/mobilenet_v2-b0353104.pth")
-    message = error_of(weights="imagenet")
-    assert f"put the file at {checkpoints / 'mobilenet_v2-b0353104.pth'}" in message
-    assert f"{nobody_listens}/mobilenet_v2-b0353104.pth" in message
-    assert list(checkpoints.iterdir()) == []
-
-
-def test_auto_without_a_network_warns_and_starts_from_random_weights(checkpoints, imagenet_url, nobody_listens, capsys):
-    imagenet_url(f"{nobody_listens}/mobilenet_v2-b0353104.pth")
-    classifier = build_classifier("mobilenet_v2", "auto", "layer2", 4, seed=0)
-    random = build_classifier("mobilenet_v2", "random", "layer2", 4, seed=0)
-    assert classifier.weights == random.weights
-    assert weights_digest(classifier.network) == weights_digest(random.network)
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("fairprof: warning: ") and "random weights" in line
-    assert f"put the file at {checkpoints / 'mobilenet_v2-b0353104.pth'}" in line
-
-
-@pytest.mark.parametrize("handler", [Interrupted, InterruptedChunks, Nonsense])
-def test_failed_download_is_an_error_and_leaves_no_half_file(handler, checkpoints, published, imagenet_url):
-    with serving(published.parent, handler) as url:
-        imagenet_url(f"{url}/{published.name}")
-        message = error_of(weights="imagenet")
-    assert f"put the file at {checkpoints / published.name}" in message
-    assert list(checkpoints.iterdir()) == []
-
-
-def test_file_that_the_server_does_not_have_is_an_error(checkpoints, published, imagenet_url):
-    with serving(published.parent) as url:
-        imagenet_url(f"{url}/other-{published.name}")
-        assert "404" in error_of(weights="imagenet")
-    assert list(checkpoints.iterdir()) == []
-
-
-def test_download_whose_digest_differs_from_its_name_is_refused(checkpoints, published, imagenet_url):
-    changed = published.with_name("mobilenet_v2-00000000.pth")
-    changed.write_bytes(published.read_bytes())
-    with serving(published.parent) as url:
-        imagenet_url(f"{url}/{changed.name}")
-        assert "invalid hash value" in error_of(weights="imagenet")
-    assert list(checkpoints.iterdir()) == []

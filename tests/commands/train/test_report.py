@@ -11,6 +11,7 @@ from PIL import Image
 from fairprof.commands.train.report import PICTURE_WIDTH, Outcome, answer, banners, findings, smaller
 from fairprof.config import Settings
 from fairprof.data.partitions import PARTITIONS
+from fairprof.network.records import LoadedTensors, Weights
 from fairprof.store.registry import RegisteredVersion
 from tests.browsers import PHONE, barriers, opened
 from tests.reporting.pages import needs_nothing_else, plain_text, rows_of
@@ -90,6 +91,7 @@ def outcome(**changes) -> Outcome:
         "images": {"train": 1020, "val": 30, "test": 100},
         "weights": "imagenet",
         "weights_sha256": "0a1b",
+        "weights_told": "",
         "degenerate": None,
         "best_epoch": 2,
         "epochs": 4,
@@ -181,11 +183,16 @@ def test_the_commands_are_those_that_go_on_with_this_run():
     assert "-P data=synthetic -P weights=imagenet -P epochs=4" in text
     assert 'mlflow.pyfunc.load_model("models:/fairprof-B/7")' in text
     settings = Settings(data="utkface:/home/me/faces", weights="/home/me/w.pth", hparams="/home/me/h.yaml", cue_gap=0)
-    found = findings(outcome(version=None, settings=settings, weights="w.pth"))
+    told = Weights("/home/me/w.pth", "0a1b2c3d4e5f67", loaded=LoadedTensors(300, 0.9876, ("fc_norm.bias",), ())).told()
+    found = findings(outcome(version=None, settings=settings, weights="w.pth", weights_told=told))
     text = plain_text(found.html())
     assert "-e evaluate -P model=run:0123456789abcdef0123456789abcdef -P data=utkface:FOLDER" in text
     assert "-e study -P data=utkface:FOLDER -P weights=WEIGHTS" in text
     assert "FOLDER stands for where the data set lies. WEIGHTS stands for the file of the weights." in text
+    assert (
+        "Training began with the weights w.pth (SHA-256 0a1b2c3d4e5f): 300 of the backbone's 301 tensors (98.7 % of "
+        "its parameters) were loaded; fc_norm.bias starts as initialised. They state no licence."
+    ) in text
     assert "-e register -P run=0123456789abcdef0123456789abcdef" in text
     assert "/home/me" not in found.html() + found.description
 

@@ -105,6 +105,22 @@ def test_weights_of_unknown_origin_are_asked_about(tables, protocol, draft):
     assert "networks start from random weights" in annex_iv(tables, replace(protocol, weights="random"))
 
 
+def test_licence_and_origin_of_weights_are_those_that_they_state(tables, protocol):
+    known = replace(
+        protocol,
+        weights="pretrained",
+        weights_licence="cc-by-nc-4.0",
+        weights_origin="hf-hub:timm/vit@0123",
+        weights_loaded="all 150 tensors of the backbone were loaded",
+    )
+    said = annex_iv(tables, known)
+    assert "the weights that timm publishes for it" in said
+    assert "published as hf-hub:timm/vit@0123); all 150 tensors of the backbone were loaded; " in said
+    assert "Licence that these weights state: cc-by-nc-4.0. PROVIDER INPUT REQUIRED: training data of these" in said
+    silent = annex_iv(tables, replace(known, weights_licence="not stated"))
+    assert "Licence that" not in silent and "PROVIDER INPUT REQUIRED: training data and licence of these" in silent
+
+
 def test_missing_runs_and_unknown_ceilings_are_stated(tables, protocol):
     failed = (("B-seed3", "out of | memory"),)
     draft = annex_iv(tables, replace(protocol, failed=failed, ceiling={}, versions={}, git_commit="unknown"))
