@@ -964,7 +964,7 @@ def _backbones(text: str, weights: str) -> tuple[Backbone, ...]:
         architecture, at, own = (word.strip() for word in part.partition("@"))
         if not architecture or (at and not own):
             raise ValueError(f"auto, or a list of ARCHITECTURE or ARCHITECTURE@WEIGHTS ({part})")
-        found.append(Backbone(architecture, own or weights))
+        found.append(Backbone(named_architecture(architecture), weights_to_be_had(own or weights)))
     if not found:
         raise ValueError("auto, or a list separated by commas, with at least one backbone")
     if len(set(found)) < len(found):

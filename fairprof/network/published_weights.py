@@ -10,6 +10,7 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -83,13 +84,14 @@ def _translation_of(architecture: str) -> Callable | None:
 
     handed: list[Callable | None] = []
 
-    def note(model: nn.Module, filter_fn: Callable | None = None, **others) -> None:
+    def note(model: nn.Module, filter_fn: Callable | None = None, **others: Any) -> None:
         handed.append(filter_fn)
 
-    load, _builder.load_pretrained = _builder.load_pretrained, note
+    builder: Any = _builder
+    load, builder.load_pretrained = builder.load_pretrained, note
     try:
-        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):  # of shapes alone
             timm.create_model(architecture, pretrained=True)
     finally:
-        _builder.load_pretrained = load
+        builder.load_pretrained = load
     return handed[-1] if handed else None

@@ -161,7 +161,7 @@ def _of_timm(architecture: str) -> _Found:
         file = described.hf_hub_filename
         found = _of_hub(described.hf_hub_id, (file,) if file else NAMES[:2], None)
         return _Found(found.path, licence or found.licence, found.origin)
-    if described.custom_load:
+    if described.custom_load or not isinstance(described.url, str):
         raise UserError(f"timm's weights of {architecture} are no state dict: give weights of another tag, of {tags}")
     return _Found(_downloaded(described.url, f"timm's weights of {architecture}"), licence, described.url)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fairprof.config import ONE_BACKBONE, Backbone, Settings, StudySettings
 from fairprof.errors import UserError
 from fairprof.network.records import Weights
-from fairprof.network.weights import find_weights
+from fairprof.network.weight_sources import find_weights
 from fairprof.reporting.names import backbone_titles
 from fairprof.store.studies import backbone_name
 
