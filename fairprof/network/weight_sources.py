@@ -152,7 +152,7 @@ def _of_timm(architecture: str) -> _Found:
     name = architecture.removeprefix(OF_TIMM)
     described = get_pretrained_cfg(name)
     tags = ", ".join(f"{OF_TIMM}{known}" for known in list_pretrained(f"{name.partition('.')[0]}.*"))
-    if not described.has_weights:
+    if described is None or not described.has_weights:
         raise UserError(
             f"timm has no weights for {architecture}: {f'it has them for {tags}' if tags else 'give random or a file'}"
         )
