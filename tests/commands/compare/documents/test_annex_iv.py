@@ -115,7 +115,7 @@ def test_licence_and_origin_of_weights_are_those_that_they_state(tables, protoco
     )
     said = annex_iv(tables, known)
     assert "the weights that timm publishes for it" in said
-    assert "published as hf-hub:timm/vit@0123); all 150 tensors of the backbone were loaded; " in said
+    assert "published as hf-hub:timm/vit&#64;0123); all 150 tensors of the backbone were loaded; " in said
     assert "Licence that these weights state: cc-by-nc-4.0. PROVIDER INPUT REQUIRED: training data of these" in said
     silent = annex_iv(tables, replace(known, weights_licence="not stated"))
     assert "Licence that" not in silent and "PROVIDER INPUT REQUIRED: training data and licence of these" in silent

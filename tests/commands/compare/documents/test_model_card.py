@@ -187,7 +187,7 @@ def test_it_says_how_labels_data_and_weights_came_about(tables, protocol):
     assert "started from random weights; the head alone is trained" in card
     stated = model_card(tables, replace(protocol, weights_licence="cc-by-nc-4.0", weights_origin="hf-hub:a/b@1"), "B")
     assert "The weights that it started from state the licence cc-by-nc-4.0. PROVIDER INPUT REQUIRED" in stated
-    assert "; published as hf-hub:a/b@1)" in stated
+    assert "; published as hf-hub:a/b&#64;1)" in stated
     assert "label bias race of strength .3" in card
     assert "The pictures show real people" in card
     assert "B-seed3 (it was killed)" in card
