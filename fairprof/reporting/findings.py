@@ -50,6 +50,14 @@ class Findings:
         return markdown_page(self.title, self.subtitle, self.sections, self.folder, self.banners)
 
 
+def in_both_forms(tables: dict[str, pd.DataFrame], folder: str) -> dict[str, pd.DataFrame]:
+    """Tables by name as tables by artifact path in a folder, which ends in a slash: as CSV, and as the UI shows
+    them."""
+    return {f"{folder}{name}.csv": table for name, table in tables.items()} | {
+        f"{folder}tables/{name}.json": table for name, table in tables.items()
+    }
+
+
 def log_findings(findings: Findings) -> None:
     """Logs all of it to the active run, and prints the answer once it can be looked up."""
     log_beside(findings)

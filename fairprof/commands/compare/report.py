@@ -8,7 +8,7 @@ from fairprof.commands.compare.sections import sections
 from fairprof.metrics.fairness import PARITY_DIFFERENCES, SCORES
 from fairprof.plain_text import in_markdown
 from fairprof.reporting.blocks import Block
-from fairprof.reporting.findings import Findings
+from fairprof.reporting.findings import Findings, in_both_forms
 from fairprof.reporting.verdicts import confirmatory
 from fairprof.reporting.wording import counted
 
@@ -39,7 +39,7 @@ def findings(
             f"made {protocol.created}; study {protocol.study_key}"
         ),
         sections=sections(tables, protocol, said, pictures, explored),
-        tables=_artifacts(tables),
+        tables=in_both_forms(tables, FOLDER),
         pictures=pictures,
         folder=FOLDER,
         documents=documents,
@@ -51,12 +51,6 @@ def findings(
         shown=tuple(f"{design}/{name}" for design in protocol.designs for name in SHOWN),
         in_markdown=True,
     )
-
-
-def _artifacts(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    return {f"{FOLDER}{name}.csv": table for name, table in tables.items()} | {
-        f"{FOLDER}tables/{name}.json": table for name, table in tables.items()
-    }
 
 
 def _values(tables: dict[str, pd.DataFrame], protocol: Protocol) -> dict[str, float]:

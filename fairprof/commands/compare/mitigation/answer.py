@@ -7,6 +7,16 @@ import pandas as pd
 
 from fairprof.commands.compare.answer import runs_missing
 from fairprof.commands.compare.claims import cue_gap_told, label_bias_told, seeds_told
+from fairprof.commands.compare.crossed import (
+    MOST_NAMED,
+    UNTESTED,
+    Tables,
+    added_up,
+    be,
+    degenerate_told,
+    quantity_of,
+    quantity_told,
+)
 from fairprof.commands.compare.mitigation.protocol import MitigationStudy
 from fairprof.inference.cells import SCORE
 from fairprof.inference.differences import NO_CLAIM_POSSIBLE
@@ -39,9 +49,6 @@ from fairprof.reporting.wording import (
     signed,
 )
 
-Tables = dict[str, pd.DataFrame]
-UNTESTED = (NO_CLAIM_POSSIBLE, DEGENERATE, UNDEFINED)
-MOST_NAMED = 3  # combinations in one sentence; the table has all
 FAIRER = {  # verdicts with a smaller gap, in the order in which they are told, with what is said of a combination
     FAIRER_WITHOUT_HARM: "is fairer without harm",
     FAIRER_HARM_NOT_RULED_OUT: "is fairer, harm neither shown nor ruled out",
@@ -87,7 +94,7 @@ def _within_designs(tables: Tables, study: MitigationStudy) -> str:
     combinations = f"{counted(len(judged), 'combination')} of a method and a design"
     worse = int(judged["verdict"].eq(WORSE).sum())
     if fairer.empty:
-        also = f"; {worse} of them {_be(worse)} worse" if worse else ""
+        also = f"; {worse} of them {be(worse)} worse" if worse else ""
         return (
             f"No method is established to make a gap smaller within a design, for {NEW_SEEDS_AND_IMAGES}, in the "
             f"{combinations} that could be judged{also}: that is no evidence that none does."
@@ -100,16 +107,12 @@ def _within_designs(tables: Tables, study: MitigationStudy) -> str:
     if len(rest):
         counts = rest["verdict"].value_counts(sort=False)
         kinds = "; ".join(f"{VERDICT_NAMES[verdict]}: {many}" for verdict, many in counts.items())
-        named.append(f"{len(rest)} more {_be(len(rest))} in the table ({kinds})")
-    others = f"; {worse} of the others {_be(worse)} worse" if worse else ""
+        named.append(f"{len(rest)} more {be(len(rest))} in the table ({kinds})")
+    others = f"; {worse} of the others {be(worse)} worse" if worse else ""
     return (
         f"Of {combinations}, {len(fairer)} {'has' if len(fairer) == 1 else 'have'} a gap that is established smaller "
         f"than without the method, for {NEW_SEEDS_AND_IMAGES}: {'; '.join(named)}{others}."
     )
-
-
-def _be(many: int) -> str:
-    return "is" if many == 1 else "are"
 
 
 def _smallest(effects: pd.DataFrame, reduced: str) -> float:
@@ -165,42 +168,20 @@ def worse_groups(group_effects: pd.DataFrame, design: str, method: str) -> pd.Da
 
 
 def _added_up(tables: Tables, study: MitigationStudy) -> str:
-    reference, delta = study.protocol.reference, short(study.protocol.delta)
-    rows = tables["interactions"]
-    tested = rows[~rows["verdict"].isin(UNTESTED)]
-    if tested.empty:
+    reference = study.protocol.reference
+
+    def told(row) -> str:
+        higher = "higher" if row.value > 0 else "lower"
         return (
-            f"Whether method and design add up could not be tested: it takes a method in design {reference} and in "
-            f"another one, with and without it, at {LEAST_SEEDS} seeds that they share, and no degenerate model."
+            f"the change of {quantity_told(row)} with {title_of(row.method)} is {higher} in design {row.design} than "
+            f"in design {reference} ({signed(row.value)})"
         )
-    what = f"{counted(len(tested), 'interaction')} that could be tested"
-    established = tested[tested["verdict"].eq(ESTABLISHED)]
-    equivalent = int(tested["verdict"].eq(EQUIVALENT).sum())
-    neither = len(tested) - len(established) - equivalent
-    if equivalent == len(tested):
-        return f"Method and design add up within {delta} in all of the {what}, for {NEW_SEEDS_AND_IMAGES}."
-    shares = [f"in {equivalent} they add up within {delta}, for {NEW_SEEDS_AND_IMAGES}"] if equivalent else []
-    shares += [f"in {neither} neither is shown"] if neither else []
-    if established.empty:
-        return f"In none of the {what} is it established that method and design do not add up: {', and '.join(shares)}."
-    ranked = established.loc[established["value"].abs().sort_values(ascending=False, kind="stable").index]
-    named = [_interaction_told(row, reference) for row in rows_of(ranked.head(MOST_NAMED))]
-    if len(ranked) > MOST_NAMED:
-        more = len(ranked) - MOST_NAMED
-        named.append(f"{more} more {_be(more)} in the table")
-    rest = f"; of the others, {', and '.join(shares)}" if shares else ""
-    return (
-        f"In {len(established)} of the {what} method and design do not add up, which is established for "
-        f"{NEW_SEEDS_AND_IMAGES}: {'; '.join(named)}{rest}."
-    )
 
-
-def _interaction_told(row, reference: str) -> str:
-    higher = "higher" if row.value > 0 else "lower"
-    return (
-        f"the change of {quantity_told(row)} with {title_of(row.method)} is {higher} in design {row.design} than in "
-        f"design {reference} ({signed(row.value)})"
+    untestable = (
+        f"Whether method and design add up could not be tested: it takes a method in design {reference} and in "
+        f"another one, with and without it, at {LEAST_SEEDS} seeds that they share, and no degenerate model."
     )
+    return added_up(tables["interactions"], "method and design", told, untestable, study.protocol.delta)
 
 
 # Composition or method.
@@ -303,7 +284,7 @@ def banners(tables: Tables, study: MitigationStudy) -> tuple[str, ...]:
         seeds_told(protocol.seed_plan) if protocol.seed_plan else "",
         random_weights(protocol.weights_sha256),
         _few_seeds(tables),
-        _degenerate(tables["cells"]),
+        degenerate_told(tables["cells"], "method", _designs_told),
         at_prediction(study),
         selection_told(tables),
     )
@@ -317,20 +298,6 @@ def _few_seeds(tables: Tables) -> str:
     return (
         f"Of {counted(int(few.sum()), 'combination')} of a method and a design nothing can be claimed: they have fewer "
         f"than {LEAST_SEEDS} seeds in common with the design without a method."
-    )
-
-
-def _degenerate(cells: pd.DataFrame) -> str:
-    """Said first: gaps of a model that answers one class are 0, whatever the images."""
-    found = cells[cells["degenerate"].astype(bool)]
-    if found.empty:
-        return ""
-    places = enumerated(
-        _designs_told(list(same["design"]), method) for method, same in found.groupby("method", sort=False)
-    )
-    return (
-        f"{capitalised(places)} {'has' if len(found) == 1 else 'have'} a model that predicts one class for every "
-        "image: such a model is equal between groups whatever it is shown, and nothing is said of its gaps."
     )
 
 
@@ -392,16 +359,6 @@ def _designs_told(designs: Sequence[str], method: str) -> str:
 def method_cells(method: str) -> tuple[Cell, Cell]:
     """Its title, and where it needs group membership: the first two cells of every table of methods."""
     return Cell(capitalised(title_of(method))), Cell(str(METHODS[method].needs))
-
-
-def quantity_of(row) -> str:
-    """ "macro_f1", "equal_opportunity_difference/race": what a row is about."""
-    return f"{row.metric}/{row.attribute}" if row.attribute else row.metric
-
-
-def quantity_told(row) -> str:
-    """ "macro-F1", "EO by race"."""
-    return short_gap_name(row.metric, row.attribute) if row.attribute else name_of(row.metric)
 
 
 def names_listed(text: str) -> list[str]:

@@ -11,33 +11,30 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fairprof.commands.compare.mitigation.answer import Tables, quantity_of, title_of
+from fairprof.commands.compare.crossed import Tables
+from fairprof.commands.compare.crossed_pictures import changes_figure
+from fairprof.commands.compare.mitigation.answer import title_of
 from fairprof.commands.compare.mitigation.protocol import MitigationStudy
-from fairprof.commands.compare.mitigation.seen import drawn_rows, points_of
+from fairprof.commands.compare.mitigation.seen import drawn, points_of
 from fairprof.commands.compare.pictures import FRONT
 from fairprof.inference.cells import SCORE
 from fairprof.inference.mitigation import NONE, targets
 from fairprof.inference.random_replacement import UNDER_THE_LINE
-from fairprof.inference.verdicts import ESTABLISHED
 from fairprof.mitigation.methods import METHODS
 from fairprof.reporting.chart import (
-    design_handles,
     finished,
-    intervals,
     line,
     mark,
     plain,
     seeds_counted,
 )
 from fairprof.reporting.differences import rows_of
-from fairprof.reporting.names import SCORE_NAMES, short_gap_name
+from fairprof.reporting.names import short_gap_name
 from fairprof.reporting.style import (
-    BAND,
     DESIGN_COLOURS,
     GREY,
     HOLLOW,
     INK,
-    MARGIN,
     MARKERS,
     NORMAL,
     PALETTE,
@@ -45,12 +42,9 @@ from fairprof.reporting.style import (
     WIDTH,
     ZERO,
     Style,
-    design_style,
 )
-from fairprof.reporting.wording import UNDEFINED, capitalised, short
+from fairprof.reporting.wording import UNDEFINED, capitalised
 
-ROW = 0.52  # inches of a method, in which the marks of its designs stand below each other
-SPREAD = 0.72  # of the height of a row, over which they do
 LINE: Style = {"color": GREY, "linewidth": 2.2, "zorder": 2, "alpha": 0.6}
 RING: Style = {"color": INK, "marker": "o", "markersize": 14, "markerfacecolor": "none", "linestyle": "", "zorder": 3}
 WITHOUT: Style = {"color": INK, "marker": "*", "markersize": 13, "markerfacecolor": INK, "linestyle": "", "zorder": 5}
@@ -72,7 +66,7 @@ def figures_of(tables: Tables, study: MitigationStudy) -> dict[str, Figure]:
 
 
 def effects_figure(effects: pd.DataFrame, study: MitigationStudy) -> Figure:
-    """What each method changes within each design; effects: the comparison's table."""
+    """What each method changes within each design, against none; effects: the comparison's table."""
     title = "What each method changes within each design, against none"
     return _changes_figure(effects, study, title, lambda score: f"change\n{'right' if score else 'left'} is better")
 
@@ -97,59 +91,17 @@ def _changes_figure(
     label: Callable[[bool], str],
     delta: float | None = None,
 ) -> Figure:
-    """A panel for macro-F1 and each gap that methods are to bring down, a row for each method, a mark with its interval
-    for each design. label: of an axis, of a score or not. delta: a margin that is drawn on both sides of zero."""
-    shown = drawn_rows(table, study.mitigate)
-    quantities = [SCORE, *targets(study.mitigate)]
-    methods = [name for name in study.methods if shown["method"].eq(name).any()]
-    designs = sorted(shown["design"].unique())
-    figure = Figure(figsize=(WIDTH, ROW * len(methods) + 2.0), layout="constrained")
-    axes = figure.subplots(1, len(quantities), sharey=True, squeeze=False)[0]
-    for axis in axes[2:]:
-        axis.sharex(axes[1])
-    offsets = dict(zip(designs, _spread(len(designs)), strict=True))
-    for axis, quantity in zip(axes, quantities, strict=True):
-        _method_rows(axis, methods)
-        axis.axvline(0, **ZERO)
-        if delta is not None:
-            for side in (-delta, delta):
-                axis.axvline(side, **MARGIN)
-        for row in rows_of(shown):
-            if quantity_of(row) == quantity:
-                _change(axis, row, methods.index(row.method) + offsets[row.design])
-        score = quantity == SCORE
-        axis.set_title(SCORE_NAMES[SCORE] if score else short_gap_name(*quantity.split("/")), fontsize=NORMAL)
-        axis.set_xlabel(label(score), fontsize=SMALL)
-    handles = [
-        *design_handles(shown, "established"),
-        mark("not established", **design_style(designs[0], filled=False), markersize=6.5),
-        line("simultaneous 95 % interval, new seeds and new images", color=GREY, linewidth=1.2),
-        *([line(f"within {short(delta)}", **MARGIN)] if delta is not None else []),
-    ]
-    about = f"{seeds_counted(shown['seeds'])}; gaps less noise floors; below each method: needs group membership in"
-    return finished(figure, f"{title}\nmean over {about}", handles)
-
-
-def _spread(many: int) -> np.ndarray:
-    """Places around the middle of a row, for so many marks."""
-    return (np.arange(many) - (many - 1) / 2) * SPREAD / max(many, 1)
-
-
-def _method_rows(axis: Axes, methods: Sequence[str]) -> None:
-    for place in range(0, len(methods), 2):
-        axis.axhspan(place - 0.5, place + 0.5, color=BAND, zorder=0)
-    names = [f"{capitalised(title_of(name))}\n({METHODS[name].needs})" for name in methods]
-    axis.set_yticks(range(len(methods)), names, fontsize=SMALL)
-    axis.set_ylim(len(methods) - 0.5, -0.5)
-    axis.tick_params(axis="y", length=0)
-    plain(axis, "x")
-
-
-def _change(axis: Axes, row, place: float) -> None:
-    if np.isnan(row.value):
-        return
-    intervals(axis, row.lower, row.upper, place, DESIGN_COLOURS[row.design], thin=True)
-    axis.plot(row.value, place, **design_style(row.design, filled=row.verdict == ESTABLISHED), markersize=5)
+    labels = {method: f"{capitalised(title_of(method))}\n({METHODS[method].needs})" for method in study.methods}
+    return changes_figure(
+        drawn(table, study),
+        "method",
+        labels,
+        [SCORE, *targets(study.mitigate)],
+        title,
+        label,
+        "; below each method: needs group membership in",
+        delta,
+    )
 
 
 # Macro-F1 against gaps.

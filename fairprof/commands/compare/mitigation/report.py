@@ -9,7 +9,7 @@ from fairprof.commands.compare.protocol import COMPARISON
 from fairprof.inference.cells import SCORE
 from fairprof.inference.mitigation import targets
 from fairprof.plain_text import in_markdown
-from fairprof.reporting.findings import Findings
+from fairprof.reporting.findings import Findings, in_both_forms
 from fairprof.reporting.names import name_of
 from fairprof.reporting.wording import counted
 
@@ -36,7 +36,7 @@ def findings(
             f"study {protocol.study_key}; the designs without a method: {COMPARISON}"
         ),
         sections=sections(tables, study, pictures),
-        tables=_artifacts(tables),
+        tables=in_both_forms(tables, FOLDER),
         pictures=pictures,
         folder=FOLDER,
         description="\n\n".join(map(in_markdown, (*above, *said)))
@@ -47,12 +47,6 @@ def findings(
         values=_values(tables, study),
         in_markdown=True,
     )
-
-
-def _artifacts(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    return {f"{FOLDER}{name}.csv": table for name, table in tables.items()} | {
-        f"{FOLDER}tables/{name}.json": table for name, table in tables.items()
-    }
 
 
 def _values(tables: dict[str, pd.DataFrame], study: MitigationStudy) -> dict[str, float]:

@@ -4,15 +4,23 @@ from collections.abc import Collection, Iterable
 
 import pandas as pd
 
+from fairprof.commands.compare.crossed import (
+    UNTESTED,
+    Tables,
+    established,
+    less_floors,
+    limits,
+    made_with,
+    quantity_name,
+    quantity_told,
+    table_by,
+)
 from fairprof.commands.compare.mitigation.answer import (
     METHOD,
     NEED,
-    UNTESTED,
-    Tables,
     at_prediction,
     chosen_pairs,
     method_cells,
-    quantity_told,
     quotable,
     selection_told,
     title_of,
@@ -28,7 +36,6 @@ from fairprof.inference.mitigation import targets
 from fairprof.inference.multiplicity import CONFIRMATORY
 from fairprof.inference.over_seeds_and_images import NEW_SEEDS_AND_IMAGES
 from fairprof.inference.random_replacement import ABOVE_THE_LINE, UNDER_THE_LINE
-from fairprof.inference.verdicts import ESTABLISHED
 from fairprof.mitigation.methods import METHODS
 from fairprof.reporting.blocks import (
     Answer,
@@ -43,7 +50,7 @@ from fairprof.reporting.blocks import (
     Sentences,
     Table,
 )
-from fairprof.reporting.differences import difference_of, gap_of, rows_of
+from fairprof.reporting.differences import difference_of, rows_of
 from fairprof.reporting.glossary import terms
 from fairprof.reporting.names import VERDICT_NAMES, name_of
 from fairprof.reporting.tables import properties, table_of
@@ -54,13 +61,9 @@ from fairprof.reporting.wording import (
     enumerated,
     estimate,
     p_value,
-    seeds_named,
     short,
     signed,
 )
-
-MANY = 8  # sentences: more of them are folded
-SIGNED = ("value", "lower", "upper", "uncorrected", "change", "difference")
 
 
 def sections(tables: Tables, study: MitigationStudy, names: Collection[str]) -> tuple[Section, ...]:
@@ -123,7 +126,7 @@ def _effects(tables: Tables, study: MitigationStudy, names: Collection[str]) -> 
     effects = tables["effects"]
     yield from _picture("effects", tables, study, names)
     confirmatory = effects[effects["family"].eq(CONFIRMATORY)]
-    yield from _established(confirmatory, _effect_sentence, "change")
+    yield from established(confirmatory, _effect_sentence, "change")
     yield _methods_table("Design with the method minus without it, mean over paired seeds", effects)
     groups = _methods_table("Accuracy by group, with the method and without it", tables["group_effects"])
     yield Fold("What each method changes for every group", (groups,))
@@ -138,7 +141,7 @@ def _interactions(tables: Tables, study: MitigationStudy, names: Collection[str]
         f"of its own: equivalent, within {short(study.protocol.delta)}."
     )
     yield from _picture("interactions", tables, study, names)
-    yield from _established(tables["interactions"], _interaction_sentence, "interaction")
+    yield from established(tables["interactions"], _interaction_sentence, "interaction")
     yield _methods_table("Interactions of method and design", tables["interactions"])
 
 
@@ -188,41 +191,20 @@ def _selections(tables: Tables) -> Iterable[Block]:
     yield _methods_table("Verdicts by selection rule", rows.fillna({"verdict": ""}))  # none has no verdict
 
 
-def _established(rows: pd.DataFrame, sentence, what: str) -> Iterable[Block]:
-    """A sentence for every row that is established; how many there are of how many tests."""
-    tested = rows[~rows["verdict"].isin(UNTESTED)]
-    found = tested[tested["verdict"].eq(ESTABLISHED)]
-    if tested.empty:
-        yield Paragraph(f"No {what} could be tested.")
-    elif found.empty:
-        yield Paragraph(f"Of {counted(len(tested), what)} that could be tested, none is established.")
-    else:
-        told = tuple(map(sentence, rows_of(found)))
-        yield Sentences(f"Established: {len(found)} of {counted(len(tested), what)}", told, len(told) > MANY)
-
-
 def _effect_sentence(row) -> str:
     return (
-        f"Established for {row.scope}: the {_named(row)} of design {row.design} with {title_of(row.method)} minus that "
-        f"without a method{_less_floors(row)} is {difference_of(row)}, mean over {counted(row.seeds, 'paired seed')}; "
-        f"adjusted {p_value(row.p_adjusted)}."
+        f"Established for {row.scope}: the {quantity_name(row)} of design {row.design} with {title_of(row.method)} "
+        f"minus that without a method{less_floors(row)} is {difference_of(row)}, mean over "
+        f"{counted(row.seeds, 'paired seed')}; adjusted {p_value(row.p_adjusted)}."
     )
 
 
 def _interaction_sentence(row) -> str:
     return (
-        f"Established for {row.scope}: what {title_of(row.method)} changes in the {_named(row)} of design {row.design} "
-        f"minus what it changes in design {row.reference}{_less_floors(row)} is {difference_of(row)}, mean over "
-        f"{counted(row.seeds, 'paired seed')}; adjusted {p_value(row.p_adjusted)}."
+        f"Established for {row.scope}: what {title_of(row.method)} changes in the {quantity_name(row)} of design "
+        f"{row.design} minus what it changes in design {row.reference}{less_floors(row)} is {difference_of(row)}, "
+        f"mean over {counted(row.seeds, 'paired seed')}; adjusted {p_value(row.p_adjusted)}."
     )
-
-
-def _named(row) -> str:
-    return gap_of(row) if row.attribute else name_of(row.metric)
-
-
-def _less_floors(row) -> str:
-    return ", less noise floors," if row.attribute else ""
 
 
 def _line_sentences(rows: pd.DataFrame) -> Iterable[str]:
@@ -253,10 +235,7 @@ def _line_sentences(rows: pd.DataFrame) -> Iterable[str]:
 
 def _methods_table(title: str, frame: pd.DataFrame) -> Table:
     """A table that has a column `method`: it comes first, by its title, beside where it needs group membership."""
-    rest = frame.drop(columns="method")
-    shown = table_of(title, rest, SIGNED)
-    cells = [(*method_cells(method), *row) for method, row in zip(frame["method"], shown.rows, strict=True)]
-    return Table(shown.title, (Column(METHOD), Column(NEED), *shown.columns), tuple(cells))
+    return table_by("method", title, frame, method_cells, (METHOD, NEED))
 
 
 # Pictures.
@@ -319,7 +298,7 @@ def _protocol(tables: Tables, study: MitigationStudy) -> Iterable[Block]:
     protocol = study.protocol
     yield properties("Data", data_facts(protocol))
     yield designs_table(protocol)
-    yield properties("Study", _study(study))
+    yield properties("Study", made_with(protocol, _crossed_with(study)))
     yield properties("Hashes of the methods with their own values", _hashes(study))
     yield properties("Families of tests", _families(tables))
     yield Paragraph(
@@ -332,20 +311,9 @@ def _protocol(tables: Tables, study: MitigationStudy) -> Iterable[Block]:
     yield Commands(commands(protocol, _method_settings(study)))
 
 
-def _study(study: MitigationStudy) -> Iterable[tuple[str, str]]:
-    protocol = study.protocol
-    yield "study key", protocol.study_key
+def _crossed_with(study: MitigationStudy) -> Iterable[tuple[str, str]]:
     yield "attribute between whose groups the methods mitigate", name_of(study.mitigate)
     yield "methods", ", ".join(study.methods)
-    yield "designs", ", ".join(protocol.designs)
-    yield "seeds", seeds_named(protocol.seeds)
-    yield "training sets", protocol.main_arm
-    yield "initial weights", protocol.weights
-    yield "hash of the shared hyperparameters", protocol.hyperparameters_hash
-    yield "bootstrap replicates", f"{protocol.replicates:,}"
-    yield "git commit", protocol.git_commit
-    yield "machine", protocol.machine
-    yield "made", protocol.created
 
 
 def _hashes(study: MitigationStudy) -> Iterable[tuple[str, str]]:
@@ -379,22 +347,14 @@ def _method_settings(study: MitigationStudy) -> dict[str, str]:
 
 
 def _limits(study: MitigationStudy) -> Sentences:
-    items = [
-        "This is a research artefact for studying data sets and methods. It must not be used to judge, sort or select "
-        "people.",
+    return limits(
+        study.protocol,
         f"What it says holds for this data ({study.protocol.data_shown}), this network, these settings and these "
         "values of the methods; other values may do better or worse.",
         "Gender and race are taken as the data set labels them, which is coarse and often wrong.",
         "Harm is looked for in the accuracy of single groups, in macro-F1 and in gaps by gender and by race, and "
         "nowhere else.",
-    ]
-    if study.protocol.pseudo_professions:
-        items.insert(
-            1,
-            "The professions are pseudo-professions, drawn at random given the age bin: nobody's occupation is known "
-            "or inferred.",
-        )
-    return Sentences("", tuple(items))
+    )
 
 
 TERMS = (

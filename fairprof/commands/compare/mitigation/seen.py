@@ -6,16 +6,16 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from fairprof.commands.compare.mitigation.answer import Tables, cell_told, quantity_of, quantity_told, title_of
+from fairprof.commands.compare.crossed import Tables, changes_seen, drawn_rows, quantity_told
+from fairprof.commands.compare.mitigation.answer import cell_told, title_of
 from fairprof.commands.compare.mitigation.protocol import MitigationStudy
 from fairprof.inference.cells import SCORE
 from fairprof.inference.mitigation import NONE, targets
 from fairprof.inference.random_replacement import UNDER_THE_LINE
-from fairprof.inference.verdicts import DEGENERATE, ESTABLISHED
 from fairprof.metrics.tradeoffs import pareto_front
 from fairprof.reporting.differences import rows_of
 from fairprof.reporting.names import short_gap_name
-from fairprof.reporting.wording import UNDEFINED, capitalised, enumerated, signed
+from fairprof.reporting.wording import UNDEFINED, enumerated
 
 
 def seen(name: str, tables: Tables, study: MitigationStudy) -> str:
@@ -23,31 +23,16 @@ def seen(name: str, tables: Tables, study: MitigationStudy) -> str:
     return SEEN[name](tables, study)
 
 
-def drawn_rows(table: pd.DataFrame, mitigate: str) -> pd.DataFrame:
-    """The rows of effects or interactions that are drawn: macro-F1 and the gaps that the methods are to bring down, but
-    those of degenerate models, of which nothing is said."""
-    kept = [quantity_of(row) in (SCORE, *targets(mitigate)) and row.verdict != DEGENERATE for row in rows_of(table)]
-    return table[pd.Series(kept, index=table.index, dtype=bool)]
+def drawn(table: pd.DataFrame, study: MitigationStudy) -> pd.DataFrame:
+    """The rows of effects or interactions that are drawn: of macro-F1, and of the gaps that methods are to bring
+    down."""
+    return drawn_rows(table, (SCORE, *targets(study.mitigate)))
 
 
 def _changes(name: str) -> Callable[[Tables, MitigationStudy], str]:
-    def told(tables: Tables, study: MitigationStudy) -> str:
-        shown = drawn_rows(tables[name], study.mitigate)
-        known = shown.dropna(subset="value")
-        if known.empty:
-            return f"All values are {UNDEFINED}."
-        parts = []
-        for _, same in known.groupby(["metric", "attribute"], sort=False):
-            ends = [same["value"].idxmin(), same["value"].idxmax()]
-            least, most = rows_of(same.loc[ends])
-            parts.append(
-                f"{quantity_told(least)} from {signed(least.value)} ({title_of(least.method)} in {least.design}) to "
-                f"{signed(most.value)} ({title_of(most.method)} in {most.design})"
-            )
-        established = int(shown["verdict"].eq(ESTABLISHED).sum())
-        return f"{capitalised('; '.join(parts))}. Established, which is a filled mark: {established} of {len(shown)}."
-
-    return told
+    return lambda tables, study: changes_seen(
+        drawn(tables[name], study), lambda row: f"{title_of(row.method)} in {row.design}"
+    )
 
 
 def points_of(cells: pd.DataFrame, design: str, quantity: str) -> pd.DataFrame:
