@@ -41,7 +41,8 @@ TERMS = {
         "(distributionally robust optimisation; Sagawa et al. 2020)"
     ),
     "interaction": (
-        "what a method changes in a design less what it changes in the reference; 0 where method and design add up"
+        "what a method or backbone changes in a design less what it changes in the reference; 0 where it and the "
+        "design add up"
     ),
     "non-inferiority margin": (
         "the loss of accuracy that has to be ruled out for every group before a method is called harmless: delta"
@@ -54,6 +55,13 @@ TERMS = {
     "distance to the ideal": (
         "a rule to choose the epoch of a training: macro-F1 and the equal opportunity difference lie together as near "
         "to 1 and 0 as in any other"
+    ),
+    # backbones
+    "backbone": "a network and the weights that it starts from: architecture and pretraining",
+    "main effect": "the mean of a design over all backbones, or of a backbone over all designs",
+    "range": (
+        "the largest less the smallest main effect of the designs, or of the backbones; it is never negative, and by "
+        "chance alone the larger, the more there are"
     ),
     # scores
     "macro-F1": "the mean over the classes of F1, the harmonic mean of precision and recall; 1 is ideal",

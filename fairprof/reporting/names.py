@@ -30,6 +30,9 @@ VERDICT_NAMES = {
     "levelled_down": "levelled down",
     "worse": "worse",
     "nothing_established": "nothing established",
+    # of backbones and composition
+    "backbone_moves_more": "the backbone moves it more",
+    "composition_moves_more": "the composition moves it more",
     # of a method against random replacement
     "under_the_line": "under the line",
     "above_the_line": "above the line",

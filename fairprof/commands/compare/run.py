@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 
+from fairprof.commands.compare.backbones.run import comparison_of_backbones
 from fairprof.commands.compare.collect import RunResults, by_backbone, chosen_runs, collect, require_comparable
 from fairprof.commands.compare.documents.annex_iv import annex_iv
 from fairprof.commands.compare.documents.model_card import model_card
@@ -72,11 +73,12 @@ def compare_and_log(runs: Sequence[LoggedRun], settings: AnalysisSettings, faile
     documents = {f"model_card_{design}.md": model_card(tables, protocol, design, *told) for design in protocol.designs}
     documents["annex_iv.md"] = annex_iv(tables, protocol, *told)
     of_designs = findings(tables, protocol, pictures, documents, explore_blocks(results, tables, protocol))
-    if of_methods is None:
+    first = of_methods or comparison_of_backbones(backbones, results, protocol)
+    if first is None:
         log_findings(of_designs)
     else:
         log_beside(replace(of_designs, page=COMPARISON))
-        log_findings(of_methods.findings())
+        log_findings(first.findings())
 
 
 def in_arms_by_plan(results: Sequence[RunResults], plan: SeedPlan) -> list[RunResults]:
