@@ -99,17 +99,20 @@ def added_up(interactions: pd.DataFrame, things: str, told: Callable[..., str], 
     )
 
 
-def established(rows: pd.DataFrame, sentence: Callable[..., str], what: str) -> Iterable[Block]:
-    """A sentence for every row that is established; how many there are of how many tests."""
+def established(rows: pd.DataFrame, sentence: Callable[..., str], what: str, between: str = "") -> Iterable[Block]:
+    """A sentence for every row that is established; how many there are of how many tests.
+
+    what: they are tests of, as a noun. between: what else is said of them, " between designs".
+    """
     tested = rows[~rows["verdict"].isin(UNTESTED)]
     found = tested[tested["verdict"].eq(ESTABLISHED)]
     if tested.empty:
-        yield Paragraph(f"No {what} could be tested.")
+        yield Paragraph(f"No {what}{between} could be tested.")
     elif found.empty:
-        yield Paragraph(f"Of {counted(len(tested), what)} that could be tested, none is established.")
+        yield Paragraph(f"Of {counted(len(tested), what)}{between} that could be tested, none is established.")
     else:
         told = tuple(map(sentence, rows_of(found)))
-        yield Sentences(f"Established: {len(found)} of {counted(len(tested), what)}", told, len(told) > MANY)
+        yield Sentences(f"Established: {len(found)} of {counted(len(tested), what)}{between}", told, len(told) > MANY)
 
 
 # Tables.

@@ -38,6 +38,7 @@ from fairprof.reporting.wording import (
 )
 
 RANDOM = "random"  # weights
+MOST_NAMED = 2  # differences of each factor; the tables have all
 
 
 def quotable(tables: Tables, study: BackboneStudy) -> tuple[str, ...]:
@@ -149,6 +150,7 @@ def _differences_told(tables: Tables, study: BackboneStudy, factor: str, between
             f"{quantity_told(row)} of {level_told(study, factor, row.level)} minus that of "
             f"{level_told(study, factor, row.reference)} {signed(row.value)}"
         ),
+        MOST_NAMED,
     )
     return (
         f"{between} {len(found)} of {differences} {be(len(found))} established for {NEW_SEEDS_AND_IMAGES} "

@@ -10,14 +10,13 @@ from matplotlib.figure import Figure
 
 from fairprof.commands.compare.backbones.answer import level_told
 from fairprof.commands.compare.backbones.protocol import BackboneStudy
-from fairprof.commands.compare.backbones.seen import column_of, drawn, known_cells
+from fairprof.commands.compare.backbones.seen import column_of, known_cells, shown_rows
 from fairprof.commands.compare.crossed import Tables, drawn_rows, quantity_of, quantity_told
 from fairprof.commands.compare.crossed_pictures import ROW, banded_rows, changes_figure, panels, spread
 from fairprof.inference.backbones import BACKBONE, BACKBONE_MOVES_MORE, COMPOSITION, COMPOSITION_MOVES_MORE
 from fairprof.inference.cells import CONFIRMATORY_EFFECTS, SCORE
 from fairprof.inference.verdicts import ESTABLISHED
-from fairprof.reporting.chart import design_handles, finished, intervals, line, mark, seeds_counted
-from fairprof.reporting.chart import drawn as name_drawn
+from fairprof.reporting.chart import Several, design_handles, drawn, finished, intervals, line, mark, seeds_counted
 from fairprof.reporting.differences import rows_of
 from fairprof.reporting.style import (
     GREY,
@@ -47,6 +46,7 @@ CHANCE: Style = {
     "markeredgewidth": 2,
     "zorder": 3,
 }
+NOT_ESTABLISHED: Style = {"markerfacecolor": HOLLOW}
 INTERVAL = "simultaneous 95 % interval, new seeds and new images"
 
 
@@ -57,9 +57,9 @@ def figures_of(tables: Tables, study: BackboneStudy) -> dict[str, Figure]:
         figures["moves"] = moves_figure(tables["moves"], study)
     if len(tables["cells"]):
         figures["cells"] = cells_figure(tables["cells"], study)
-    if len(drawn(tables["contrasts"])):
+    if len(shown_rows(tables["contrasts"])):
         figures["contrasts"] = contrasts_figure(tables["contrasts"], study)
-    if len(drawn(tables["interactions"])):
+    if len(shown_rows(tables["interactions"])):
         figures["interactions"] = interactions_figure(tables["interactions"], study)
     return figures
 
@@ -79,7 +79,7 @@ def moves_figure(moves: pd.DataFrame, study: BackboneStudy) -> Figure:
     for place, row in enumerate(rows_of(rows)):
         _ranges(ranges, row, place)
         _difference(differences, row, place)
-    ranges.set_xlim(left=0)
+    ranges.set_xlim(left=-0.03 * ranges.get_xlim()[1])  # marks at zero are whole
     ranges.set_title("largest less smallest mean", fontsize=NORMAL)
     ranges.set_xlabel("range", fontsize=SMALL)
     differences.set_title("range between backbones less range between designs", fontsize=NORMAL)
@@ -140,7 +140,7 @@ def cells_figure(cells: pd.DataFrame, study: BackboneStudy) -> Figure:
 
 def contrasts_figure(contrasts: pd.DataFrame, study: BackboneStudy) -> Figure:
     """Every pair of designs, mean over the backbones, and every pair of backbones, mean over the designs."""
-    shown = drawn(contrasts)
+    shown = shown_rows(contrasts)
     pairs = list(dict.fromkeys((row.factor, row.level, row.reference) for row in rows_of(shown)))
     figure, axes = panels(CONFIRMATORY_EFFECTS, [_pair_told(study, *pair) for pair in pairs])
     for axis, quantity in zip(axes, CONFIRMATORY_EFFECTS, strict=True):
@@ -151,14 +151,16 @@ def contrasts_figure(contrasts: pd.DataFrame, study: BackboneStudy) -> Figure:
             if quantity_of(row) == quantity and not np.isnan(row.value):
                 place, style = pairs.index((row.factor, row.level, row.reference)), FACTORS[row.factor]
                 intervals(axis, row.lower, row.upper, place, style["color"], thin=True)
-                inside = style["color"] if row.verdict == ESTABLISHED else HOLLOW
-                axis.plot(row.value, place, **style | {"markerfacecolor": inside, "markersize": 5.5})
+                inside = {} if row.verdict == ESTABLISHED else NOT_ESTABLISHED
+                axis.plot(row.value, place, **style | inside | {"markersize": 5.5})
         better = "right" if quantity == SCORE else "left"
         axis.set_xlabel(f"difference\n{better}: the first is better", fontsize=SMALL)
     handles = [
         mark("designs, established", **FACTORS[COMPOSITION]),
         mark("backbones, established", **FACTORS[BACKBONE]),
-        mark("not established", **FACTORS[BACKBONE] | {"markerfacecolor": HOLLOW}),
+        Several(
+            tuple(mark("", **style | {"markerfacecolor": HOLLOW}) for style in FACTORS.values()), "not established"
+        ),
         line(INTERVAL, color=GREY, linewidth=1.2),
         line(f"within {short(study.protocol.delta)}", **MARGIN),
     ]
@@ -170,7 +172,7 @@ def interactions_figure(interactions: pd.DataFrame, study: BackboneStudy) -> Fig
     """What a design changes with each backbone, less what it changes with the reference."""
     design, backbone = study.protocol.reference, _title(study, study.reference)
     return changes_figure(
-        drawn(interactions),
+        shown_rows(interactions),
         "backbone",
         {name: _title(study, name) for name in study.backbones},
         CONFIRMATORY_EFFECTS,
@@ -182,7 +184,7 @@ def interactions_figure(interactions: pd.DataFrame, study: BackboneStudy) -> Fig
 
 
 def _title(study: BackboneStudy, name: str) -> str:
-    return name_drawn(study.titles[name])
+    return drawn(study.titles[name])
 
 
 def _pair_told(study: BackboneStudy, factor: str, level: str, reference: str) -> str:

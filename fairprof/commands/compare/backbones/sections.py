@@ -57,6 +57,9 @@ from fairprof.reporting.wording import (
     short,
 )
 
+NO_WEIGHTS = "none"  # SHA-256 of random weights
+DIGITS = 16  # of a digest
+
 
 def sections(tables: Tables, study: BackboneStudy, names: Collection[str]) -> tuple[Section, ...]:
     """What both layouts show, in order; see `findings`. names: of the pictures."""
@@ -80,7 +83,7 @@ def _answer(tables: Tables, study: BackboneStudy) -> Iterable[Block]:
     yield Answer(quotable(tables, study))
     if len(tables["moves"]):
         yield moves_table(tables)
-    yield Paragraph(scope_told(study), "Scope.")
+    yield Paragraph(scope_told(study), "What is compared.")
     yield Paragraph(
         f"The designs with {study.titles[study.reference]}, the reference, are compared on a page of their own, "
         f"{COMPARISON}, beside this one among the artifacts of the run."
@@ -142,12 +145,12 @@ def _shown_title(column: str) -> str:
 def _contrasts(tables: Tables, study: BackboneStudy, names: Collection[str]) -> Iterable[Block]:
     yield from _picture("contrasts", tables, study, names)
     rows = tables["contrasts"]
-    for factor, what, title in (
-        (BACKBONE, "difference between backbones", "Backbones, one minus another, mean over the designs"),
-        (COMPOSITION, "difference between designs", "Designs, one minus another, mean over the backbones"),
+    for factor, between, title in (
+        (BACKBONE, " between backbones", "Backbones, one minus another, mean over the designs"),
+        (COMPOSITION, " between designs", "Designs, one minus another, mean over the backbones"),
     ):
         own = rows[rows["factor"].eq(factor)]
-        yield from established(confirmatory(own), lambda row: _contrast_sentence(study, row), what)
+        yield from established(confirmatory(own), lambda row: _contrast_sentence(study, row), "difference", between)
         if len(own):
             told = own.assign(
                 **{
@@ -171,9 +174,9 @@ def _interactions(tables: Tables, study: BackboneStudy, names: Collection[str]) 
     design, backbone = study.protocol.reference, study.titles[study.reference]
     yield Paragraph(
         f"An interaction is what a design changes against design {design} with a backbone, less what it changes with "
-        f"{backbone}. It is zero where backbone and design add up: then what a design does may be read off one "
-        "backbone. What is not established is no evidence that they add up, which is a verdict of its own: equivalent, "
-        f"within {short(study.protocol.delta)}."
+        f"{backbone}. It is zero where backbone and design add up: the design changes as much with both. What is not "
+        "established is no evidence that they add up, which is a verdict of its own: equivalent, within "
+        f"{short(study.protocol.delta)}."
     )
     yield from _picture("interactions", tables, study, names)
     rows = tables["interactions"]
@@ -185,8 +188,8 @@ def _interactions(tables: Tables, study: BackboneStudy, names: Collection[str]) 
 
 def _interaction_sentence(study: BackboneStudy, row) -> str:
     return (
-        f"Established for {row.scope}: the {quantity_name(row)} of design {row.design} minus that of design "
-        f"{row.reference} with {study.titles[row.backbone]}, less the same with "
+        f"Established for {row.scope}: what design {row.design} changes in the {quantity_name(row)} against design "
+        f"{row.reference} with {study.titles[row.backbone]} minus what it changes with "
         f"{study.titles[row.reference_backbone]}{less_floors(row)} is {difference_of(row)}, mean over "
         f"{counted(row.seeds, 'paired seed')}; adjusted {p_value(row.p_adjusted)}."
     )
@@ -238,22 +241,21 @@ def _picture(name: str, tables: Tables, study: BackboneStudy, names: Collection[
 
 
 def _backbones(study: BackboneStudy) -> Iterable[Block]:
-    columns = ("backbone", "network", "starts from", "SHA-256 of its weights", "licence of its weights")
-    rows = tuple(
-        (
-            Cell(study.titles[name], "the reference" if name == study.reference else ""),
-            *map(Cell, name.split("@", 1)),
-            Cell(_known(study.weights_sha256.get(name))),
-            Cell(_known(study.licences.get(name))),
+    columns = ("backbone", "network", "starts from", "licence of its weights")
+    rows = []
+    for name in study.backbones:
+        network, weights = name.split("@", 1)
+        digest = study.weights_sha256.get(name, NO_WEIGHTS)
+        rows.append(
+            (
+                Cell(study.titles[name], "the reference" if name == study.reference else ""),
+                Cell(network),
+                Cell(weights, "" if digest == NO_WEIGHTS else f"SHA-256 {digest[:DIGITS]}…"),
+                Cell(study.licences.get(name) or NOTHING),
+            )
         )
-        for name in study.backbones
-    )
-    yield Table("The backbones", tuple(map(Column, columns)), rows)
-    yield Paragraph(scope_told(study))
-
-
-def _known(text: str | None) -> str:
-    return NOTHING if text in (None, "", "none") else str(text)
+    yield Table("The backbones", tuple(map(Column, columns)), tuple(rows))
+    yield Paragraph("Digests are told by their first digits; the runs have them whole, as a tag.")
 
 
 def _protocol(tables: Tables, study: BackboneStudy) -> Iterable[Block]:

@@ -21,7 +21,7 @@ def seen(name: str, tables: Tables, study: BackboneStudy) -> str:
     return SEEN[name](tables, study)
 
 
-def drawn(table: pd.DataFrame) -> pd.DataFrame:
+def shown_rows(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of contrasts or interactions that are drawn: those of the confirmatory family."""
     return drawn_rows(confirmatory(table), CONFIRMATORY_EFFECTS)
 
@@ -69,11 +69,11 @@ def _contrasts(tables: Tables, study: BackboneStudy) -> str:
     def place(row) -> str:
         return f"{level_told(study, row.factor, row.level)} less {level_told(study, row.factor, row.reference)}"
 
-    return changes_seen(drawn(tables["contrasts"]), place)
+    return changes_seen(shown_rows(tables["contrasts"]), place)
 
 
 def _interactions(tables: Tables, study: BackboneStudy) -> str:
-    return changes_seen(drawn(tables["interactions"]), lambda row: cell_told(study, [row.design], row.backbone))
+    return changes_seen(shown_rows(tables["interactions"]), lambda row: cell_told(study, [row.design], row.backbone))
 
 
 SEEN: dict[str, Callable[[Tables, BackboneStudy], str]] = {
