@@ -24,7 +24,8 @@ from fairprof.commands.compare.crossed import (
     table_by,
 )
 from fairprof.commands.compare.protocol import COMPARISON
-from fairprof.commands.compare.sections import WITHOUT_A_FILE, commands, data_facts, designs_table
+from fairprof.commands.compare.sections import commands, data_facts, designs_table
+from fairprof.config import of_this_machine
 from fairprof.inference.backbones import BACKBONE, COMPOSITION
 from fairprof.inference.cells import CONFIRMATORY_EFFECTS, SCORE
 from fairprof.inference.levels import ALPHA
@@ -274,8 +275,8 @@ def _protocol(tables: Tables, study: BackboneStudy) -> Iterable[Block]:
     if protocol.failed:
         yield properties("Runs that are missing, and why", protocol.failed)
     yield Commands(commands(protocol, {"backbones": ",".join(study.backbones)}))
-    if any(name.partition("@")[2] not in WITHOUT_A_FILE for name in study.backbones):
-        yield Paragraph("Files of weights are named without the folders in which they lie.")
+    if any(of_this_machine(name.partition("@")[2]) for name in study.backbones):
+        yield Paragraph("Files and folders of weights are named without the folders in which they lie.")
 
 
 def _crossed_with(study: BackboneStudy) -> Iterable[tuple[str, str]]:
