@@ -31,11 +31,10 @@ def look(settings: DataSettings) -> None:
     Weights and a file of hyperparameters are there; the data set's labels can be read, and it has the groups that are
     named; of what is to be trained, all can be drawn from the labels.
     """
-    if isinstance(settings, StudySettings):
-        for backbone in settings.listed_backbones():
-            _require_weights(backbone.weights)
-    elif isinstance(settings, TrainingSettings):
-        _require_weights(settings.weights)
+    if isinstance(settings, TrainingSettings):
+        studied = isinstance(settings, StudySettings)
+        for weights in [each.weights for each in settings.listed_backbones()] if studied else [settings.weights]:
+            _require_weights(weights)
         require_applicable(settings)
     if isinstance(settings, Settings | StudySettings):
         _require_hyperparameters(settings)

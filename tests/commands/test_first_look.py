@@ -140,3 +140,14 @@ def test_ids_of_runs_are_left_to_the_tracking_server_and_portraits_are_not_drawn
 def test_more_portraits_than_there_are_cannot_be_drawn(tmp_path, refused):
     with refused("train_size=5000: design A can take at most 384", "-P train_size=384"):
         look(Settings(train_size=5000, cache_dir=str(tmp_path / "cache")))
+
+
+@pytest.mark.parametrize("kind", [Settings, StudySettings, TuneSettings])
+def test_a_method_that_a_baseline_cannot_have_is_refused_at_once(kind, refused):
+    with refused("finetune=knn trains nothing that it could change", "mitigation=jtt is impossible"):
+        look(kind(finetune="knn", mitigation="jtt", weights="random"))
+
+
+def test_the_weights_of_every_backbone_are_looked_for(refused):
+    with refused("weights=/nowhere/dino.pth"):
+        look(StudySettings(backbones="resnet18@random,resnet18@/nowhere/dino.pth"))

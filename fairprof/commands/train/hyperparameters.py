@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from fairprof.config import (
     EVERYBODY,
     MITIGATIONS,
+    ONE_BACKBONE,
     PUBLISHED,
     TUNED_VALUES,
     Settings,
@@ -74,6 +75,8 @@ def _with_shared(settings: RunsOrStudy) -> RunsOrStudy:
         raise UserError(f"hparams={settings.hparams}: {unknown[0]:.80} is not a shared hyperparameter: remove it")
     defaults = Settings()
     left = {name: value for name, value in values.items() if getattr(settings, name) == getattr(defaults, name)}
+    if isinstance(settings, StudySettings) and settings.backbones != ONE_BACKBONE:
+        left.pop("architecture", None)  # that of every backbone is named
     try:
         return type(settings)(**settings.model_dump() | left)
     except ValidationError as error:

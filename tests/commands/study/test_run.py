@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from fairprof.commands.study import processes
 from fairprof.commands.study.backbones import with_weights
 from fairprof.commands.study.plan import PlannedRun, after, main_arm, plan, told_beforehand
 from fairprof.commands.study.run import run_study
@@ -130,6 +131,11 @@ def test_backbones_are_found_once_and_two_that_are_one_are_refused(tmp_path, ref
         with_weights(StudySettings(backbones=f"resnet18@{first},resnet18@{again}"))
     alone, found = with_weights(StudySettings(architecture="resnet18", weights="random"))
     assert (alone.backbones, [backbone.title for backbone in found.values()]) == ("auto", [""])
+
+
+def test_a_further_worker_has_the_backbones_as_they_were_found():
+    settings, _ = with_weights(StudySettings(backbones="resnet18,resnet34@random", weights="random"))
+    assert StudySettings.from_arguments(processes._command(settings)[3:]) == settings
 
 
 def test_imbalance_is_for_the_designs_that_leave_an_axis_natural():

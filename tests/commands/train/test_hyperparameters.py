@@ -31,6 +31,14 @@ def test_a_file_s_values_replace_defaults_and_nothing_that_was_said(kind, file):
     assert found.hyperparameters_hash() == Settings(learning_rate=0.0005, epochs=9).hyperparameters_hash()
 
 
+def test_backbones_that_are_listed_keep_their_architectures(file):
+    text = file("architecture: resnet34\nepochs: 3\n")
+    listed = with_hyperparameters(StudySettings(hparams=text, backbones="resnet18,resnet50@random"))
+    assert (listed.epochs, [each.architecture for each in listed.listed_backbones()]) == (3, ["resnet18", "resnet50"])
+    (alone,) = with_hyperparameters(StudySettings(hparams=text)).listed_backbones()
+    assert alone.architecture == "resnet34"
+
+
 @pytest.mark.parametrize(
     ("text", "texts"),
     [

@@ -95,7 +95,8 @@ def _moved(tables: Tables, study: BackboneStudy) -> str:
     ]
     if rest:
         parts.append(f"for {enumerated(rest)} it is not established which of both moves more")
-    return f"Among {_levels_told(study)}, established for {NEW_SEEDS_AND_IMAGES}: {'; '.join(parts)}{_left_out(moves)}."
+    among = f"Among {levels_told(tables, study)}, established for {NEW_SEEDS_AND_IMAGES}"
+    return f"{among}: {'; '.join(parts)}{_left_out(moves)}."
 
 
 def _listed(rows: pd.DataFrame) -> list[str]:
@@ -115,9 +116,16 @@ def _ranges_told(row) -> str:
     )
 
 
-def _levels_told(study: BackboneStudy) -> str:
-    designs = study.protocol.designs
-    return f"the backbones {enumerated(titles(study))} and the {designs_named(designs)}"
+def levels_told(tables: Tables, study: BackboneStudy) -> str:
+    """ "the backbones resnet18 and resnet50 and the designs A and B": those that have main effects."""
+    return f"the backbones {enumerated(titles(study))} and the {designs_named(crossed_designs(tables, study))}"
+
+
+def crossed_designs(tables: Tables, study: BackboneStudy) -> list[str]:
+    """The designs that were trained with every backbone."""
+    there = set(tables["cells"][["design", "backbone"]].itertuples(index=False, name=None))
+    designs = dict.fromkeys(tables["cells"]["design"])
+    return [design for design in designs if all((design, name) in there for name in study.backbones)]
 
 
 # Which differ.
@@ -242,12 +250,8 @@ def _random_weights(study: BackboneStudy) -> str:
 
 def _uncrossed(tables: Tables, study: BackboneStudy) -> str:
     """Which designs have not been trained with every backbone; empty where all have."""
-    there = set(tables["cells"][["design", "backbone"]].itertuples(index=False, name=None))
-    partly = [
-        design
-        for design in dict.fromkeys(tables["cells"]["design"])
-        if any((design, name) not in there for name in study.backbones)
-    ]
+    crossed = crossed_designs(tables, study)
+    partly = [design for design in dict.fromkeys(tables["cells"]["design"]) if design not in crossed]
     if not partly:
         return ""
     verb = "was" if len(partly) == 1 else "were"

@@ -54,7 +54,7 @@ def figures_of(tables: Tables, study: BackboneStudy) -> dict[str, Figure]:
     """Every picture of a comparison's tables, by name; one without rows is left out."""
     figures = {}
     if len(drawn_rows(tables["moves"], CONFIRMATORY_EFFECTS)):
-        figures["moves"] = moves_figure(tables["moves"], study)
+        figures["moves"] = moves_figure(tables["moves"])
     if len(tables["cells"]):
         figures["cells"] = cells_figure(tables["cells"], study)
     if len(shown_rows(tables["contrasts"])):
@@ -67,7 +67,7 @@ def figures_of(tables: Tables, study: BackboneStudy) -> dict[str, Figure]:
 # Which moves more.
 
 
-def moves_figure(moves: pd.DataFrame, study: BackboneStudy) -> Figure:
+def moves_figure(moves: pd.DataFrame) -> Figure:
     """How far designs and backbones lie apart, a row for each quantity, and which of both lie further apart."""
     rows = drawn_rows(moves, CONFIRMATORY_EFFECTS)
     figure = Figure(figsize=(WIDTH, ROW * len(rows) + 2.0), layout="constrained")
@@ -93,8 +93,8 @@ def moves_figure(moves: pd.DataFrame, study: BackboneStudy) -> Figure:
         line("95 % interval, all rows together, new seeds and new images", color=GREY, linewidth=1.2),
     ]
     title = "What moves macro-F1 and the gaps more: the backbone, or the composition of the data"
-    about = f"{len(study.backbones)} backbones, {len(study.protocol.designs)} designs, {seeds_counted(rows['seeds'])}"
-    return finished(figure, f"{title}\n{about}; gaps less noise floors", handles)
+    about = f"mean over {seeds_counted(rows['seeds'])}; gaps less noise floors"
+    return finished(figure, f"{title}\n{about}", handles)
 
 
 def _ranges(axis: Axes, row, place: int) -> None:

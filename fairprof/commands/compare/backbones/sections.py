@@ -6,10 +6,10 @@ import pandas as pd
 
 from fairprof.commands.compare.backbones.answer import (
     level_told,
+    levels_told,
     moves_table,
     quotable,
     scope_told,
-    titles,
 )
 from fairprof.commands.compare.backbones.protocol import BackboneStudy
 from fairprof.commands.compare.backbones.seen import seen
@@ -51,8 +51,6 @@ from fairprof.reporting.verdicts import confirmatory
 from fairprof.reporting.wording import (
     NOTHING,
     counted,
-    designs_named,
-    enumerated,
     number,
     p_value,
     short,
@@ -95,21 +93,20 @@ def _answer(tables: Tables, study: BackboneStudy) -> Iterable[Block]:
 
 
 def _moves(tables: Tables, study: BackboneStudy, names: Collection[str]) -> Iterable[Block]:
-    levels = f"the {designs_named(study.protocol.designs)} and the backbones {enumerated(titles(study))}"
+    rows = tables["moves"]
+    if rows.empty:
+        yield Paragraph("There are no two designs that were trained with two backbones each.")
+        return
     yield Paragraph(
         "The range between designs is the largest less the smallest of their means over the backbones, the range "
         "between backbones that of their means over the designs; gaps are less their noise floors. Ranges are never "
         "negative: by chance alone they come to what stands beside them, more so with more levels, so that they "
         "describe and do not test. The backbone moves a quantity more where two backbones are established to lie "
         "further apart than any two designs; the composition where two designs are established to lie further apart "
-        f"than any two backbones. That is said of {levels}: with others either range may be larger."
+        f"than any two backbones. That is said of {levels_told(tables, study)}: with others either range may be larger."
     )
     yield from _picture("moves", tables, study, names)
-    rows = tables["moves"]
-    if rows.empty:
-        yield Paragraph("There are no two designs that were trained with two backbones each.")
-    else:
-        yield Fold("All numbers", (table_of("Ranges, and which is larger", rows, SIGNED),))
+    yield Fold("All numbers", (table_of("Ranges, and which is larger", rows, SIGNED),))
 
 
 def _cells(tables: Tables, study: BackboneStudy, names: Collection[str]) -> Iterable[Block]:

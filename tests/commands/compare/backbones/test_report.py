@@ -134,7 +134,7 @@ def test_a_whole_study_is_drawn(figures, whole, name):
 
 def test_ranges_and_their_difference_stand_where_the_table_has_them():
     rows = [move(), move("macro_f1", "", difference=-0.03, lower=-0.06, upper=0.01, verdict="not_established")]
-    figure = moves_figure(made_tables(moves=rows)["moves"], made_study())
+    figure = moves_figure(made_tables(moves=rows)["moves"])
     ranges, differences = figure.axes
     assert unexplained(figure) == set()
     squares = [list(line.get_xdata()) for line in ranges.get_lines() if line.get_marker() == "s"]
