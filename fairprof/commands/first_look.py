@@ -32,8 +32,7 @@ def look(settings: DataSettings) -> None:
     named; of what is to be trained, all can be drawn from the labels.
     """
     if isinstance(settings, TrainingSettings):
-        studied = isinstance(settings, StudySettings)
-        for weights in [each.weights for each in settings.listed_backbones()] if studied else [settings.weights]:
+        for weights in _weights_of(settings):
             _require_weights(weights)
         require_applicable(settings)
     if isinstance(settings, Settings | StudySettings):
@@ -45,6 +44,12 @@ def look(settings: DataSettings) -> None:
     pool = pool_of(screened, settings)
     if isinstance(settings, Settings | StudySettings | TuneSettings) and _fail_surely(settings, screened, pool):
         require_drawable(settings, pool, lambda: screened)
+
+
+def _weights_of(settings: TrainingSettings) -> list[str]:
+    if isinstance(settings, StudySettings):
+        return [backbone.weights for backbone in settings.listed_backbones()]
+    return [settings.weights]
 
 
 def _require_weights(weights: str) -> None:
