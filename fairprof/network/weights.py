@@ -3,6 +3,7 @@
 import argparse
 import functools
 import os
+import zipfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -38,6 +39,11 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
             memory_limited(FILES_IN_MEMORY * os.fstat(file.fileno()).st_size + SPARE_MEMORY),
         ):
             content = _content(file, path.suffix.lower())
+    except TorchScriptArchive:
+        raise UserError(
+            f"weights: {path} is a TorchScript archive (as OpenAI publishes CLIP), which is a program and is not run "
+            f'here: where you trust it, torch.save(torch.jit.load("{path.name}", "cpu").state_dict(), "weights.pth")'
+        ) from None
     except MemoryError:
         raise UserError(f"weights: {path} asks for far more memory than a state dict of its size can need") from None
     except Exception as error:  # torch.load raises many kinds for files that are no checkpoint
@@ -60,11 +66,28 @@ def read_state_dict(path: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
+class TorchScriptArchive(Exception):
+    """A file that holds a program beside tensors."""
+
+
 def _content(file: BinaryIO, suffix: str) -> object:
     if suffix == ".safetensors":
         return safetensors.torch.load(file.read())
+    if _is_torchscript(file):
+        raise TorchScriptArchive
     with torch.serialization.safe_globals([argparse.Namespace]):  # in which DINO, MAE and timm keep their arguments
         return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _is_torchscript(file: BinaryIO) -> bool:
+    """Whether a file is an archive with constants of a program, which `torch.save` never writes."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return any(name.rpartition("/")[2] == "constants.pkl" for name in archive.namelist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):  # as before PyTorch 1.6
+        return False
+    finally:
+        file.seek(0)
 
 
 def load_backbone(network: nn.Module, tensors: dict[str, torch.Tensor], head: str, path: Path) -> LoadedTensors:

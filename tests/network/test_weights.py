@@ -139,6 +139,13 @@ class Payload:
         return Path.mkdir, (self.folder,)
 
 
+def test_a_torchscript_archive_is_told_how_to_be_used(tmp_path):
+    path = tmp_path / "ViT-B-32.pt"
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path)
+    message = error_of(weights=str(path))
+    assert "is a TorchScript archive" in message and 'torch.jit.load("ViT-B-32.pt", "cpu").state_dict()' in message
+
+
 @pytest.mark.parametrize("save", [torch.save, lambda thing, path: path.write_bytes(pickle.dumps(thing))])
 def test_code_in_a_pickle_is_never_run(save, tmp_path):
     path, sign = tmp_path / "evil.pth", tmp_path / "executed"

@@ -51,6 +51,15 @@ def test_a_network_that_began_from_random_weights_is_kept_whole(weights):
     assert set(best) == set(classifier.network.state_dict()) and "fairprof.frozen" not in tags
 
 
+def test_a_network_whose_weights_lack_a_part_is_kept_whole_and_says_so(weights, store):
+    tensors = torch.load(weights, weights_only=True)
+    torch.save({name: value for name, value in tensors.items() if name != "layer1.0.conv1.weight"}, store / "part.pth")
+    classifier = build_classifier("resnet18", str(store / "part.pth"), "layer4", 2, seed=0)
+    assert classifier.weights.loaded.missing == ("layer1.0.conv1.weight",)
+    best, tags = kept(classifier)
+    assert set(best) == set(classifier.network.state_dict()) and "fairprof.frozen" not in tags
+
+
 def test_the_last_epoch_is_kept_where_it_is_not_the_best(weights):
     classifier = build_classifier("resnet18", weights, "head", 2, seed=0)
     settings = Settings(architecture="resnet18", image_size=32)
