@@ -139,6 +139,7 @@ class Payload:
         return Path.mkdir, (self.folder,)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning", "ignore:.*torch.jit:DeprecationWarning")
 def test_a_torchscript_archive_is_told_how_to_be_used(tmp_path):
     path = tmp_path / "ViT-B-32.pt"
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path)
