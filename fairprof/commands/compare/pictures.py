@@ -20,7 +20,6 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from fairprof.commands.compare.protocol import Protocol
-from fairprof.config import BASELINES
 from fairprof.inference.levelling_down import GAIN_MARGIN, levelled_down
 from fairprof.inference.levels import CONFIDENCE
 from fairprof.inference.verdicts import CONFIRMATORY_GAPS
@@ -84,7 +83,7 @@ def figures_of(tables: dict[str, pd.DataFrame], protocol: Protocol) -> dict[str,
     """Every picture of a comparison's tables, by name."""
     main = {
         name: tables[name][tables[name]["arm"].eq(protocol.main_arm)]
-        for name in ("runs", "performance", "gaps", "differences", "seed_differences", "group_changes", "epochs")
+        for name in ("runs", "performance", "gaps", "differences", "seed_differences", "group_changes")
     }
     figures = {
         "performance": performance_figure(tables["performance"], tables["runs"]),
@@ -94,8 +93,8 @@ def figures_of(tables: dict[str, pd.DataFrame], protocol: Protocol) -> dict[str,
         "confusion_gender": confusion_figure(tables["confusion"], "gender"),
         "confusion_race": confusion_figure(tables["confusion"], "race"),
     }
-    if protocol.settings.get("finetune") not in BASELINES:  # which have no epochs
-        figures["epochs"] = epochs_figure(main["epochs"])
+    if "epochs" in tables:
+        figures["epochs"] = epochs_figure(tables["epochs"][tables["epochs"]["arm"].eq(protocol.main_arm)])
     if (tables["training_size"].groupby("design")["training_images"].nunique() > 1).any():
         figures["training_size"] = training_size_figure(tables["training_size"])
     if len(main["differences"]):

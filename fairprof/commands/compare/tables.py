@@ -13,6 +13,7 @@ import pandas as pd
 
 from fairprof.commands.compare.collect import LATER_SEEDS, RunResults
 from fairprof.commands.compare.protocol import Protocol
+from fairprof.config import BASELINES
 from fairprof.inference import differences, over_runs, over_seeds, verdicts
 from fairprof.inference.levelling_down import group_changes
 from fairprof.inference.over_seeds_and_images import estimates
@@ -68,7 +69,7 @@ class Arm:
 
 def comparison_tables(results: Sequence[RunResults], protocol: Protocol) -> dict[str, pd.DataFrame]:
     """Every table by its name: runs, performance, gaps, differences, seed_differences, group_changes, contrasts,
-    standardised_gaps, epochs, training_size, confusion, composition.
+    standardised_gaps, training_size, confusion, composition, and epochs, which baselines do not have.
 
     results: runs that share their test images, at most one of every arm, design and seed.
     """
@@ -77,7 +78,7 @@ def comparison_tables(results: Sequence[RunResults], protocol: Protocol) -> dict
     runs = pd.concat([_runs(arm) for arm in arms], ignore_index=True)
     gaps, contrasts = _gaps_and_contrasts(arms, protocol)
     of_designs, seed_differences = _differences(arms, gaps, protocol)
-    return {
+    tables = {
         "runs": runs,
         "performance": pd.concat([_performance(arm, protocol) for arm in arms], ignore_index=True),
         "gaps": gaps,
@@ -86,11 +87,13 @@ def comparison_tables(results: Sequence[RunResults], protocol: Protocol) -> dict
         "group_changes": _group_changes(arms, protocol),
         "contrasts": contrasts,
         "standardised_gaps": pd.concat([_standardised_gaps(arm, protocol) for arm in arms], ignore_index=True),
-        "epochs": pd.concat([_epochs(run) for run in results], ignore_index=True),
         "training_size": _training_size(runs, gaps),
         "confusion": _confusion(main),
         "composition": _composition(main),
     }
+    if protocol.settings.get("finetune") in BASELINES:
+        return tables
+    return tables | {"epochs": pd.concat([_epochs(run) for run in results], ignore_index=True)}
 
 
 # Runs and performance.

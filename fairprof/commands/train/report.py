@@ -53,7 +53,7 @@ MOST_COLUMNS = 8  # of professions, or of genders, in the table of training imag
 WEIGHTS = "WEIGHTS"  # stands for a file
 CHOICE = {"linear_probe": "chose the penalty", "knn": "chose nothing"}  # of validation images, but for trainings
 ONE_RUN = (
-    "This is one training of one design: it shows nothing of differences between designs, for which several seeds of "
+    "This is one model of one design: it shows nothing of differences between designs, for which several seeds of "
     "each are needed."
 )
 

@@ -278,3 +278,9 @@ def test_seeds_that_were_added_later_have_an_arm_of_their_own():
     assert set(later["family"]) == {"exploratory"} and set(later["seeds"]) == {8}
     assert set(tables["training_size"]["arm"]) == {"natural", "matched"}
     assert in_arms_by_plan(results, seed_plan([], range(8))) == results
+
+
+def test_baselines_have_no_epochs():
+    results = study(1, A=EVEN)
+    assert "epochs" in tables_of(results, settings={"finetune": "head"})
+    assert "epochs" not in tables_of(results, settings={"finetune": "knn"})
