@@ -280,7 +280,7 @@ def nearest_neighbours_class() -> "type[nn.Module]":
 
         With similarities s to the training images, and of the k nearest of them those of a class, its logit is
         log sum exp(s / temperature); the softmax of the logits is the share of the votes. No share is smaller than
-        LEAST_SHARE (before they are divided by their sum). Images that are exactly as near as the k-th one vote too, so
+        LEAST_SHARE (before they are divided by their sum), for which no evidence speaks: its gradient is 0. Images that are exactly as near as the k-th one vote too, so
         that the order of the training images does not matter. Similarities are float32: where two of them differ by no
         more than their rounding, which is nearer may depend on batch and device.
 
@@ -302,7 +302,9 @@ def nearest_neighbours_class() -> "type[nn.Module]":
             evidence = (similarities / self.temperature).masked_fill(similarities < furthest, -math.inf)
             members = functional.one_hot(self.classes, self.class_count).to(evidence.dtype)
             shares = evidence.softmax(dim=1) @ members
-            return shares.clamp(min=LEAST_SHARE).log() + evidence.logsumexp(dim=1, keepdim=True)
+            every = evidence.logsumexp(dim=1, keepdim=True)
+            own = shares.clamp(min=LEAST_SHARE).log() + every
+            return torch.where(shares > LEAST_SHARE, own, (math.log(LEAST_SHARE) + every).detach())
 
     return NearestNeighbours
 
