@@ -19,7 +19,7 @@ from fairprof.config import (
 from fairprof.data.drawable import Asked, obstacles, require_drawable
 from fairprof.data.pool import Pool, ScreenedRows, pool_of, refuse_if_mostly_unusable, regrouped, screened_rows
 from fairprof.errors import UserError
-from fairprof.mitigation.methods import require_applicable
+from fairprof.mitigation.methods import require_applicable_methods
 from fairprof.runtime.files import UnreadableFile, open_file, path_of
 
 OPENED = 20  # images of a small group that are opened at most, to see whether it has any
@@ -34,7 +34,7 @@ def look(settings: DataSettings) -> None:
     if isinstance(settings, TrainingSettings):
         for weights in _weights_of(settings):
             _require_weights(weights)
-        require_applicable(settings)
+        require_applicable_methods(settings)
     if isinstance(settings, Settings | StudySettings):
         _require_hyperparameters(settings)
     screened = screened_rows(settings, image_size=None)

@@ -194,7 +194,7 @@ _METHODS = (
 METHODS = {method.name: method for method in _METHODS}
 
 
-def require_applicable(settings: TrainingSettings) -> None:
+def require_applicable_methods(settings: TrainingSettings) -> None:
     """Raises `UserError` where a method changes a training, or fits the last layer anew, and `finetune` is a baseline
     that has none."""
     if settings.finetune not in BASELINES:

@@ -16,7 +16,7 @@ from fairprof.data.drawable import require_drawable
 from fairprof.data.pool import Pool, load_pool, screened_rows
 from fairprof.measurement.measures import scores_and_gaps
 from fairprof.measurement.memory import require_memory
-from fairprof.mitigation.methods import METHODS, require_applicable
+from fairprof.mitigation.methods import METHODS, require_applicable_methods
 from fairprof.network.architectures import preprocessing_of
 from fairprof.network.baselines import head_kind_of
 from fairprof.network.checkpoints import can_resume
@@ -137,7 +137,7 @@ def validation_scores(settings: Settings, pool: Pool) -> dict[str, float]:
 def prepared(settings: Settings, pool: Pool) -> Training:
     """The training that the settings ask for: rows drawn from the pool, a new classifier, which is fed with images."""
     drawn = draw(pool, DESIGNS[settings.experiment], settings)
-    require_applicable(settings)
+    require_applicable_methods(settings)
     require_refittable(settings, pool, drawn)
     classifier = build_classifier(
         settings.architecture,
