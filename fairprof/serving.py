@@ -280,9 +280,10 @@ def nearest_neighbours_class() -> "type[nn.Module]":
 
         With similarities s to the training images, and of the k nearest of them those of a class, its logit is
         log sum exp(s / temperature); the softmax of the logits is the share of the votes. No share is smaller than
-        LEAST_SHARE (before they are divided by their sum), for which no evidence speaks: its gradient is 0. Images that are exactly as near as the k-th one vote too, so
-        that the order of the training images does not matter. Similarities are float32: where two of them differ by no
-        more than their rounding, which is nearer may depend on batch and device.
+        LEAST_SHARE (before they are divided by their sum), for which no evidence speaks: the gradient of its logit is
+        0. Images that are exactly as near as the k-th one vote too, so that the order of the training images does not
+        matter. Similarities are float32: where two of them differ by no more than their rounding, which is nearer may
+        depend on batch and device.
 
         references: (images, D), features of length 1, which are constant. classes: (images,) int64.
         """
