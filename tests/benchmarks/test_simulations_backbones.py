@@ -24,6 +24,6 @@ def test_what_moves_both_alike_is_not_said_to_move_one_more(name):
 
 
 @pytest.mark.slow
-def test_a_large_effect_of_one_factor_is_found_by_six_seeds():
+def test_a_large_effect_of_one_factor_is_found_by_ten_seeds():
     table = simulated(NAMED["one factor alone lowers a recall by 0.2, 1300 images, 10 seeds"], quick=True)
     assert table.set_index("asked")["share"].to_dict() == dict.fromkeys(FOUND, 1) | {CONTRARY: 0}
