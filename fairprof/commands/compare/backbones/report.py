@@ -28,7 +28,7 @@ def findings(
     return Findings(
         title="Does the backbone or the composition move more?",
         subtitle=(
-            f"The backbones {enumerated(titles(study))}, each with the designs {', '.join(protocol.designs)} over "
+            f"The backbones {enumerated(titles(study))} with the designs {', '.join(protocol.designs)} over "
             f"{counted(len(protocol.seeds), 'seed')}; made {protocol.created}; study {protocol.study_key}; the designs "
             f"with {study.titles[study.reference]} alone: {COMPARISON}"
         ),

@@ -95,12 +95,12 @@ def _answer(tables: Tables, study: BackboneStudy) -> Iterable[Block]:
 def _moves(tables: Tables, study: BackboneStudy, names: Collection[str]) -> Iterable[Block]:
     rows = tables["moves"]
     if rows.empty:
-        yield Paragraph("There are no two designs that were trained with two backbones each.")
+        yield Paragraph("There are no two designs that were trained with two backbones each at a seed in common.")
         return
     yield Paragraph(
         "The range between designs is the largest less the smallest of their means over the backbones, the range "
         "between backbones that of their means over the designs; gaps are less their noise floors. Ranges are never "
-        "negative: by chance alone they come to what stands beside them, more so with more levels, so that they "
+        "negative: by chance alone they come to about what stands beside them, more so with more levels, so that they "
         "describe and do not test. The backbone moves a quantity more where two backbones are established to lie "
         "further apart than any two designs; the composition where two designs are established to lie further apart "
         f"than any two backbones. That is said of {levels_told(tables, study)}: with others either range may be larger."

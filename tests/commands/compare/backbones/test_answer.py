@@ -56,6 +56,13 @@ def test_which_moves_more_is_told_by_verdict(moves, sentence):
     assert quotable(usual_tables(moves=moves), made_study(designs=("A", "B")))[0] == sentence
 
 
+def test_ranges_are_told_of_the_designs_that_every_backbone_has():
+    cells = [cell(design, backbone) for design in "AC" for backbone in (FIRST, SECOND)] + [cell("B")]
+    tables = usual_tables(moves=[move(EO)], cells=cells)
+    told = quotable(tables, made_study(designs=("A", "B", "C")))[0]
+    assert told.startswith("Among the backbones resnet50 and vit_tiny and the designs A and C, established")
+
+
 def of_designs(**changes) -> dict:
     return contrast(**dict(factor="composition", level="B", reference="A") | changes)
 
