@@ -31,10 +31,8 @@ def new_network(
 
     Raises `UserError` where there is no such architecture, or it does not take the head or images of this size.
     """
-    require_known(architecture)
+    require_fitting(architecture, image_size)
     try:
-        if _is_of_timm(architecture):
-            _require_fitting(architecture, image_size)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(derive_seed(seed, "initialisation"))
             return build_network(architecture, class_count, image_size, head_kind)
@@ -111,9 +109,16 @@ def without_weights(architecture: str, image_size: int) -> nn.Module:
 # --- images that fit --------------------------------------------------------------------------------------------
 
 
-def _require_fitting(architecture: str, image_size: int) -> None:
-    """Raises `UserError`, with the nearest sizes that do, unless a network of timm takes images of this size."""
-    reason = _misfit(architecture, image_size)
+def require_fitting(architecture: str, image_size: int) -> None:
+    """Raises `UserError` where there is no such architecture, or it is one of timm that does not take the study's head
+    or images of this size; then with the nearest size that it takes."""
+    require_known(architecture)
+    if not _is_of_timm(architecture):
+        return
+    try:
+        reason = _misfit(architecture, image_size)
+    except ValueError as error:
+        raise UserError(f"architecture={architecture} cannot take the study's head: {error}") from None
     if reason:
         fitting = (size for size in _sizes_around(architecture, image_size) if not _misfit(architecture, size))
         nearest = next(fitting, None)

@@ -1,6 +1,7 @@
 """The study: every design with every seed under one set of hyperparameters, then compared."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import pandas as pd
 
@@ -33,7 +34,7 @@ from fairprof.data.pool import Pool, load_pool, screened_rows
 from fairprof.errors import UserError
 from fairprof.inference.planning import SeedPlan
 from fairprof.measurement.memory import require_memory
-from fairprof.network.architectures import preprocessing_of
+from fairprof.network.architectures import preprocessing_of, require_fitting
 from fairprof.runtime.beside import HERE, Executor
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.progress import note
@@ -62,8 +63,13 @@ def run_study(settings: StudySettings, recorder: Executor = HERE) -> str:
     settings = with_hyperparameters(settings)
     tags = {"fairprof.role": "study", "fairprof.data": settings.data.partition(":")[0]}
     with tracking.started_run(f"study-{settings.experiments.replace(',', '')}", tags) as study_id:
-        pool = load_pool(settings, settings.image_size, preprocessing_of(settings.architecture))
-        require_drawable(settings, pool, lambda: screened_rows(settings, settings.image_size))
+        for backbone in settings.listed_backbones():
+            require_fitting(backbone.architecture, settings.image_size)
+        # but for its pixels it is the same for every backbone
+        pool_seen_by = cache(lambda preprocessing: load_pool(settings, settings.image_size, preprocessing))
+        reference = preprocessing_of(settings.listed_backbones()[0].architecture)
+        pool = pool_seen_by(reference)
+        require_drawable(settings, pool, lambda: screened_rows(settings, settings.image_size, reference))
         require_memory(settings, pool, len(settings.listed("experiments")), len(settings.listed("seeds")))
         settings, backbones = with_weights(settings)
         _describe(settings, pool, backbones)
@@ -79,7 +85,7 @@ def run_study(settings: StudySettings, recorder: Executor = HERE) -> str:
         if any(run.status == WAITING for run in runs):
             tell_outlook(settings, pool, [tracking.get_run(run.run_id) for run in main_arm(runs) if run.run_id])
         with other_workers(settings):
-            runs = train_all(runs, pool, lambda ended: _log_runs(ended, seeds), recorder)
+            runs = train_all(runs, pool_seen_by, lambda ended: _log_runs(ended, seeds), recorder)
             register_chosen(main_arm(runs))
             failed = [run for run in runs if run.status == FAILED]
             if len(failed) < len(runs):

@@ -18,11 +18,13 @@ from fairprof.commands.train.recording import Recording
 from fairprof.commands.train.run import train
 from fairprof.data.pool import Pool
 from fairprof.errors import ServerAway, UserError
+from fairprof.network.architectures import preprocessing_of
 from fairprof.plain_text import plain_names
 from fairprof.reporting.wording import counted
 from fairprof.runtime.beside import Executor
 from fairprof.runtime.hardware import on_gpu
 from fairprof.runtime.progress import begun, note, whole
+from fairprof.serving import Preprocessing
 from fairprof.store import claims, tracking
 from fairprof.store.registry import RUN_KEY_TAG
 from fairprof.store.studies import FINISHED, REUSED
@@ -31,12 +33,15 @@ PAUSE = 2.0  # seconds, on average, between looks at what other workers have fin
 PLAN, COMPARED, COMPARED_IN = "fairprof.study_plan", "fairprof.compared", "fairprof.compared_in"
 
 Outcome = TypeVar("Outcome")
+PoolSeenBy = Callable[[Preprocessing], Pool]
 
 
 def train_all(
-    runs: list[PlannedRun], pool: Pool, log: Callable[[Sequence[PlannedRun]], None], recorder: Executor
+    runs: list[PlannedRun], pool_seen_by: PoolSeenBy, log: Callable[[Sequence[PlannedRun]], None], recorder: Executor
 ) -> list[PlannedRun]:
     """The runs once all have ended, here or in other processes; `log` is called whenever one has.
+
+    pool_seen_by: the pool, with the pixels that are kept for a network's preprocessing.
 
     While a run trains, the one before it may still be logged by the recorder. A run whose process dies is trained by
     another one.
@@ -49,7 +54,7 @@ def train_all(
             rest = [run for run in left if run.key not in begun]
             ended = (
                 _next_recorded(trained, wait=False)
-                or _next_ended(rest, pool, recorder)
+                or _next_ended(rest, pool_seen_by, recorder)
                 or _next_recorded(trained, wait=True)
             )
             if isinstance(ended, TrainedRun):
@@ -88,7 +93,9 @@ def _next_recorded(trained: list[TrainedRun], wait: bool) -> PlannedRun | None:
     return _unless_it_fails(first.run, lambda: replace(first.run, status=FINISHED, run_id=first.recording.wait()))
 
 
-def _next_ended(left: Sequence[PlannedRun], pool: Pool, recorder: Executor) -> PlannedRun | TrainedRun | None:
+def _next_ended(
+    left: Sequence[PlannedRun], pool_seen_by: PoolSeenBy, recorder: Executor
+) -> PlannedRun | TrainedRun | None:
     """One of the runs that has ended meanwhile, or is trained now; None where others are training all of them."""
     taken = claims.of_others()
     for run in left:
@@ -105,7 +112,7 @@ def _next_ended(left: Sequence[PlannedRun], pool: Pool, recorder: Executor) -> P
             if finished.status != WAITING:
                 return finished
             begun(run.name)
-            return _unless_it_fails(run, partial(_trained, run, pool, recorder))
+            return _unless_it_fails(run, partial(_trained, run, pool_seen_by, recorder))
         finally:
             claims.withdraw()
     return None
@@ -126,12 +133,12 @@ def found(run: PlannedRun) -> PlannedRun:
     return replace(run, status=REUSED, run_id=newest.run_id)
 
 
-def _trained(run: PlannedRun, pool: Pool, recorder: Executor) -> TrainedRun:
+def _trained(run: PlannedRun, pool_seen_by: PoolSeenBy, recorder: Executor) -> TrainedRun:
     settings = run.settings
     tags = run_tags(settings) | {RUN_KEY_TAG: run.key}
     recording = Recording(recorder, run.name, tags, tracking.active_run_id(), on_gpu(settings.accelerator))
     try:
-        train(settings, pool, recording)
+        train(settings, pool_seen_by(preprocessing_of(settings.architecture)), recording)
         recording.close()
         recording.run_id()  # until then only the claim tells others that it is being trained
     except BaseException as failure:

@@ -17,7 +17,7 @@ from fairprof.data.pool import Pool, load_pool, screened_rows
 from fairprof.measurement.measures import scores_and_gaps
 from fairprof.measurement.memory import require_memory
 from fairprof.mitigation.methods import METHODS, require_applicable_methods
-from fairprof.network.architectures import preprocessing_of
+from fairprof.network.architectures import preprocessing_of, require_fitting
 from fairprof.network.baselines import head_kind_of
 from fairprof.network.checkpoints import can_resume
 from fairprof.network.classifier import build_classifier
@@ -50,9 +50,11 @@ def run_experiment(settings: Settings, recorder: Executor = HERE) -> str | None:
 
 
 def _pool(settings: Settings, processes: Processes) -> Pool:
+    require_fitting(settings.architecture, settings.image_size)
+    seen = settings.image_size, preprocessing_of(settings.architecture)
     with processes.leader_first():  # it fills the pixel cache
-        pool = load_pool(settings, settings.image_size, preprocessing_of(settings.architecture))
-    require_drawable(settings, pool, lambda: screened_rows(settings, settings.image_size))
+        pool = load_pool(settings, *seen)
+    require_drawable(settings, pool, lambda: screened_rows(settings, *seen))
     return pool
 
 

@@ -45,7 +45,7 @@ from fairprof.config import (
 from fairprof.data.drawable import require_drawable
 from fairprof.data.pool import Pool, load_pool, screened_rows, without_test
 from fairprof.errors import UserError
-from fairprof.network.architectures import preprocessing_of
+from fairprof.network.architectures import preprocessing_of, require_fitting
 from fairprof.network.records import Weights
 from fairprof.network.weight_sources import find_weights
 from fairprof.reporting.findings import log_findings
@@ -69,8 +69,10 @@ def run_search(settings: TuneSettings) -> str:
     tags = {"fairprof.role": METHOD_SEARCH if of_methods else "search", SEARCHED_DATA: data_key(settings)}
     name = f"search-{'methods' if of_methods else settings.objective}"
     with tracking.started_run(name, tags) as search_id:
-        whole = load_pool(settings, settings.image_size, preprocessing_of(settings.architecture))
-        require_drawable(settings, whole, lambda: screened_rows(settings, settings.image_size))
+        require_fitting(settings.architecture, settings.image_size)
+        seen = settings.image_size, preprocessing_of(settings.architecture)
+        whole = load_pool(settings, *seen)
+        require_drawable(settings, whole, lambda: screened_rows(settings, *seen))
         pool = without_test(whole)
         weights, _ = find_weights(settings.architecture, settings.weights)
         settings = settings.model_copy(update={"weights": weights.name})
