@@ -427,7 +427,7 @@ def _require_classifier(network: Any, last: "nn.Module") -> None:
     """Raises ValueError unless a network of timm has one classifier, to which its last module with weights belongs."""
     from torch import nn
 
-    classifier = network.get_classifier()
+    classifier = network.get_classifier() if hasattr(network, "get_classifier") else None
     if isinstance(classifier, tuple | nn.ModuleList):
         raise ValueError("it has several classifiers, as distilled networks do")
     if not isinstance(classifier, nn.Module) or all(module is not last for module in classifier.modules()):

@@ -12,7 +12,7 @@ from fairprof.config import Settings
 from fairprof.network.classifier import Classifier
 from fairprof.network.records import Trained
 from fairprof.network.weights import arrays_of
-from fairprof.serving import DecisionRule, ExplainedLayer
+from fairprof.serving import IMAGENET, DecisionRule, ExplainedLayer, Preprocessing
 from fairprof.store import registry, tracking
 from fairprof.store.champion import DEGENERATE_TAG
 from fairprof.store.models import StoredModel, model_settings
@@ -30,22 +30,20 @@ def register_in_active_run(
     degenerate: str | None = None,
     rule: DecisionRule | None = None,
     method: ToldMethod | None = None,
+    preprocessing: Preprocessing = IMAGENET,
 ) -> RegisteredVersion:
     """Registers a state dict as the model of the active run, which says of itself what a training's says.
 
     pool: the fingerprint of the pool that it is said to be trained on. rule: by which it decides. method: with which it
-    was made.
+    was made. preprocessing: of the network.
     """
     tracking.set_tags(run_tags(settings) | {RUN_KEY_TAG: run_key})
     if degenerate is not None:
         tracking.set_tags({DEGENERATE_TAG: degenerate})
     tracking.log_settings({"data": settings.data, "pool_fingerprint": pool})
     run = tracking.get_run(tracking.active_run_id())
-    return registry.register_model(
-        StoredModel(run, model_settings(settings, classes, explained_layer, rule), arrays_of(weights)),
-        headline,
-        method=method,
-    )
+    described = model_settings(settings, classes, explained_layer, rule, preprocessing=preprocessing)
+    return registry.register_model(StoredModel(run, described, arrays_of(weights)), headline, method=method)
 
 
 def finished_run(

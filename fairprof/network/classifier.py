@@ -72,6 +72,12 @@ class Classifier:
         """What computes logits from what enters at a boundary: the trainable part, or (None: images) the network."""
         return self.network if boundary is None else self.trainable
 
+    def move_to(self, device: torch.device) -> None:
+        """Moves the network and its parts, which have constants of their own."""
+        for module in (self.network, self.prefix, self.trainable):
+            if module is not None:
+                module.to(device)
+
     def changed_by_training(self) -> tuple[str, ...]:
         """Names in the network's state dict of what training may change: weights that learn, statistics of batch
         norm."""

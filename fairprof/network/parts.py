@@ -69,7 +69,11 @@ def _traced(network: nn.Module) -> fx.GraphModule:
     would reach over every cut."""
     _, *others = inspect.signature(network.forward).parameters.values()
     defaults = {each.name: each.default for each in others if each.default is not each.empty}
+    own = set(vars(network))
     traced = fx.GraphModule(network, _Tracer().trace(network, defaults))
+    for name in vars(network).keys() - own:
+        delattr(network, name)  # what was computed of weights alone; the graph has it now
+    _keep_out_of_state(traced, set(network.state_dict()))
     for node in reversed(traced.graph.nodes):
         if node.target is torch._assert:
             traced.graph.erase_node(node)
@@ -78,6 +82,15 @@ def _traced(network: nn.Module) -> fx.GraphModule:
         if node.op == "placeholder" and not node.users:
             traced.graph.erase_node(node)
     return traced
+
+
+def _keep_out_of_state(traced: fx.GraphModule, kept: set[str]) -> None:
+    """Takes out of the state dict all but the kept names: constants of the graph, and buffers that the network itself
+    does not save."""
+    for name, value in list(traced.named_buffers()):
+        if name not in kept:
+            path, _, own = name.rpartition(".")
+            traced.get_submodule(path).register_buffer(own, value, persistent=False)
 
 
 def _node_at(graph: fx.Graph, place: Boundary) -> fx.Node:

@@ -77,7 +77,7 @@ class TrainingStep(lightning.LightningModule):
         return evaluation_batches(self.pool, self.processes.share(self.drawn.val), self.inputs, self.settings)
 
     def on_fit_start(self) -> None:
-        self.classifier.network.to(self.device)
+        self.classifier.move_to(self.device)
         # these and not `torch.manual_seed`, which looks through the call stack each time
         self.generators = [torch.default_generator]
         if self.device.type == "cuda":
@@ -252,7 +252,8 @@ def fit(training: Training, measure: Measure, report: Report, folder: Path, proc
     }
     network = training.classifier.network
     network.load_state_dict(_network_weights(best), strict=False)
-    network.to(device_of(training.settings.accelerator)).eval()
+    training.classifier.move_to(device_of(training.settings.accelerator))
+    network.eval()
     # copies: the network may be changed afterwards
     best_weights = {name: value.copy() for name, value in arrays_of(network.state_dict()).items()}
     last_weights = best_weights | arrays_of(_network_weights(last))
