@@ -418,7 +418,8 @@ class TrainingSettings(DataSettings):
     finetune: Literal["head", "layer4", "layer3", "layer2", "all", "linear_probe", "knn"] = setting(
         "layer2",
         Identifies.SHARED,
-        "what is trained: the head, and every stage from the named one on; linear_probe: nothing but a logistic "
+        "what is trained: the head, and every stage from the named one on (of networks of one resolution the last "
+        "quarter, half or three quarters of the blocks); linear_probe: nothing but a logistic "
         "regression on the features of the network as it is; knn: nothing, the nearest training images decide",
         search=Choice(("head", "layer4", "layer3", "layer2")),
     )

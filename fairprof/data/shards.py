@@ -86,9 +86,19 @@ class PixelShards:
         """Raises `UserError` unless the pixels are of the size that is kept for inputs of `image_size`."""
         if size != self.size:
             raise UserError(
-                f"{self.folder}: its images are {self.size} px, and image_size={image_size} needs {size} px: write "
-                f"shards with that image_size, or set image_size={round(self.size * image_size / size)}"
+                f"{self.folder}: its images are {self.size} px, and image_size={image_size} needs {size} px"
+                f"{self._remedy(size, image_size)}"
             )
+
+    def _remedy(self, size: int, image_size: int) -> str:
+        from fairprof.serving import IMAGENET, IMAGENET_CROP  # MLflow, which labels alone do not need
+
+        if size == IMAGENET.stored_size(image_size):
+            return f": write shards with that image_size, or set image_size={round(self.size * image_size / size)}"
+        written = round(size * IMAGENET_CROP)  # shards are written for ImageNet's crop
+        if IMAGENET.stored_size(written) == size:
+            return f" for the crop of this architecture: write shards with image_size={written}"
+        return " for the crop of this architecture, which no shards have: name the images themselves as data"
 
     @cached_property
     def _table(self) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.pixels import StreamedPixels
 from fairprof.data.pool import load_pool, screened_rows
 from fairprof.data.shards import require_new, write_shards
+from fairprof.serving import Preprocessing
 from tests.damages import flip_bit
 
 SIZE = 56  # an input of 56 is stored at 64 pixels
@@ -139,6 +140,18 @@ def test_a_damaged_table_is_named(name, damage, written, tmp_path, refused):
 def test_another_size_than_that_of_the_network_is_refused(written, refused):
     with refused("its images are 64 px", "image_size=112 needs 128 px", "image_size=56"):
         load_pool(written[1], 112)
+
+
+@pytest.mark.parametrize(
+    ("crop", "said"),
+    [
+        (0.95, "needs 59 px for the crop of this architecture: write shards with image_size=52"),
+        (56 / 68, "needs 68 px for the crop of this architecture, which no shards have"),
+    ],
+)
+def test_shards_of_another_crop_are_refused_with_the_size_to_write(crop, said, written, refused):
+    with refused(said):
+        load_pool(written[1], 56, Preprocessing(crop=crop))
 
 
 def test_nothing_is_written_over_what_is_there(written, tmp_path, refused):

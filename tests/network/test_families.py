@@ -61,6 +61,13 @@ SIZES = {  # name to the edge of its images: the smallest of each family
     "test_maxvit": 32,
     "test_coatnet": 32,
 }
+HEAD_ALONE = {  # of large ones, which take long to be trained, the head alone is
+    "densenet121",
+    "resnetv2_18",
+    "vit_small_patch14_reg4_dinov2",
+    "vit_small_patch16_dinov3",
+    "swin_tiny_patch4_window7_224",
+}
 # too large to be trained here: only where they are cut
 LARGE = {"vit_base_patch16_siglip_224": 32, "beit_base_patch16_224": 32}  # attention pooling; relative positions
 
@@ -98,7 +105,7 @@ def settings_of(faces):
             "cache_dir": str(faces / "cache"),
             "architecture": f"timm:{name}",
             "weights": "random",
-            "finetune": "layer4",
+            "finetune": "head" if name in HEAD_ALONE else "layer4",
             "image_size": SIZES[name],
             "batch_size": 8,
             "augmented_views": 1,
