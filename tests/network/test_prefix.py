@@ -291,7 +291,7 @@ def test_other_labels_and_more_quarantined_images_leave_outputs_where_they_are_a
 # --- other processes --------------------------------------------------------------------------------------------
 
 FILLING = """
-import json, os, signal, sys
+import contextlib, json, os, signal, sys
 import numpy as np
 import torch
 from fairprof.config import Settings
@@ -323,7 +323,8 @@ for line in sys.stdin:
     jobs = [(Settings(**settings), dies_in) for settings, dies_in in json.loads(line)]
     settings = jobs[0][0]
     pool = load_pool(settings, settings.image_size)
-    classifier = build_classifier(settings.architecture, settings.weights, settings.finetune, 2, settings.seed)
+    with contextlib.redirect_stdout(sys.stderr):  # it says what it has loaded
+        classifier = build_classifier(settings.architecture, settings.weights, settings.finetune, 2, settings.seed)
     children = []
     for job in jobs:
         children.append(os.fork())
