@@ -27,6 +27,7 @@ from fairprof.metrics.performance import class_names
 from fairprof.reporting.findings import log_beside, log_findings
 from fairprof.reporting.style import png_of
 from fairprof.runtime.files import without_folders
+from fairprof.serving import OF_TIMM
 from fairprof.store import registry, tracking
 from fairprof.store.studies import method_of, reference_method, seed_of
 from fairprof.store.tracking import LoggedRun
@@ -102,6 +103,7 @@ def protocol_of(
     designs = tuple(sorted({run.design for run in results}))
     arms = tuple(dict.fromkeys(run.arm for run in results))
     params = first.params
+    packages = (*PACKAGES, "timm") if params["architecture"].startswith(OF_TIMM) else PACKAGES
     return Protocol(
         title=f"Designs {', '.join(designs)} on {params['data'].partition(':')[0]}",
         created=datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -133,7 +135,7 @@ def protocol_of(
         replicates=settings.replicates,
         delta=settings.delta,
         min_support=settings.min_support,
-        versions={name: version(name) for name in PACKAGES},
+        versions={name: version(name) for name in packages},
         git_commit=tracking.git_commit(first),
         machine=f"{platform.system()} {platform.machine()}, {os.cpu_count()} processor cores",
         failed=tuple((name, without_its_folders(reason, params["data"])) for name, reason in failed),
