@@ -181,13 +181,12 @@ def marks(field: FieldInfo) -> dict[str, Any]:
 
 def named_architecture(value: str) -> str:
     """An architecture by its name. Raises ValueError for what names weights, with the settings to use instead."""
-    if value.startswith(HUB):
-        repository, at, revision = value.removeprefix(HUB).partition("@")
-        owner, _, name = repository.partition("/")
-        architecture = name if owner == "timm" and name else "NAME"
+    if value.startswith(HUB) or ADDRESS_ON_HUB.match(value):
+        pinned = _on_hub(value)
+        owner, _, rest = pinned.removeprefix(HUB).partition("/")
+        architecture = rest.partition("@")[0] if owner == "timm" and rest else "NAME"
         raise ValueError(
-            f"a name; weights are a setting of their own: architecture=timm:{architecture} "
-            f"weights={HUB}{repository}@{revision if at else 'REVISION'}"
+            f"a name; weights are a setting of their own: architecture=timm:{architecture} weights={pinned}"
         )
     if value.startswith(LOCAL_FOLDER):
         raise ValueError(
@@ -201,6 +200,17 @@ def named_architecture(value: str) -> str:
     return value
 
 
+def _on_hub(value: str) -> str:
+    """A repository that is named, or has this address, as the setting `weights` takes it; with REVISION in place of one
+    that moves."""
+    found = ADDRESS_ON_HUB.match(value)
+    if found:
+        repository, revision = found["repository"], found["revision"] or ""
+    else:
+        repository, _, revision = value.removeprefix(HUB).partition("@")
+    return f"{HUB}{repository}@{'REVISION' if revision in MOVING else revision}"
+
+
 def of_this_machine(weights: str) -> bool:
     """Whether weights are a file or a folder."""
     return weights not in NAMED_WEIGHTS and not weights.startswith(HUB)
@@ -208,15 +218,12 @@ def of_this_machine(weights: str) -> bool:
 
 def weights_to_be_had(value: str) -> str:
     """Weights that can be had as they are named. Raises ValueError for others, with the setting to use instead."""
-    if found := ADDRESS_ON_HUB.match(value):
-        pinned = found["revision"] if found["revision"] not in (None, *MOVING) else "REVISION"
+    if ADDRESS_ON_HUB.match(value):
+        pinned = _on_hub(value)
+        moving = pinned.endswith("@REVISION")
         raise ValueError(
-            f"no address: weights={HUB}{found['repository']}@{pinned}"
-            + (
-                ", REVISION being a commit or a tag, under which the same weights will be found"
-                if pinned == "REVISION"
-                else ""
-            )
+            f"no address: weights={pinned}"
+            + (", REVISION being a commit or a tag, under which the same weights will be found" if moving else "")
         )
     if ADDRESS.match(value):
         raise ValueError("no address: download the file yourself, look at its licence, and set weights to the file")

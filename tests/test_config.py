@@ -101,6 +101,10 @@ def test_a_search_law_proposes_only_valid_values_and_includes_the_default(name):
             ["--architecture", "hf-hub:someone/vit"],
             ["architecture=timm:NAME weights=hf-hub:someone/vit@REVISION"],
         ),
+        (
+            ["--architecture", "https://huggingface.co/timm/resnet50.a1_in1k/tree/main"],
+            ["architecture=timm:resnet50.a1_in1k weights=hf-hub:timm/resnet50.a1_in1k@REVISION"],
+        ),
         (["--architecture", "local-dir:/a/b"], ["config.json", "weights=local-dir:/a/b"]),
         (["--architecture", "https://example.org/vit"], ["a name", "timm:NAME"]),
         (["--data", "manifest:\0"], ["data=", "zero bytes"]),

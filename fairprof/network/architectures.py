@@ -62,8 +62,7 @@ def require_known(architecture: str) -> None:
         known = list_models(module=torchvision.models)
         if architecture not in known:
             raise UserError(
-                f"architecture={architecture} is not a torchvision classifier: use one of {', '.join(known)}, or one "
-                f"of timm's as {OF_TIMM}NAME"
+                f"architecture={architecture} is not a torchvision classifier: {_other_names(architecture, known)}"
             )
         return
     if find_spec("timm") is None:
@@ -79,6 +78,17 @@ def require_known(architecture: str) -> None:
     if name not in (untagged, *tagged):
         near = _nearest(name, tagged)
         raise UserError(f"architecture={architecture}: timm has no such weights of {untagged}: the nearest are {near}")
+
+
+def _other_names(architecture: str, known: list[str]) -> str:
+    """What to write in place of a name that is none of torchvision's, which are `known`."""
+    if find_spec("timm") is not None:
+        import timm
+
+        if timm.is_model(architecture.partition(".")[0]):
+            return f"timm has one of this name: set architecture={OF_TIMM}{architecture}"
+    near = difflib.get_close_matches(architecture, known, NAMES_OFFERED, cutoff=0)
+    return f"the nearest are {', '.join(near)}; one of timm's is given as {OF_TIMM}NAME"
 
 
 def _nearest(name: str, known: list[str]) -> str:

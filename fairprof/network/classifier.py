@@ -32,11 +32,11 @@ FINETUNED_STAGES = {"layer4": STAGES[:1], "layer3": STAGES[:2], "layer2": STAGES
 NOTHING_TO_LEARN_FROM = (
     "fairprof: warning: weights=random with finetune=head trains a head on a backbone that has learned nothing and "
     "never will: its features are nearly the same for every image, so expect a model that answers one class for all; "
-    "set finetune=all, or weights to imagenet or a file"
+    "set finetune=all, or weights to pretrained or a file"
 )
 FEATURES_OF_NOTHING = (
     "fairprof: warning: weights=random with finetune={} looks at features of a network that has learned nothing: how "
-    "good it is says nothing of one that has; set weights to imagenet or a file"
+    "good it is says nothing of one that has; set weights to pretrained or a file"
 )
 
 

@@ -28,7 +28,11 @@ from fairprof.serving import IMAGENET, Preprocessing, build_network, square_pixe
         ("timm:vit_smal_patch16_224", "timm has no model of this name: the nearest are timm:vit_small_patch16_224"),
         ("timm:vit_small_patch14_dinov2.lvd142", "the nearest are timm:vit_small_patch14_dinov2.lvd142m"),
         ("timm:", "timm has no model of this name"),
-        ("resnet51", "is not a torchvision classifier: .* or one of timm's as timm:NAME"),
+        (
+            "resnet51",
+            "is not a torchvision classifier: the nearest are .*resnet50.*; one of timm's is given as timm:NAME",
+        ),
+        ("vit_base_patch16_224.dino", "timm has one of this name: set architecture=timm:vit_base_patch16_224.dino"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(architecture, said):

@@ -256,7 +256,7 @@ def test_images_that_are_too_small_for_a_network_are_refused_in_a_line():
 # --- architectures that cannot be used --------------------------------------------------------------------------
 
 
-def test_unknown_architecture_is_an_error_that_lists_the_known_ones():
+def test_unknown_architecture_is_an_error_that_names_the_nearest():
     message = error_of("resnet51")
     assert message.startswith("architecture=resnet51 is not a torchvision classifier")
     assert "resnet50" in message

@@ -65,13 +65,13 @@ def run_study(settings: StudySettings, recorder: Executor = HERE) -> str:
     with tracking.started_run(f"study-{settings.experiments.replace(',', '')}", tags) as study_id:
         for backbone in settings.listed_backbones():
             require_fitting(backbone.architecture, settings.image_size)
+        settings, backbones = with_weights(settings)
         # but for its pixels it is the same for every backbone
         pool_seen_by = cache(lambda preprocessing: load_pool(settings, settings.image_size, preprocessing))
         reference = preprocessing_of(settings.listed_backbones()[0].architecture)
         pool = pool_seen_by(reference)
         require_drawable(settings, pool, lambda: screened_rows(settings, settings.image_size, reference))
         require_memory(settings, pool, len(settings.listed("experiments")), len(settings.listed("seeds")))
-        settings, backbones = with_weights(settings)
         _describe(settings, pool, backbones)
         planned = plan(settings)
         seeds = _recorded_seeds(planned, pool, backbones)

@@ -26,6 +26,7 @@ from fairprof.network.predictions import predict
 from fairprof.network.prefix import cached_inputs, cached_work
 from fairprof.network.records import Training, distance_to_ideal, other_selections
 from fairprof.network.refitting import refitted, require_refittable
+from fairprof.network.weight_sources import find_weights
 from fairprof.runtime.beside import HERE, Executor
 from fairprof.runtime.hardware import keep_freed_memory, on_gpu
 from fairprof.runtime.processes import ALONE, Processes, process_group
@@ -52,7 +53,9 @@ def run_experiment(settings: Settings, recorder: Executor = HERE) -> str | None:
 def _pool(settings: Settings, processes: Processes) -> Pool:
     require_fitting(settings.architecture, settings.image_size)
     seen = settings.image_size, preprocessing_of(settings.architecture)
-    with processes.leader_first():  # it fills the pixel cache
+    with processes.leader_first():  # it may download the weights, and fills the pixel cache
+        if settings.weights != "auto":  # what cannot be had is answered before images are decoded
+            find_weights(settings.architecture, settings.weights)
         pool = load_pool(settings, *seen)
     require_drawable(settings, pool, lambda: screened_rows(settings, *seen))
     return pool

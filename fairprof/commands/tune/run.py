@@ -70,12 +70,12 @@ def run_search(settings: TuneSettings) -> str:
     name = f"search-{'methods' if of_methods else settings.objective}"
     with tracking.started_run(name, tags) as search_id:
         require_fitting(settings.architecture, settings.image_size)
+        weights, _ = find_weights(settings.architecture, settings.weights)
+        settings = settings.model_copy(update={"weights": weights.name})
         seen = settings.image_size, preprocessing_of(settings.architecture)
         whole = load_pool(settings, *seen)
         require_drawable(settings, whole, lambda: screened_rows(settings, *seen))
         pool = without_test(whole)
-        weights, _ = find_weights(settings.architecture, settings.weights)
-        settings = settings.model_copy(update={"weights": weights.name})
         if of_methods:
             _search_methods(settings, pool, weights)
         else:

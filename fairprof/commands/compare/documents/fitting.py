@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from fairprof.commands.compare.protocol import Protocol
 from fairprof.config import BASELINES
+from fairprof.serving import OF_TIMM
 
-STAGES = ("layer2", "layer3", "layer4")
+# stages from which on a network is trained, and which share of its blocks that is where it has no stages
+SHARES = {"layer2": "three quarters", "layer3": "half", "layer4": "quarter"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ def setting(protocol: Protocol, name: str) -> str:
 
 def _training(protocol: Protocol, finetune: str) -> Fitting:
     parts = {"head": "the head alone is trained", "all": "all of it is trained"}
-    parts |= {stage: f"it is trained from stage {stage} on" for stage in STAGES}
+    parts |= {stage: f"it is trained from stage {stage} on" for stage in SHARES}
+    if finetune in SHARES and setting(protocol, "architecture").startswith(OF_TIMM):
+        parts[finetune] += f" (of a network of one resolution: the last {SHARES[finetune]} of its blocks)"
     selection = setting(protocol, "selection")
     return Fitting(
         head="a head of two linear layers",

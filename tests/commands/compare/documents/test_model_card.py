@@ -213,6 +213,18 @@ def test_it_says_how_the_models_were_fitted(tables, protocol, finetune, said):
     assert all(("AdamW" in document) == ("best epoch" in document) == trained for document in documents)
 
 
+def test_stages_of_a_network_that_may_have_none_are_told_as_shares_of_its_blocks(tables, protocol):
+    """A transformer has no stage `layer4`: there the setting means the last quarter of its blocks."""
+
+    def told(architecture):
+        settings = protocol.settings | {"finetune": "layer4", "architecture": architecture}
+        return annex_iv(tables, replace(protocol, settings=settings))
+
+    stage, share = "it is trained from stage layer4 on", "(of a network of one resolution: the last quarter of its bl"
+    assert f"{stage}." in told("resnet50") and share not in told("resnet50")
+    assert f"{stage} {share}" in told("timm:vit_small_patch16_224")
+
+
 def test_labels_that_were_read_are_no_pseudo_professions(tables, protocol):
     card = model_card(tables, replace(protocol, data="manifest:faces.csv", pseudo_professions=False), "B")
     assert "at random given" not in card
