@@ -9,7 +9,7 @@ from fairprof.config import Settings, StudySettings, TuneSettings
 from tests.entrypoints.runs import MLFLOW_WARNS
 from tests.places import mlflow_in
 
-pytestmark = MLFLOW_WARNS
+pytestmark = [*MLFLOW_WARNS]
 OF_ANOTHER_LIBRARY = {"architecture": "timm:test_vit", "weights": "imagenet", "image_size": 32}
 
 
