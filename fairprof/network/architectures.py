@@ -165,8 +165,13 @@ def _sizes_around(architecture: str, image_size: int) -> list[int]:
 
 
 def _patch_of(network: nn.Module) -> int:
-    """The edge of the patches that a network of timm cuts images into, pixels; 1 where it cuts none."""
-    patch = getattr(getattr(network, "patch_embed", None), "patch_size", 1)
+    """The edge of the patches that a network of timm cuts images into, pixels; 1 where it cuts none, as where its
+    convolutions reach over what they step by: patches that overlap go beyond the edge of an image of any size."""
+    embedding = getattr(network, "patch_embed", None)
+    patch = getattr(embedding, "patch_size", 1)
+    convolutions = [] if embedding is None else [each for each in embedding.modules() if isinstance(each, nn.Conv2d)]
+    if any(reach > step for each in convolutions for reach, step in zip(each.kernel_size, each.stride, strict=True)):
+        return 1
     return int(patch[0] if isinstance(patch, tuple | list) else patch)
 
 

@@ -13,6 +13,7 @@ from fairprof.network.architectures import (
     head_of,
     new_network,
     preprocessing_of,
+    require_fitting,
     require_known,
     stages,
     tensors_outside_blocks,
@@ -100,6 +101,17 @@ def test_what_enters_a_network_is_what_timm_s_own_transform_makes(architecture, 
 def test_a_size_that_does_not_fit_is_answered_with_the_nearest_that_does(architecture, image_size, said):
     with pytest.raises(UserError, match=f"image_size={image_size} does not fit architecture={architecture} .*{said}"):
         new_network(architecture, 4, 0, image_size)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "image_size"),
+    [("timm:pvt_v2_b0", 64), ("timm:pvt_v2_b0", 70), ("timm:efficientvit_m0", 72)],
+)
+def test_patches_that_overlap_take_images_of_any_size(architecture, image_size):
+    require_fitting(architecture, image_size)
+    network = new_network(architecture, 4, 0, image_size).eval()
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 3, image_size, image_size)).shape == (1, 4)
 
 
 def test_positions_are_of_the_images_size_and_never_interpolated():
