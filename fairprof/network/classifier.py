@@ -127,7 +127,7 @@ def build_classifier(
             parameter.requires_grad_(False)
     network = network.to(memory_format=torch.channels_last).eval()
     cut = _cut(network, architecture, finetune, frozen)
-    preprocessing = preprocessing_of(architecture)
+    preprocessing = used.preprocessing or preprocessing_of(architecture)
     return Classifier(network, used, head, frozen, layer, *cut, preprocessing=preprocessing, head_kind=head_kind)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fairprof.mitigation.halves import Halves
     from fairprof.network.batches import Inputs
     from fairprof.network.classifier import Classifier
-    from fairprof.serving import DecisionRule
+    from fairprof.serving import DecisionRule, Preprocessing
 
 
 NOT_STATED = "not stated"  # a licence
@@ -67,7 +67,10 @@ class Weights:
 
     name: imagenet, pretrained, random, a file, local-dir:FOLDER or hf-hub:OWNER/NAME@REVISION. sha256: of the file; ""
     for random. licence: as the weights state it. origin: where they were published, with the revision. Both are ""
-    where nobody says. loaded: what they have given a backbone, None before they are loaded.
+    where nobody says. loaded: what they have given a backbone, None before they are loaded. preprocessing: of the
+    images that they were made with, as config.json beside them states it; None where none does, or it is the
+    architecture's.
+    damage: why that file states nothing, where it is damaged.
     """
 
     name: str
@@ -75,6 +78,14 @@ class Weights:
     licence: str = ""
     origin: str = ""
     loaded: LoadedTensors | None = None
+    preprocessing: "Preprocessing | None" = None
+    damage: str = ""
+
+    @property
+    def identity(self) -> str:
+        """Equal for weights that a training starts from alike: their digest, and what becomes of the images for them
+        where that is not the architecture's."""
+        return self.sha256 if self.preprocessing is None else f"{self.sha256} {self.preprocessing}"
 
     @property
     def fill_backbone(self) -> bool:
@@ -89,7 +100,26 @@ class Weights:
         licence = f"The licence that they state is {self.licence}." if self.licence else "They state no licence."
         return (
             f"Training began with the weights {without_folders(self.name)}{published} (SHA-256 {self.sha256[:12]}): "
-            f"{self.loaded or 'they were loaded'}. {licence}"
+            f"{self.loaded or 'they were loaded'}. {licence}{self.told_of_images()}"
+        )
+
+    def told_of_images(self) -> str:
+        """What becomes of images for these weights, in a sentence after others; "" where nothing beside them says it,
+        or it is the architecture's."""
+        if self.damage:
+            return (
+                f" Their config.json is damaged ({self.damage}): mean, standard deviation and crop of the images are "
+                "the architecture's."
+            )
+        if self.preprocessing is None:
+            return ""
+        mean, deviation = (
+            ", ".join(f"{value:g}" for value in values)
+            for values in (self.preprocessing.mean, self.preprocessing.standard_deviation)
+        )
+        return (
+            f" Images are seen as the config.json of these weights states it: mean {mean}, standard deviation "
+            f"{deviation}, crop {self.preprocessing.crop:g}."
         )
 
     def tags(self) -> dict[str, str]:

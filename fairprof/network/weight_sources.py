@@ -1,15 +1,16 @@
 """Where the weights come from that a network starts from: published ones, a file, a folder or a hub; found here or
-downloaded, with digest, licence and origin."""
+downloaded, with digest, licence and origin, and what becomes of images for them."""
 
 import http.client
 import json
+import math
 import os
 import re
 import socket
 import urllib.error
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import safetensors
@@ -18,18 +19,20 @@ from torchvision.models import get_model_weights
 
 from fairprof.config import HUB, LOCAL_FOLDER, NAMED_WEIGHTS, WEIGHTS_TO_GIVE
 from fairprof.errors import UserError
-from fairprof.network.architectures import require_known
+from fairprof.network.architectures import preprocessing_of, require_known
 from fairprof.network.records import Weights
 from fairprof.plain_text import visible
 from fairprof.runtime.files import UnreadableFile, path_of, read_file, sha256_of
-from fairprof.serving import OF_TIMM
+from fairprof.serving import OF_TIMM, Preprocessing
 
 MAX_BYTES = 4 * 2**30  # of a file; the largest of torchvision's classifiers have 2.6e9
 MAX_TEXT_BYTES = 2**20  # of a file that describes weights
 DOWNLOAD_TIMEOUT = 20.0  # seconds without an answer
 # as Hugging Face's hub and folders written for it name weights of timm and open_clip, the first that is there
 NAMES = ("model.safetensors", "pytorch_model.bin", "open_clip_model.safetensors", "open_clip_pytorch_model.bin")
-DESCRIPTIONS = ("config.json", "README.md")  # beside weights, with their licence
+CONFIG = "config.json"  # beside weights, as timm writes it
+DESCRIPTIONS = (CONFIG, "README.md")  # beside weights, with their licence
+LEAST_CROP = 0.1  # a smaller one would keep images of more than 100 times the pixels that a network sees
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".tar")
 FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---", re.DOTALL)  # of a README.md on the hub
 LICENCE = re.compile(r"^license:[ \t]*(\S.*?)[ \t]*$", re.MULTILINE)
@@ -68,7 +71,26 @@ def find_weights(architecture: str, weights: str) -> tuple[Weights, Path | None]
     else:
         name, found = weights, _given(weights)
         sha256 = _digest(found.path, weights, WEIGHTS_TO_GIVE)
-    return Weights(name, sha256, found.licence, found.origin), found.path
+    known = Weights(name, sha256, found.licence, found.origin)
+    try:
+        return replace(known, preprocessing=_stated_preprocessing(architecture, weights, found)), found.path
+    except _Damaged as error:
+        return replace(known, damage=str(error)), found.path
+
+
+def preprocessing_with(architecture: str, weights: str) -> Preprocessing:
+    """What becomes of images before they enter a network that starts from these weights: what the folder or the
+    repository states in which they are, and else as `preprocessing_of` the architecture.
+
+    Raises `UserError` for an unknown architecture, or a folder or repository that cannot be had.
+    """
+    own = preprocessing_of(architecture)
+    if not weights.startswith((LOCAL_FOLDER, HUB)):
+        return own
+    try:
+        return _stated_preprocessing(architecture, weights, _given(weights)) or own
+    except _Damaged:  # which a run says of its weights
+        return own
 
 
 def _digest(path: Path, weights: str, remedy: str) -> str:
@@ -221,6 +243,56 @@ def _from_hub(repository: str, names: tuple[str, ...], revision: str | None) -> 
     return None
 
 
+# --- what becomes of images ---------------------------------------------------------------------------------------
+
+
+class _Damaged(Exception):
+    """A description of weights that cannot be read, or states what no image can be seen through."""
+
+
+def _stated_preprocessing(architecture: str, weights: str, found: _Found) -> Preprocessing | None:
+    """What config.json states beside weights of a folder or a repository, as timm writes it: mean, std and crop_pct of
+    `pretrained_cfg` or, in older files, of the file itself. What it leaves out is the architecture's. None where all
+    is, or there is none. Raises `_Damaged`."""
+    if not weights.startswith((LOCAL_FOLDER, HUB)) or not os.path.lexists(found.path.parent / CONFIG):
+        return None
+    try:
+        described = json.loads(read_file(found.path.parent / CONFIG, MAX_TEXT_BYTES))
+    except UnreadableFile as error:
+        raise _Damaged(error.about(CONFIG)) from None
+    except (ValueError, RecursionError):
+        raise _Damaged("it is no JSON") from None
+    stated = described.get("pretrained_cfg", described) if isinstance(described, dict) else None
+    if not isinstance(stated, dict):
+        raise _Damaged("it does not hold fields by name")
+    own = preprocessing_of(architecture)
+    preprocessing = replace(
+        own,
+        **{
+            field: _checked(name, stated[name])
+            for field, name in (("mean", "mean"), ("standard_deviation", "std"), ("crop", "crop_pct"))
+            if stated.get(name) is not None
+        },
+    )
+    return None if preprocessing == own else preprocessing
+
+
+def _checked(name: str, value: object) -> tuple[float, ...] | float:
+    """A mean, std or crop_pct; raises `_Damaged` unless it is one of three channels, or a share."""
+    numbers = value if isinstance(value, list) else [value]
+    if not all(type(number) in (int, float) and abs(number) < math.inf for number in numbers):
+        raise _Damaged(f"{name} holds what is no number")
+    if name == "crop_pct":
+        if isinstance(value, list) or not LEAST_CROP <= numbers[0] <= 1:
+            raise _Damaged(f"crop_pct is no share from {LEAST_CROP} to 1")
+        return float(numbers[0])
+    if not isinstance(value, list) or len(value) != 3:
+        raise _Damaged(f"{name} does not hold a number for each of three channels")
+    if name == "std" and min(numbers) <= 0:
+        raise _Damaged("std holds what is not above 0")
+    return tuple(map(float, numbers))
+
+
 # --- folders and licences ---------------------------------------------------------------------------------------
 
 
@@ -257,7 +329,7 @@ def _licence_in(path: Path) -> str:
 def _licence_beside(folder: Path) -> str:
     """The licence that a folder states as the hub has it: in config.json, as timm writes it, or README.md."""
     try:
-        described = json.loads(read_file(folder / "config.json", MAX_TEXT_BYTES))
+        described = json.loads(read_file(folder / CONFIG, MAX_TEXT_BYTES))
         for stated in (described, described.get("pretrained_cfg", {})):
             if _shortened(stated.get("license")):
                 return _shortened(stated["license"])

@@ -116,7 +116,7 @@ def load_backbone(network: nn.Module, tensors: dict[str, torch.Tensor], head: st
 def tell_loaded(weights: Weights) -> None:
     """Says once in a process what weights have given a backbone; torchvision's and timm's, where it is not all."""
     if weights.loaded and (weights.loaded.missing or weights.name not in NAMED_WEIGHTS):
-        note(f"weights {without_folders(weights.name)}: {weights.loaded}")
+        note(f"weights {without_folders(weights.name)}: {weights.loaded}.{weights.told_of_images()}".removesuffix("."))
 
 
 def _require_fit(

@@ -16,9 +16,11 @@ import torch
 from huggingface_hub import constants
 from torchvision.models import MobileNet_V2_Weights
 
+from fairprof.network.architectures import preprocessing_of
 from fairprof.network.classifier import build_classifier
-from fairprof.network.weight_sources import find_weights
+from fairprof.network.weight_sources import find_weights, preprocessing_with
 from fairprof.network.weights import load_backbone, read_state_dict, weights_digest
+from fairprof.serving import Preprocessing
 from tests.network.state_dicts import as_torch, assert_same_tensors, backbone_of, error_of
 
 # --- ImageNet weights -------------------------------------------------------------------------------------------
@@ -316,6 +318,79 @@ def test_a_repository_without_a_file_of_weights_is_an_error_that_says_which_were
     with hub(hub_at, {}) as asked, refused("none of the files model.safetensors, pytorch_model.bin", "@v1.0"):
         find_weights(TIMM, "hf-hub:someone/nothing@v1.0")
     assert sum("/someone/nothing/v1.0/" in path for path in asked) == 4
+
+
+# --- what becomes of images ---------------------------------------------------------------------------------------
+
+STATED = {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.25, 0.3], "crop_pct": 1.0}
+AS_STATED = Preprocessing((0.5, 0.4, 0.3), (0.2, 0.25, 0.3), 1.0)
+
+
+def test_images_are_seen_as_the_folder_states_that_timm_has_written(tmp_path, capsys):
+    network = timm.create_model("test_vit")
+    timm.models.save_for_hf(network, tmp_path, model_config={"pretrained_cfg": STATED}, safe_serialization=True)
+    weights = f"local-dir:{tmp_path}"
+    assert find_weights(TIMM, weights)[0].preprocessing == AS_STATED
+    assert preprocessing_with(TIMM, weights) == AS_STATED
+    classifier = build_classifier(TIMM, weights, "head", 4, 0, 32)
+    assert classifier.preprocessing == AS_STATED
+    said = "Images are seen as the config.json of these weights states it: mean 0.5, 0.4, 0.3, standard deviation 0.2, "
+    assert said + "0.25, 0.3, crop 1" in capsys.readouterr().out
+    assert said in classifier.weights.told()
+
+
+def test_images_are_seen_as_a_repository_on_the_hub_states_it(hub_at, small_vit):
+    config = json.dumps({"architecture": "test_vit", **STATED}).encode()  # as older versions of timm write it
+    files = {
+        "/someone/a-vit/v1.0/model.safetensors": small_vit,
+        f"/someone/a-vit/{COMMIT}/config.json": config,
+    }
+    with hub(hub_at, files):
+        assert preprocessing_with(TIMM, "hf-hub:someone/a-vit@v1.0") == AS_STATED
+
+
+def test_what_a_config_leaves_out_or_has_as_the_architecture_is_the_architectures(tmp_path, small_vit):
+    (tmp_path / "model.safetensors").write_bytes(small_vit)
+    weights, own = f"local-dir:{tmp_path}", preprocessing_of(TIMM)
+    assert preprocessing_with(TIMM, weights) == own  # no config at all
+    same = {"mean": list(own.mean), "std": list(own.standard_deviation), "crop_pct": own.crop}
+    for stated in ({}, same, {"pretrained_cfg": same}, {"architectures": ["ViTModel"], "image_size": 224}):
+        (tmp_path / "config.json").write_text(json.dumps(stated))
+        found, path = find_weights(TIMM, weights)
+        assert (found.preprocessing, found.damage, found.identity) == (None, "", found.sha256)
+        assert preprocessing_with(TIMM, weights) == own
+        assert find_weights(TIMM, str(path))[0].identity == found.identity  # the file alone
+    (tmp_path / "config.json").write_text(json.dumps({"pretrained_cfg": {"crop_pct": 0.5}}))
+    assert preprocessing_with(TIMM, weights) == Preprocessing(own.mean, own.standard_deviation, 0.5)
+    (tmp_path / "config.json").write_text(json.dumps(STATED))
+    assert preprocessing_with("resnet18", weights) == AS_STATED  # whatever architecture is to take them
+    assert preprocessing_with(TIMM, str(path)) == own
+
+
+@pytest.mark.parametrize(
+    ("config", "reason"),
+    [
+        ("{", "it is no JSON"),
+        ("[" * 10_000, "it is no JSON"),
+        ("[]", "it does not hold fields by name"),
+        ('{"pretrained_cfg": null}', "it does not hold fields by name"),
+        ('{"mean": [0.5, 0.5]}', "mean does not hold a number for each of three channels"),
+        ('{"mean": 0.5}', "mean does not hold a number for each of three channels"),
+        ('{"mean": [0.5, 0.5, "0.5"]}', "mean holds what is no number"),
+        ('{"mean": [0.5, 0.5, NaN]}', "mean holds what is no number"),
+        ('{"std": [0.5, 0.5, 0]}', "std holds what is not above 0"),
+        ('{"crop_pct": 1.5}', "crop_pct is no share from 0.1 to 1"),
+        ('{"crop_pct": true}', "crop_pct holds what is no number"),
+    ],
+)
+def test_a_damaged_config_is_said_and_the_architectures_is_taken(config, reason, tmp_path, small_vit, capsys):
+    (tmp_path / "model.safetensors").write_bytes(small_vit)
+    (tmp_path / "config.json").write_text(config)
+    weights = f"local-dir:{tmp_path}"
+    classifier = build_classifier(TIMM, weights, "head", 4, 0, 32)
+    assert classifier.preprocessing == preprocessing_of(TIMM) == preprocessing_with(TIMM, weights)
+    said = f"Their config.json is damaged ({reason}): mean, standard deviation and crop of the images are the architect"
+    assert said in capsys.readouterr().out and said in classifier.weights.told()
 
 
 # --- folders and licences -----------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def with_weights(settings: StudySettings) -> tuple[StudySettings, FoundBackbones
 
 def _require_different(setting: str, first: tuple[Backbone, Weights], second: tuple[Backbone, Weights]) -> None:
     (one, its_weights), (other, other_weights) = first, second
-    alike = one.architecture == other.architecture and its_weights.sha256 == other_weights.sha256
+    alike = one.architecture == other.architecture and its_weights.identity == other_weights.identity
     if alike or _shown(one) == _shown(other):
         raise UserError(
             f"backbones={setting}: {_shown(one)} and {_shown(other)} are "

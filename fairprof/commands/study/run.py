@@ -34,7 +34,8 @@ from fairprof.data.pool import Pool, load_pool, screened_rows
 from fairprof.errors import UserError
 from fairprof.inference.planning import SeedPlan
 from fairprof.measurement.memory import require_memory
-from fairprof.network.architectures import preprocessing_of, require_fitting
+from fairprof.network.architectures import require_fitting
+from fairprof.network.weight_sources import preprocessing_with
 from fairprof.runtime.beside import HERE, Executor
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.progress import note
@@ -68,7 +69,8 @@ def run_study(settings: StudySettings, recorder: Executor = HERE) -> str:
         settings, backbones = with_weights(settings)
         # but for its pixels it is the same for every backbone
         pool_seen_by = cache(lambda preprocessing: load_pool(settings, settings.image_size, preprocessing))
-        reference = preprocessing_of(settings.listed_backbones()[0].architecture)
+        first = settings.listed_backbones()[0]
+        reference = preprocessing_with(first.architecture, first.weights)
         pool = pool_seen_by(reference)
         require_drawable(settings, pool, lambda: screened_rows(settings, settings.image_size, reference))
         require_memory(settings, pool, len(settings.listed("experiments")), len(settings.listed("seeds")))

@@ -18,7 +18,7 @@ from fairprof.commands.train.recording import Recording
 from fairprof.commands.train.run import train
 from fairprof.data.pool import Pool
 from fairprof.errors import ServerAway, UserError
-from fairprof.network.architectures import preprocessing_of
+from fairprof.network.weight_sources import preprocessing_with
 from fairprof.plain_text import plain_names
 from fairprof.reporting.wording import counted
 from fairprof.runtime.beside import Executor
@@ -138,7 +138,7 @@ def _trained(run: PlannedRun, pool_seen_by: PoolSeenBy, recorder: Executor) -> T
     tags = run_tags(settings) | {RUN_KEY_TAG: run.key}
     recording = Recording(recorder, run.name, tags, tracking.active_run_id(), on_gpu(settings.accelerator))
     try:
-        train(settings, pool_seen_by(preprocessing_of(settings.architecture)), recording)
+        train(settings, pool_seen_by(preprocessing_with(settings.architecture, settings.weights)), recording)
         recording.close()
         recording.run_id()  # until then only the claim tells others that it is being trained
     except BaseException as failure:

@@ -35,8 +35,9 @@ def run_tags(settings: Settings) -> dict[str, str]:
 
 
 def study_key(settings: TrainingSettings, pool: Pool, test_fingerprint: str, weights: Weights) -> str:
-    """Equal for runs that may be compared: same hyperparameters, data, test set and weights to start from."""
-    return _digest(settings.hyperparameters_hash(), pool.fingerprint, test_fingerprint, weights.sha256)
+    """Equal for runs that may be compared: same hyperparameters, data, test set, weights to start from and, where these
+    state it, preprocessing."""
+    return _digest(settings.hyperparameters_hash(), pool.fingerprint, test_fingerprint, weights.identity)
 
 
 def run_key(settings: Settings, pool: Pool, drawn: Draw, weights: Weights) -> str:

@@ -17,7 +17,7 @@ from fairprof.data.pool import Pool, load_pool, screened_rows
 from fairprof.measurement.measures import scores_and_gaps
 from fairprof.measurement.memory import require_memory
 from fairprof.mitigation.methods import METHODS, require_applicable_methods
-from fairprof.network.architectures import preprocessing_of, require_fitting
+from fairprof.network.architectures import require_fitting
 from fairprof.network.baselines import head_kind_of
 from fairprof.network.checkpoints import can_resume
 from fairprof.network.classifier import build_classifier
@@ -26,7 +26,7 @@ from fairprof.network.predictions import predict
 from fairprof.network.prefix import cached_inputs, cached_work
 from fairprof.network.records import Training, distance_to_ideal, other_selections
 from fairprof.network.refitting import refitted, require_refittable
-from fairprof.network.weight_sources import find_weights
+from fairprof.network.weight_sources import find_weights, preprocessing_with
 from fairprof.runtime.beside import HERE, Executor
 from fairprof.runtime.hardware import keep_freed_memory, on_gpu
 from fairprof.runtime.processes import ALONE, Processes, process_group
@@ -52,10 +52,10 @@ def run_experiment(settings: Settings, recorder: Executor = HERE) -> str | None:
 
 def _pool(settings: Settings, processes: Processes) -> Pool:
     require_fitting(settings.architecture, settings.image_size)
-    seen = settings.image_size, preprocessing_of(settings.architecture)
     with processes.leader_first():  # it may download the weights, and fills the pixel cache
         if settings.weights != "auto":  # what cannot be had is answered before images are decoded
             find_weights(settings.architecture, settings.weights)
+        seen = settings.image_size, preprocessing_with(settings.architecture, settings.weights)
         pool = load_pool(settings, *seen)
     require_drawable(settings, pool, lambda: screened_rows(settings, *seen))
     return pool

@@ -45,9 +45,9 @@ from fairprof.config import (
 from fairprof.data.drawable import require_drawable
 from fairprof.data.pool import Pool, load_pool, screened_rows, without_test
 from fairprof.errors import UserError
-from fairprof.network.architectures import preprocessing_of, require_fitting
+from fairprof.network.architectures import require_fitting
 from fairprof.network.records import Weights
-from fairprof.network.weight_sources import find_weights
+from fairprof.network.weight_sources import find_weights, preprocessing_with
 from fairprof.reporting.findings import log_findings
 from fairprof.runtime.hardware import keep_freed_memory
 from fairprof.runtime.progress import note
@@ -72,7 +72,7 @@ def run_search(settings: TuneSettings) -> str:
         require_fitting(settings.architecture, settings.image_size)
         weights, _ = find_weights(settings.architecture, settings.weights)
         settings = settings.model_copy(update={"weights": weights.name})
-        seen = settings.image_size, preprocessing_of(settings.architecture)
+        seen = settings.image_size, preprocessing_with(settings.architecture, settings.weights)
         whole = load_pool(settings, *seen)
         require_drawable(settings, whole, lambda: screened_rows(settings, *seen))
         pool = without_test(whole)
@@ -104,14 +104,14 @@ def _searches_methods(settings: TuneSettings) -> bool:
 @contextmanager
 def _worked(settings: TuneSettings, pool: Pool, weights: Weights) -> Iterator[optuna.Study]:
     """Optuna's study of the settings, all of whose trials have ended."""
-    with opened_study(settings, search_name(settings, pool, weights.sha256)) as (study, exclusive):
+    with opened_study(settings, search_name(settings, pool, weights.identity)) as (study, exclusive):
         take_over_earlier_runs(study)
         work(study, exclusive, lambda trial: scored(trial, settings, pool))
         yield study
 
 
 def _search_hyperparameters(settings: TuneSettings, pool: Pool, weights: Weights) -> None:
-    name = search_name(settings, pool, weights.sha256)
+    name = search_name(settings, pool, weights.identity)
     shown = {"storage": str(storage_of(settings, name)), "search_name": name, "pool_fingerprint": pool.fingerprint}
     tracking.log_settings(settings.model_dump() | shown)
     with _worked(settings, pool, weights) as study:
@@ -157,14 +157,14 @@ def _log_winner(winner: FrozenTrial, settings: TuneSettings) -> None:
     )
 
 
-def search_name(settings: TuneSettings, pool: Pool, weights_sha256: str) -> str:
+def search_name(settings: TuneSettings, pool: Pool, weights: str) -> str:
     """Equal for searches of the same space on the same data for the same objective."""
     kinds = [Identifies.RUN, Identifies.STUDY, Identifies.SHARED]
     if settings.search == METHOD_ALONE:
         kinds.append(Identifies.METHOD)
     # whose data, and with which groups, the pool's fingerprint says; every method has a search of its own
     said = settings.model_dump(include=set(settings.identifying(*kinds)) - {"data", "merge", "exclude", "mitigations"})
-    text = "\x1f".join(map(str, (sorted(said.items()), pool.fingerprint, weights_sha256)))
+    text = "\x1f".join(map(str, (sorted(said.items()), pool.fingerprint, weights)))
     return f"fairprof-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 

@@ -1,5 +1,6 @@
 """The keys by which earlier trainings are found again."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -8,10 +9,12 @@ from fairprof.commands.train.identity import run_key, study_key, train_sizes
 from fairprof.config import Settings
 from fairprof.data.designs import DESIGNS, draw
 from fairprof.data.pool import load_pool
+from fairprof.network.records import Weights
+from fairprof.serving import Preprocessing
 
 POOL = SimpleNamespace(fingerprint="0123456789abcdef")
 DRAWN = SimpleNamespace(fingerprint="d" * 16, test_fingerprint="t" * 16)
-WEIGHTS = SimpleNamespace(sha256="5" * 64)
+WEIGHTS = Weights("imagenet", "5" * 64)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +31,12 @@ WEIGHTS = SimpleNamespace(sha256="5" * 64)
 def test_the_same_settings_keep_their_keys(settings, of_study, of_run):
     assert study_key(settings, POOL, DRAWN.test_fingerprint, WEIGHTS) == of_study
     assert run_key(settings, POOL, DRAWN, WEIGHTS) == of_run
+
+
+def test_weights_that_state_their_preprocessing_are_others():
+    stated = replace(WEIGHTS, preprocessing=Preprocessing(crop=1.0))
+    assert study_key(Settings(), POOL, "t", stated) != study_key(Settings(), POOL, "t", WEIGHTS)
+    assert run_key(Settings(), POOL, DRAWN, stated) != run_key(Settings(), POOL, DRAWN, WEIGHTS)
 
 
 @pytest.fixture
