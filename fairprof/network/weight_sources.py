@@ -3,10 +3,10 @@ downloaded, with digest, licence and origin, and what becomes of images for them
 
 import http.client
 import json
-import math
 import os
 import re
 import socket
+import sys
 import urllib.error
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -259,38 +259,37 @@ def _stated_preprocessing(architecture: str, weights: str, found: _Found) -> Pre
     try:
         described = json.loads(read_file(found.path.parent / CONFIG, MAX_TEXT_BYTES))
     except UnreadableFile as error:
-        raise _Damaged(error.about(CONFIG)) from None
+        raise _Damaged(error.about(Path(CONFIG))) from None
     except (ValueError, RecursionError):
         raise _Damaged("it is no JSON") from None
     stated = described.get("pretrained_cfg", described) if isinstance(described, dict) else None
     if not isinstance(stated, dict):
         raise _Damaged("it does not hold fields by name")
     own = preprocessing_of(architecture)
-    preprocessing = replace(
-        own,
-        **{
-            field: _checked(name, stated[name])
-            for field, name in (("mean", "mean"), ("standard_deviation", "std"), ("crop", "crop_pct"))
-            if stated.get(name) is not None
-        },
+    mean, deviation, crop = (stated.get(name) for name in ("mean", "std", "crop_pct"))
+    preprocessing = Preprocessing(
+        own.mean if mean is None else _of_channels("mean", mean),
+        own.standard_deviation if deviation is None else _of_channels("std", deviation),
+        own.crop if crop is None else _number("crop_pct", crop),
     )
+    if min(preprocessing.standard_deviation) <= 0:
+        raise _Damaged("std holds what is not above 0")
+    if not LEAST_CROP <= preprocessing.crop <= 1:
+        raise _Damaged(f"crop_pct is no share from {LEAST_CROP} to 1")
     return None if preprocessing == own else preprocessing
 
 
-def _checked(name: str, value: object) -> tuple[float, ...] | float:
-    """A mean, std or crop_pct; raises `_Damaged` unless it is one of three channels, or a share."""
-    numbers = value if isinstance(value, list) else [value]
-    if not all(type(number) in (int, float) and abs(number) < math.inf for number in numbers):
-        raise _Damaged(f"{name} holds what is no number")
-    if name == "crop_pct":
-        if isinstance(value, list) or not LEAST_CROP <= numbers[0] <= 1:
-            raise _Damaged(f"crop_pct is no share from {LEAST_CROP} to 1")
-        return float(numbers[0])
+def _of_channels(name: str, value: object) -> tuple[float, float, float]:
     if not isinstance(value, list) or len(value) != 3:
         raise _Damaged(f"{name} does not hold a number for each of three channels")
-    if name == "std" and min(numbers) <= 0:
-        raise _Damaged("std holds what is not above 0")
-    return tuple(map(float, numbers))
+    red, green, blue = (_number(name, number) for number in value)
+    return red, green, blue
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
+        raise _Damaged(f"{name} holds what is no number")
+    return float(value)
 
 
 # --- folders and licences ---------------------------------------------------------------------------------------
