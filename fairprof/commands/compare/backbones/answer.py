@@ -244,8 +244,8 @@ def _random_weights(study: BackboneStudy) -> str:
     random = [study.titles[name] for name in study.backbones if name.partition("@")[2] == RANDOM]
     if not random:
         return ""
-    verb = "starts" if len(random) == 1 else "start"
-    return f"{enumerated(random)} {verb} from random weights: all was learnt from the study's images alone."
+    verb, knows = ("starts", "it knows") if len(random) == 1 else ("start", "they know")
+    return f"{enumerated(random)} {verb} from random weights: what {knows} was learnt from the study's images."
 
 
 def _uncrossed(tables: Tables, study: BackboneStudy) -> str:

@@ -172,7 +172,7 @@ def test_what_has_to_be_known_stands_above():
     cells = [cell(), cell(backbone="vgg11@random", degenerate=True), cell("B")]
     assert banners(made_tables(cells=cells), study) == (
         "1 run failed and is missing: B-seed1-vgg11-matched.",
-        "vgg11 starts from random weights: all was learnt from the study's images alone.",
+        "vgg11 starts from random weights: what it knows was learnt from the study's images.",
         "Design B was not trained with every backbone, and is left out of ranges and means.",
         "Design A with vgg11 has a model that predicts one class for every image: such a model is equal between groups "
         "whatever it is shown, and nothing is said of its gaps.",
